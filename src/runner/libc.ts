@@ -1,0 +1,96 @@
+import { CString, dlopen, FFIType, ptr } from "bun:ffi";
+import { closeSync, constants, openSync } from "node:fs";
+
+/**
+ * The few calls that neither Bun nor bun-pty has: terminal attributes, flow control and a child's stopped state.
+ * Structures stay opaque bytes, so that nothing depends on their layout beyond what is said here.
+ */
+
+const mac = process.platform === "darwin";
+/** Larger than struct termios (60 bytes on Linux, 72 on macOS) and siginfo_t (128 on Linux, 104 on macOS). */
+const STRUCT_BYTES = 256;
+/** termios(3) actions of tcflow. */
+const TCOOFF = mac ? 1 : 0;
+const TCOON = mac ? 2 : 1;
+/** tcsetattr(3): apply at once; waiting for output to drain could hang on a stalled terminal. */
+const TCSANOW = 0;
+/** waitid(2). */
+const P_PID = 1;
+const WNOHANG = 1;
+const WSTOPPED = mac ? 8 : 2;
+
+const symbols = {
+  tcgetattr: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
+  tcsetattr: { args: [FFIType.i32, FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
+  cfmakeraw: { args: [FFIType.ptr], returns: FFIType.void },
+  tcflow: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  waitid: { args: [FFIType.i32, FFIType.u32, FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
+  ttyname: { args: [FFIType.i32], returns: FFIType.ptr },
+} as const;
+
+function load() {
+  const musl = `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`;
+  const names = mac ? ["libSystem.B.dylib"] : ["libc.so.6", musl];
+  const reasons: string[] = [];
+  for (const name of names) {
+    try {
+      return dlopen(name, symbols).symbols;
+    } catch (error) {
+      reasons.push(String(error));
+    }
+  }
+  throw new Error(`the C library could not be loaded: ${reasons.join("; ")}`);
+}
+
+const libc = load();
+
+/** A terminal's attributes, or undefined where `fd` is no terminal. */
+export function terminalAttributes(fd: number): Uint8Array | undefined {
+  const attributes = new Uint8Array(STRUCT_BYTES);
+  return libc.tcgetattr(fd, ptr(attributes)) === 0 ? attributes : undefined;
+}
+
+/** Puts attributes from `terminalAttributes` back; false where the terminal is gone. */
+export function setTerminalAttributes(fd: number, attributes: Uint8Array): boolean {
+  return libc.tcsetattr(fd, TCSANOW, ptr(attributes)) === 0;
+}
+
+/** The same attributes made raw: no echo, no signals, no translation in either direction (cfmakeraw(3)). */
+export function rawAttributes(attributes: Uint8Array): Uint8Array {
+  const raw = attributes.slice();
+  libc.cfmakeraw(ptr(raw));
+  return raw;
+}
+
+/** Stops or restarts output on a terminal, as Ctrl-S and Ctrl-Q do. */
+export function setOutputFlow(fd: number, flowing: boolean): void {
+  libc.tcflow(fd, flowing ? TCOON : TCOOFF);
+}
+
+/** Whether the child has stopped since the last call. Takes no exit status away from whoever waits for the child. */
+export function hasStopped(pid: number): boolean {
+  const info = new Uint8Array(STRUCT_BYTES);
+  // si_signo, the first int, stays 0 where there is nothing to report
+  return libc.waitid(P_PID, pid, ptr(info), WNOHANG | WSTOPPED) === 0 && (info[0] ?? 0) !== 0;
+}
+
+/**
+ * A descriptor of our own on the terminal behind `fd`, non-blocking. Setting O_NONBLOCK on `fd` itself would change it
+ * for the shell, which shares it.
+ */
+export function openTerminal(fd: number): number {
+  const name = libc.ttyname(fd);
+  const path = name === null ? "/dev/tty" : new CString(name).toString();
+  return openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
+}
+
+/** Opens a pseudo-terminal's slave by path, without becoming its session's terminal; undefined where it is gone. */
+export function openSlave(path: string): { fd: number; close: () => void } | undefined {
+  try {
+    const fd = openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
+    return { fd, close: () => closeSync(fd) };
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return undefined;
+    throw error;
+  }
+}
