@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import { type Desk, openDesk } from "./desk.ts";
-import { findProgram, type Pty, startPty } from "./pty.ts";
+import { type Exit, findProgram, type Pty, startPty } from "./pty.ts";
 
 /** What is wrapped: a program, its arguments and what it finds around it. */
 export interface Program {
@@ -10,9 +10,8 @@ export interface Program {
   cwd: string;
 }
 
-/** Output that no reader has taken yet is held back in the kernel above the first, let through again below the second, in bytes. */
+/** With so much waiting for the terminal at the desk, the program is held back until all of it is out, in bytes. */
 const PAUSE_BYTES = 256 * 1024;
-const RESUME_BYTES = 64 * 1024;
 /** How long a stop of our own may take to come into force before the session goes on without it, in ms. */
 const STOP_MS = 300;
 
@@ -21,22 +20,30 @@ const FORWARDED = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2
 /** Runs a program with our own standard streams, where they are no terminal: nothing is added or changed. Resolves with its exit code. */
 export async function passThrough(program: Program): Promise<number> {
   const path = findProgram(program.command, program.cwd, program.env.PATH ?? "");
-  const child = Bun.spawn([path, ...program.args], { cwd: program.cwd, env: program.env, stdin: "inherit", stdout: "inherit", stderr: "inherit" });
+  const child = Bun.spawn([path, ...program.args], {
+    cwd: program.cwd,
+    env: program.env,
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+  });
   const forward = (signal: NodeJS.Signals) => child.kill(signal);
   for (const signal of FORWARDED) process.on(signal, forward);
   const code = await child.exited;
-  return child.signalCode === null ? code : 128 + constants.signals[child.signalCode];
+  return child.signalCode === null ? code : 128 + (constants.signals[child.signalCode as keyof typeof constants.signals] ?? 0);
 }
 
 /** Someone who sees what the program writes, after the desk did. */
 export interface Watcher {
-  /** Takes output; `false` asks to hold the program back until `resume` is called. */
-  onOutput(bytes: Uint8Array, resume: () => void): boolean;
+  onOutput(bytes: Uint8Array): void;
   onResize(cols: number, rows: number): void;
 }
 
+/** Makes a watcher for a program that has just started; `hold` keeps the program's output back while the watcher is behind. */
+export type Watch = (pty: Pty, size: { cols: number; rows: number }, hold: (held: boolean) => void) => Watcher;
+
 /** Runs a program in a PTY on the terminal at the desk. Resolves with its exit once the terminal is as it was. */
-export async function wrap(program: Program, watch?: (pty: Pty) => Watcher): Promise<{ code: number; signal?: string }> {
+export async function wrap(program: Program, watch?: Watch): Promise<Exit> {
   const desk = openDesk();
   if (desk === undefined) return { code: await passThrough(program) };
   const exit = await runAtDesk(desk, program, watch);
@@ -44,29 +51,24 @@ export async function wrap(program: Program, watch?: (pty: Pty) => Watcher): Pro
   return exit;
 }
 
-function runAtDesk(desk: Desk, program: Program, watch?: (pty: Pty) => Watcher): Promise<{ code: number; signal?: string }> {
+function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
   return new Promise((resolve, reject) => {
     let watcher: Watcher | undefined;
-    let holds = 0; // who asked to hold the program back: the desk, the watcher
-    const hold = () => {
-      if (++holds === 1) pty.pause();
+    const holders = new Set<"desk" | "watcher">();
+    const hold = (who: "desk" | "watcher", held: boolean) => {
+      const before = holders.size;
+      if (held) holders.add(who);
+      else holders.delete(who);
+      if (before === 0 && holders.size > 0) pty.pause();
+      if (before > 0 && holders.size === 0) pty.resume();
     };
-    const release = () => {
-      if (--holds === 0) pty.resume();
-    };
-    let deskHolds = false;
-
     const onData = (bytes: Uint8Array) => {
       desk.write(bytes);
-      if (!deskHolds && desk.waiting > PAUSE_BYTES) {
-        deskHolds = true;
-        hold();
-        desk.whenDrained(() => {
-          deskHolds = false;
-          release();
-        });
+      if (desk.waiting > PAUSE_BYTES && !holders.has("desk")) {
+        hold("desk", true);
+        desk.whenDrained(() => hold("desk", false));
       }
-      if (watcher?.onOutput(bytes, release) === false) hold();
+      watcher?.onOutput(bytes);
     };
 
     let pty: Pty;
@@ -101,7 +103,7 @@ function runAtDesk(desk: Desk, program: Program, watch?: (pty: Pty) => Watcher):
     process.stdin.on("data", (bytes: Uint8Array) => pty.write(bytes));
     process.stdin.on("end", () => pty.kill("SIGHUP")); // the terminal was closed
     process.stdin.on("error", () => pty.kill("SIGHUP"));
-    watcher = watch?.(pty);
+    watcher = watch?.(pty, { cols: desk.cols, rows: desk.rows }, (held) => hold("watcher", held));
   });
 }
 
@@ -119,5 +121,3 @@ function suspend(desk: Desk, pty: Pty): void {
   const timer = setTimeout(goOn, STOP_MS); // nobody there to continue us, so the kernel ignored the stop
   process.kill(0, "SIGTSTP");
 }
-
-export { RESUME_BYTES };

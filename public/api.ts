@@ -1,0 +1,65 @@
+import * as v from "valibot";
+import { authorization, clockText, randomNonce, sameMac, sha256hex, stringToSign } from "../src/auth.ts";
+import { ApiError, parseJson } from "../src/types.ts";
+import { type Identity, macWith } from "./keys.ts";
+
+/** How long a request may take, in ms. */
+const REQUEST_MS = 15_000;
+
+const Clock = v.object({ error: v.object({ code: v.literal("clock") }), time: v.number(), mac: v.string() });
+
+/** The server said no, in its own words, or can't be reached (`code` is then "offline"). */
+export class RequestError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+let clockOffset = 0; // seconds that the server is ahead of this device
+
+/** Sends a signed request; a wrong clock is corrected once by what the server proves. Throws a `RequestError`. */
+export async function send(identity: Identity, method: string, target: string, body = "", headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> {
+  for (let attempt = 0; ; attempt++) {
+    const signed = {
+      method,
+      host: location.host.toLowerCase(),
+      target,
+      bodyHash: sha256hex(body),
+      device: identity.device,
+      ts: Math.floor(Date.now() / 1000) + clockOffset,
+      nonce: randomNonce(),
+    };
+    const header = authorization(signed, await macWith(identity.request, stringToSign(signed)));
+    let response: Response;
+    try {
+      response = await fetch(target, { method, headers: { ...headers, authorization: header }, signal: signal ?? AbortSignal.timeout(REQUEST_MS), ...(body === "" ? {} : { body }) });
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new RequestError(0, "offline", "The server can't be reached.");
+    }
+    if (response.ok) return response;
+    const text = await response.text();
+    const clock = parseJson(Clock, text);
+    if (attempt === 0 && clock !== undefined) {
+      const proof = await macWith(identity.clock, clockText(identity.device, signed.nonce, clock.time));
+      if (sameMac(clock.mac, proof)) {
+        clockOffset = clock.time - Math.floor(Date.now() / 1000);
+        continue;
+      }
+    }
+    const error = parseJson(ApiError, text)?.error;
+    throw new RequestError(response.status, error?.code ?? "unknown", error?.message ?? `The server answered ${response.status}.`);
+  }
+}
+
+/** A signed request whose answer has a known form. Throws a `RequestError`. */
+export async function call<S extends v.GenericSchema>(identity: Identity, schema: S, method: string, target: string, body?: unknown): Promise<v.InferOutput<S>> {
+  const response = await send(identity, method, target, body === undefined ? "" : JSON.stringify(body));
+  const parsed = parseJson(schema, await response.text());
+  if (parsed === undefined) throw new RequestError(response.status, "unreadable", "The server's answer can't be read. Reload this page.");
+  return parsed;
+}

@@ -1,0 +1,41 @@
+/** Attributes and listeners of a new element; text only ever becomes text. */
+type Props<Tag extends keyof HTMLElementTagNameMap> = {
+  class?: string;
+  text?: string;
+  attrs?: Record<string, string>;
+  on?: Partial<{ [Name in keyof HTMLElementEventMap]: (event: HTMLElementEventMap[Name]) => void }>;
+  init?: (element: HTMLElementTagNameMap[Tag]) => void;
+};
+
+/** Makes an element. */
+export function el<Tag extends keyof HTMLElementTagNameMap>(tag: Tag, props: Props<Tag> = {}, ...children: (Node | string)[]): HTMLElementTagNameMap[Tag] {
+  const element = document.createElement(tag);
+  if (props.class !== undefined) element.className = props.class;
+  if (props.text !== undefined) element.textContent = props.text;
+  for (const [name, value] of Object.entries(props.attrs ?? {})) element.setAttribute(name, value);
+  for (const [name, listener] of Object.entries(props.on ?? {})) element.addEventListener(name, listener as EventListener);
+  props.init?.(element);
+  element.append(...children);
+  return element;
+}
+
+/** The element that the page is known to have. */
+export function find<E extends Element>(selector: string, kind: new () => E): E {
+  const element = document.querySelector(selector);
+  if (element instanceof kind) return element;
+  throw new Error(`the page has no ${selector}`);
+}
+
+/** How long ago, in words: "just now", "5 min", "3 h", "2 d". */
+export function ago(time: number, now = Date.now()): string {
+  const seconds = Math.max(0, (now - time) / 1000);
+  if (seconds < 45) return "just now";
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86_400)} d`;
+}
+
+/** The last part of a path. */
+export function baseName(path: string): string {
+  return path.replace(/\/+$/, "").split("/").pop() || path;
+}

@@ -1,0 +1,142 @@
+import type { Frame, OutputPage, ViewerEvents } from "../src/types.ts";
+import { el } from "./dom.ts";
+import { drawRow, rowText } from "./rows.ts";
+
+/** Lines of history fetched at once, and the most that stay on the page. */
+const PAGE_LINES = 100;
+const KEPT_LINES = 5000;
+/** A reader near the bottom is kept there, in CSS pixels. */
+const BOTTOM_PX = 40;
+/** The spoken log lags behind the screen, in ms. */
+const SPOKEN_MS = 2000;
+
+/** The screen of a session with its history above, in one scrolling column of text. */
+export function openTerminal(fetchLines: (before: number, limit: number) => Promise<OutputPage>) {
+  const older = el("button", { class: "older", text: "Earlier lines", attrs: { type: "button" }, on: { click: () => void loadOlder() }, init: (b) => (b.hidden = true) });
+  const history = el("div", { class: "history" });
+  const screen = el("div", { class: "screen" });
+  const cursor = el("span", { class: "cursor", attrs: { "aria-hidden": "true" } });
+  const text = el("div", { class: "terminal", attrs: { "aria-hidden": "true" } }, history, screen, cursor);
+  const spoken = el("div", { class: "spoken", attrs: { role: "log", "aria-label": "Terminal" } });
+  const element = el("section", { class: "scroller", attrs: { tabindex: "0", "aria-label": "Terminal" } }, older, text, spoken);
+  let payloads: string[] = [];
+  let first = 0; // number of the first line of history on the page
+  let next = 0; // number after the last
+  let generation = -1;
+  let loading = false;
+  let speak: ReturnType<typeof setTimeout> | undefined;
+  let cols = 80;
+
+  const atBottom = () => element.scrollHeight - element.scrollTop - element.clientHeight < BOTTOM_PX;
+  const keepBottom = (change: () => void) => {
+    const stick = atBottom();
+    change();
+    if (stick) element.scrollTop = element.scrollHeight;
+  };
+
+  /** The largest type in which all columns fit, within what can be read; beyond that the terminal pans. */
+  const fit = () => {
+    const size = Math.max(7, Math.min(15, (element.clientWidth - 16) / cols / 0.602));
+    text.style.fontSize = `${size.toFixed(2)}px`;
+  };
+  new ResizeObserver(() => keepBottom(fit)).observe(element);
+
+  const line = (number: number, payload: string) =>
+    el("div", { class: "row", attrs: { "data-line": String(number) }, init: (row) => drawRow(row, payload) });
+
+  /** Lines with the places marked where numbers are missing. */
+  const linesOf = (page: Pick<OutputPage, "lines">, expected: number): HTMLElement[] => {
+    let number = expected;
+    return page.lines.flatMap(({ line: at, row }) => {
+      const gap = at > number ? [el("div", { class: "gap", text: `${at - number} lines were lost` })] : [];
+      number = at + 1;
+      return [...gap, line(at, row)];
+    });
+  };
+
+  const load = async (before: number): Promise<OutputPage | undefined> => {
+    if (loading) return undefined;
+    loading = true;
+    try {
+      return await fetchLines(before, PAGE_LINES);
+    } finally {
+      loading = false;
+    }
+  };
+
+  const loadOlder = async () => {
+    const page = await load(first);
+    if (page === undefined || page.generation !== generation) return;
+    const height = element.scrollHeight;
+    const from = page.lines[0]?.line ?? first;
+    history.prepend(...linesOf(page, from));
+    first = page.lines.length === 0 ? 0 : from;
+    older.hidden = first === 0;
+    element.scrollTop += element.scrollHeight - height; // what was in view stays there
+  };
+
+  /** The newest lines afresh: after a reset, a new generation, or more than could be sent along. */
+  const reload = async () => {
+    const page = await load(Number.MAX_SAFE_INTEGER);
+    if (page === undefined) return;
+    generation = page.generation;
+    next = page.next;
+    first = page.lines[0]?.line ?? page.next;
+    keepBottom(() => {
+      history.replaceChildren(...linesOf(page, first));
+      older.hidden = first === 0;
+    });
+  };
+
+  return {
+    element,
+
+    draw(frame: Frame): void {
+      keepBottom(() => {
+        if (frame.cols !== cols) {
+          cols = frame.cols;
+          fit();
+        }
+        while (screen.childElementCount > frame.rows) screen.lastElementChild?.remove();
+        while (screen.childElementCount < frame.rows) screen.append(el("div", { class: "row" }));
+        payloads.length = frame.rows;
+        for (const [y, payload] of Object.entries(frame.lines)) {
+          const row = screen.children[Number(y)];
+          if (!(row instanceof HTMLElement)) continue;
+          payloads[Number(y)] = payload;
+          drawRow(row, payload);
+        }
+        const under = screen.children[frame.cursor.y];
+        if (under instanceof HTMLElement) {
+          cursor.hidden = !frame.cursor.visible;
+          cursor.style.top = `${under.offsetTop}px`;
+          cursor.style.left = `${frame.cursor.x}ch`;
+        }
+      });
+      speak ??= setTimeout(() => {
+        speak = undefined;
+        spoken.textContent = payloads.map((payload) => rowText(payload ?? "")).filter((row) => row.trim() !== "").join("\n");
+      }, SPOKEN_MS);
+    },
+
+    output(event: ViewerEvents["output"]): void {
+      const { from, lines } = event;
+      if (event.generation !== generation || lines === undefined || from > next || from < first) {
+        if (event.generation !== generation || event.next !== next || lines !== undefined) void reload();
+        return;
+      }
+      keepBottom(() => {
+        for (let number = next - 1; number >= from; number--) history.lastElementChild?.remove();
+        history.append(...lines.map((row, i) => line(from + i, row)));
+        next = event.next;
+        while (history.childElementCount > KEPT_LINES) {
+          history.firstElementChild?.remove();
+          first++;
+          older.hidden = false;
+        }
+      });
+    },
+
+    reload,
+  };
+}

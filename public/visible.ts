@@ -1,0 +1,22 @@
+import { el } from "./dom.ts";
+
+/** Characters that a person can't see or that change how others are read: controls, format, bidi, odd spaces, tabs. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\u00a0\u2000-\u200a\u202f\u205f\u3000\u115f\u1160\u3164\uffa0]/u;
+
+/** Text for a person to judge: every unseen character stands as its code point, marked. Line feeds stay. */
+export function visibleText(text: string): (Node | string)[] {
+  const parts: (Node | string)[] = [];
+  let plain = "";
+  for (const char of text) {
+    if (char === "\n" || !UNSEEN.test(char)) {
+      plain += char;
+      continue;
+    }
+    if (plain !== "") parts.push(plain);
+    plain = "";
+    const code = (char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
+    parts.push(el("span", { class: "unseen", text: char === "\t" ? "⇥" : `U+${code}`, attrs: { title: `U+${code}` } }));
+  }
+  if (plain !== "") parts.push(plain);
+  return parts;
+}

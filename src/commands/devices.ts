@@ -1,0 +1,37 @@
+import * as v from "valibot";
+import { loadPairing, PairingError, signedRequest } from "../runner/pairing.ts";
+import { DeviceInfo, parseJson } from "../types.ts";
+import { pairingPath } from "./places.ts";
+import { UsageError } from "./usage.ts";
+
+const List = v.object({ devices: v.array(DeviceInfo) });
+const Revoked = v.object({ minted: v.array(v.object({ id: v.string(), name: v.string() })) });
+
+/** `claude-remote devices` and `claude-remote devices revoke ID`. */
+export async function devices(argv: readonly string[]): Promise<number> {
+  const pairing = loadPairing(pairingPath());
+  if (pairing === undefined) throw new PairingError("This machine is not paired yet.");
+  const [action, id, ...rest] = argv;
+  if (action === "revoke" && id !== undefined && rest.length === 0) {
+    const answer = parseJson(Revoked, await signedRequest(pairing, "DELETE", `/api/devices/${encodeURIComponent(id)}`));
+    process.stdout.write(`${id} is locked out.\n`);
+    for (const other of answer?.minted ?? [])
+      process.stdout.write(`It had let in ${other.name}: claude-remote devices revoke ${other.id}\n`);
+    return 0;
+  }
+  if (action !== undefined && action !== "list") throw new UsageError("devices: list, or revoke ID");
+  const list = parseJson(List, await signedRequest(pairing, "GET", "/api/devices"));
+  if (list === undefined) throw new PairingError("The server's answer can't be read; is it of the same version?");
+  for (const device of list.devices) {
+    const state =
+      device.revoked_at !== null
+        ? "revoked"
+        : device.self
+          ? "this machine"
+          : device.last_seen_at === null
+            ? "never seen"
+            : `seen ${new Date(device.last_seen_at).toLocaleString()}`;
+    process.stdout.write(`${device.id}  ${device.kind.padEnd(7)}  ${device.name}  (${state})\n`);
+  }
+  return 0;
+}

@@ -1,0 +1,133 @@
+import { Database } from "bun:sqlite";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+
+/**
+ * The server's memory: one SQLite file in WAL mode. Each entry of MIGRATIONS brings the schema one `user_version` further;
+ * entries are never changed once released. Every query of the hub is in `src/hub/*.ts`, beside what it serves.
+ */
+const MIGRATIONS = [
+  `
+  CREATE TABLE devices (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('viewer', 'runner', 'machine')),
+    secret BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    last_seen_at INTEGER,
+    revoked_at INTEGER,
+    minted_by TEXT -- the device that made its pairing code; NULL: the server's own host
+  ) STRICT;
+
+  CREATE TABLE pairing_codes (
+    code_id TEXT PRIMARY KEY,
+    code BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    minted_by TEXT,
+    expires_at INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE sessions (
+    id TEXT PRIMARY KEY,
+    device_id TEXT NOT NULL REFERENCES devices (id),
+    host TEXT NOT NULL,
+    cwd TEXT NOT NULL,
+    command TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('running', 'ended', 'offline')),
+    hooks TEXT NOT NULL,
+    activity TEXT NOT NULL,
+    title TEXT NOT NULL DEFAULT '',
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    exit TEXT, -- JSON {code, signal?}
+    offline_since INTEGER,
+    output_seq INTEGER NOT NULL DEFAULT 0, -- the last history operation that is stored
+    generation INTEGER NOT NULL DEFAULT 0,
+    next_line INTEGER NOT NULL DEFAULT 0,
+    screen TEXT -- the newest frame, whole, as JSON
+  ) STRICT;
+
+  CREATE TABLE prompts (
+    id TEXT PRIMARY KEY,
+    session_id TEXT NOT NULL REFERENCES sessions (id),
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    view TEXT NOT NULL,
+    response TEXT, -- JSON: who answered what, when, and whether Claude took it
+    created_at INTEGER NOT NULL,
+    answered_at INTEGER
+  ) STRICT;
+  CREATE INDEX prompts_by_session ON prompts (session_id, created_at);
+  CREATE INDEX prompts_open ON prompts (created_at) WHERE state IN ('pending', 'sending');
+
+  CREATE TABLE output_log (
+    session_id TEXT NOT NULL REFERENCES sessions (id),
+    generation INTEGER NOT NULL,
+    line INTEGER NOT NULL,
+    row TEXT NOT NULL,
+    PRIMARY KEY (session_id, generation, line)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    device_id TEXT, -- NULL: the server's own host
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    detail TEXT NOT NULL DEFAULT ''
+  ) STRICT;
+  CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
+  CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
+  `,
+];
+
+/** How long a statement waits for another process that holds the database, in ms. */
+const BUSY_MS = 2000;
+
+/** The database can't be used; the message says what to do. */
+export class DatabaseError extends Error {}
+
+/** Opens the database in `dir`, made where it is missing, and migrates it. Throws a `DatabaseError`. */
+export function openDatabase(dir: string): Database {
+  const file = join(dir, "claude-remote.db");
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const isNew = !existsSync(file);
+    const db = new Database(file, { create: true, strict: true });
+    if (isNew) chmodSync(file, 0o600);
+    db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    db.run("PRAGMA journal_mode = WAL");
+    db.run("PRAGMA synchronous = NORMAL");
+    db.run("PRAGMA foreign_keys = ON");
+    migrate(db, file);
+    return db;
+  } catch (error) {
+    if (error instanceof DatabaseError || !(error instanceof Error)) throw error;
+    throw new DatabaseError(explain(error, file));
+  }
+}
+
+function migrate(db: Database, file: string): void {
+  const version = () => db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
+  if (version() > MIGRATIONS.length) {
+    throw new DatabaseError(
+      `${file} was written by a newer claude-remote (schema ${version()}, this one knows ${MIGRATIONS.length}): update claude-remote`,
+    );
+  }
+  db.transaction(() => {
+    MIGRATIONS.slice(version()).forEach((sql) => db.run(sql));
+    db.run(`PRAGMA user_version = ${MIGRATIONS.length}`);
+  }).immediate();
+}
+
+function explain(error: Error, file: string): string {
+  const code = "code" in error ? String(error.code) : "";
+  if (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB")) {
+    return `${file} is damaged (${error.message}): restore a backup, or move it away to start with an empty one`;
+  }
+  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return `${file} is locked by another program`;
+  if (code.startsWith("SQLITE_FULL") || code === "ENOSPC") return `the disk is full: ${file} can't be written`;
+  if (code === "EACCES" || code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN"))
+    return `${file} can't be opened for writing (${error.message})`;
+  return `${file} can't be used: ${error.message}`;
+}

@@ -1,0 +1,187 @@
+import { sha256hex } from "../auth.ts";
+import {
+  ApproveRequest,
+  CodeRequest,
+  type Decision,
+  isOpen,
+  LIMITS,
+  parseJson,
+  RejectRequest,
+  RenameRequest,
+  SeenRequest,
+} from "../types.ts";
+import type { Device, Devices } from "./devices.ts";
+import type { Prompts } from "./prompts.ts";
+import { fail, reply } from "./replies.ts";
+import type { Runners } from "./runners.ts";
+import type { Sessions } from "./sessions.ts";
+import type { Viewers } from "./viewers.ts";
+
+export interface Hub {
+  devices: Devices;
+  sessions: Sessions;
+  prompts: Prompts;
+  runners: Runners;
+  viewers: Viewers;
+  /** The origin that pairing links lead to. */
+  publicOrigin(): string;
+  /** Whether phones reach this server over plain HTTP. */
+  insecure: boolean;
+}
+
+/** A signed request that is to be answered. */
+export interface Call {
+  request: Request;
+  url: URL;
+  /** What stands for `:id` in the route. */
+  id: string;
+  /** The body as text. */
+  body: string;
+  device: Device;
+}
+
+type Handler = (hub: Hub, call: Call) => Response | Promise<Response>;
+
+const notFound = (what: string) => fail(404, "not_found", `There is no such ${what}.`);
+const badRequest = () => fail(400, "bad_request", "The request is not of the form that this server understands.");
+
+function sessionDetail(hub: Hub, { id, request }: Call): Response {
+  const session = hub.sessions.get(id);
+  if (session === undefined) return notFound("session");
+  const live = hub.sessions.screen(id);
+  return reply({ session, screen: live ?? null, prompts: hub.prompts.open(id), history: hub.sessions.history(id) }, request);
+}
+
+function output(hub: Hub, { id, url, request }: Call): Response {
+  if (hub.sessions.get(id) === undefined) return notFound("session");
+  const before = Number(url.searchParams.get("before") ?? Number.MAX_SAFE_INTEGER);
+  const limit = Number(url.searchParams.get("limit") ?? 100);
+  if (!Number.isSafeInteger(before) || !Number.isSafeInteger(limit) || before < 0 || limit < 1) return badRequest();
+  return reply(hub.sessions.lines(id, before, Math.min(limit, LIMITS.outputLines)), request);
+}
+
+function seen(hub: Hub, { id, body, device }: Call): Response {
+  const parsed = parseJson(SeenRequest, body);
+  if (parsed === undefined) return badRequest();
+  hub.viewers.seen(device.id, id, parsed.rev, parsed.stream);
+  return reply({});
+}
+
+function approve(hub: Hub, call: Call): Promise<Response> | Response {
+  const parsed = parseJson(ApproveRequest, call.body);
+  return parsed === undefined ? badRequest() : decide(hub, call, "approve", parsed);
+}
+
+function reject(hub: Hub, call: Call): Promise<Response> | Response {
+  const parsed = parseJson(RejectRequest, call.body === "" ? "{}" : call.body);
+  return parsed === undefined ? badRequest() : decide(hub, call, "reject", parsed);
+}
+
+/** Passes a decision to the runner and answers with what became of it. */
+async function decide(
+  hub: Hub,
+  { id, device }: Call,
+  action: Decision,
+  detail: { shown?: string; message?: string | undefined },
+): Promise<Response> {
+  const prompt = hub.prompts.get(id);
+  if (prompt === undefined) return notFound("prompt");
+  if (!isOpen(prompt)) return settled(hub, id, action, device);
+  if (detail.shown !== undefined && detail.shown !== sha256hex(prompt.view))
+    return fail(409, "changed", "What was shown is not what Claude asks. Look again.");
+  if (!hub.runners.online(prompt.session)) return fail(503, "runner_away", "The machine that asks is not connected. Nothing was sent.");
+
+  const sending = hub.prompts.sending(id);
+  if (sending !== undefined) hub.viewers.broadcast("prompt_response", sending);
+  hub.devices.audit(device.id, action, id, detail.message ?? "");
+  const { message, shown } = detail;
+  const result = await hub.runners.decide(prompt.session, {
+    prompt: id,
+    action,
+    device: device.id,
+    name: device.name,
+    ...(shown === undefined ? {} : { shown }),
+    ...(message === undefined ? {} : { message }),
+  });
+  switch (result) {
+    case "sent":
+      return reply({ state: "sent" });
+    case "answered":
+      return settled(hub, id, action, device);
+    case "gone":
+      return fail(410, "gone", "Claude no longer asks this.");
+    case "changed":
+      return fail(409, "changed", "What was shown is not what Claude asks. Look again.");
+    case "refused":
+      return fail(409, "refused", "This can only be answered at the desk.");
+    case "away":
+      return fail(503, "runner_away", "The machine that asks is not connected. Nothing was sent.");
+    case "unknown":
+      return fail(503, "runner_lost", "The connection broke while the answer travelled. This page will show what became of it.");
+  }
+}
+
+/** Already answered: the same device repeating its own decision is told how that went, anybody else what the answer was. */
+function settled(hub: Hub, id: string, action: Decision, device: Device): Response {
+  const prompt = hub.prompts.get(id);
+  const answer = prompt?.answer;
+  if (prompt?.state === "answered" && answer !== undefined) {
+    if (answer.device === device.id && answer.decision === action) return reply({ state: answer.receipt ?? "sent" });
+    return fail(
+      409,
+      "answered",
+      answer.by === "desk" ? "Already answered at the desk." : `Already answered by ${answer.name ?? "another device"}.`,
+      { answer },
+    );
+  }
+  return fail(410, "gone", "Claude no longer asks this.");
+}
+
+function mintCode(hub: Hub, { body, device }: Call): Response {
+  const parsed = parseJson(CodeRequest, body);
+  if (parsed === undefined) return badRequest();
+  const { code, expires } = hub.devices.mint(parsed.kind, device.id);
+  return reply({ link: `${hub.publicOrigin()}/#pair=${code}`, expires });
+}
+
+function rename(hub: Hub, { id, body, device }: Call): Response {
+  const parsed = parseJson(RenameRequest, body);
+  if (parsed === undefined) return badRequest();
+  return hub.devices.rename(id, parsed.name, device.id) ? reply({}) : notFound("device");
+}
+
+function revoke(hub: Hub, { id, device }: Call): Response {
+  if (!hub.devices.revoke(id, device.id)) return notFound("device");
+  hub.viewers.drop(id);
+  hub.runners.drop(id);
+  const minted = hub.devices.list(device.id).filter((other) => other.minted_by === id && other.revoked_at === null);
+  return reply({ minted: minted.map(({ id, name }) => ({ id, name })) });
+}
+
+function events(hub: Hub, { request, url, device }: Call): Response {
+  const session = url.searchParams.get("session") ?? undefined;
+  if (session !== undefined && hub.sessions.get(session) === undefined) return notFound("session");
+  return hub.viewers.open({
+    device: device.id,
+    session,
+    lastEventId: request.headers.get("last-event-id"),
+    insecure: hub.insecure,
+    signal: request.signal,
+  });
+}
+
+/** Every signed endpoint but `/ws`: method, path, handler. */
+export const ROUTES: readonly (readonly [method: string, path: RegExp, handler: Handler])[] = [
+  ["GET", /^\/events$/, events],
+  ["GET", /^\/api\/sessions$/, (hub, { request }) => reply({ sessions: hub.sessions.list() }, request)],
+  ["GET", /^\/api\/sessions\/([\w-]+)$/, sessionDetail],
+  ["GET", /^\/api\/sessions\/([\w-]+)\/output$/, output],
+  ["POST", /^\/api\/sessions\/([\w-]+)\/seen$/, seen],
+  ["GET", /^\/api\/prompts$/, (hub, { request }) => reply({ prompts: hub.prompts.open() }, request)],
+  ["POST", /^\/api\/prompts\/([\w-]+)\/approve$/, approve],
+  ["POST", /^\/api\/prompts\/([\w-]+)\/reject$/, reject],
+  ["GET", /^\/api\/devices$/, (hub, { device }) => reply({ devices: hub.devices.list(device.id) })],
+  ["POST", /^\/api\/devices\/code$/, mintCode],
+  ["PATCH", /^\/api\/devices\/([\w-]+)$/, rename],
+  ["DELETE", /^\/api\/devices\/([\w-]+)$/, revoke],
+];

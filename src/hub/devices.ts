@@ -1,0 +1,149 @@
+import type { Database } from "bun:sqlite";
+import {
+  codeId,
+  type DeviceKeys,
+  type DeviceKind,
+  deviceKeys,
+  deviceSecret,
+  NONCE_BYTES,
+  pairRequestMac,
+  pairResponseMac,
+  randomNonce,
+  sameMac,
+  toBase64url,
+} from "../auth.ts";
+import type { DeviceInfo } from "../types.ts";
+
+/** How long a pairing code can be used, in ms. */
+export const CODE_LIFETIME_MS = 5 * 60_000;
+/** `last_seen_at` is written at most this often, in ms. */
+const SEEN_EVERY_MS = 60_000;
+
+/** A paired device as the server knows it. */
+export interface Device {
+  id: string;
+  name: string;
+  kind: DeviceKind;
+  secret: Uint8Array;
+  keys: DeviceKeys;
+}
+
+interface DeviceRow {
+  id: string;
+  name: string;
+  kind: DeviceKind;
+  secret: Uint8Array;
+  created_at: number;
+  last_seen_at: number | null;
+  revoked_at: number | null;
+  minted_by: string | null;
+}
+
+export type Devices = ReturnType<typeof openDevices>;
+
+/** Pairing, the list of devices, and the audit of what they did. `now` is in unix ms. */
+export function openDevices(db: Database, now: () => number = Date.now) {
+  const byId = db.query<DeviceRow, [string]>("SELECT * FROM devices WHERE id = ?");
+  const keyCache = new Map<string, DeviceKeys>();
+  const lastSeen = new Map<string, number>();
+
+  const audit = (device: string | null, action: string, subject: string, detail = "") => {
+    db.query("INSERT INTO audit (at, device_id, action, subject, detail) VALUES (?, ?, ?, ?, ?)").run(
+      now(),
+      device,
+      action,
+      subject,
+      detail,
+    );
+  };
+
+  return {
+    audit,
+
+    /** A paired device that was not revoked. */
+    find(id: string): Device | undefined {
+      const row = byId.get(id);
+      if (row === null || row.revoked_at !== null) return undefined;
+      let keys = keyCache.get(id);
+      if (keys === undefined) {
+        keys = deviceKeys(row.secret);
+        keyCache.set(id, keys);
+      }
+      return { id, name: row.name, kind: row.kind, secret: row.secret, keys };
+    },
+
+    /** Notes that a device was here; seldom written, as it happens with every request. */
+    seen(id: string): void {
+      if (now() - (lastSeen.get(id) ?? 0) < SEEN_EVERY_MS) return;
+      lastSeen.set(id, now());
+      db.query("UPDATE devices SET last_seen_at = ? WHERE id = ?").run(now(), id);
+    },
+
+    isEmpty: () => db.query("SELECT 1 FROM devices LIMIT 1").get() === null,
+
+    list(self: string): DeviceInfo[] {
+      const rows = db.query<DeviceRow, []>("SELECT * FROM devices ORDER BY created_at").all();
+      return rows.map(({ secret: _, ...row }) => ({ ...row, self: row.id === self }));
+    },
+
+    /** Makes a pairing code of 128 bits that works once, for five minutes. `by` is undefined on the server's own host. */
+    mint(kind: DeviceKind, by: string | undefined): { code: string; expires: number } {
+      const code = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+      const expires = now() + CODE_LIFETIME_MS;
+      db.query("DELETE FROM pairing_codes WHERE expires_at < ?").run(now());
+      db.query("INSERT INTO pairing_codes (code_id, code, kind, minted_by, expires_at) VALUES (?, ?, ?, ?, ?)").run(
+        codeId(code),
+        code,
+        kind,
+        by ?? null,
+        expires,
+      );
+      audit(by ?? null, "mint", codeId(code), kind);
+      return { code: toBase64url(code), expires };
+    },
+
+    /** Turns a code into a device; undefined where the code is unknown, used, too old, for another kind, or the MAC is wrong. */
+    pair(request: { code_id: string; kind: DeviceKind; name: string; nonce: string; mac: string }) {
+      return db.transaction(() => {
+        const row = db
+          .query<{ code: Uint8Array; kind: DeviceKind; minted_by: string | null; expires_at: number }, [string]>(
+            "SELECT * FROM pairing_codes WHERE code_id = ?",
+          )
+          .get(request.code_id);
+        const expected = pairRequestMac(row?.code ?? new Uint8Array(NONCE_BYTES), request.kind, request.name, request.nonce);
+        if (!sameMac(request.mac, expected) || row === null || row.expires_at < now()) return undefined;
+        if (row.kind !== "machine" && row.kind !== request.kind) return undefined;
+        db.query("DELETE FROM pairing_codes WHERE code_id = ?").run(request.code_id);
+        const device = `dev_${randomNonce()}`;
+        const nonce = randomNonce();
+        const secret = deviceSecret(row.code, device, request.nonce, nonce);
+        db.query("INSERT INTO devices (id, name, kind, secret, created_at, minted_by) VALUES (?, ?, ?, ?, ?, ?)").run(
+          device,
+          request.name,
+          request.kind,
+          secret,
+          now(),
+          row.minted_by,
+        );
+        audit(device, "pair", device, `${request.kind} ${request.name}`);
+        return { device, nonce, mac: toBase64url(pairResponseMac(row.code, device, request.nonce, nonce)) };
+      })();
+    },
+
+    rename(id: string, name: string, by: string): boolean {
+      const changed = db.query("UPDATE devices SET name = ? WHERE id = ? AND revoked_at IS NULL").run(name, id).changes > 0;
+      if (changed) audit(by, "rename", id, name);
+      return changed;
+    },
+
+    /** Locks a device out, and the codes that it minted and nobody has used. */
+    revoke(id: string, by: string): boolean {
+      const changed = db.query("UPDATE devices SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL").run(now(), id).changes > 0;
+      if (!changed) return false;
+      db.query("DELETE FROM pairing_codes WHERE minted_by = ?").run(id);
+      keyCache.delete(id);
+      audit(by, "revoke", id);
+      return true;
+    },
+  };
+}

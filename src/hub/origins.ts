@@ -1,0 +1,61 @@
+import { networkInterfaces } from "node:os";
+
+/** How the server is told to listen and under which names it is known. */
+export interface ListenOptions {
+  host: string;
+  port: number;
+  /** Where phones find it, such as https://home.example. */
+  publicUrl?: string | undefined;
+  tls: boolean;
+  /** Serve plain HTTP beyond loopback. */
+  insecureLan: boolean;
+}
+
+/** The options contradict each other or safety; the message says what to do. */
+export class OptionError extends Error {}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/** Parses `--public-url`: an origin and nothing more. Throws an `OptionError`. */
+export function parsePublicUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (
+    url === undefined ||
+    !/^https?:$/.test(url.protocol) ||
+    url.pathname !== "/" ||
+    url.search !== "" ||
+    url.hash !== "" ||
+    url.username !== ""
+  ) {
+    throw new OptionError(`--public-url ${text}: give an origin such as https://home.example`);
+  }
+  return url;
+}
+
+/** Refuses to serve readable traffic on a network unless somebody said so. Throws an `OptionError`. */
+export function checkExposure(options: ListenOptions): void {
+  const publicUrl = options.publicUrl === undefined ? undefined : parsePublicUrl(options.publicUrl);
+  const encrypted = options.tls || publicUrl?.protocol === "https:";
+  if (encrypted || options.insecureLan || (isLoopback(options.host) && (publicUrl === undefined || isLoopback(publicUrl.hostname)))) return;
+  throw new OptionError(
+    `${publicUrl === undefined ? `--host ${options.host}` : `--public-url ${publicUrl.origin}`} would serve plain HTTP beyond this machine, where anybody on the network can replace the page. ` +
+      "Use --tls-cert and --tls-key, an https --public-url behind a proxy, or, knowing that, --insecure-lan.",
+  );
+}
+
+/** Every origin that this server answers to, the one for links first. `port` is the one it really listens on. */
+export function ownOrigins(options: ListenOptions, port: number): string[] {
+  const scheme = options.tls ? "https" : "http";
+  const origin = (host: string) => new URL(`${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`).origin;
+  const origins: string[] = [];
+  if (options.publicUrl !== undefined) origins.push(parsePublicUrl(options.publicUrl).origin);
+  const everywhere = options.host === "0.0.0.0" || options.host === "::";
+  if (everywhere) {
+    const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    for (const { address, internal, family } of addresses) if (!internal && family === "IPv4") origins.push(origin(address));
+  } else origins.push(origin(options.host));
+  for (const host of ["127.0.0.1", "localhost", "::1"]) origins.push(origin(host));
+  return [...new Set(origins)];
+}

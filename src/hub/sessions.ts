@@ -1,0 +1,185 @@
+import type { Database } from "bun:sqlite";
+import {
+  type Exit,
+  Exit as ExitSchema,
+  Frame,
+  type HistoryOp,
+  type OutputPage,
+  parseJson,
+  type SessionInfo,
+  type SessionStatus,
+  type SessionSummary,
+} from "../types.ts";
+import { applyFrame, frameSince, type Live } from "./live.ts";
+
+/** The newest screen of a running session is stored at most this often, in ms, for the time after a crash. */
+const STORE_SCREEN_MS = 5000;
+
+type Row = Omit<SessionSummary, "exit" | "pending"> & {
+  device_id: string;
+  exit: string | null;
+  screen: string | null;
+  output_seq: number;
+  generation: number;
+  next_line: number;
+  pending: number;
+};
+
+const SUMMARY = `SELECT s.*, (SELECT count(*) FROM prompts p WHERE p.session_id = s.id AND p.state IN ('pending', 'sending')) AS pending FROM sessions s`;
+
+export type Sessions = ReturnType<typeof openSessions>;
+
+/** Sessions, their live screens and their stored history. */
+export function openSessions(db: Database, now: () => number = Date.now) {
+  const lives = new Map<string, { live: Live; storedAt: number }>();
+  const one = db.query<Row, [string]>(`${SUMMARY} WHERE s.id = ?`);
+
+  // whoever was running when the server went down is away until it comes back
+  db.query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE status = 'running'").run(now());
+
+  const summary = (row: Row): SessionSummary => {
+    const { id, host, cwd, command, started_at, hooks, activity, status, pending, title, ended_at, offline_since } = row;
+    const exit = row.exit === null ? null : (parseJson(ExitSchema, row.exit) ?? null);
+    return { id, host, cwd, command, started_at, hooks, activity, status, pending, title, ended_at, exit, offline_since };
+  };
+
+  const storeScreen = (id: string, live: Live) => {
+    db.query("UPDATE sessions SET screen = ?, title = ? WHERE id = ?").run(JSON.stringify(frameSince(live, 0)), live.title, id);
+  };
+
+  const append = db.transaction((id: string, seq: number, op: HistoryOp) => {
+    switch (op.op) {
+      case "append": {
+        const insert = db.query("INSERT OR REPLACE INTO output_log (session_id, generation, line, row) VALUES (?, ?, ?, ?)");
+        op.lines.forEach((row, i) => insert.run(id, op.generation, op.from + i, row));
+        db.query("UPDATE sessions SET output_seq = ?, generation = ?, next_line = ? WHERE id = ?").run(
+          seq,
+          op.generation,
+          op.from + op.lines.length,
+          id,
+        );
+        return;
+      }
+      case "truncate":
+        db.query("DELETE FROM output_log WHERE session_id = ? AND generation = ? AND line >= ?").run(id, op.generation, op.to);
+        db.query("UPDATE sessions SET output_seq = ?, next_line = ? WHERE id = ?").run(seq, op.to, id);
+        return;
+      case "generation":
+        db.query("UPDATE sessions SET output_seq = ?, generation = ?, next_line = 0 WHERE id = ?").run(seq, op.generation, id);
+    }
+  });
+
+  return {
+    /** Begins or resumes a session of `device`; undefined where the id belongs to another device or the session has ended. */
+    begin(device: string, info: SessionInfo): { outputSeq: number; isNew: boolean } | undefined {
+      const row = one.get(info.id);
+      if (row === null) {
+        db.query(
+          `INSERT INTO sessions (id, device_id, host, cwd, command, status, hooks, activity, started_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?)`,
+        ).run(info.id, device, info.host, info.cwd, info.command, info.hooks, info.activity, info.started_at);
+        return { outputSeq: 0, isNew: true };
+      }
+      if (row.device_id !== device || row.status === "ended") return undefined;
+      db.query("UPDATE sessions SET status = 'running', offline_since = NULL, hooks = ?, activity = ? WHERE id = ?").run(
+        info.hooks,
+        info.activity,
+        info.id,
+      );
+      return { outputSeq: row.output_seq, isNew: false };
+    },
+
+    belongsTo: (id: string, device: string) => one.get(id)?.device_id === device,
+
+    status(id: string, status: SessionStatus): void {
+      db.query("UPDATE sessions SET hooks = ?, activity = ? WHERE id = ?").run(status.hooks, status.activity, id);
+    },
+
+    /** Takes a frame in and answers the live screen that viewers read from. */
+    frame(id: string, frame: Frame): Live {
+      const known = lives.get(id);
+      const live = applyFrame(known?.live, frame);
+      const titled = known?.live.title !== frame.title;
+      const entry = known ?? { live, storedAt: 0 };
+      lives.set(id, entry);
+      if (titled || now() - entry.storedAt >= STORE_SCREEN_MS) {
+        entry.storedAt = now();
+        storeScreen(id, live);
+      }
+      return live;
+    },
+
+    /** The live screen; for a session without a runner the last one that was stored. */
+    live(id: string): Live | undefined {
+      const known = lives.get(id);
+      if (known !== undefined) return known.live;
+      const stored = parseJson(Frame, one.get(id)?.screen ?? "");
+      return stored === undefined ? undefined : applyFrame(undefined, stored);
+    },
+
+    /** The newest screen, whole. */
+    screen(id: string): Frame | undefined {
+      const live = this.live(id);
+      return live === undefined ? undefined : frameSince(live, 0);
+    },
+
+    /** Stores a history operation unless it is stored already; the answer is the last operation that is stored. */
+    output(id: string, seq: number, op: HistoryOp): number {
+      const stored = this.outputSeq(id);
+      if (seq <= stored) return stored;
+      append(id, seq, op);
+      return seq;
+    },
+
+    /** The last history operation that is stored. */
+    outputSeq: (id: string) => one.get(id)?.output_seq ?? 0,
+
+    end(id: string, exit: Exit, endedAt: number): void {
+      const known = lives.get(id);
+      if (known !== undefined) storeScreen(id, known.live);
+      lives.delete(id);
+      db.query("UPDATE sessions SET status = 'ended', exit = ?, ended_at = ?, offline_since = NULL WHERE id = ? AND status <> 'ended'").run(
+        JSON.stringify(exit),
+        endedAt,
+        id,
+      );
+    },
+
+    /** The runner is gone without a word. */
+    offline(id: string): void {
+      const known = lives.get(id);
+      if (known !== undefined) storeScreen(id, known.live);
+      db.query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE id = ? AND status = 'running'").run(now(), id);
+    },
+
+    get(id: string): SessionSummary | undefined {
+      const row = one.get(id);
+      return row === null ? undefined : summary(row);
+    },
+
+    /** Newest first, but what waits for somebody before all else, then what runs. */
+    list(): SessionSummary[] {
+      return db
+        .query<Row, []>(
+          `${SUMMARY} ORDER BY pending > 0 DESC, s.status = 'running' DESC, s.status = 'offline' DESC, s.started_at DESC LIMIT 200`,
+        )
+        .all()
+        .map(summary);
+    },
+
+    history(id: string): { generation: number; next: number } {
+      const row = one.get(id);
+      return { generation: row?.generation ?? 0, next: row?.next_line ?? 0 };
+    },
+
+    /** The `limit` lines before number `before` of the newest generation, oldest first. */
+    lines(id: string, before: number, limit: number): OutputPage {
+      const { generation, next } = this.history(id);
+      const lines = db
+        .query<{ line: number; row: string }, [string, number, number, number]>(
+          "SELECT line, row FROM output_log WHERE session_id = ? AND generation = ? AND line < ? ORDER BY line DESC LIMIT ?",
+        )
+        .all(id, generation, Math.min(before, next), limit);
+      return { generation, next, lines: lines.reverse() };
+    },
+  };
+}

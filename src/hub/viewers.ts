@@ -1,0 +1,224 @@
+import { randomNonce } from "../auth.ts";
+import type { ViewerEvents } from "../types.ts";
+import { frameSince, type Live } from "./live.ts";
+import { SECURITY_HEADERS } from "./replies.ts";
+
+/** Screen bytes that a viewer may be behind, and for how long in ms; then it is left alone until it says what it has drawn. */
+const AHEAD_BYTES = 64 * 1024;
+const AHEAD_MS = 2000;
+/** A comment goes out this often, so that neither side takes silence for death, in ms. */
+const HEARTBEAT_MS = 10_000;
+/** Events kept for viewers that come back, and those that may wait for one viewer. */
+const KEPT_EVENTS = 1000;
+const WAITING_EVENTS = 1000;
+/** New history travels along while it is slower than this, in UTF-16 units a second; beyond, viewers fetch what they look at. */
+const HISTORY_RATE = 16 * 1024;
+
+type BroadcastName = Exclude<keyof ViewerEvents, "hello" | "reset" | "screen" | "output">;
+type Output = ViewerEvents["output"];
+
+interface Viewer {
+  id: string;
+  device: string;
+  session: string | undefined;
+  /** Events that wait, formatted. */
+  waiting: string[];
+  sentRev: number;
+  /** Frames sent and not yet acknowledged. */
+  unseen: { rev: number; bytes: number; at: number }[];
+  output: Output | undefined;
+  historyBudget: number;
+  historyAt: number;
+  wake: () => void;
+  closed: boolean;
+}
+
+export type Viewers = ReturnType<typeof openViewers>;
+
+/** The streams to phones and browsers. `live` gives a session's newest screen, `history` where its log ends. */
+export function openViewers(source: {
+  live(session: string): Live | undefined;
+  history(session: string): { generation: number; next: number };
+}) {
+  const epoch = randomNonce().slice(0, 8);
+  let seq = 0;
+  const kept: { seq: number; text: string }[] = [];
+  const viewers = new Set<Viewer>();
+
+  const format = (name: keyof ViewerEvents, data: unknown) => `id: ${epoch}:${seq}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+
+  const push = (viewer: Viewer, text: string) => {
+    viewer.waiting.push(text);
+    if (viewer.waiting.length > WAITING_EVENTS) viewer.waiting = [format("reset", {})];
+    viewer.wake();
+  };
+
+  /** What a viewer left off at: everything since, or a `reset` where that is no longer known. */
+  const resume = (lastEventId: string | null): string[] => {
+    if (lastEventId === null) return [];
+    const [theirEpoch, theirSeq] = lastEventId.split(":");
+    const last = Number(theirSeq);
+    const oldest = seq - kept.length;
+    if (theirEpoch !== epoch || !Number.isSafeInteger(last) || last < oldest || last > seq) return [format("reset", {})];
+    return kept.filter((event) => event.seq > last).map((event) => event.text);
+  };
+
+  const mayDraw = (viewer: Viewer) => {
+    const first = viewer.unseen[0];
+    const bytes = viewer.unseen.reduce((sum, frame) => sum + frame.bytes, 0);
+    return first === undefined || (bytes < AHEAD_BYTES && performance.now() - first.at < AHEAD_MS);
+  };
+
+  /** What this viewer is to get now; empty where there is nothing, or it has to catch up first. */
+  const take = (viewer: Viewer): string => {
+    let text = viewer.waiting.join("");
+    viewer.waiting = [];
+    const live = viewer.session === undefined ? undefined : source.live(viewer.session);
+    if (live !== undefined && live.rev > viewer.sentRev && mayDraw(viewer)) {
+      const frame = format("screen", { session: viewer.session, ...frameSince(live, viewer.sentRev) });
+      viewer.sentRev = live.rev;
+      viewer.unseen.push({ rev: live.rev, bytes: frame.length, at: performance.now() });
+      text += frame;
+    }
+    if (viewer.output !== undefined && mayDraw(viewer)) {
+      text += format("output", viewer.output);
+      viewer.output = undefined;
+    }
+    return text;
+  };
+
+  const note = (viewer: Viewer, op: { generation: number; from: number; next: number; lines?: string[] }, session: string) => {
+    const waiting = viewer.output;
+    const follows =
+      waiting === undefined || (waiting.generation === op.generation && waiting.next === op.from && waiting.lines !== undefined);
+    const now = performance.now();
+    viewer.historyBudget = Math.min(4 * HISTORY_RATE, viewer.historyBudget + ((now - viewer.historyAt) / 1000) * HISTORY_RATE);
+    viewer.historyAt = now;
+    const size = op.lines?.reduce((sum, line) => sum + line.length, 0) ?? 0;
+    if (op.lines !== undefined && follows && size <= viewer.historyBudget) {
+      viewer.historyBudget -= size;
+      viewer.output = {
+        session,
+        generation: op.generation,
+        from: waiting?.from ?? op.from,
+        next: op.next,
+        lines: [...(waiting?.lines ?? []), ...op.lines],
+      };
+    } else {
+      const from = waiting?.generation === op.generation ? Math.min(waiting.from, op.from) : op.from;
+      viewer.output = { session, generation: op.generation, from, next: op.next };
+    }
+    viewer.wake();
+  };
+
+  return {
+    /** Tells every viewer. */
+    broadcast<Name extends BroadcastName>(name: Name, data: ViewerEvents[Name]): void {
+      seq++;
+      const text = format(name, data);
+      kept.push({ seq, text });
+      if (kept.length > KEPT_EVENTS) kept.shift();
+      for (const viewer of viewers) push(viewer, text);
+    },
+
+    /** A session's screen has changed. */
+    screenChanged(session: string): void {
+      for (const viewer of viewers) if (viewer.session === session) viewer.wake();
+    },
+
+    /** A session's history has changed: it now ends before `next`, and lines from `from` on are these (or to be fetched). */
+    historyChanged(session: string, op: { generation: number; from: number; next: number; lines?: string[] }): void {
+      for (const viewer of viewers) if (viewer.session === session) note(viewer, op, session);
+    },
+
+    /** A viewer has drawn a session's screen up to `rev`. */
+    seen(device: string, session: string, rev: number, stream: string | undefined): void {
+      for (const viewer of viewers) {
+        if (viewer.device !== device || viewer.session !== session || (stream !== undefined && viewer.id !== stream)) continue;
+        viewer.unseen = viewer.unseen.filter((frame) => frame.rev > rev);
+        viewer.wake();
+      }
+    },
+
+    /** Ends the streams of a revoked device. */
+    drop(device: string): void {
+      for (const viewer of viewers) if (viewer.device === device) close(viewer);
+    },
+
+    closeAll(): void {
+      for (const viewer of viewers) close(viewer);
+    },
+
+    count: () => viewers.size,
+
+    /** Opens the stream of one page; with a session it also carries that one's screen and history. */
+    open(options: {
+      device: string;
+      session: string | undefined;
+      lastEventId: string | null;
+      insecure: boolean;
+      signal: AbortSignal;
+    }): Response {
+      const viewer: Viewer = {
+        id: `st_${randomNonce()}`,
+        device: options.device,
+        session: options.session,
+        waiting: [],
+        sentRev: 0,
+        unseen: [],
+        output: undefined,
+        historyBudget: HISTORY_RATE,
+        historyAt: performance.now(),
+        wake: () => undefined,
+        closed: false,
+      };
+      viewer.waiting = [format("hello", { stream: viewer.id, insecure: options.insecure }), ...resume(options.lastEventId)];
+      if (viewer.session !== undefined) {
+        const { generation, next } = source.history(viewer.session);
+        viewer.output = { session: viewer.session, generation, from: next, next };
+      }
+      viewers.add(viewer);
+      options.signal.addEventListener("abort", () => close(viewer));
+      const encoder = new TextEncoder();
+      const body = new ReadableStream<Uint8Array>({
+        // pulled only when the last part was taken, so that a stalled viewer costs what is on its way and no more
+        async pull(controller) {
+          for (;;) {
+            if (viewer.closed) return controller.close();
+            const text = take(viewer);
+            if (text !== "") return controller.enqueue(encoder.encode(text));
+            const beat = await nextWake(viewer);
+            if (beat && !viewer.closed) return controller.enqueue(encoder.encode(": still here\n\n"));
+          }
+        },
+        cancel: () => close(viewer),
+      });
+      return new Response(body, {
+        headers: {
+          ...SECURITY_HEADERS,
+          "content-type": "text/event-stream",
+          "cache-control": "no-store, no-transform",
+          "x-accel-buffering": "no",
+        },
+      });
+    },
+  };
+
+  function close(viewer: Viewer): void {
+    viewer.closed = true;
+    viewers.delete(viewer);
+    viewer.wake();
+  }
+}
+
+/** Resolves once there may be something to send; true when it is time for a heartbeat. */
+function nextWake(viewer: Viewer): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(true), HEARTBEAT_MS);
+    viewer.wake = () => {
+      clearTimeout(timer);
+      viewer.wake = () => undefined;
+      resolve(false);
+    };
+  });
+}

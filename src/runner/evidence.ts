@@ -1,0 +1,88 @@
+import { closeSync, openSync, readSync, realpathSync, statSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
+import * as v from "valibot";
+import { type Decision, parseJson } from "../types.ts";
+
+/** How much of a transcript's end is read in search of a tool call, in bytes. */
+const TAIL_BYTES = 1024 * 1024;
+
+/** Entries of Claude Code's transcript that matter here (measured with 2.1.328). */
+const Entry = v.looseObject({
+  message: v.optional(v.looseObject({ content: v.optional(v.union([v.string(), v.array(v.looseObject({ type: v.string() }))])) })),
+  attachment: v.optional(v.looseObject({ type: v.string(), decision: v.optional(v.string()), toolUseID: v.optional(v.string()) })),
+  permissionDecision: v.optional(v.looseObject({ decision: v.string(), source: v.optional(v.string()) })),
+});
+const ToolUse = v.looseObject({ type: v.literal("tool_use"), id: v.string(), name: v.string(), input: v.unknown() });
+const ToolResult = v.looseObject({ type: v.literal("tool_result"), tool_use_id: v.string() });
+
+export function transcriptSize(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return 0; // not written yet
+    throw error;
+  }
+}
+
+/**
+ * Whether the transcript tells, after byte `since`, that a hook's decision was applied to this very tool call: Claude Code
+ * writes `hook_permission_decision` for an allow at once, and the result with `permissionDecision` for a deny.
+ */
+export function decisionApplied(path: string, since: number, call: { name: string; input: unknown }, decision: Decision): boolean {
+  const size = transcriptSize(path);
+  if (size <= since) return false;
+  const start = Math.max(0, size - TAIL_BYTES);
+  const ids = new Set<string>();
+  let offset = start;
+  for (const line of readFrom(path, start, size).split("\n")) {
+    const at = offset;
+    offset += Buffer.byteLength(line) + 1;
+    const entry = parseJson(Entry, line);
+    if (entry === undefined) continue; // cut at the start, unfinished at the end, or of a kind we don't know
+    const content = Array.isArray(entry.message?.content) ? entry.message.content : [];
+    for (const block of content) {
+      if (v.is(ToolUse, block) && block.name === call.name && isDeepStrictEqual(block.input, call.input)) ids.add(block.id);
+    }
+    if (at < since) continue;
+    const { attachment, permissionDecision } = entry;
+    if (decision === "approve") {
+      if (attachment?.type === "hook_permission_decision" && attachment.decision === "allow" && ids.has(attachment.toolUseID ?? ""))
+        return true;
+    } else if (permissionDecision?.decision === "reject" && permissionDecision.source === "hook") {
+      if (content.some((block) => v.is(ToolResult, block) && ids.has(block.tool_use_id))) return true;
+    }
+  }
+  return false;
+}
+
+function readFrom(path: string, start: number, end: number): string {
+  const fd = openSync(path, "r");
+  try {
+    const buffer = Buffer.alloc(end - start);
+    return buffer.toString("utf8", 0, readSync(fd, buffer, 0, buffer.length, start));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A transcript path from a hook, if it is where Claude Code keeps transcripts: the hook's sender may not be Claude. */
+export function trustedTranscript(path: string, configDir: string): string | undefined {
+  try {
+    const real = realpathSync(path);
+    return real.startsWith(`${realpathSync(configDir)}/projects/`) && real.endsWith(".jsonl") ? real : undefined;
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return undefined; // does not exist
+    throw error;
+  }
+}
+
+/** Words that Claude Code 2.1 writes on the screen once it has taken a hook's answer. */
+export function hookWordsOnScreen(rows: readonly string[], decision: Decision): number {
+  const words = decision === "approve" ? "Allowed by PermissionRequest hook" : "Denied by PermissionRequest hook";
+  return rows.filter((row) => row.includes(words)).length;
+}
+
+/** Whether a permission dialog seems to be on the screen. A hint, never proof: any program can paint one. */
+export function dialogOnScreen(rows: readonly string[]): boolean {
+  return rows.some((row) => /^\s*(❯\s*)?\d\. (Yes|No)\b/.test(row));
+}

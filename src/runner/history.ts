@@ -1,0 +1,132 @@
+import type { IMarker, Terminal } from "@xterm/headless";
+import { type HistoryOp, LIMITS } from "../types.ts";
+import { rowPayload } from "./rows.ts";
+
+/** Lines that the emulator keeps above the screen; more than one slice of output can scroll. */
+export const SCROLLBACK_LINES = 2000;
+/** A slice of output ends after this many bytes or line feeds, so that no line leaves the emulator unseen. */
+const SLICE_BYTES = 16 * 1024;
+const SLICE_LINES = 1000;
+/** An operation carries about this much text at most, in UTF-16 units. */
+const OP_CHARS = 64 * 1024;
+
+/**
+ * Cuts output so that each part scrolls fewer lines than the emulator keeps. At 20 columns or more a slice wraps into
+ * at most 820 lines; narrower terminals get smaller slices.
+ */
+export function* slices(bytes: Uint8Array, cols: number): Generator<Uint8Array> {
+  const limit = Math.min(SLICE_BYTES, cols * 800);
+  let start = 0;
+  let lines = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] ?? 0;
+    if (byte >= 0x0a && byte <= 0x0c) lines++;
+    if (lines >= SLICE_LINES || i - start + 1 >= limit) {
+      yield bytes.subarray(start, i + 1);
+      start = i + 1;
+      lines = 0;
+    }
+  }
+  if (start < bytes.length) yield bytes.subarray(start);
+}
+
+export interface History {
+  /** Reports what has scrolled off since the last call; to be called after every slice. */
+  sync(): void;
+  /** Resizes the emulator and reports the lines that a taller screen pulled back or a new width rewrapped. */
+  resize(cols: number, rows: number): void;
+}
+
+/**
+ * Follows the lines that scroll off the top of the normal screen, numbered from 0 within a generation, and says what
+ * changed in operations on that log. A marker on the newest known line tells how far the emulator has dropped old ones.
+ */
+export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): History {
+  const cell = term.buffer.normal.getNullCell();
+  let generation = 0;
+  let next = 0; // number of the line that scrolls off next
+  let newest: IMarker | undefined; // on the line numbered next - 1
+
+  const emitLines = (from: number, start: number, end: number) => {
+    next = from;
+    let lines: string[] = [];
+    let chars = 0;
+    const flush = () => {
+      if (lines.length > 0) emit({ op: "append", generation, from: next, lines });
+      next += lines.length;
+      lines = [];
+      chars = 0;
+    };
+    for (let i = start; i < end; i++) {
+      const line = term.buffer.normal.getLine(i);
+      const payload = line === undefined ? "" : rowPayload(line, term.cols, cell);
+      lines.push(payload);
+      chars += payload.length;
+      if (lines.length >= LIMITS.opLines || chars >= OP_CHARS) flush();
+    }
+    flush();
+  };
+
+  const mark = () => {
+    newest?.dispose();
+    const buffer = term.buffer.active;
+    // history is never touched while the alternate screen is up: the mark is set when the normal one is back
+    newest = buffer.type === "normal" && buffer.baseY > 0 ? term.registerMarker(-buffer.cursorY - 1) : undefined;
+  };
+
+  const sync = () => {
+    if (term.buffer.active.type !== "normal") return;
+    const { baseY } = term.buffer.normal;
+    let start = 0;
+    if (newest !== undefined) {
+      if (newest.isDisposed)
+        next += 1; // dropped unseen: a number is left out, which shows as a gap
+      else start = newest.line + 1;
+    }
+    if (start === baseY && newest !== undefined) return;
+    emitLines(next, start, baseY);
+    mark();
+  };
+
+  /** `ESC [ 3 J` and a full reset clear the scrollback: what is shown from now on is a new generation. */
+  const clear = () => {
+    sync();
+    if (term.buffer.active.type !== "normal" || next === 0) return false;
+    generation++;
+    next = 0;
+    newest?.dispose();
+    newest = undefined;
+    emit({ op: "generation", generation });
+    return false; // the emulator does the clearing
+  };
+  term.parser.registerCsiHandler({ final: "J" }, (params) => (params[0] === 3 ? clear() : false));
+  term.parser.registerEscHandler({ final: "c" }, clear);
+  term.buffer.onBufferChange(() => {
+    if (newest === undefined) mark();
+  });
+
+  return {
+    sync,
+    resize(cols, rows) {
+      if (cols === term.cols && rows === term.rows) return;
+      sync();
+      const before = term.buffer.normal.baseY;
+      const first = next - before; // number of the oldest line that the emulator still has
+      const rewrapped = cols !== term.cols;
+      const mark0 = newest;
+      term.resize(cols, rows);
+      const after = term.buffer.normal.baseY;
+      if (before === 0 || (!rewrapped && mark0 !== undefined && !mark0.isDisposed)) {
+        const dropped = mark0 === undefined ? 0 : before - 1 - mark0.line;
+        const end = first + dropped + after;
+        if (end < next) emit({ op: "truncate", generation, to: end });
+        else emitLines(next, next - first - dropped, after);
+        next = end;
+      } else {
+        if (next > first) emit({ op: "truncate", generation, to: first });
+        emitLines(first, 0, after);
+      }
+      mark();
+    },
+  };
+}

@@ -1,0 +1,119 @@
+import { timingSafeEqual } from "node:crypto";
+import * as v from "valibot";
+import { randomNonce } from "../auth.ts";
+import { LIMITS, parseJson } from "../types.ts";
+
+/** One hook event may have this many bytes: Claude may ask to write a large file. */
+const EVENT_BYTES = 8 * 1024 * 1024;
+/** Events a second that are taken; Claude's own commands can read the token and flood us. */
+const EVENTS_PER_SECOND = 100;
+/** How long a permission may wait for an answer from afar, in seconds: Claude Code asks for a number (measured: 86400 is kept). */
+const PERMISSION_TIMEOUT_S = 86_400;
+/** All other events are answered at once. */
+const EVENT_TIMEOUT_S = 5;
+/** The variable that carries the token: hooks name it, so that the token itself stands in no file and no argv. */
+export const TOKEN_VARIABLE = "CLAUDE_REMOTE_HOOK_TOKEN";
+
+const shortText = v.pipe(v.string(), v.maxLength(256));
+const path = v.pipe(v.string(), v.maxLength(LIMITS.pathChars));
+
+/** What Claude Code sends to hooks, as far as we use it; measured, see docs/protocol.md. */
+const common = { session_id: shortText, transcript_path: path, cwd: path };
+const tool = {
+  tool_name: shortText,
+  tool_input: v.record(v.string(), v.unknown()),
+  agent_id: v.optional(shortText),
+  agent_type: v.optional(shortText),
+};
+export const HookEvent = v.variant("hook_event_name", [
+  v.object({ hook_event_name: v.literal("PermissionRequest"), ...common, ...tool }),
+  v.object({ hook_event_name: v.literal("PostToolUse"), ...common, ...tool }),
+  v.object({ hook_event_name: v.literal("PostToolUseFailure"), ...common, ...tool }),
+  v.object({ hook_event_name: v.literal("UserPromptSubmit"), ...common }),
+  v.object({ hook_event_name: v.literal("Stop"), ...common }),
+  v.object({ hook_event_name: v.literal("StopFailure"), ...common }),
+  v.object({ hook_event_name: v.literal("SessionEnd"), ...common }),
+]);
+export type HookEvent = v.InferOutput<typeof HookEvent>;
+export type PermissionRequest = Extract<HookEvent, { hook_event_name: "PermissionRequest" }>;
+
+/** The answer to a `PermissionRequest`; undefined is no decision, which leaves it to the dialog at the desk. */
+export type HookDecision = { behavior: "allow" } | { behavior: "deny"; message: string; interrupt?: true };
+
+export interface HookListener {
+  /** Hooks for Claude Code's settings. */
+  readonly settings: { hooks: Record<string, unknown> };
+  /** To be added to Claude's environment. */
+  readonly env: Record<string, string>;
+  close(): void;
+}
+
+export interface HookHandlers {
+  /** A permission waits; `signal` aborts when Claude no longer wants to know. */
+  onPermission(event: PermissionRequest, signal: AbortSignal): Promise<HookDecision | undefined>;
+  onEvent(event: Exclude<HookEvent, PermissionRequest>): void;
+}
+
+/** Listens on loopback for Claude Code's hooks, with a random token for this session. Whatever comes is parsed like any hostile input. */
+export function listenForHooks(handlers: HookHandlers): HookListener {
+  const token = randomNonce();
+  const expected = `Bearer ${token}`;
+  let second = 0;
+  let taken = 0;
+
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    maxRequestBodySize: EVENT_BYTES,
+    async fetch(request, server) {
+      const given = request.headers.get("authorization") ?? "";
+      const same = given.length === expected.length && timingSafeEqual(Buffer.from(given), Buffer.from(expected));
+      if (!same || request.headers.get("host") !== `127.0.0.1:${server.port}` || request.headers.has("origin"))
+        return new Response(null, { status: 403 });
+      const now = Math.floor(performance.now() / 1000);
+      if (now !== second) [second, taken] = [now, 0];
+      if (++taken > EVENTS_PER_SECOND) return new Response(null, { status: 429 });
+      const event = parseJson(HookEvent, await request.text());
+      if (event === undefined) return new Response(null, { status: 400 });
+      if (event.hook_event_name !== "PermissionRequest") {
+        handlers.onEvent(event);
+        return new Response(null);
+      }
+      server.timeout(request, 0); // a person may take their time; Claude closes the connection when it no longer waits
+      const decision = await handlers.onPermission(event, request.signal);
+      if (decision === undefined) return new Response(null);
+      return Response.json({ hookSpecificOutput: { hookEventName: "PermissionRequest", decision } });
+    },
+    error: () => new Response(null, { status: 500 }), // no decision: the dialog at the desk stays
+  });
+
+  const hook = (timeout: number) => [
+    {
+      hooks: [
+        {
+          type: "http",
+          url: `http://127.0.0.1:${server.port}/hook`,
+          headers: { Authorization: `Bearer $${TOKEN_VARIABLE}` },
+          allowedEnvVars: [TOKEN_VARIABLE],
+          timeout,
+        },
+      ],
+    },
+  ];
+  const events = ["PostToolUse", "PostToolUseFailure", "UserPromptSubmit", "Stop", "StopFailure", "SessionEnd"];
+  return {
+    settings: {
+      hooks: {
+        PermissionRequest: hook(PERMISSION_TIMEOUT_S),
+        ...Object.fromEntries(events.map((event) => [event, hook(EVENT_TIMEOUT_S)])),
+      },
+    },
+    env: { [TOKEN_VARIABLE]: token, NO_PROXY: withLoopback(process.env.NO_PROXY), no_proxy: withLoopback(process.env.no_proxy) },
+    close: () => void server.stop(true),
+  };
+}
+
+/** Hooks must not travel through a proxy: the listener is on this machine. */
+function withLoopback(list: string | undefined): string {
+  return list === undefined || list === "" ? "127.0.0.1" : list.split(",").includes("127.0.0.1") ? list : `${list},127.0.0.1`;
+}

@@ -1,0 +1,190 @@
+import * as v from "valibot";
+import {
+  clockText,
+  connectionKeys,
+  type DeviceKeys,
+  deviceKeys,
+  fromBase64url,
+  helloMac,
+  mac,
+  openFrame,
+  randomNonce,
+  sameMac,
+  sealFrame,
+  signRequest,
+} from "../auth.ts";
+import { type FromRunner, FromServer, Greeting, PROTOCOL, parseJson } from "../types.ts";
+
+/** Where this machine is paired, and as what. */
+export interface Pairing {
+  /** The server's origin. */
+  server: string;
+  device: string;
+  /** 256 bits, base64url. */
+  secret: string;
+}
+
+/** First and longest pause before another attempt, in ms; each is drawn at random from its range, so that runners don't come back all at once. */
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 15_000;
+/** The server asks for a sign of life every 3 s; after this long without it the connection is given up, in ms. */
+const SILENCE_MS = 10_000;
+/** How long a connection may take to come up, in ms. */
+const CONNECT_MS = 10_000;
+/** Bytes that may wait in the socket before senders are asked to hold back. */
+const FULL_BYTES = 256 * 1024;
+
+export interface Link {
+  /** Sends where the link is up; false where it is not, and nothing is kept. */
+  send(message: FromRunner): boolean;
+  readonly up: boolean;
+  /** Whether so much waits to be sent that screens and history should hold back. */
+  readonly full: boolean;
+  close(): void;
+}
+
+export interface LinkOptions {
+  pairing: Pairing;
+  host: string;
+  version: string;
+  /** The connection stands and the server has proved itself. */
+  onUp(): void;
+  onMessage(message: FromServer): void;
+  onDown(reason: string): void;
+  /** For tests: how long to wait before an attempt, given the longest it may be. */
+  pause?(longestMs: number): number;
+}
+
+const ClockRefusal = v.object({ error: v.object({ code: v.literal("clock") }), time: v.number(), mac: v.string() });
+
+/** Keeps a signed WebSocket to the server open, from this side: nothing listens here. */
+export function openLink(options: LinkOptions): Link {
+  const { pairing } = options;
+  const secret = fromBase64url(pairing.secret) ?? new Uint8Array();
+  const keys: DeviceKeys = deviceKeys(secret);
+  const pause = options.pause ?? ((longest) => longest * (0.5 + Math.random() / 2));
+  const host = new URL(pairing.server).host;
+  let clockOffset = 0; // seconds that the server is ahead
+  let attempt = 0;
+  let socket: WebSocket | undefined;
+  let session: { keys: { c2s: Uint8Array; s2c: Uint8Array }; sent: number; received: number } | undefined;
+  let closed = false;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  let silence: ReturnType<typeof setTimeout> | undefined;
+
+  const sign = (nonce: string) =>
+    signRequest(keys, {
+      method: "GET",
+      host,
+      target: "/ws",
+      device: pairing.device,
+      ts: Math.floor(Date.now() / 1000) + clockOffset,
+      nonce,
+    });
+
+  const again = (reason: string) => {
+    clearTimeout(silence);
+    const wasUp = session !== undefined;
+    socket = session = undefined;
+    if (closed) return;
+    if (wasUp) attempt = 0;
+    options.onDown(reason);
+    retry = setTimeout(connect, pause(Math.min(FIRST_PAUSE_MS * 2 ** attempt++, LONGEST_PAUSE_MS)));
+  };
+
+  const listen = (ws: WebSocket, ms: number) => {
+    clearTimeout(silence);
+    silence = setTimeout(() => {
+      if (ws !== socket) return;
+      ws.terminate();
+      again("the server is silent");
+    }, ms);
+  };
+
+  const connect = () => {
+    const nonce = randomNonce();
+    const ws = new WebSocket(`${pairing.server.replace(/^http/, "ws")}/ws`, { headers: { authorization: sign(nonce) } });
+    ws.binaryType = "arraybuffer";
+    socket = ws;
+    listen(ws, CONNECT_MS);
+    let opened = false;
+    ws.onopen = () => {
+      opened = true;
+    };
+    ws.onmessage = ({ data }: MessageEvent<unknown>) => {
+      if (ws !== socket) return;
+      listen(ws, SILENCE_MS);
+      if (session === undefined) {
+        const greeting = typeof data === "string" ? parseJson(Greeting, data) : undefined;
+        if (greeting === undefined || !sameMac(greeting.mac, helloMac(keys, pairing.device, nonce, greeting.nonce, greeting.conn))) {
+          ws.terminate();
+          return again("whoever answers there can't prove to be our server");
+        }
+        session = { keys: connectionKeys(secret, nonce, greeting.nonce, greeting.conn), sent: 0, received: 0 };
+        link.send({ type: "hello", protocol: PROTOCOL, version: options.version, host: options.host });
+        options.onUp();
+        return;
+      }
+      const payload = data instanceof ArrayBuffer ? openFrame(session.keys.s2c, session.received, new Uint8Array(data)) : undefined;
+      const message = payload === undefined ? undefined : parseJson(FromServer, payload);
+      if (message === undefined) {
+        ws.terminate();
+        return again("the server sent a message that can't be read");
+      }
+      session.received++;
+      if (message.type === "ping") link.send({ type: "pong" });
+      else options.onMessage(message);
+    };
+    ws.onclose = ({ reason }) => {
+      if (ws !== socket) return;
+      if (opened) again(reason || "the connection was lost");
+      else void askWhy().then((why) => ws === socket && again(why));
+    };
+  };
+
+  /** A refused upgrade shows no reason; the same request without it does. Corrects our clock where that is it. */
+  const askWhy = async (): Promise<string> => {
+    const nonce = randomNonce();
+    try {
+      const response = await fetch(`${pairing.server}/ws`, {
+        headers: { authorization: sign(nonce) },
+        redirect: "error",
+        signal: AbortSignal.timeout(CONNECT_MS),
+      });
+      const text = (await response.text()).slice(0, 4096);
+      const clock = parseJson(ClockRefusal, text);
+      if (clock !== undefined && sameMac(clock.mac, mac(keys.clock, clockText(pairing.device, nonce, clock.time)))) {
+        clockOffset = clock.time - Math.floor(Date.now() / 1000);
+        return "this machine's clock is off; corrected";
+      }
+      if (response.status === 401) return "the server does not know this machine any more: pair it again with `claude-remote pair`";
+      return `the server refused the connection (${response.status})`;
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      return "the server can't be reached";
+    }
+  };
+
+  const link: Link = {
+    send(message) {
+      if (session === undefined || socket?.readyState !== WebSocket.OPEN) return false;
+      socket.send(sealFrame(session.keys.c2s, session.sent++, JSON.stringify(message)));
+      return true;
+    },
+    get up() {
+      return session !== undefined;
+    },
+    get full() {
+      return (socket?.bufferedAmount ?? 0) > FULL_BYTES;
+    },
+    close() {
+      closed = true;
+      clearTimeout(retry);
+      clearTimeout(silence);
+      socket?.close();
+      socket = session = undefined;
+    },
+  };
+  connect();
+  return link;
+}

@@ -1,0 +1,97 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import * as v from "valibot";
+import {
+  codeId,
+  type DeviceKind,
+  deviceKeys,
+  deviceSecret,
+  fromBase64url,
+  NONCE_BYTES,
+  pairRequestMac,
+  pairResponseMac,
+  randomNonce,
+  sameMac,
+  signRequest,
+  toBase64url,
+} from "../auth.ts";
+import { ApiError, PairResponse, parseJson } from "../types.ts";
+import type { Pairing } from "./link.ts";
+
+const PairingFile = v.object({ server: v.pipe(v.string(), v.url()), device: v.string(), secret: v.pipe(v.string(), v.length(43)) });
+
+/** How long a request to the server may take, in ms. */
+const REQUEST_MS = 10_000;
+
+/** Pairing or a request failed; the message is for the person. */
+export class PairingError extends Error {}
+
+/** This machine's pairing, or undefined where there is none. Throws a `PairingError` where the file can't be read. */
+export function loadPairing(path: string): Pairing | undefined {
+  if (!existsSync(path)) return undefined;
+  const pairing = parseJson(PairingFile, readFileSync(path, "utf8"));
+  if (pairing === undefined) throw new PairingError(`${path} is damaged: pair this machine again with \`claude-remote pair LINK\``);
+  return pairing;
+}
+
+/** Keeps the pairing where only this user can read it. */
+export function savePairing(path: string, pairing: Pairing): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  writeFileSync(`${path}.new`, `${JSON.stringify(pairing, null, 2)}\n`, { mode: 0o600 });
+  chmodSync(`${path}.new`, 0o600);
+  renameSync(`${path}.new`, path);
+}
+
+/** Splits a pairing link into the server's origin and the code. Throws a `PairingError`. */
+export function parseLink(link: string): { server: string; code: Uint8Array } {
+  const url = URL.canParse(link.trim()) ? new URL(link.trim()) : undefined;
+  const code = fromBase64url(url?.hash.replace(/^#pair=/, "") ?? "", NONCE_BYTES);
+  if (url === undefined || !/^https?:$/.test(url.protocol) || code === undefined) {
+    throw new PairingError(
+      "This is not a pairing link. It looks like http://127.0.0.1:7200/#pair=… and comes from `claude-remote pair` or the server's log.",
+    );
+  }
+  return { server: url.origin, code };
+}
+
+/** Pairs with a server by a link: both sides derive the secret, which never travels. Throws a `PairingError`. */
+export async function pairWith(link: string, kind: DeviceKind, name: string): Promise<Pairing> {
+  const { server, code } = parseLink(link);
+  const nonce = randomNonce();
+  const body = JSON.stringify({ code_id: codeId(code), kind, name, nonce, mac: toBase64url(pairRequestMac(code, kind, name, nonce)) });
+  const text = await request(server, "/api/pair", { method: "POST", body });
+  const paired = parseJson(PairResponse, text);
+  if (paired === undefined || !sameMac(paired.mac, pairResponseMac(code, paired.device, nonce, paired.nonce))) {
+    throw new PairingError(`Whoever answers at ${server} does not know the code: this may not be your server.`);
+  }
+  return { server, device: paired.device, secret: toBase64url(deviceSecret(code, paired.device, nonce, paired.nonce)) };
+}
+
+/** One signed request to the server; resolves with the body. Throws a `PairingError` with the server's own words. */
+export function signedRequest(pairing: Pairing, method: string, target: string, body?: unknown): Promise<string> {
+  const keys = deviceKeys(fromBase64url(pairing.secret) ?? new Uint8Array());
+  const text = body === undefined ? "" : JSON.stringify(body);
+  const host = new URL(pairing.server).host;
+  const authorization = signRequest(keys, {
+    method,
+    host,
+    target,
+    body: text,
+    device: pairing.device,
+    ts: Math.floor(Date.now() / 1000),
+    nonce: randomNonce(),
+  });
+  return request(pairing.server, target, { method, headers: { authorization }, ...(text === "" ? {} : { body: text }) });
+}
+
+async function request(server: string, target: string, init: RequestInit): Promise<string> {
+  let response: Response;
+  try {
+    response = await fetch(server + target, { ...init, redirect: "error", signal: AbortSignal.timeout(REQUEST_MS) });
+  } catch (error) {
+    throw new PairingError(`${server} can't be reached (${error instanceof Error ? error.message : error}). Is the server running?`);
+  }
+  const text = await response.text();
+  if (!response.ok) throw new PairingError(parseJson(ApiError, text)?.error.message ?? `${server} answered ${response.status}.`);
+  return text;
+}

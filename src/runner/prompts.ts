@@ -1,0 +1,202 @@
+import { isDeepStrictEqual } from "node:util";
+import { randomNonce, sha256hex } from "../auth.ts";
+import { type Answer, type FromServer, isOpen, LIMITS, type Prompt, type View } from "../types.ts";
+import type { HookDecision, HookEvent, PermissionRequest } from "./hooks.ts";
+
+/** After this long without evidence an answer is unconfirmed, in ms. */
+const EVIDENCE_MS = 5000;
+const LOOK_EVERY_MS = 50;
+/** A subagent in the background is held back while its hook waits: after this long without a dialog it is let go, in ms. */
+const BACKGROUND_GRACE_MS = 4000;
+/** An answer at the desk shows in several places, not at the same time; so long one waits for the others, in ms. */
+const SETTLE_MS = 150;
+/** Settled prompts are remembered, so that a repeated decision gets the same answer. */
+const REMEMBERED = 200;
+
+/** Tools whose question a plain allow does not answer. */
+const SHOWN_ONLY: Record<string, Prompt["kind"]> = { AskUserQuestion: "question", ExitPlanMode: "plan" };
+
+type Decide = Extract<FromServer, { type: "decide" }>;
+export type DecideResult = "sent" | "answered" | "gone" | "changed" | "refused";
+
+interface Entry {
+  prompt: Prompt;
+  view: View;
+  event: PermissionRequest;
+  respond: (decision: HookDecision | undefined) => void;
+  signal: AbortSignal;
+  /** Claude was seen to wait since this came up. */
+  waited: boolean;
+}
+
+export interface PromptsOptions {
+  session: string;
+  host: string;
+  now?: () => number;
+  /** Something about a prompt is new. */
+  onChange(prompt: Prompt): void;
+  /** How many wait, whenever that changes. */
+  onOpen(open: number): void;
+  /** Begins to look for evidence that a decision was applied; the returned function says whether it has been found. */
+  watch(event: PermissionRequest, action: Decide["action"]): () => boolean;
+  /** Whether Claude waits at a dialog; undefined where that can't be told. */
+  dialogOpen(): boolean | undefined;
+}
+
+export type RunnerPrompts = ReturnType<typeof openPrompts>;
+
+/** The prompts of one session. This side decides what becomes of each: it is claimed once, by whoever is first. */
+export function openPrompts(options: PromptsOptions) {
+  const now = options.now ?? Date.now;
+  const entries = new Map<string, Entry>();
+  let ended = false;
+
+  const opened = () => [...entries.values()].filter(({ prompt }) => isOpen(prompt));
+
+  const settle = (entry: Entry, state: Prompt["state"], answer?: Answer) => {
+    entry.prompt = { ...entry.prompt, state, ...(answer === undefined ? {} : { answer }) };
+    options.onChange(entry.prompt);
+    options.onOpen(opened().length);
+    for (const [id, old] of entries) {
+      if (entries.size <= REMEMBERED) break;
+      if (!isOpen(old.prompt)) entries.delete(id);
+    }
+  };
+
+  const answeredAtDesk = (entry: Entry, decision: Answer["decision"]) => {
+    if (!isOpen(entry.prompt)) return;
+    settle(entry, "answered", { by: "desk", at: now(), ...(decision === undefined ? {} : { decision }) });
+    entry.respond(undefined);
+  };
+
+  const withdraw = (entry: Entry, state: "withdrawn" | "expired") => {
+    if (!isOpen(entry.prompt)) return;
+    settle(entry, state);
+    entry.respond(undefined);
+  };
+
+  /** Sent becomes applied once there is evidence, or unconfirmed. */
+  const confirm = async (entry: Entry, answer: Answer, found: () => boolean) => {
+    const until = performance.now() + EVIDENCE_MS;
+    while (performance.now() < until && !ended) {
+      await Bun.sleep(LOOK_EVERY_MS);
+      if (found()) return settle(entry, "answered", { ...answer, receipt: "applied" });
+    }
+    settle(entry, "answered", { ...answer, receipt: "unconfirmed" });
+  };
+
+  return {
+    /** A permission waits: shows it and resolves with what Claude is to be told. */
+    ask(event: PermissionRequest, signal: AbortSignal): Promise<HookDecision | undefined> {
+      if (opened().length >= LIMITS.openPrompts || ended) return Promise.resolve(undefined);
+      const { view, text } = makeView(event, options.host);
+      return new Promise((respond) => {
+        const id = `p_${randomNonce()}`;
+        const kind = SHOWN_ONLY[event.tool_name] ?? "permission";
+        const prompt: Prompt = { id, session: options.session, kind, state: "pending", created_at: now(), view: text };
+        const entry: Entry = { prompt, view, event, respond, signal, waited: false };
+        entries.set(id, entry);
+        options.onChange(prompt);
+        options.onOpen(opened().length);
+        // No or Esc at the desk closes the connection at once; so does Claude's end, which is told apart by waiting for it
+        signal.addEventListener("abort", () => setTimeout(() => answeredAtDesk(entry, "reject"), SETTLE_MS));
+        if (event.agent_id !== undefined) {
+          setTimeout(() => {
+            if (options.dialogOpen() !== true && !entry.waited) withdraw(entry, "withdrawn");
+          }, BACKGROUND_GRACE_MS);
+        }
+      });
+    },
+
+    /** A person decided from afar. Claims the prompt, answers the hook, and looks for evidence. */
+    decide({ prompt: id, action, shown, message, device, name }: Decide): DecideResult {
+      const entry = entries.get(id);
+      if (entry === undefined) return "gone";
+      if (!isOpen(entry.prompt)) return entry.prompt.state === "answered" ? "answered" : "gone";
+      if (entry.signal.aborted) return "gone";
+      if (!entry.view.actions.includes(action)) return "refused";
+      if (action === "approve" && shown !== sha256hex(entry.prompt.view)) return "changed";
+      const found = options.watch(entry.event, action);
+      const answer: Answer = {
+        by: "viewer",
+        device,
+        name,
+        decision: action,
+        at: now(),
+        receipt: "sent",
+        ...(message === undefined ? {} : { message }),
+      };
+      entry.respond(action === "approve" ? { behavior: "allow" } : rejection(message));
+      settle(entry, "answered", answer);
+      void confirm(entry, answer, found);
+      return "sent";
+    },
+
+    /** Other hook events tell what became of prompts that were answered at the desk. */
+    note(event: Exclude<HookEvent, PermissionRequest>): void {
+      if (event.hook_event_name === "PostToolUse" || event.hook_event_name === "PostToolUseFailure") {
+        const done = opened().find(
+          (entry) => entry.event.tool_name === event.tool_name && isDeepStrictEqual(entry.event.tool_input, event.tool_input),
+        );
+        if (done !== undefined) answeredAtDesk(done, "approve");
+        return;
+      }
+      // the turn is over, so nothing of the main conversation can still wait; subagents go on by themselves
+      const ends = event.hook_event_name === "SessionEnd";
+      for (const entry of opened()) if (ends || entry.event.agent_id === undefined) withdraw(entry, "withdrawn");
+    },
+
+    /** Claude waits at a dialog, or no longer does. */
+    dialog(isOpenNow: boolean): void {
+      for (const entry of opened()) {
+        if (isOpenNow) entry.waited = true;
+        // a No would have closed the connection by then
+        else if (entry.waited)
+          setTimeout(() => options.dialogOpen() !== true && answeredAtDesk(entry, entry.signal.aborted ? "reject" : "approve"), SETTLE_MS);
+      }
+    },
+
+    /** All that may still matter to the server, for a new connection. */
+    list: () => [...entries.values()].slice(-2 * LIMITS.openPrompts).map((entry) => entry.prompt),
+
+    get: (id: string) => entries.get(id)?.prompt,
+
+    /** The session is over. */
+    end(): void {
+      ended = true;
+      for (const entry of opened()) withdraw(entry, "expired");
+    },
+  };
+}
+
+/** A no with words lets Claude go on and read them; without words it stops the turn, as No at the desk does. */
+function rejection(message: string | undefined): HookDecision {
+  const said = message?.trim() ?? "";
+  const refusal = "The user doesn't want to proceed with this tool use. The tool use was rejected.";
+  if (said === "") return { behavior: "deny", message: refusal, interrupt: true };
+  return { behavior: "deny", message: `${refusal} The user said:\n${said}` };
+}
+
+function makeView(event: PermissionRequest, host: string): { view: View; text: string } {
+  const shownOnly = SHOWN_ONLY[event.tool_name] !== undefined;
+  const base: View = {
+    tool: event.tool_name,
+    input: event.tool_input,
+    cwd: event.cwd,
+    host,
+    ...(event.agent_id === undefined ? {} : { agent: event.agent_type ?? "subagent" }),
+    actions: shownOnly ? ["reject"] : ["approve", "reject"],
+    ...(shownOnly ? { note: "Answer this at the desk; from here it can only be turned down." } : {}),
+  };
+  const text = JSON.stringify(base);
+  if (text.length <= LIMITS.viewChars) return { view: base, text };
+  // what can't be shown whole can't be approved from afar
+  const part = JSON.stringify(event.tool_input).slice(0, LIMITS.viewChars / 4);
+  const view: View = {
+    ...base,
+    input: { part },
+    actions: ["reject"],
+    note: "Too long to be shown whole, so it can only be approved at the desk.",
+  };
+  return { view, text: JSON.stringify(view) };
+}

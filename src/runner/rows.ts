@@ -1,0 +1,61 @@
+import type { IBufferCell, IBufferLine } from "@xterm/headless";
+
+/**
+ * Turns a row of the emulator into the payload that travels: the row's text and, where anything is styled, a line feed
+ * and its runs, each `<length in UTF-16 units><style>`, separated by spaces: "ok done\n2bf2 5". A style is any of b (bold)
+ * d (dim) i (italic) u (underline) v (inverse) s (strike) h (hidden) w (characters two cells wide), then `f` and `g`
+ * for the colours of text and ground: a palette index or #rrggbb. Blank cells at the end are left out.
+ */
+export function rowPayload(line: IBufferLine, cols: number, cell: IBufferCell): string {
+  let text = "";
+  let kept = 0; // length of the text up to the last cell that shows anything
+  const starts: number[] = [];
+  const styles: string[] = [];
+  let style: string | undefined;
+  for (let x = 0; x < cols; x++) {
+    if (line.getCell(x, cell) === undefined) break;
+    const width = cell.getWidth();
+    if (width === 0) continue; // second half of a wide character
+    const next = cellStyle(cell, width);
+    if (next !== style) {
+      starts.push(text.length);
+      styles.push(next);
+      style = next;
+    }
+    const chars = cell.getChars() || " ";
+    text += chars;
+    if (chars !== " " || SHOWS_WHEN_BLANK.test(next)) kept = text.length;
+  }
+  let runs = "";
+  let styled = false;
+  for (let i = 0; i < starts.length; i++) {
+    const start = starts[i] ?? 0;
+    if (start >= kept) break;
+    runs += `${i === 0 ? "" : " "}${Math.min(starts[i + 1] ?? kept, kept) - start}${styles[i]}`;
+    styled ||= styles[i] !== "";
+  }
+  return styled ? `${text.slice(0, kept)}\n${runs}` : text.slice(0, kept);
+}
+
+/** Inverse, underlined, struck or coloured ground: seen even where there is no character. */
+const SHOWS_WHEN_BLANK = /[vusg]/;
+
+function cellStyle(cell: IBufferCell, width: number): string {
+  if (width === 1 && cell.isAttributeDefault()) return "";
+  let style = "";
+  if (cell.isBold()) style += "b";
+  if (cell.isDim()) style += "d";
+  if (cell.isItalic()) style += "i";
+  if (cell.isUnderline()) style += "u";
+  if (cell.isInverse()) style += "v";
+  if (cell.isStrikethrough()) style += "s";
+  if (cell.isInvisible()) style += "h";
+  if (width === 2) style += "w";
+  if (!cell.isFgDefault()) style += `f${colour(cell.isFgRGB(), cell.getFgColor())}`;
+  if (!cell.isBgDefault()) style += `g${colour(cell.isBgRGB(), cell.getBgColor())}`;
+  return style;
+}
+
+function colour(rgb: boolean, value: number): string {
+  return rgb ? `#${value.toString(16).padStart(6, "0")}` : String(value);
+}

@@ -1,0 +1,140 @@
+import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
+import { Terminal } from "@xterm/headless";
+import { type Frame, type HistoryOp, LIMITS } from "../types.ts";
+import { followHistory, SCROLLBACK_LINES, slices } from "./history.ts";
+import { rowPayload } from "./rows.ts";
+
+/** Output that the emulator has not worked through holds the program back above the first, lets it go on below the second, in bytes. */
+const HOLD_BYTES = 256 * 1024;
+const GO_ON_BYTES = 64 * 1024;
+
+export interface Screen {
+  feed(bytes: Uint8Array): void;
+  resize(cols: number, rows: number): void;
+  /** What changed since the last frame, or undefined. The first frame holds every row. */
+  frame(): Frame | undefined;
+  /** The whole screen, at the newest rev; later frames build on it. */
+  whole(): Frame;
+  /** The visible rows as text. */
+  text(): string[];
+  /** Resolves once everything that was fed is on the screen. */
+  settled(): Promise<void>;
+  dispose(): void;
+}
+
+export interface ScreenOptions {
+  cols: number;
+  rows: number;
+  /** Something may have changed. */
+  onChange(): void;
+  /** So much waits that the program should be held back, or no longer. */
+  onHold(held: boolean): void;
+  onHistory(op: HistoryOp): void;
+  /** Answers to the program's queries; only for a terminal that has no other to answer them. */
+  onReply?(data: string): void;
+}
+
+/** The emulator beside the PTY: bytes in, rows with styles out. */
+export function openScreen(options: ScreenOptions): Screen {
+  // `logLevel: off`: the emulator's own warnings would land on the user's screen
+  const term = new Terminal({
+    cols: options.cols,
+    rows: options.rows,
+    scrollback: SCROLLBACK_LINES,
+    allowProposedApi: true,
+    logLevel: "off",
+  });
+  term.loadAddon(new UnicodeGraphemesAddon());
+  const cell = term.buffer.active.getNullCell();
+  const history = followHistory(term, options.onHistory);
+  if (options.onReply !== undefined) term.onData(options.onReply);
+
+  let title = "";
+  let cursorVisible = true;
+  term.onTitleChange((text) => {
+    title = text.slice(0, LIMITS.titleChars);
+  });
+  const followCursor = (visible: boolean) => (params: (number | number[])[]) => {
+    if (params.includes(25)) cursorVisible = visible;
+    return false; // the emulator acts on it too
+  };
+  term.parser.registerCsiHandler({ prefix: "?", final: "h" }, followCursor(true));
+  term.parser.registerCsiHandler({ prefix: "?", final: "l" }, followCursor(false));
+  term.parser.registerEscHandler({ final: "c" }, () => {
+    cursorVisible = true;
+    return false;
+  });
+
+  let rev = 0;
+  let sent: string[] = [];
+  let sentMeta = "";
+  let waiting = 0;
+  let held = false;
+  let disposed = false;
+
+  const done = (length: number) => {
+    if (disposed) return;
+    waiting -= length;
+    history.sync();
+    if (waiting === 0 || !held) options.onChange();
+    if (held && waiting < GO_ON_BYTES) {
+      held = false;
+      options.onHold(false);
+    }
+  };
+
+  const rows = (): string[] => {
+    const buffer = term.buffer.active;
+    return Array.from({ length: term.rows }, (_, y) => {
+      const line = buffer.getLine(buffer.baseY + y);
+      return line === undefined ? "" : rowPayload(line, term.cols, cell);
+    });
+  };
+  const meta = () => {
+    const { cursorX, cursorY } = term.buffer.active;
+    const cursor = { x: Math.min(cursorX, term.cols - 1), y: cursorY, visible: cursorVisible };
+    return { cols: term.cols, rows: term.rows, cursor, title };
+  };
+
+  return {
+    feed(bytes) {
+      for (const slice of slices(bytes, term.cols)) {
+        waiting += slice.length;
+        term.write(slice, () => done(slice.length));
+      }
+      if (held || waiting <= HOLD_BYTES) return;
+      held = true;
+      options.onHold(true);
+    },
+    resize(cols, newRows) {
+      history.resize(cols, newRows);
+      options.onChange();
+    },
+    frame() {
+      const now = rows();
+      const lines: Record<string, string> = {};
+      let changed = now.length !== sent.length;
+      now.forEach((payload, y) => {
+        if (payload === sent[y]) return;
+        lines[y] = payload;
+        changed = true;
+      });
+      const about = meta();
+      const text = JSON.stringify(about);
+      if (!changed && text === sentMeta) return undefined;
+      sent = now;
+      sentMeta = text;
+      return { rev: ++rev, ...about, lines };
+    },
+    whole() {
+      this.frame(); // brings `sent` up to now
+      return { rev, ...meta(), lines: Object.fromEntries(sent.map((payload, y) => [y, payload])) };
+    },
+    text: () => rows().map((payload) => payload.split("\n", 1)[0] ?? ""),
+    settled: () => new Promise((resolve) => term.write("", resolve)),
+    dispose() {
+      disposed = true;
+      term.dispose();
+    },
+  };
+}

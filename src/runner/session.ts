@@ -1,0 +1,241 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { homedir, hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { randomNonce } from "../auth.ts";
+import type { Exit, FromServer, SessionInfo } from "../types.ts";
+import { decisionApplied, dialogOnScreen, hookWordsOnScreen, transcriptSize, trustedTranscript } from "./evidence.ts";
+import { listenForHooks } from "./hooks.ts";
+import { type Link, openLink, type Pairing } from "./link.ts";
+import { openOutbox } from "./outbox.ts";
+import { openPrompts } from "./prompts.ts";
+import { programPid } from "./pty.ts";
+import { openScreen, type Screen } from "./screen.ts";
+import { mergeSettings } from "./settings.ts";
+import { followStatus } from "./status.ts";
+import type { Program, Watch } from "./wrap.ts";
+
+/** Frames are at least this far apart, in ms: some 30 a second. */
+const FRAME_MS = 33;
+/** With the link full, the screen is tried again after this long, in ms. */
+const FULL_MS = 100;
+/** How long the way out waits for the server to have everything, in ms. */
+const FAREWELL_MS = 1000;
+/** Claude is at work, so its hook for the prompt should have come by now; otherwise hooks are off. In ms. */
+const HOOKS_DUE_MS = 3000;
+
+export interface Session {
+  readonly id: string;
+  /** The program with our hooks added, where it is claude. */
+  readonly program: Program;
+  readonly watch: Watch;
+  /** Reports the exit and takes leave of the server. */
+  end(exit: Exit): Promise<void>;
+}
+
+/** Whether this program is Claude Code, which has hooks. */
+function isClaude(command: string): boolean {
+  return /(^|\/)claude$/.test(command);
+}
+
+/** One wrapped program as the server sees it: screen, history, prompts and status, sent over one link. */
+export function openSession(given: Program, pairing: Pairing, version: string): Session {
+  const id = `s_${randomNonce()}`;
+  const host = hostname();
+  const dir = mkdtempSync(join(tmpdir(), "claude-remote-"));
+  const configDir = given.env.CLAUDE_CONFIG_DIR ?? join(given.env.HOME ?? homedir(), ".claude");
+  const info: SessionInfo = {
+    id,
+    host,
+    cwd: given.cwd,
+    command: [given.command, ...given.args].join(" ").slice(0, 1024),
+    started_at: Date.now(),
+    hooks: isClaude(given.command) ? "waiting" : "none",
+    activity: "unknown",
+  };
+  const outbox = openOutbox(join(dir, "history"));
+  let link: Link | undefined;
+  let screen: Screen | undefined;
+  let status: ReturnType<typeof followStatus> | undefined;
+  let exit: { exit: Exit; ended_at: number } | undefined;
+  let toldExit = false;
+  let resumed = false; // the server knows this session on the present connection
+  let left: () => void = () => undefined;
+
+  // ---- what the server is told
+
+  const sendStatus = (change: Partial<SessionInfo>) => {
+    Object.assign(info, change);
+    if (resumed) link?.send({ type: "status", session: id, hooks: info.hooks, activity: info.activity });
+  };
+  const drain = () => {
+    if (!resumed || link === undefined) return;
+    outbox.drain((seq, op) => link?.full !== true && link?.send({ type: "output", session: id, seq, op }) === true);
+    if (exit !== undefined && outbox.isEmpty && !toldExit) toldExit = link.send({ type: "exit", session: id, ...exit });
+  };
+  let frameTimer: ReturnType<typeof setTimeout> | undefined;
+  let framedAt = 0;
+  const sendFrame = () => {
+    frameTimer = undefined;
+    if (!resumed || link === undefined) return;
+    if (link.full) {
+      frameTimer = setTimeout(sendFrame, FULL_MS);
+      return;
+    }
+    const frame = screen?.frame();
+    if (frame === undefined) return;
+    framedAt = performance.now();
+    link.send({ type: "screen", session: id, frame });
+  };
+  const screenChanged = () => {
+    if (frameTimer !== undefined) return;
+    const wait = FRAME_MS - (performance.now() - framedAt);
+    if (wait <= 0) sendFrame();
+    else frameTimer = setTimeout(sendFrame, wait);
+  };
+
+  // ---- prompts
+
+  const dialogOpen = () => {
+    if (status !== undefined && status.activity !== "unknown") return status.activity === "waiting";
+    return screen === undefined ? undefined : dialogOnScreen(screen.text());
+  };
+  const prompts = openPrompts({
+    session: id,
+    host,
+    onChange: (prompt) => {
+      if (resumed) link?.send({ type: "prompt", prompt });
+    },
+    onOpen: (open) => status?.hurry(open > 0),
+    dialogOpen,
+    watch(event, action) {
+      const transcript = trustedTranscript(event.transcript_path, configDir);
+      const since = transcript === undefined ? 0 : transcriptSize(transcript);
+      const words = screen === undefined ? 0 : hookWordsOnScreen(screen.text(), action);
+      return () => {
+        // the dialog must be gone; one that is open may be the next prompt's, which has come by then
+        if (dialogOpen() === true && !prompts.list().some((prompt) => prompt.state === "pending")) return false;
+        const call = { name: event.tool_name, input: event.tool_input };
+        if (transcript !== undefined && decisionApplied(transcript, since, call, action)) return true;
+        return screen !== undefined && hookWordsOnScreen(screen.text(), action) > words;
+      };
+    },
+  });
+  const hooks = isClaude(given.command)
+    ? listenForHooks({
+        onPermission(event, signal) {
+          sendHooksOn();
+          return prompts.ask(event, signal);
+        },
+        onEvent(event) {
+          sendHooksOn();
+          prompts.note(event);
+        },
+      })
+    : undefined;
+  const sendHooksOn = () => {
+    if (info.hooks !== "on") sendStatus({ hooks: "on" });
+  };
+
+  const program = (): Program => {
+    if (hooks === undefined) return given;
+    const merged = mergeSettings(given.args, given.cwd, hooks.settings);
+    if (merged === undefined) {
+      info.hooks = "off";
+      return given;
+    }
+    const file = join(dir, "settings.json");
+    writeFileSync(file, merged.settings, { mode: 0o600 });
+    return { ...given, args: ["--settings", file, ...merged.args], env: { ...given.env, ...hooks.env } };
+  };
+
+  // ---- the link
+
+  const onMessage = (message: FromServer) => {
+    switch (message.type) {
+      case "resume": {
+        const begins = !resumed;
+        resumed = true;
+        outbox.resume(message.seq);
+        if (begins && screen !== undefined) link?.send({ type: "screen", session: id, frame: screen.whole() });
+        return drain();
+      }
+      case "ack":
+        outbox.acknowledged(message.seq);
+        return drain();
+      case "decide":
+        link?.send({ type: "decided", decision: message.decision, result: prompts.decide(message) });
+        // the server may think that it is on its way: what is true now is told again
+        for (const prompt of [prompts.get(message.prompt)]) if (prompt !== undefined) link?.send({ type: "prompt", prompt });
+        return;
+      case "ended":
+        return left();
+      case "ping":
+      case "refused":
+        return;
+      default:
+        message satisfies never;
+    }
+  };
+
+  link = openLink({
+    pairing,
+    host,
+    version,
+    onUp: () => void link?.send({ type: "session", session: info, prompts: prompts.list() }),
+    onMessage,
+    onDown: () => {
+      resumed = false;
+    },
+  });
+
+  return {
+    id,
+    program: program(),
+    watch(pty, size, hold) {
+      screen = openScreen({
+        ...size,
+        onChange: screenChanged,
+        onHold: hold,
+        onHistory: (op) => {
+          outbox.add(op);
+          drain();
+        },
+      });
+      if (hooks !== undefined) {
+        let hooksDue: ReturnType<typeof setTimeout> | undefined;
+        status = followStatus(
+          configDir,
+          () => programPid(pty.holder),
+          (activity) => {
+            sendStatus({ activity });
+            prompts.dialog(activity === "waiting");
+            if (activity === "busy" && info.hooks === "waiting")
+              hooksDue ??= setTimeout(() => info.hooks === "waiting" && sendStatus({ hooks: "off" }), HOOKS_DUE_MS);
+          },
+        );
+      }
+      if (resumed) link?.send({ type: "screen", session: id, frame: screen.whole() });
+      return { onOutput: (bytes) => screen?.feed(bytes), onResize: (cols, rows) => screen?.resize(cols, rows) };
+    },
+    async end(how) {
+      prompts.end();
+      status?.close();
+      hooks?.close();
+      await screen?.settled();
+      clearTimeout(frameTimer);
+      sendFrame();
+      exit = { exit: how, ended_at: Date.now() };
+      if (link?.up === true) {
+        const farewell = new Promise<void>((resolve) => {
+          left = resolve;
+        });
+        drain();
+        await Promise.race([farewell, Bun.sleep(FAREWELL_MS)]);
+      }
+      link?.close();
+      outbox.close();
+      screen?.dispose();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,58 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as v from "valibot";
+import { parseJson, type SessionInfo } from "../types.ts";
+
+/** How often the file is read, in ms: quickly while an answer at the desk could come. */
+const QUICK_MS = 50;
+const CALM_MS = 1000;
+
+const StatusFile = v.looseObject({ status: v.picklist(["idle", "busy", "waiting"]) });
+export type Activity = SessionInfo["activity"];
+
+/**
+ * Follows the undocumented file in which Claude Code says whether it is busy or waits: an extra signal, with nothing
+ * depending on it alone. `program` finds claude's pid once it runs.
+ */
+export function followStatus(configDir: string, program: () => number | undefined, onChange: (activity: Activity) => void) {
+  let pid: number | undefined;
+  let activity: Activity = "unknown";
+  let quick = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const read = () => {
+    pid ??= program();
+    const text = pid === undefined ? undefined : readIfThere(join(configDir, "sessions", `${pid}.json`));
+    const parsed = text === undefined ? undefined : parseJson(StatusFile, text);
+    const now = parsed?.status ?? (text === undefined ? "unknown" : activity); // half written: wait
+    if (now !== activity) {
+      activity = now;
+      onChange(now);
+    }
+    timer = setTimeout(read, quick ? QUICK_MS : CALM_MS);
+  };
+  timer = setTimeout(read, CALM_MS);
+
+  return {
+    get activity() {
+      return activity;
+    },
+    /** Reads often while a prompt waits. */
+    hurry(on: boolean): void {
+      if (on === quick) return;
+      quick = on;
+      clearTimeout(timer);
+      read();
+    },
+    close: () => clearTimeout(timer),
+  };
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return undefined;
+    throw error;
+  }
+}

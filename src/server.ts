@@ -1,0 +1,165 @@
+import type { Server } from "bun";
+import { openDatabase } from "./db.ts";
+import { type Hub, ROUTES } from "./hub/api.ts";
+import { loadAssets } from "./hub/assets.ts";
+import { openDevices } from "./hub/devices.ts";
+import { openGate } from "./hub/gate.ts";
+import { checkExposure, type ListenOptions, ownOrigins } from "./hub/origins.ts";
+import { openPrompts } from "./hub/prompts.ts";
+import { fail, reply } from "./hub/replies.ts";
+import { type Connection, openRunners } from "./hub/runners.ts";
+import { openSessions } from "./hub/sessions.ts";
+import { openViewers } from "./hub/viewers.ts";
+import { LIMITS, PairRequest, parseJson } from "./types.ts";
+
+export interface ServerOptions extends Omit<ListenOptions, "tls"> {
+  /** Where the database lies. */
+  data: string;
+  tls?: { cert: string; key: string } | undefined;
+  log?(line: string): void;
+}
+
+export interface RunningServer {
+  port: number;
+  /** Where the dashboard is, for links. */
+  origin: string;
+  origins: readonly string[];
+  /** Makes a pairing link. */
+  pairingLink(): string;
+  /** Whether anything has ever been paired. */
+  hasDevices(): boolean;
+  /** Ends every connection and closes the database. */
+  stop(): Promise<void>;
+}
+
+/** A silent connection is closed after this long, in seconds; streams send a heartbeat more often. */
+const IDLE_S = 60;
+
+/** Starts the server. Throws an `OptionError`, a `DatabaseError`, or the system's error where the port is taken. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const listen: ListenOptions = { ...options, tls: options.tls !== undefined };
+  checkExposure(listen);
+  const log = options.log ?? ((line: string) => process.stderr.write(`${line}\n`));
+  const assets = await loadAssets();
+  const db = openDatabase(options.data);
+  const devices = openDevices(db);
+  const sessions = openSessions(db);
+  const prompts = openPrompts(db);
+  const viewers = openViewers(sessions);
+  const runners = openRunners({ devices, sessions, prompts, viewers, log });
+  let origins: string[] = [];
+  let known: ReadonlySet<string> = new Set();
+  const gate = openGate({ devices, origins: () => known });
+  const insecure = options.insecureLan && options.tls === undefined;
+  const hub: Hub = { devices, sessions, prompts, viewers, runners, insecure, publicOrigin: () => origins[0] ?? "" };
+
+  const answer = async (request: Request, server: Server<Connection>): Promise<Response | undefined> => {
+    const refused = gate.checkPlace(request);
+    if (refused !== undefined) return refused;
+    const url = new URL(request.url);
+    if (request.method === "GET") {
+      const asset = assets.get(url.pathname);
+      if (asset !== undefined) return asset(request);
+      if (url.pathname === "/healthz") return reply({ ok: true });
+    }
+    const bytes = await readBody(request);
+    if (bytes instanceof Response) return bytes;
+    const address = server.requestIP(request)?.address ?? "";
+    if (url.pathname === "/api/pair") return pair(hub, gate, request, bytes, address);
+
+    const signed = gate.authenticate(request, bytes, address);
+    if (signed instanceof Response) return signed;
+    const { device } = signed;
+    if (url.pathname === "/ws") {
+      if (device.kind === "viewer") return fail(403, "forbidden", "This device may watch and answer, but not run sessions.");
+      if (server.upgrade(request, { data: runners.connection(device, signed.nonce) })) return undefined;
+      return fail(426, "upgrade_required", "This address speaks WebSocket.");
+    }
+    if (device.kind === "runner") return fail(403, "forbidden", "This device may run sessions, but not watch or answer.");
+    const body = decodeUtf8(bytes);
+    if (body === undefined) return fail(400, "bad_request", "The body is not UTF-8.");
+
+    const routes = ROUTES.filter(([, path]) => path.test(url.pathname));
+    const route = routes.find(([method]) => method === request.method);
+    if (route === undefined) {
+      if (routes.length === 0) return fail(404, "not_found", "There is nothing at this address.");
+      const response = fail(405, "wrong_method", `This address takes ${routes.map(([method]) => method).join(", ")}.`);
+      response.headers.set("allow", routes.map(([method]) => method).join(", "));
+      return response;
+    }
+    if (url.pathname === "/events") server.timeout(request, IDLE_S);
+    const id = route[1].exec(url.pathname)?.[1] ?? "";
+    return route[2](hub, { request, url, id, body, device });
+  };
+
+  const server = Bun.serve<Connection>({
+    hostname: options.host,
+    port: options.port,
+    idleTimeout: IDLE_S,
+    maxRequestBodySize: LIMITS.bodyBytes,
+    ...(options.tls === undefined ? {} : { tls: { cert: Bun.file(options.tls.cert), key: Bun.file(options.tls.key) } }),
+    fetch: answer,
+    error(error) {
+      log(`request failed: ${error.message}`);
+      const full = "code" in error && String(error.code).startsWith("SQLITE_FULL");
+      return full
+        ? fail(507, "disk_full", "The server's disk is full.")
+        : fail(500, "internal", "The server could not do that; its log says why.");
+    },
+    websocket: {
+      maxPayloadLength: LIMITS.messageBytes,
+      idleTimeout: IDLE_S,
+      open: runners.opened,
+      message: runners.received,
+      close: runners.closed,
+    },
+  });
+  const port = server.port ?? options.port;
+  origins = ownOrigins(listen, port);
+  known = new Set(origins);
+
+  return {
+    port,
+    origin: hub.publicOrigin(),
+    origins,
+    pairingLink: () => `${hub.publicOrigin()}/#pair=${devices.mint("machine", undefined).code}`,
+    hasDevices: () => !devices.isEmpty(),
+    async stop() {
+      viewers.closeAll();
+      runners.closeAll();
+      await server.stop(true);
+      db.close();
+    },
+  };
+}
+
+function pair(hub: Hub, gate: ReturnType<typeof openGate>, request: Request, bytes: Uint8Array, address: string): Response {
+  if (request.method !== "POST") return fail(405, "wrong_method", "This address takes POST.");
+  if (gate.blocked(address)) return fail(429, "too_many", "Too many failed attempts. Wait a minute.");
+  const parsed = parseJson(PairRequest, decodeUtf8(bytes) ?? "");
+  if (parsed === undefined) return fail(400, "bad_request", "The request is not of the form that this server understands.");
+  const paired = hub.devices.pair(parsed);
+  return paired === undefined
+    ? gate.failed(address, fail(403, "bad_code", "This code was used, is too old, or was never made here. Make a new one."))
+    : reply(paired);
+}
+
+/** Reads a body within the limit; what is longer is refused without being kept. */
+async function readBody(request: Request): Promise<Uint8Array | Response> {
+  if (request.body === null) return new Uint8Array();
+  try {
+    return new Uint8Array(await request.arrayBuffer());
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return fail(413, "too_large", `A request may have ${LIMITS.bodyBytes} bytes.`);
+  }
+}
+
+function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+}

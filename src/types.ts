@@ -1,0 +1,274 @@
+import * as v from "valibot";
+
+/**
+ * The wire: every message between runner, server and page, with its limits. Whatever comes from outside is parsed here
+ * once and trusted afterwards. Times are unix milliseconds, except in signatures (unix seconds).
+ */
+
+/** Goes up whenever an older runner and a newer server, or the other way round, could misunderstand each other. */
+export const PROTOCOL = 1;
+
+/** Bounds of everything that crosses the network. */
+export const LIMITS = {
+  /** A request's body, in bytes. */
+  bodyBytes: 64 * 1024,
+  /** One WebSocket message, in bytes. */
+  messageBytes: 1024 * 1024,
+  /** A prompt's view, in UTF-16 units; what is longer is shown in part and can't be approved from afar. */
+  viewChars: 256 * 1024,
+  /** One row, in UTF-16 units: 1,000 columns of coloured emoji. */
+  rowChars: 64 * 1024,
+  /** Rows and columns of a terminal. */
+  screenSide: 1000,
+  titleChars: 256,
+  nameChars: 64,
+  pathChars: 4096,
+  /** What somebody writes to Claude with a rejection, in UTF-16 units. */
+  messageChars: 4096,
+  /** Lines in one history operation. */
+  opLines: 1000,
+  /** Open prompts of one session. */
+  openPrompts: 50,
+  /** Lines in one answer of `…/output`. */
+  outputLines: 1000,
+} as const;
+
+const id = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/));
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const text = (max: number) => v.pipe(v.string(), v.maxLength(max));
+const side = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.screenSide));
+const row = text(LIMITS.rowChars);
+
+// ---- Screen and history
+
+export const Frame = v.object({
+  /** Version of the screen; a frame builds on any earlier one. */
+  rev: count,
+  cols: side,
+  rows: side,
+  cursor: v.object({ x: count, y: count, visible: v.boolean() }),
+  title: text(LIMITS.titleChars),
+  /** Payloads (see rows.ts) of the rows that changed, by row number from 0. */
+  lines: v.record(v.pipe(v.string(), v.regex(/^\d{1,4}$/)), row),
+});
+export type Frame = v.InferOutput<typeof Frame>;
+
+/** A change of the numbered log of lines that scrolled off the top. A number left out is a line that was lost. */
+export const HistoryOp = v.variant("op", [
+  v.object({ op: v.literal("append"), generation: count, from: count, lines: v.pipe(v.array(row), v.maxLength(LIMITS.opLines)) }),
+  /** Lines from number `to` on are no longer history: a taller or wider terminal took them back. */
+  v.object({ op: v.literal("truncate"), generation: count, to: count }),
+  /** The scrollback was cleared: numbering begins anew. */
+  v.object({ op: v.literal("generation"), generation: count }),
+]);
+export type HistoryOp = v.InferOutput<typeof HistoryOp>;
+
+// ---- Prompts
+
+const decision = v.picklist(["approve", "reject"]);
+export type Decision = v.InferOutput<typeof decision>;
+
+export const Answer = v.object({
+  by: v.picklist(["viewer", "desk"]),
+  /** The viewer's device and its name at the time. */
+  device: v.optional(id),
+  name: v.optional(text(LIMITS.nameChars)),
+  /** Unknown where somebody answered at the desk and no trace tells what. */
+  decision: v.optional(decision),
+  message: v.optional(text(LIMITS.messageChars)),
+  at: count,
+  /** How sure we are that Claude took it: response written, seen to be applied, or 5 s without evidence. */
+  receipt: v.optional(v.picklist(["sent", "applied", "unconfirmed"])),
+});
+export type Answer = v.InferOutput<typeof Answer>;
+
+/** One question that waits for a person. It never changes but for `state` and `answer`. */
+export const Prompt = v.object({
+  id,
+  session: id,
+  kind: v.picklist(["permission", "question", "plan"]),
+  state: v.picklist(["pending", "sending", "answered", "withdrawn", "expired"]),
+  created_at: count,
+  /** JSON text of a `View`; an approval names its sha256, so that what was shown is what is approved. */
+  view: text(LIMITS.viewChars),
+  answer: v.optional(Answer),
+});
+export type Prompt = v.InferOutput<typeof Prompt>;
+
+export function isOpen(prompt: Pick<Prompt, "state">): boolean {
+  return prompt.state === "pending" || prompt.state === "sending";
+}
+
+/** What a person is shown of a prompt. */
+export const View = v.object({
+  tool: text(256),
+  /** The tool's input as Claude gave it. */
+  input: v.record(v.string(), v.unknown()),
+  cwd: text(LIMITS.pathChars),
+  host: text(256),
+  /** The subagent that asks. */
+  agent: v.optional(text(256)),
+  /** What can be answered from afar. */
+  actions: v.array(decision),
+  /** Says why something can't be, in words for the person. */
+  note: v.optional(text(1024)),
+});
+export type View = v.InferOutput<typeof View>;
+
+// ---- Sessions
+
+export const Exit = v.object({ code: v.pipe(v.number(), v.integer()), signal: v.optional(text(16)) });
+export type Exit = v.InferOutput<typeof Exit>;
+
+/** Whether permission requests reach us: not for other programs, and not where hooks are switched off. */
+const hooks = v.picklist(["waiting", "on", "off", "none"]);
+const activity = v.picklist(["unknown", "idle", "busy", "waiting"]);
+
+export const SessionInfo = v.object({
+  id,
+  host: text(256),
+  cwd: text(LIMITS.pathChars),
+  command: text(LIMITS.pathChars),
+  started_at: count,
+  hooks,
+  activity,
+});
+export type SessionInfo = v.InferOutput<typeof SessionInfo>;
+export type SessionStatus = Pick<SessionInfo, "hooks" | "activity">;
+
+// ---- Runner to server
+
+export const FromRunner = v.variant("type", [
+  v.object({ type: v.literal("hello"), protocol: count, version: text(32), host: text(256) }),
+  /** Begins or resumes a session; the list of prompts is the whole truth about them. */
+  v.object({ type: v.literal("session"), session: SessionInfo, prompts: v.pipe(v.array(Prompt), v.maxLength(2 * LIMITS.openPrompts)) }),
+  v.object({ type: v.literal("screen"), session: id, frame: Frame }),
+  /** `seq` counts a session's history operations from 1. */
+  v.object({ type: v.literal("output"), session: id, seq: count, op: HistoryOp }),
+  v.object({ type: v.literal("prompt"), prompt: Prompt }),
+  /** What became of a decision. */
+  v.object({ type: v.literal("decided"), decision: id, result: v.picklist(["sent", "answered", "gone", "changed", "refused"]) }),
+  v.object({ type: v.literal("status"), session: id, hooks, activity }),
+  v.object({ type: v.literal("exit"), session: id, exit: Exit, ended_at: count }),
+  v.object({ type: v.literal("pong") }),
+]);
+export type FromRunner = v.InferOutput<typeof FromRunner>;
+
+// ---- Server to runner
+
+/** The server's first message, the only one in plain text: it proves itself, and both sides derive the keys of the connection. */
+export const Greeting = v.object({ type: v.literal("hello"), protocol: count, conn: id, nonce: text(22), mac: text(43) });
+export type Greeting = v.InferOutput<typeof Greeting>;
+
+export const FromServer = v.variant("type", [
+  /** The session is known; its history is stored up to operation `seq`. */
+  v.object({ type: v.literal("resume"), session: id, seq: count }),
+  v.object({ type: v.literal("ack"), session: id, seq: count }),
+  /** The exit is stored; the runner may go. */
+  v.object({ type: v.literal("ended"), session: id }),
+  v.object({
+    type: v.literal("decide"),
+    decision: id,
+    prompt: id,
+    action: decision,
+    /** Hex sha256 of the view that was shown; approvals need it. */
+    shown: v.optional(text(64)),
+    message: v.optional(text(LIMITS.messageChars)),
+    device: id,
+    name: text(LIMITS.nameChars),
+  }),
+  v.object({ type: v.literal("ping") }),
+  v.object({ type: v.literal("refused"), message: text(1024) }),
+]);
+export type FromServer = v.InferOutput<typeof FromServer>;
+
+// ---- Viewer to server
+
+const base64url = (chars: number) => v.pipe(v.string(), v.regex(new RegExp(`^[A-Za-z0-9_-]{${chars}}$`)));
+const kind = v.picklist(["viewer", "runner", "machine"]);
+/** A device's name: what people see in lists, so no control or direction characters. */
+const deviceName = v.pipe(text(LIMITS.nameChars), v.minLength(1), v.regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u));
+
+export const PairRequest = v.object({
+  code_id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+  kind,
+  name: deviceName,
+  nonce: base64url(22),
+  mac: base64url(43),
+});
+export const PairResponse = v.object({ device: id, nonce: base64url(22), mac: base64url(43) });
+export const ApproveRequest = v.object({ shown: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
+export const RejectRequest = v.object({ message: v.optional(text(LIMITS.messageChars)) });
+export const SeenRequest = v.object({ rev: count, stream: v.optional(id) });
+export const RenameRequest = v.object({ name: deviceName });
+export const CodeRequest = v.object({ kind });
+
+// ---- Server to viewer
+
+export const SessionSummary = v.object({
+  ...SessionInfo.entries,
+  status: v.picklist(["running", "ended", "offline"]),
+  /** Prompts that wait for an answer. */
+  pending: count,
+  title: v.string(),
+  ended_at: v.nullable(count),
+  exit: v.nullable(Exit),
+  /** Since when the runner has been away. */
+  offline_since: v.nullable(count),
+});
+export type SessionSummary = v.InferOutput<typeof SessionSummary>;
+
+export const SessionDetail = v.object({
+  session: SessionSummary,
+  screen: v.nullable(Frame),
+  prompts: v.array(Prompt),
+  history: v.object({ generation: count, next: count }),
+});
+
+/** A stretch of history, oldest first; a number left out is a line that was lost. */
+export const OutputPage = v.object({ generation: count, next: count, lines: v.array(v.object({ line: count, row: v.string() })) });
+export type OutputPage = v.InferOutput<typeof OutputPage>;
+
+export const DeviceInfo = v.object({
+  id,
+  name: v.string(),
+  kind,
+  created_at: count,
+  last_seen_at: v.nullable(count),
+  revoked_at: v.nullable(count),
+  minted_by: v.nullable(v.string()),
+  self: v.boolean(),
+});
+export type DeviceInfo = v.InferOutput<typeof DeviceInfo>;
+
+/** Events of `GET /events`, by name. */
+export const ViewerEvents = {
+  hello: v.object({ stream: id, insecure: v.boolean() }),
+  /** Something was missed: fetch everything afresh. */
+  reset: v.object({}),
+  session_start: SessionSummary,
+  session_status: SessionSummary,
+  session_end: SessionSummary,
+  runner_status: v.object({ runner: id, online: v.boolean(), since: count }),
+  prompt: Prompt,
+  prompt_response: Prompt,
+  screen: v.object({ session: id, ...Frame.entries }),
+  /** History now ends before `next`; lines from `from` on are replaced by `lines`. Without lines: fetch what is wanted. */
+  output: v.object({ session: id, generation: count, from: count, next: count, lines: v.optional(v.array(v.string())) }),
+} as const;
+export type ViewerEvents = { [Name in keyof typeof ViewerEvents]: v.InferOutput<(typeof ViewerEvents)[Name]> };
+
+export const ApiError = v.object({ error: v.object({ code: v.string(), message: v.string() }) });
+
+/** Parses JSON text with a schema; undefined where either fails. */
+export function parseJson<S extends v.GenericSchema>(schema: S, json: string): v.InferOutput<S> | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  const result = v.safeParse(schema, value);
+  return result.success ? result.output : undefined;
+}
