@@ -145,29 +145,46 @@ function showList(identity: Identity): () => void {
     placeCards(identity, cards, () => true);
   };
   const fetchAll = guarded(async () => {
-    const [{ sessions }, { prompts }] = await Promise.all([call(identity, Sessions, "GET", "/api/sessions"), call(identity, Prompts, "GET", "/api/prompts")]);
+    const [{ sessions }, { prompts }] = await Promise.all([
+      call(identity, Sessions, "GET", "/api/sessions"),
+      call(identity, Prompts, "GET", "/api/prompts"),
+    ]);
     state.sessions = new Map(sessions.map((session) => [session.id, session]));
     settleMissing(prompts, () => true);
     draw();
   });
-  return openStream(identity, undefined, (event) => {
-    if (event.name === "hello") {
-      showInsecure(event.data.insecure);
-      fetchAll();
-    } else if (event.name === "reset") fetchAll();
-    else if (take(event)) draw();
-  }, streamState);
+  return openStream(
+    identity,
+    undefined,
+    (event) => {
+      if (event.name === "hello") {
+        showInsecure(event.data.insecure);
+        fetchAll();
+      } else if (event.name === "reset") fetchAll();
+      else if (take(event)) draw();
+    },
+    streamState,
+  );
 }
 
 function showSession(identity: Identity, id: string): () => void {
   clearCards();
   const fetchLines = (before: number, limit: number) =>
-    call(identity, OutputPage, "GET", `/api/sessions/${id}/output?limit=${limit}${before === Number.MAX_SAFE_INTEGER ? "" : `&before=${before}`}`);
+    call(
+      identity,
+      OutputPage,
+      "GET",
+      `/api/sessions/${id}/output?limit=${limit}${before === Number.MAX_SAFE_INTEGER ? "" : `&before=${before}`}`,
+    );
   const terminal = openTerminal(fetchLines);
   const title = el("h1");
   const about = el("p", { class: "about" });
   const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } });
-  view.replaceChildren(el("div", { class: "head" }, el("a", { class: "back", text: "‹ Sessions", attrs: { href: "#/" } }), title, about), terminal.element, cards);
+  view.replaceChildren(
+    el("div", { class: "head" }, el("a", { class: "back", text: "‹ Sessions", attrs: { href: "#/" } }), title, about),
+    terminal.element,
+    cards,
+  );
   view.className = "one";
   let stream = "";
   let seenRev = 0;
@@ -206,32 +223,37 @@ function showSession(identity: Identity, id: string): () => void {
     });
   };
 
-  const close = openStream(identity, id, (event) => {
-    switch (event.name) {
-      case "hello":
-        stream = event.data.stream;
-        showInsecure(event.data.insecure);
-        fetchAll();
-        return;
-      case "reset":
-        fetchAll();
-        return;
-      case "screen":
-        if (event.data.session !== id) return;
-        terminal.draw(event.data);
-        seenRev = event.data.rev;
-        ack ??= setTimeout(acknowledge, SEEN_MS);
-        return;
-      case "output":
-        if (event.data.session === id) terminal.output(event.data);
-        return;
-      default:
-        if (take(event)) draw();
-    }
-  }, (next, reason) => {
-    streamState(next, reason);
-    draw();
-  });
+  const close = openStream(
+    identity,
+    id,
+    (event) => {
+      switch (event.name) {
+        case "hello":
+          stream = event.data.stream;
+          showInsecure(event.data.insecure);
+          fetchAll();
+          return;
+        case "reset":
+          fetchAll();
+          return;
+        case "screen":
+          if (event.data.session !== id) return;
+          terminal.draw(event.data);
+          seenRev = event.data.rev;
+          ack ??= setTimeout(acknowledge, SEEN_MS);
+          return;
+        case "output":
+          if (event.data.session === id) terminal.output(event.data);
+          return;
+        default:
+          if (take(event)) draw();
+      }
+    },
+    (next, reason) => {
+      streamState(next, reason);
+      draw();
+    },
+  );
   return () => {
     clearTimeout(ack);
     close();
@@ -242,7 +264,8 @@ function showSession(identity: Identity, id: string): () => void {
 function settleMissing(listed: readonly Prompt[], mine: (prompt: Prompt) => boolean): void {
   for (const prompt of state.prompts.values()) {
     const open = prompt.state === "pending" || prompt.state === "sending";
-    if (open && mine(prompt) && !listed.some((other) => other.id === prompt.id)) state.prompts.set(prompt.id, { ...prompt, state: "withdrawn" });
+    if (open && mine(prompt) && !listed.some((other) => other.id === prompt.id))
+      state.prompts.set(prompt.id, { ...prompt, state: "withdrawn" });
   }
   for (const prompt of listed) state.prompts.set(prompt.id, prompt);
 }

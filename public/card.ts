@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { sha256hex } from "../src/auth.ts";
-import { isOpen, parseJson, type Prompt, View } from "../src/types.ts";
+import { isOpen, type Prompt, parseJson, View } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { diffLines } from "./diff.ts";
 import { el } from "./dom.ts";
@@ -42,8 +42,15 @@ export function promptCard(identity: Identity, first: Prompt, where: string, onG
   const view = parseJson(View, first.view);
   const heading = el("h2", { text: TITLES[view?.tool ?? ""] ?? view?.tool ?? "Claude asks", attrs: { id: `title-${first.id}` } });
   const state = el("p", { class: "state", attrs: { role: "status" } });
-  const message = el("textarea", { attrs: { rows: "2", placeholder: "Tell Claude what to do instead (optional)", "aria-label": "Message to Claude with the rejection" } });
-  const approve = el("button", { class: "approve", text: "Approve", attrs: { type: "button" }, on: { click: () => void decide("approve") } });
+  const message = el("textarea", {
+    attrs: { rows: "2", placeholder: "Tell Claude what to do instead (optional)", "aria-label": "Message to Claude with the rejection" },
+  });
+  const approve = el("button", {
+    class: "approve",
+    text: "Approve",
+    attrs: { type: "button" },
+    on: { click: () => void decide("approve") },
+  });
   const reject = el("button", { class: "reject", text: "Reject", attrs: { type: "button" }, on: { click: () => void decide("reject") } });
   const actions = el("div", { class: "actions" }, reject, ...(view?.actions.includes("approve") ? [approve] : []));
   const details = el("details", { class: "why" }, el("summary", { text: "Add a message" }), message);
@@ -52,7 +59,10 @@ export function promptCard(identity: Identity, first: Prompt, where: string, onG
     "article",
     { class: "card", attrs: { role: "alertdialog", "aria-labelledby": `title-${first.id}` } },
     heading,
-    el("p", { class: "where", text: `${view === undefined ? "" : `${view.cwd} on ${view.host}`}${asker}${where === "" ? "" : ` · ${where}`}` }),
+    el("p", {
+      class: "where",
+      text: `${view === undefined ? "" : `${view.cwd} on ${view.host}`}${asker}${where === "" ? "" : ` · ${where}`}`,
+    }),
     ...(view === undefined ? [el("p", { class: "note", text: "This prompt can't be read. Answer it at the desk." })] : inputParts(view)),
     ...(view?.note === undefined ? [] : [el("p", { class: "note", text: view.note })]),
     details,
@@ -120,7 +130,11 @@ function outcome(identity: Identity, prompt: Prompt): string {
   const what = answer.decision === "approve" ? "Approved" : answer.decision === "reject" ? "Rejected" : "Answered";
   if (answer.by === "desk") return `${what} at the desk.`;
   const who = answer.device === identity.device ? "" : ` by ${answer.name ?? "another device"}`;
-  const receipt = { applied: " — applied.", sent: " — sent…", unconfirmed: " — sent, but there is no sign that Claude took it. Look at the screen." };
+  const receipt = {
+    applied: " — applied.",
+    sent: " — sent…",
+    unconfirmed: " — sent, but there is no sign that Claude took it. Look at the screen.",
+  };
   return `${what}${who}${answer.receipt === undefined ? "." : receipt[answer.receipt]}`;
 }
 
@@ -131,18 +145,35 @@ function inputParts(view: View): HTMLElement[] {
   const { tool, input } = view;
   if (tool === "Bash" && typeof input.command === "string") {
     const described = typeof input.description === "string" ? [el("p", { class: "described" }, ...visibleText(input.description))] : [];
-    return [el("pre", { class: "command", attrs: { tabindex: "0" } }, ...visibleText(input.command)), ...described, ...rest(input, ["command", "description"])];
+    return [
+      el("pre", { class: "command", attrs: { tabindex: "0" } }, ...visibleText(input.command)),
+      ...described,
+      ...rest(input, ["command", "description"]),
+    ];
   }
   if (tool === "Edit" && typeof input.old_string === "string" && typeof input.new_string === "string") {
     const lines = diffLines(input.old_string, input.new_string).map(({ kind, text: line }) =>
-      el("span", { class: `diff ${kind}`, attrs: { "data-sign": kind === "gone" ? "−" : kind === "new" ? "+" : " " } }, ...visibleText(line)),
+      el(
+        "span",
+        { class: `diff ${kind}`, attrs: { "data-sign": kind === "gone" ? "−" : kind === "new" ? "+" : " " } },
+        ...visibleText(line),
+      ),
     );
-    return [path(input.file_path), el("pre", { class: "changes", attrs: { tabindex: "0" } }, ...lines), ...rest(input, ["file_path", "old_string", "new_string"], { replace_all: false })];
+    return [
+      path(input.file_path),
+      el("pre", { class: "changes", attrs: { tabindex: "0" } }, ...lines),
+      ...rest(input, ["file_path", "old_string", "new_string"], { replace_all: false }),
+    ];
   }
   if (tool === "Write" && typeof input.content === "string") {
-    return [path(input.file_path), el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(input.content)), ...rest(input, ["file_path", "content"])];
+    return [
+      path(input.file_path),
+      el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(input.content)),
+      ...rest(input, ["file_path", "content"]),
+    ];
   }
-  if (tool === "ExitPlanMode" && typeof input.plan === "string") return [el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(input.plan))];
+  if (tool === "ExitPlanMode" && typeof input.plan === "string")
+    return [el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(input.plan))];
   if (tool === "AskUserQuestion") {
     const asked = v.safeParse(Questions, input.questions);
     if (asked.success) return asked.output.map(question);
@@ -150,10 +181,14 @@ function inputParts(view: View): HTMLElement[] {
   return rest(input, []);
 }
 
-const Questions = v.array(v.object({ question: v.string(), options: v.array(v.object({ label: v.string(), description: v.optional(v.string()) })) }));
+const Questions = v.array(
+  v.object({ question: v.string(), options: v.array(v.object({ label: v.string(), description: v.optional(v.string()) })) }),
+);
 
 function question({ question: asked, options }: v.InferOutput<typeof Questions>[number]): HTMLElement {
-  const items = options.map(({ label, description }) => el("li", {}, el("strong", {}, ...visibleText(label)), ...visibleText(description === undefined ? "" : ` — ${description}`)));
+  const items = options.map(({ label, description }) =>
+    el("li", {}, el("strong", {}, ...visibleText(label)), ...visibleText(description === undefined ? "" : ` — ${description}`)),
+  );
   return el("div", { class: "question" }, el("p", {}, ...visibleText(asked)), el("ul", {}, ...items));
 }
 
@@ -165,5 +200,7 @@ function path(file: unknown): HTMLElement {
 function rest(input: Record<string, unknown>, shown: string[], dull: Record<string, unknown> = {}): HTMLElement[] {
   const left = Object.entries(input).filter(([name, value]) => !shown.includes(name) && dull[name] !== value);
   if (left.length === 0) return [];
-  return [el("dl", {}, ...left.flatMap(([name, value]) => [el("dt", {}, ...visibleText(name)), el("dd", {}, ...visibleText(text(value)))]))];
+  return [
+    el("dl", {}, ...left.flatMap(([name, value]) => [el("dt", {}, ...visibleText(name)), el("dd", {}, ...visibleText(text(value)))])),
+  ];
 }

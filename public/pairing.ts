@@ -1,4 +1,15 @@
-import { codeId, deviceKeys, deviceSecret, fromBase64url, NONCE_BYTES, pairRequestMac, pairResponseMac, randomNonce, sameMac, toBase64url } from "../src/auth.ts";
+import {
+  codeId,
+  deviceKeys,
+  deviceSecret,
+  fromBase64url,
+  NONCE_BYTES,
+  pairRequestMac,
+  pairResponseMac,
+  randomNonce,
+  sameMac,
+  toBase64url,
+} from "../src/auth.ts";
 import { ApiError, PairResponse, parseJson } from "../src/types.ts";
 import { el } from "./dom.ts";
 import { type Identity, saveIdentity } from "./keys.ts";
@@ -37,8 +48,21 @@ async function pairBrowser(codeText: string, name: string): Promise<Identity> {
 
 /** The first page: pair by the link that was opened, or by one that is pasted. */
 export function pairView(code: string | undefined, reason: string | undefined, onPaired: (identity: Identity) => void): HTMLElement {
-  const name = el("input", { attrs: { type: "text", maxlength: "64", required: "", id: "name", autocomplete: "off" }, init: (input) => (input.value = ownName()) });
-  const link = el("input", { attrs: { type: "text", id: "link", autocomplete: "off", autocapitalize: "off", spellcheck: "false", placeholder: `${location.origin}/#pair=…`, required: "" } });
+  const name = el("input", {
+    attrs: { type: "text", maxlength: "64", required: "", id: "name", autocomplete: "off" },
+    init: (input) => (input.value = ownName()),
+  });
+  const link = el("input", {
+    attrs: {
+      type: "text",
+      id: "link",
+      autocomplete: "off",
+      autocapitalize: "off",
+      spellcheck: "false",
+      placeholder: `${location.origin}/#pair=…`,
+      required: "",
+    },
+  });
   const problem = el("p", { class: "problem", attrs: { role: "alert" }, text: reason ?? "" });
   const button = el("button", { class: "approve", text: "Pair this browser", attrs: { type: "submit" } });
   const form = el(
@@ -63,7 +87,9 @@ export function pairView(code: string | undefined, reason: string | undefined, o
       },
     },
     el("h1", { text: "Pair this browser" }),
-    el("p", { text: "Once paired, it shows your sessions and answers what Claude asks. Run claude-remote pair on your machine for a link; each works once, for five minutes." }),
+    el("p", {
+      text: "Once paired, it shows your sessions and answers what Claude asks. Run claude-remote pair on your machine for a link; each works once, for five minutes.",
+    }),
     el("label", { text: "Name, as your other devices will see it" }, name),
     el("label", { text: "Pairing link", init: (label) => (label.hidden = code !== undefined) }, link),
     button,

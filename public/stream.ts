@@ -15,7 +15,12 @@ export type StreamState = "connecting" | "live" | "waiting" | "refused" | "missi
  * Reads the server's events by streaming `fetch`, signed afresh on each connect: `EventSource` could set no header. It
  * reconnects by itself, telling the server where it left off. Returns the function that closes it.
  */
-export function openStream(identity: Identity, session: string | undefined, onEvent: (event: StreamEvent) => void, onState: (state: StreamState, reason?: string) => void): () => void {
+export function openStream(
+  identity: Identity,
+  session: string | undefined,
+  onEvent: (event: StreamEvent) => void,
+  onState: (state: StreamState, reason?: string) => void,
+): () => void {
   let closed = false;
   let lastId = "";
   let attempt = 0;
@@ -28,7 +33,14 @@ export function openStream(identity: Identity, session: string | undefined, onEv
     const target = session === undefined ? "/events" : `/events?session=${session}`;
     let silence = setTimeout(() => abort.abort(), SILENCE_MS);
     try {
-      const response = await send(identity, "GET", target, "", { accept: "text/event-stream", ...(lastId === "" ? {} : { "last-event-id": lastId }) }, abort.signal);
+      const response = await send(
+        identity,
+        "GET",
+        target,
+        "",
+        { accept: "text/event-stream", ...(lastId === "" ? {} : { "last-event-id": lastId }) },
+        abort.signal,
+      );
       attempt = 0;
       onState("live");
       let rest = "";

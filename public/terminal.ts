@@ -12,14 +12,20 @@ const SPOKEN_MS = 2000;
 
 /** The screen of a session with its history above, in one scrolling column of text. */
 export function openTerminal(fetchLines: (before: number, limit: number) => Promise<OutputPage>) {
-  const older = el("button", { class: "older", text: "Earlier lines", attrs: { type: "button" }, on: { click: () => void loadOlder() }, init: (b) => (b.hidden = true) });
+  const older = el("button", {
+    class: "older",
+    text: "Earlier lines",
+    attrs: { type: "button" },
+    on: { click: () => void loadOlder() },
+    init: (b) => (b.hidden = true),
+  });
   const history = el("div", { class: "history" });
   const screen = el("div", { class: "screen" });
   const cursor = el("span", { class: "cursor", attrs: { "aria-hidden": "true" } });
   const text = el("div", { class: "terminal", attrs: { "aria-hidden": "true" } }, history, screen, cursor);
   const spoken = el("div", { class: "spoken", attrs: { role: "log", "aria-label": "Terminal" } });
   const element = el("section", { class: "scroller", attrs: { tabindex: "0", "aria-label": "Terminal" } }, older, text, spoken);
-  let payloads: string[] = [];
+  const payloads: string[] = [];
   let first = 0; // number of the first line of history on the page
   let next = 0; // number after the last
   let generation = -1;
@@ -115,7 +121,10 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
       });
       speak ??= setTimeout(() => {
         speak = undefined;
-        spoken.textContent = payloads.map((payload) => rowText(payload ?? "")).filter((row) => row.trim() !== "").join("\n");
+        spoken.textContent = payloads
+          .map((payload) => rowText(payload ?? ""))
+          .filter((row) => row.trim() !== "")
+          .join("\n");
       }, SPOKEN_MS);
     },
 

@@ -21,6 +21,8 @@ export interface ServerOptions extends Omit<ListenOptions, "tls"> {
 
 export interface RunningServer {
   port: number;
+  /** The address it listens on, as an origin. */
+  listensOn: string;
   /** Where the dashboard is, for links. */
   origin: string;
   origins: readonly string[];
@@ -120,6 +122,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   return {
     port,
+    listensOn: server.url.origin,
     origin: hub.publicOrigin(),
     origins,
     pairingLink: () => `${hub.publicOrigin()}/#pair=${devices.mint("machine", undefined).code}`,

@@ -49,7 +49,8 @@ export async function serve(argv: readonly string[]): Promise<number> {
     process.stderr.write(`claude-remote server: ${explain(error, port)}\n`);
     return 1;
   }
-  process.stderr.write(`claude-remote server: the dashboard is at ${server.origin}\n`);
+  process.stderr.write(`claude-remote server listens on ${server.listensOn}\n`);
+  if (server.origin !== server.listensOn) process.stderr.write(`The dashboard is at ${server.origin}\n`);
   if (insecureLan) process.stderr.write("Plain HTTP: anybody on this network can replace the page that phones load. Prefer HTTPS.\n");
   if (!server.hasDevices()) {
     process.stderr.write("Nothing is paired yet. Open this on your phone, or give it to `claude-remote pair` (5 minutes, once):\n");

@@ -7,8 +7,8 @@ import type { Sessions } from "./sessions.ts";
 import type { Viewers } from "./viewers.ts";
 
 /** A runner is asked for a sign of life this often, and taken for gone after this long without any, in ms. */
-const PING_MS = 3000;
-const SILENCE_MS = 8000;
+const PING_MS = 2000;
+const SILENCE_MS = 6000;
 /** How long a decision may take to come back, in ms. */
 const DECISION_MS = 8000;
 /** After a write failed (a full disk) the runner is asked to send again, in ms. */

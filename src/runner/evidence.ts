@@ -10,7 +10,8 @@ const TAIL_BYTES = 1024 * 1024;
 const Entry = v.looseObject({
   message: v.optional(v.looseObject({ content: v.optional(v.union([v.string(), v.array(v.looseObject({ type: v.string() }))])) })),
   attachment: v.optional(v.looseObject({ type: v.string(), decision: v.optional(v.string()), toolUseID: v.optional(v.string()) })),
-  permissionDecision: v.optional(v.looseObject({ decision: v.string(), source: v.optional(v.string()) })),
+  /** With the result of a call that was turned down: by a hook's words, or by a no that stops the turn. */
+  toolDenialKind: v.optional(v.string()),
 });
 const ToolUse = v.looseObject({ type: v.literal("tool_use"), id: v.string(), name: v.string(), input: v.unknown() });
 const ToolResult = v.looseObject({ type: v.literal("tool_result"), tool_use_id: v.string() });
@@ -26,7 +27,7 @@ export function transcriptSize(path: string): number {
 
 /**
  * Whether the transcript tells, after byte `since`, that a hook's decision was applied to this very tool call: Claude Code
- * writes `hook_permission_decision` for an allow at once, and the result with `permissionDecision` for a deny.
+ * writes `hook_permission_decision` for an allow at once, and a result with `toolDenialKind` for a deny.
  */
 export function decisionApplied(path: string, since: number, call: { name: string; input: unknown }, decision: Decision): boolean {
   const size = transcriptSize(path);
@@ -44,13 +45,11 @@ export function decisionApplied(path: string, since: number, call: { name: strin
       if (v.is(ToolUse, block) && block.name === call.name && isDeepStrictEqual(block.input, call.input)) ids.add(block.id);
     }
     if (at < since) continue;
-    const { attachment, permissionDecision } = entry;
+    const { attachment, toolDenialKind } = entry;
     if (decision === "approve") {
       if (attachment?.type === "hook_permission_decision" && attachment.decision === "allow" && ids.has(attachment.toolUseID ?? ""))
         return true;
-    } else if (permissionDecision?.decision === "reject" && permissionDecision.source === "hook") {
-      if (content.some((block) => v.is(ToolResult, block) && ids.has(block.tool_use_id))) return true;
-    }
+    } else if (toolDenialKind !== undefined && content.some((block) => v.is(ToolResult, block) && ids.has(block.tool_use_id))) return true;
   }
   return false;
 }

@@ -27,7 +27,7 @@ export interface Pairing {
 /** First and longest pause before another attempt, in ms; each is drawn at random from its range, so that runners don't come back all at once. */
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 15_000;
-/** The server asks for a sign of life every 3 s; after this long without it the connection is given up, in ms. */
+/** The server asks for a sign of life every 2 s; after this long without it the connection is given up, in ms. */
 const SILENCE_MS = 10_000;
 /** How long a connection may take to come up, in ms. */
 const CONNECT_MS = 10_000;

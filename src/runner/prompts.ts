@@ -35,8 +35,8 @@ export interface PromptsOptions {
   now?: () => number;
   /** Something about a prompt is new. */
   onChange(prompt: Prompt): void;
-  /** How many wait, whenever that changes. */
-  onOpen(open: number): void;
+  /** Whether it matters now to see quickly what Claude does: a prompt waits, or an answer is not confirmed. */
+  onHurry(hurry: boolean): void;
   /** Begins to look for evidence that a decision was applied; the returned function says whether it has been found. */
   watch(event: PermissionRequest, action: Decide["action"]): () => boolean;
   /** Whether Claude waits at a dialog; undefined where that can't be told. */
@@ -50,13 +50,16 @@ export function openPrompts(options: PromptsOptions) {
   const now = options.now ?? Date.now;
   const entries = new Map<string, Entry>();
   let ended = false;
+  let confirming = 0;
 
   const opened = () => [...entries.values()].filter(({ prompt }) => isOpen(prompt));
+
+  const hurry = () => options.onHurry(confirming > 0 || opened().length > 0);
 
   const settle = (entry: Entry, state: Prompt["state"], answer?: Answer) => {
     entry.prompt = { ...entry.prompt, state, ...(answer === undefined ? {} : { answer }) };
     options.onChange(entry.prompt);
-    options.onOpen(opened().length);
+    hurry();
     for (const [id, old] of entries) {
       if (entries.size <= REMEMBERED) break;
       if (!isOpen(old.prompt)) entries.delete(id);
@@ -78,11 +81,14 @@ export function openPrompts(options: PromptsOptions) {
   /** Sent becomes applied once there is evidence, or unconfirmed. */
   const confirm = async (entry: Entry, answer: Answer, found: () => boolean) => {
     const until = performance.now() + EVIDENCE_MS;
-    while (performance.now() < until && !ended) {
+    let receipt: Answer["receipt"] = "unconfirmed";
+    confirming++;
+    while (receipt === "unconfirmed" && performance.now() < until && !ended) {
       await Bun.sleep(LOOK_EVERY_MS);
-      if (found()) return settle(entry, "answered", { ...answer, receipt: "applied" });
+      if (found()) receipt = "applied";
     }
-    settle(entry, "answered", { ...answer, receipt: "unconfirmed" });
+    confirming--;
+    settle(entry, "answered", { ...answer, receipt });
   };
 
   return {
@@ -97,7 +103,7 @@ export function openPrompts(options: PromptsOptions) {
         const entry: Entry = { prompt, view, event, respond, signal, waited: false };
         entries.set(id, entry);
         options.onChange(prompt);
-        options.onOpen(opened().length);
+        hurry();
         // No or Esc at the desk closes the connection at once; so does Claude's end, which is told apart by waiting for it
         signal.addEventListener("abort", () => setTimeout(() => answeredAtDesk(entry, "reject"), SETTLE_MS));
         if (event.agent_id !== undefined) {
@@ -127,8 +133,8 @@ export function openPrompts(options: PromptsOptions) {
         ...(message === undefined ? {} : { message }),
       };
       entry.respond(action === "approve" ? { behavior: "allow" } : rejection(message));
-      settle(entry, "answered", answer);
       void confirm(entry, answer, found);
+      settle(entry, "answered", answer);
       return "sent";
     },
 

@@ -105,7 +105,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
     onChange: (prompt) => {
       if (resumed) link?.send({ type: "prompt", prompt });
     },
-    onOpen: (open) => status?.hurry(open > 0),
+    onHurry: (hurry) => status?.hurry(hurry),
     dialogOpen,
     watch(event, action) {
       const transcript = trustedTranscript(event.transcript_path, configDir);

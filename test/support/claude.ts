@@ -1,0 +1,77 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { CLI } from "./home.ts";
+import type { HomeServer } from "./home-server.ts";
+import { type MockApi, startMockApi } from "./mock-anthropic.ts";
+import { openTty, type Tty } from "./tty.ts";
+
+/** Where the pinned npm package keeps the real CLI for this platform. */
+function claudeDir(): string {
+  const scope = resolve(import.meta.dir, "../../node_modules/@anthropic-ai");
+  const name = readdirSync(scope).find((entry) => entry.startsWith("claude-code-") && existsSync(join(scope, entry, "claude")));
+  if (name === undefined) throw new Error("the real claude is not installed: run bun install");
+  return join(scope, name);
+}
+
+/** The real Claude Code, wrapped, in a terminal; it talks to a mock API on loopback and keeps to a home of its own. */
+export interface RealClaude {
+  api: MockApi;
+  tty: Tty;
+  work: string;
+  /** Types a script for the mock API and sends it. */
+  say(script: string): Promise<void>;
+  quit(): Promise<void>;
+}
+
+/** The environment in which claude starts without its first-run questions. */
+export function claudeEnv(home: HomeServer["home"], api: MockApi): Record<string, string | undefined> {
+  const config = join(home.dir, ".claude");
+  const work = join(home.dir, "work");
+  mkdirSync(config, { recursive: true });
+  const settled = {
+    hasCompletedOnboarding: true,
+    theme: "dark",
+    customApiKeyResponses: { approved: ["sk-ant-dummy"], rejected: [] },
+    projects: { [work]: { hasTrustDialogAccepted: true } },
+  };
+  writeFileSync(join(config, ".claude.json"), JSON.stringify(settled));
+  return {
+    ...home.env,
+    PATH: `${claudeDir()}:${home.env.PATH}`,
+    CLAUDE_CONFIG_DIR: config,
+    ANTHROPIC_BASE_URL: api.url,
+    ANTHROPIC_API_KEY: "sk-ant-dummy",
+    NO_PROXY: "127.0.0.1,localhost",
+    DISABLE_TELEMETRY: "1",
+    DISABLE_ERROR_REPORTING: "1",
+    DISABLE_AUTOUPDATER: "1",
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+  };
+}
+
+export async function startRealClaude(server: HomeServer, args: string[] = [], env: Record<string, string> = {}): Promise<RealClaude> {
+  const api = startMockApi();
+  const work = join(server.home.dir, "work");
+  const tty = openTty([process.execPath, CLI, "--permission-mode", "manual", ...args], {
+    env: { ...claudeEnv(server.home, api), ...env },
+    cwd: work,
+    cols: 100,
+    rows: 30,
+  });
+  await tty.sees("manual mode on", 30_000);
+  return {
+    api,
+    tty,
+    work,
+    async say(script) {
+      tty.type(`\x1b[200~${script}\x1b[201~`);
+      await tty.sees(script.split("\n", 1)[0]?.slice(0, 40) ?? "");
+      tty.type("\r");
+    },
+    async quit() {
+      tty.pty.kill("SIGTERM");
+      await tty.exited;
+      api.stop();
+    },
+  };
+}

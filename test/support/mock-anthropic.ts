@@ -1,0 +1,181 @@
+import * as v from "valibot";
+
+/**
+ * A stand-in for the Messages API, scripted by what is typed at Claude, a step a line:
+ *
+ *   run: CMD                    Bash            write: PATH :: TEXT         Write
+ *   edit: PATH :: OLD => NEW    Read, then Edit  par: CMD ;; CMD            two Bash calls in one message
+ *   ask                         AskUserQuestion  task: STEP                 Agent, which does STEP
+ *   plan :: TEXT                ExitPlanMode     long N                     N lines of text
+ *
+ * It checks that requests look like Claude Code's and keeps every tool result that it is sent.
+ */
+export interface MockApi {
+  url: string;
+  /** Tool results in the order they came. */
+  results: { text: string; isError: boolean }[];
+  /** What was wrong with requests. */
+  complaints: string[];
+  stop(): void;
+}
+
+const Block = v.looseObject({ type: v.string() });
+type Block = v.InferOutput<typeof Block>;
+const Message = v.object({ role: v.string(), content: v.union([v.string(), v.array(Block)]) });
+type Message = v.InferOutput<typeof Message>;
+const Body = v.object({
+  model: v.string(),
+  messages: v.pipe(v.array(Message), v.minLength(1)),
+  tools: v.optional(v.array(v.unknown())),
+  stream: v.optional(v.boolean()),
+});
+interface Step {
+  text?: string;
+  tools?: { name: string; input: unknown }[];
+}
+
+const FIRST_LINES = ["a single file, no server", "a server; scales further"];
+const QUESTION = {
+  question: "Which database should we use?",
+  header: "Database",
+  multiSelect: false,
+  options: [
+    { label: "SQLite", description: FIRST_LINES[0] },
+    { label: "PostgreSQL", description: FIRST_LINES[1] },
+  ],
+};
+
+const unescape = (text: string) => text.replaceAll("\\n", "\n");
+
+function steps(line: string): Step[] {
+  const [, word = "", rest = ""] = /^(\w+):?\s*(.*)$/.exec(line) ?? [];
+  const [left = "", right = ""] = rest.split(/\s*::\s*/);
+  switch (word) {
+    case "run":
+      return [
+        { text: "I'll run that.", tools: [{ name: "Bash", input: { command: unescape(rest), description: "Run the requested command" } }] },
+      ];
+    case "write":
+      return [{ tools: [{ name: "Write", input: { file_path: left, content: unescape(right) } }] }];
+    case "edit": {
+      const [old_string = "", new_string = ""] = right.split(/\s*=>\s*/).map(unescape);
+      return [
+        { tools: [{ name: "Read", input: { file_path: left } }] },
+        { tools: [{ name: "Edit", input: { file_path: left, old_string, new_string } }] },
+      ];
+    }
+    case "par":
+      return [{ tools: rest.split(/\s*;;\s*/).map((command) => ({ name: "Bash", input: { command, description: "Parallel command" } })) }];
+    case "ask":
+      return [{ tools: [{ name: "AskUserQuestion", input: { questions: [QUESTION] } }] }];
+    case "plan":
+      return [{ tools: [{ name: "ExitPlanMode", input: { plan: unescape(right) } }] }];
+    case "task":
+      return [
+        {
+          tools: [
+            {
+              name: "Agent",
+              input: { description: "Do a subtask", prompt: rest, subagent_type: "general-purpose", run_in_background: false },
+            },
+          ],
+        },
+      ];
+    case "long":
+      return [{ text: Array.from({ length: Number(rest) }, (_, i) => `Line ${i + 1} of a long answer.`).join("\n") }];
+    default:
+      return [];
+  }
+}
+
+function ownText(message: Message): string {
+  const blocks = typeof message.content === "string" ? [{ type: "text", text: message.content }] : message.content;
+  const text = blocks.filter((block) => block.type === "text").map((block) => String(block.text));
+  return text
+    .join("\n")
+    .replace(/<system-reminder>[\s\S]*?<\/system-reminder>/g, "")
+    .replace(/\[Request interrupted[^\]]*\]/g, "")
+    .trim();
+}
+
+const has = (message: Message, type: string) => Array.isArray(message.content) && message.content.some((block) => block.type === type);
+
+/** The answer to a conversation: the step of the newest script that comes after as many tool turns. */
+function next(body: v.InferOutput<typeof Body>): Step {
+  if ((body.tools ?? []).length === 0) return { text: "A title" };
+  let turns = 0;
+  for (const message of body.messages.toReversed()) {
+    if (message.role === "assistant" && has(message, "tool_use")) turns++;
+    const text = message.role === "user" ? ownText(message) : "";
+    if (text === "" || (has(message, "tool_result") && text.startsWith("<"))) continue;
+    const script = text.split("\n").flatMap((line) => steps(line.trim()));
+    return script.length === 0 ? { text: `You said: ${text.slice(0, 200)}` } : (script[turns] ?? { text: "Done." });
+  }
+  return { text: "Hello." };
+}
+
+export function startMockApi(): MockApi {
+  let count = 0;
+  const results: MockApi["results"] = [];
+  const complaints: string[] = [];
+  const id = (kind: string) => `${kind}_mock${String(++count).padStart(6, "0")}${Math.random().toString(36).slice(2, 8)}`;
+
+  const answer = (body: v.InferOutput<typeof Body>) => {
+    const last = body.messages.at(-1);
+    for (const block of Array.isArray(last?.content) ? last.content : []) {
+      if (block.type === "tool_result")
+        results.push({
+          text: typeof block.content === "string" ? block.content : JSON.stringify(block.content),
+          isError: block.is_error === true,
+        });
+    }
+    const step = next(body);
+    const content: Block[] = [];
+    if (step.text !== undefined) content.push({ type: "text", text: step.text });
+    for (const { name, input } of step.tools ?? []) content.push({ type: "tool_use", id: id("toolu"), name, input });
+    const message = {
+      id: id("msg"),
+      type: "message",
+      role: "assistant",
+      model: body.model,
+      content,
+      stop_reason: step.tools === undefined ? "end_turn" : "tool_use",
+      stop_sequence: null,
+      usage: { input_tokens: 100, output_tokens: 20, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 },
+    };
+    if (body.stream !== true) return Response.json(message);
+    const events: [string, object][] = [["message_start", { message: { ...message, content: [], stop_reason: null } }]];
+    content.forEach((block, index) => {
+      const isText = block.type === "text";
+      events.push(["content_block_start", { index, content_block: isText ? { type: "text", text: "" } : { ...block, input: {} } }]);
+      const delta = isText
+        ? { type: "text_delta", text: block.text }
+        : { type: "input_json_delta", partial_json: JSON.stringify(block.input) };
+      events.push(["content_block_delta", { index, delta }], ["content_block_stop", { index }]);
+    });
+    events.push(
+      ["message_delta", { delta: { stop_reason: message.stop_reason, stop_sequence: null }, usage: { output_tokens: 20 } }],
+      ["message_stop", {}],
+    );
+    const text = events.map(([type, data]) => `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`).join("");
+    return new Response(text, { headers: { "content-type": "text/event-stream" } });
+  };
+
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      const { pathname } = new URL(request.url);
+      if (pathname.endsWith("/count_tokens")) return Response.json({ input_tokens: 100 });
+      if (pathname.endsWith("/v1/models")) return Response.json({ data: [], has_more: false, first_id: null, last_id: null });
+      if (request.method !== "POST" || !pathname.endsWith("/v1/messages")) return Response.json({});
+      if (request.headers.get("x-api-key") !== "sk-ant-dummy") complaints.push("the key is not the one that was given");
+      if (request.headers.get("anthropic-version") === null) complaints.push("no anthropic-version");
+      const body = v.safeParse(Body, await request.json());
+      if (body.success) return answer(body.output);
+      complaints.push(`not a messages request: ${v.summarize(body.issues)}`);
+      return new Response(null, { status: 400 });
+    },
+  });
+  return { url: `http://127.0.0.1:${server.port}`, results, complaints, stop: () => void server.stop(true) };
+}

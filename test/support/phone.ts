@@ -1,0 +1,138 @@
+import type * as v from "valibot";
+import {
+  codeId,
+  type DeviceKind,
+  deviceKeys,
+  deviceSecret,
+  pairRequestMac,
+  pairResponseMac,
+  randomNonce,
+  sameMac,
+  sha256hex,
+  signRequest,
+  toBase64url,
+} from "../../src/auth.ts";
+import { parseLink } from "../../src/runner/pairing.ts";
+import { PairResponse, type Prompt, parseJson, type SessionSummary } from "../../src/types.ts";
+import { until } from "./until.ts";
+
+/** A paired device that speaks the contract over real sockets, as a phone does. */
+export interface Phone {
+  device: string;
+  secret: Uint8Array;
+  request(method: string, target: string, body?: unknown, headers?: Record<string, string>): Promise<Response>;
+  json(method: string, target: string, body?: unknown): Promise<{ status: number; body: any }>;
+  sessions(): Promise<SessionSummary[]>;
+  prompts(): Promise<Prompt[]>;
+  /** The prompt that comes up next, other than those already seen. */
+  prompt(ms?: number): Promise<Prompt>;
+  approve(prompt: Prompt): Promise<{ status: number; body: any }>;
+  events(session?: string, lastEventId?: string): Promise<EventReader>;
+}
+
+export interface EventReader {
+  received: { id: string; name: string; data: any }[];
+  next(name: string, match?: (data: any) => boolean, ms?: number): Promise<any>;
+  close(): void;
+}
+
+export async function pairDevice(link: string, kind: DeviceKind = "viewer", name = "test phone"): Promise<Phone> {
+  const { server, code } = parseLink(link);
+  const nonce = randomNonce();
+  const body = { code_id: codeId(code), kind, name, nonce, mac: toBase64url(pairRequestMac(code, kind, name, nonce)) };
+  const response = await fetch(`${server}/api/pair`, { method: "POST", body: JSON.stringify(body) });
+  const paired = parseJson(PairResponse, await response.text());
+  if (paired === undefined || !sameMac(paired.mac, pairResponseMac(code, paired.device, nonce, paired.nonce)))
+    throw new Error("pairing failed");
+  return phoneOf(server, paired.device, deviceSecret(code, paired.device, nonce, paired.nonce));
+}
+
+export function phoneOf(server: string, device: string, secret: Uint8Array): Phone {
+  const keys = deviceKeys(secret);
+  const host = new URL(server).host;
+  const known = new Set<string>();
+  const phone: Phone = {
+    device,
+    secret,
+    request(method, target, body, headers = {}) {
+      const text = body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body);
+      const authorization = signRequest(keys, {
+        method,
+        host,
+        target,
+        body: text,
+        device,
+        ts: Math.floor(Date.now() / 1000),
+        nonce: randomNonce(),
+      });
+      return fetch(server + target, { method, headers: { authorization, ...headers }, ...(text === "" ? {} : { body: text }) });
+    },
+    async json(method, target, body) {
+      const response = await phone.request(method, target, body);
+      return { status: response.status, body: await response.json() };
+    },
+    sessions: async () => (await phone.json("GET", "/api/sessions")).body.sessions,
+    prompts: async () => (await phone.json("GET", "/api/prompts")).body.prompts,
+    async prompt(ms = 15_000) {
+      const prompt = await until("a prompt comes up", async () => (await phone.prompts()).find(({ id }) => !known.has(id)), ms);
+      known.add(prompt.id);
+      return prompt;
+    },
+    approve: (prompt) => phone.json("POST", `/api/prompts/${prompt.id}/approve`, { shown: sha256hex(prompt.view) }),
+    async events(session, lastEventId) {
+      const response = await phone.request(
+        "GET",
+        session === undefined ? "/events" : `/events?session=${session}`,
+        undefined,
+        lastEventId === undefined ? {} : { "last-event-id": lastEventId },
+      );
+      if (!response.ok || response.body === null) throw new Error(`no stream: ${response.status} ${await response.text()}`);
+      return readEvents(response.body);
+    },
+  };
+  return phone;
+}
+
+function readEvents(body: ReadableStream<Uint8Array>): EventReader {
+  const received: EventReader["received"] = [];
+  const reader = body.getReader();
+  let taken = 0;
+  void (async () => {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      const parts = (rest + decoder.decode(part.value, { stream: true })).split("\n\n");
+      rest = parts.pop() ?? "";
+      for (const text of parts) {
+        const field = (name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(text)?.[1];
+        const name = field("event");
+        if (name !== undefined) received.push({ id: field("id") ?? "", name, data: JSON.parse(field("data") ?? "null") });
+      }
+    }
+  })().catch(() => undefined); // the server went away: what came is kept
+  return {
+    received,
+    async next(name, match = () => true, ms = 10_000) {
+      const event = await until(
+        `the event ${name}`,
+        () => {
+          for (; taken < received.length; taken++) {
+            const candidate = received[taken];
+            if (candidate?.name === name && match(candidate.data)) return received[taken++];
+          }
+          return undefined;
+        },
+        ms,
+      );
+      return event.data;
+    },
+    close: () => void reader.cancel().catch(() => undefined),
+  };
+}
+
+/** Parses schemas in tests, where a failure should say what came. */
+export function expectParsed<S extends v.GenericSchema>(schema: S, text: string): v.InferOutput<S> {
+  const parsed = parseJson(schema, text);
+  if (parsed === undefined) throw new Error(`not of the form: ${text}`);
+  return parsed;
+}
