@@ -1,12 +1,12 @@
 import * as v from "valibot";
-import { OutputPage, type Prompt, Prompt as PromptSchema, SessionDetail, SessionSummary } from "../src/types.ts";
+import { OutputPage, type Prompt, Prompt as PromptSchema, SessionDetail, SessionSummary, type ViewerEvent } from "../src/types.ts";
 import { call, RequestError, send } from "./api.ts";
 import { type Card, promptCard } from "./card.ts";
 import { ago, baseName, el, find } from "./dom.ts";
 import { type Identity, loadIdentity } from "./keys.ts";
 import { listView, sessionState } from "./list.ts";
 import { pairView, takeCode } from "./pairing.ts";
-import { openStream, type StreamEvent, type StreamState } from "./stream.ts";
+import { openStream, type StreamState } from "./stream.ts";
 import { openTerminal } from "./terminal.ts";
 
 const code = takeCode(); // before anything else
@@ -88,7 +88,7 @@ const Sessions = v.object({ sessions: v.array(SessionSummary) });
 const Prompts = v.object({ prompts: v.array(PromptSchema) });
 
 /** Keeps sessions and prompts up to date from the stream; true where this event was about them. */
-function take(event: StreamEvent): boolean {
+function take(event: ViewerEvent): boolean {
   switch (event.name) {
     case "session_start":
     case "session_status":
@@ -145,10 +145,7 @@ function showList(identity: Identity): () => void {
     placeCards(identity, cards, () => true);
   };
   const fetchAll = guarded(async () => {
-    const [{ sessions }, { prompts }] = await Promise.all([
-      call(identity, Sessions, "GET", "/api/sessions"),
-      call(identity, Prompts, "GET", "/api/prompts"),
-    ]);
+    const [{ sessions }, { prompts }] = await Promise.all([call(identity, Sessions, "GET", "/api/sessions"), call(identity, Prompts, "GET", "/api/prompts")]);
     state.sessions = new Map(sessions.map((session) => [session.id, session]));
     settleMissing(prompts, () => true);
     draw();
@@ -170,12 +167,7 @@ function showList(identity: Identity): () => void {
 function showSession(identity: Identity, id: string): () => void {
   clearCards();
   const fetchLines = (before: number, limit: number) =>
-    call(
-      identity,
-      OutputPage,
-      "GET",
-      `/api/sessions/${id}/output?limit=${limit}${before === Number.MAX_SAFE_INTEGER ? "" : `&before=${before}`}`,
-    );
+    call(identity, OutputPage, "GET", `/api/sessions/${id}/output?limit=${limit}${before === Number.MAX_SAFE_INTEGER ? "" : `&before=${before}`}`);
   const terminal = openTerminal(fetchLines);
   const title = el("h1");
   const about = el("p", { class: "about" });
@@ -264,8 +256,7 @@ function showSession(identity: Identity, id: string): () => void {
 function settleMissing(listed: readonly Prompt[], mine: (prompt: Prompt) => boolean): void {
   for (const prompt of state.prompts.values()) {
     const open = prompt.state === "pending" || prompt.state === "sending";
-    if (open && mine(prompt) && !listed.some((other) => other.id === prompt.id))
-      state.prompts.set(prompt.id, { ...prompt, state: "withdrawn" });
+    if (open && mine(prompt) && !listed.some((other) => other.id === prompt.id)) state.prompts.set(prompt.id, { ...prompt, state: "withdrawn" });
   }
   for (const prompt of listed) state.prompts.set(prompt.id, prompt);
 }

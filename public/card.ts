@@ -145,19 +145,11 @@ function inputParts(view: View): HTMLElement[] {
   const { tool, input } = view;
   if (tool === "Bash" && typeof input.command === "string") {
     const described = typeof input.description === "string" ? [el("p", { class: "described" }, ...visibleText(input.description))] : [];
-    return [
-      el("pre", { class: "command", attrs: { tabindex: "0" } }, ...visibleText(input.command)),
-      ...described,
-      ...rest(input, ["command", "description"]),
-    ];
+    return [el("pre", { class: "command", attrs: { tabindex: "0" } }, ...visibleText(input.command)), ...described, ...rest(input, ["command", "description"])];
   }
   if (tool === "Edit" && typeof input.old_string === "string" && typeof input.new_string === "string") {
     const lines = diffLines(input.old_string, input.new_string).map(({ kind, text: line }) =>
-      el(
-        "span",
-        { class: `diff ${kind}`, attrs: { "data-sign": kind === "gone" ? "−" : kind === "new" ? "+" : " " } },
-        ...visibleText(line),
-      ),
+      el("span", { class: `diff ${kind}`, attrs: { "data-sign": kind === "gone" ? "−" : kind === "new" ? "+" : " " } }, ...visibleText(line)),
     );
     return [
       path(input.file_path),
@@ -172,8 +164,7 @@ function inputParts(view: View): HTMLElement[] {
       ...rest(input, ["file_path", "content"]),
     ];
   }
-  if (tool === "ExitPlanMode" && typeof input.plan === "string")
-    return [el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(input.plan))];
+  if (tool === "ExitPlanMode" && typeof input.plan === "string") return [el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(input.plan))];
   if (tool === "AskUserQuestion") {
     const asked = v.safeParse(Questions, input.questions);
     if (asked.success) return asked.output.map(question);
@@ -181,9 +172,7 @@ function inputParts(view: View): HTMLElement[] {
   return rest(input, []);
 }
 
-const Questions = v.array(
-  v.object({ question: v.string(), options: v.array(v.object({ label: v.string(), description: v.optional(v.string()) })) }),
-);
+const Questions = v.array(v.object({ question: v.string(), options: v.array(v.object({ label: v.string(), description: v.optional(v.string()) })) }));
 
 function question({ question: asked, options }: v.InferOutput<typeof Questions>[number]): HTMLElement {
   const items = options.map(({ label, description }) =>
@@ -200,7 +189,5 @@ function path(file: unknown): HTMLElement {
 function rest(input: Record<string, unknown>, shown: string[], dull: Record<string, unknown> = {}): HTMLElement[] {
   const left = Object.entries(input).filter(([name, value]) => !shown.includes(name) && dull[name] !== value);
   if (left.length === 0) return [];
-  return [
-    el("dl", {}, ...left.flatMap(([name, value]) => [el("dt", {}, ...visibleText(name)), el("dd", {}, ...visibleText(text(value)))])),
-  ];
+  return [el("dl", {}, ...left.flatMap(([name, value]) => [el("dt", {}, ...visibleText(name)), el("dd", {}, ...visibleText(text(value)))]))];
 }

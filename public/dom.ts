@@ -8,11 +8,7 @@ type Props<Tag extends keyof HTMLElementTagNameMap> = {
 };
 
 /** Makes an element. */
-export function el<Tag extends keyof HTMLElementTagNameMap>(
-  tag: Tag,
-  props: Props<Tag> = {},
-  ...children: (Node | string)[]
-): HTMLElementTagNameMap[Tag] {
+export function el<Tag extends keyof HTMLElementTagNameMap>(tag: Tag, props: Props<Tag> = {}, ...children: (Node | string)[]): HTMLElementTagNameMap[Tag] {
   const element = document.createElement(tag);
   if (props.class !== undefined) element.className = props.class;
   if (props.text !== undefined) element.textContent = props.text;

@@ -14,8 +14,7 @@ export function sessionState(session: SessionSummary): string {
     return `machine offline ${session.offline_since === null ? "" : `since ${new Date(session.offline_since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`}`.trim();
   if (session.status === "ended") {
     const { exit } = session;
-    const how =
-      exit === null ? "" : exit.signal !== undefined ? `, ended by ${exit.signal}` : exit.code === 0 ? "" : `, exit code ${exit.code}`;
+    const how = exit === null ? "" : exit.signal !== undefined ? `, ended by ${exit.signal}` : exit.code === 0 ? "" : `, exit code ${exit.code}`;
     return `ended ${session.ended_at === null ? "" : ago(session.ended_at)}${how}`;
   }
   return ACTIVITY[session.activity];
@@ -44,9 +43,7 @@ export function listView(sessions: readonly SessionSummary[]): HTMLElement {
         el("strong", { text: baseName(session.cwd) }),
         el("span", { class: "command", text: session.title || session.command }),
         el("span", { class: "about", text: `${session.host} · ${sessionState(session)}` }),
-        ...(session.pending > 0
-          ? [el("span", { class: "badge", text: session.pending === 1 ? "waits for you" : `${session.pending} wait for you` })]
-          : []),
+        ...(session.pending > 0 ? [el("span", { class: "badge", text: session.pending === 1 ? "waits for you" : `${session.pending} wait for you` })] : []),
       ),
     ),
   );

@@ -1,5 +1,4 @@
-import * as v from "valibot";
-import { parseJson, ViewerEvents } from "../src/types.ts";
+import { parseEvent, type ViewerEvent } from "../src/types.ts";
 import { RequestError, send } from "./api.ts";
 import type { Identity } from "./keys.ts";
 
@@ -8,7 +7,6 @@ const SILENCE_MS = 25_000;
 const FIRST_PAUSE_MS = 300;
 const LONGEST_PAUSE_MS = 10_000;
 
-export type StreamEvent = { [Name in keyof ViewerEvents]: { name: Name; data: ViewerEvents[Name] } }[keyof ViewerEvents];
 export type StreamState = "connecting" | "live" | "waiting" | "refused" | "missing";
 
 /**
@@ -18,7 +16,7 @@ export type StreamState = "connecting" | "live" | "waiting" | "refused" | "missi
 export function openStream(
   identity: Identity,
   session: string | undefined,
-  onEvent: (event: StreamEvent) => void,
+  onEvent: (event: ViewerEvent) => void,
   onState: (state: StreamState, reason?: string) => void,
 ): () => void {
   let closed = false;
@@ -76,37 +74,4 @@ export function openStream(
     clearTimeout(retry);
     abort.abort();
   };
-}
-
-/** One event of the stream; comments and events that this page doesn't know have none. */
-export function parseEvent(text: string): { id?: string; event?: StreamEvent } {
-  let id: string | undefined;
-  let name = "";
-  let data = "";
-  for (const line of text.split("\n")) {
-    if (line.startsWith("id: ")) id = line.slice(4);
-    else if (line.startsWith("event: ")) name = line.slice(7);
-    else if (line.startsWith("data: ")) data = line.slice(6);
-  }
-  const event = Object.hasOwn(ViewerEvents, name) ? known(name as keyof ViewerEvents, data) : undefined;
-  return { ...(id === undefined ? {} : { id }), ...(event === undefined ? {} : { event }) };
-}
-
-const Events = v.variant("name", [
-  v.object({ name: v.literal("hello"), data: ViewerEvents.hello }),
-  v.object({ name: v.literal("reset"), data: ViewerEvents.reset }),
-  v.object({ name: v.literal("session_start"), data: ViewerEvents.session_start }),
-  v.object({ name: v.literal("session_status"), data: ViewerEvents.session_status }),
-  v.object({ name: v.literal("session_end"), data: ViewerEvents.session_end }),
-  v.object({ name: v.literal("runner_status"), data: ViewerEvents.runner_status }),
-  v.object({ name: v.literal("prompt"), data: ViewerEvents.prompt }),
-  v.object({ name: v.literal("prompt_response"), data: ViewerEvents.prompt_response }),
-  v.object({ name: v.literal("screen"), data: ViewerEvents.screen }),
-  v.object({ name: v.literal("output"), data: ViewerEvents.output }),
-]);
-
-function known(name: keyof ViewerEvents, json: string): StreamEvent | undefined {
-  const data = parseJson(v.unknown(), json);
-  const result = v.safeParse(Events, { name, data });
-  return result.success ? result.output : undefined;
 }

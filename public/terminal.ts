@@ -47,17 +47,22 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   };
   new ResizeObserver(() => keepBottom(fit)).observe(element);
 
-  const line = (number: number, payload: string) =>
-    el("div", { class: "row", attrs: { "data-line": String(number) }, init: (row) => drawRow(row, payload) });
+  const line = (number: number, payload: string) => el("div", { class: "row", attrs: { "data-line": String(number) }, init: (row) => drawRow(row, payload) });
 
-  /** Lines with the places marked where numbers are missing. */
-  const linesOf = (page: Pick<OutputPage, "lines">, expected: number): HTMLElement[] => {
-    let number = expected;
-    return page.lines.flatMap(({ line: at, row }) => {
-      const gap = at > number ? [el("div", { class: "gap", text: `${at - number} lines were lost` })] : [];
-      number = at + 1;
+  /** Lines numbered from `from` to `to`, with the places marked where some are missing. */
+  const linesOf = (page: Pick<OutputPage, "lines">, from: number, to: number): HTMLElement[] => {
+    let number = from;
+    const upTo = (at: number) => {
+      const lost = at - number;
+      number = at;
+      return lost > 0 ? [el("div", { class: "gap", text: lost === 1 ? "1 line was lost" : `${lost} lines were lost` })] : [];
+    };
+    const lines = page.lines.flatMap(({ line: at, row }) => {
+      const gap = upTo(at);
+      number++;
       return [...gap, line(at, row)];
     });
+    return [...lines, ...upTo(to)];
   };
 
   const load = async (before: number): Promise<OutputPage | undefined> => {
@@ -75,7 +80,7 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
     if (page === undefined || page.generation !== generation) return;
     const height = element.scrollHeight;
     const from = page.lines[0]?.line ?? first;
-    history.prepend(...linesOf(page, from));
+    history.prepend(...linesOf(page, from, first));
     first = page.lines.length === 0 ? 0 : from;
     older.hidden = first === 0;
     element.scrollTop += element.scrollHeight - height; // what was in view stays there
@@ -89,7 +94,7 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
     next = page.next;
     first = page.lines[0]?.line ?? page.next;
     keepBottom(() => {
-      history.replaceChildren(...linesOf(page, first));
+      history.replaceChildren(...linesOf(page, first, next));
       older.hidden = first === 0;
     });
   };
@@ -119,7 +124,8 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
           cursor.style.left = `${frame.cursor.x}ch`;
         }
       });
-      speak ??= setTimeout(() => {
+      if (speak !== undefined) return;
+      speak = setTimeout(() => {
         speak = undefined;
         spoken.textContent = payloads
           .map((payload) => rowText(payload ?? ""))

@@ -164,12 +164,7 @@ export function helloMac(keys: DeviceKeys, device: string, clientNonce: string, 
 }
 
 /** One key for each direction of one connection. */
-export function connectionKeys(
-  secret: Uint8Array,
-  clientNonce: string,
-  serverNonce: string,
-  conn: string,
-): { c2s: Uint8Array; s2c: Uint8Array } {
+export function connectionKeys(secret: Uint8Array, clientNonce: string, serverNonce: string, conn: string): { c2s: Uint8Array; s2c: Uint8Array } {
   const salt = bothNonces(clientNonce, serverNonce);
   return { c2s: derive(secret, `claude-remote/v1 c2s ${conn}`, salt), s2c: derive(secret, `claude-remote/v1 s2c ${conn}`, salt) };
 }

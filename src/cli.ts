@@ -21,8 +21,7 @@ async function main(argv: readonly string[]): Promise<number> {
 try {
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
-  const usage =
-    error instanceof UsageError || (error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"));
+  const usage = error instanceof UsageError || (error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"));
   if (usage) {
     const { USAGE } = await import("./commands/usage.ts");
     process.stderr.write(`claude-remote: ${error.message}\n\n${USAGE}`);

@@ -110,12 +110,10 @@ export function openDatabase(dir: string): Database {
 function migrate(db: Database, file: string): void {
   const version = () => db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
   if (version() > MIGRATIONS.length) {
-    throw new DatabaseError(
-      `${file} was written by a newer claude-remote (schema ${version()}, this one knows ${MIGRATIONS.length}): update claude-remote`,
-    );
+    throw new DatabaseError(`${file} was written by a newer claude-remote (schema ${version()}, this one knows ${MIGRATIONS.length}): update claude-remote`);
   }
   db.transaction(() => {
-    MIGRATIONS.slice(version()).forEach((sql) => db.run(sql));
+    for (const sql of MIGRATIONS.slice(version())) db.run(sql);
     db.run(`PRAGMA user_version = ${MIGRATIONS.length}`);
   }).immediate();
 }

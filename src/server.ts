@@ -104,9 +104,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     error(error) {
       log(`request failed: ${error.message}`);
       const full = "code" in error && String(error.code).startsWith("SQLITE_FULL");
-      return full
-        ? fail(507, "disk_full", "The server's disk is full.")
-        : fail(500, "internal", "The server could not do that; its log says why.");
+      return full ? fail(507, "disk_full", "The server's disk is full.") : fail(500, "internal", "The server could not do that; its log says why.");
     },
     websocket: {
       maxPayloadLength: LIMITS.messageBytes,

@@ -272,3 +272,27 @@ export function parseJson<S extends v.GenericSchema>(schema: S, json: string): v
   const result = v.safeParse(schema, value);
   return result.success ? result.output : undefined;
 }
+
+const named = <Name extends keyof ViewerEvents>(name: Name) => v.object({ name: v.literal(name), data: ViewerEvents[name] });
+const ViewerEvent = v.variant("name", [
+  named("hello"),
+  named("reset"),
+  named("session_start"),
+  named("session_status"),
+  named("session_end"),
+  named("runner_status"),
+  named("prompt"),
+  named("prompt_response"),
+  named("screen"),
+  named("output"),
+]);
+/** An event of the stream with its name. */
+export type ViewerEvent = v.InferOutput<typeof ViewerEvent>;
+
+/** Reads one event of the stream (the text between two empty lines); comments and unknown events have none. */
+export function parseEvent(text: string): { id?: string; event?: ViewerEvent } {
+  const field = (name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(text)?.[1];
+  const id = field("id");
+  const event = v.safeParse(ViewerEvent, { name: field("event"), data: parseJson(v.unknown(), field("data") ?? "") });
+  return { ...(id === undefined ? {} : { id }), ...(event.success ? { event: event.output } : {}) };
+}

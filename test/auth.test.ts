@@ -11,9 +11,7 @@ test("pairing derives what the independent implementation derived", () => {
   const code = bytes(pairing.code);
   expect(auth.codeId(code)).toBe(pairing.code_id);
   expect(auth.toBase64url(auth.pairRequestMac(code, "viewer", pairing.name, pairing.client_nonce))).toBe(pairing.request_mac);
-  expect(auth.toBase64url(auth.pairResponseMac(code, pairing.device, pairing.client_nonce, pairing.server_nonce))).toBe(
-    pairing.response_mac,
-  );
+  expect(auth.toBase64url(auth.pairResponseMac(code, pairing.device, pairing.client_nonce, pairing.server_nonce))).toBe(pairing.response_mac);
   expect(auth.toBase64url(auth.deviceSecret(code, pairing.device, pairing.client_nonce, pairing.server_nonce))).toBe(pairing.device_secret);
   expect(auth.toBase64url(keys.request)).toBe(vectors.request_key);
 });

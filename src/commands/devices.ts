@@ -15,8 +15,7 @@ export async function devices(argv: readonly string[]): Promise<number> {
   if (action === "revoke" && id !== undefined && rest.length === 0) {
     const answer = parseJson(Revoked, await signedRequest(pairing, "DELETE", `/api/devices/${encodeURIComponent(id)}`));
     process.stdout.write(`${id} is locked out.\n`);
-    for (const other of answer?.minted ?? [])
-      process.stdout.write(`It had let in ${other.name}: claude-remote devices revoke ${other.id}\n`);
+    for (const other of answer?.minted ?? []) process.stdout.write(`It had let in ${other.name}: claude-remote devices revoke ${other.id}\n`);
     return 0;
   }
   if (action !== undefined && action !== "list") throw new UsageError("devices: list, or revoke ID");

@@ -22,8 +22,7 @@ export async function pair(argv: readonly string[]): Promise<number> {
   if (positionals.length > 1) throw new UsageError("pair: one link at a time");
   const kind = v.safeParse(v.optional(v.picklist(["viewer", "runner", "machine"])), values.kind);
   if (!kind.success) throw new UsageError("--kind: viewer, runner or machine");
-  if (values.data !== undefined)
-    return mintHere(values.data, values["public-url"] ?? process.env.CLAUDE_REMOTE_PUBLIC_URL, kind.output ?? "machine");
+  if (values.data !== undefined) return mintHere(values.data, values["public-url"] ?? process.env.CLAUDE_REMOTE_PUBLIC_URL, kind.output ?? "machine");
   const [given] = positionals;
   if (given === undefined) return mintAtServer(kind.output ?? "viewer");
   const link = given === "-" ? (prompt("Pairing link:") ?? "") : given;
@@ -47,9 +46,7 @@ function mintHere(data: string, publicUrl: string | undefined, kind: "viewer" | 
 async function mintAtServer(kind: "viewer" | "runner" | "machine"): Promise<number> {
   const pairing = loadPairing(pairingPath());
   if (pairing === undefined)
-    throw new PairingError(
-      "This machine is not paired yet. Start `claude-remote server`, then run `claude-remote pair` with the link it prints.",
-    );
+    throw new PairingError("This machine is not paired yet. Start `claude-remote server`, then run `claude-remote pair` with the link it prints.");
   const answer = parseJson(Code, await signedRequest(pairing, "POST", "/api/devices/code", { kind }));
   if (answer === undefined) throw new PairingError("The server's answer can't be read; is it of the same version?");
   if (isLoopback(new URL(answer.link).hostname)) {

@@ -1,15 +1,5 @@
 import { sha256hex } from "../auth.ts";
-import {
-  ApproveRequest,
-  CodeRequest,
-  type Decision,
-  isOpen,
-  LIMITS,
-  parseJson,
-  RejectRequest,
-  RenameRequest,
-  SeenRequest,
-} from "../types.ts";
+import { ApproveRequest, CodeRequest, type Decision, isOpen, LIMITS, parseJson, RejectRequest, RenameRequest, SeenRequest } from "../types.ts";
 import type { Device, Devices } from "./devices.ts";
 import type { Prompts } from "./prompts.ts";
 import { fail, reply } from "./replies.ts";
@@ -78,17 +68,11 @@ function reject(hub: Hub, call: Call): Promise<Response> | Response {
 }
 
 /** Passes a decision to the runner and answers with what became of it. */
-async function decide(
-  hub: Hub,
-  { id, device }: Call,
-  action: Decision,
-  detail: { shown?: string; message?: string | undefined },
-): Promise<Response> {
+async function decide(hub: Hub, { id, device }: Call, action: Decision, detail: { shown?: string; message?: string | undefined }): Promise<Response> {
   const prompt = hub.prompts.get(id);
   if (prompt === undefined) return notFound("prompt");
   if (!isOpen(prompt)) return settled(hub, id, action, device);
-  if (detail.shown !== undefined && detail.shown !== sha256hex(prompt.view))
-    return fail(409, "changed", "What was shown is not what Claude asks. Look again.");
+  if (detail.shown !== undefined && detail.shown !== sha256hex(prompt.view)) return fail(409, "changed", "What was shown is not what Claude asks. Look again.");
   if (!hub.runners.online(prompt.session)) return fail(503, "runner_away", "The machine that asks is not connected. Nothing was sent.");
 
   const sending = hub.prompts.sending(id);
@@ -127,12 +111,9 @@ function settled(hub: Hub, id: string, action: Decision, device: Device): Respon
   const answer = prompt?.answer;
   if (prompt?.state === "answered" && answer !== undefined) {
     if (answer.device === device.id && answer.decision === action) return reply({ state: answer.receipt ?? "sent" });
-    return fail(
-      409,
-      "answered",
-      answer.by === "desk" ? "Already answered at the desk." : `Already answered by ${answer.name ?? "another device"}.`,
-      { answer },
-    );
+    return fail(409, "answered", answer.by === "desk" ? "Already answered at the desk." : `Already answered by ${answer.name ?? "another device"}.`, {
+      answer,
+    });
   }
   return fail(410, "gone", "Claude no longer asks this.");
 }

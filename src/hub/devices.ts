@@ -48,13 +48,7 @@ export function openDevices(db: Database, now: () => number = Date.now) {
   const lastSeen = new Map<string, number>();
 
   const audit = (device: string | null, action: string, subject: string, detail = "") => {
-    db.query("INSERT INTO audit (at, device_id, action, subject, detail) VALUES (?, ?, ?, ?, ?)").run(
-      now(),
-      device,
-      action,
-      subject,
-      detail,
-    );
+    db.query("INSERT INTO audit (at, device_id, action, subject, detail) VALUES (?, ?, ?, ?, ?)").run(now(), device, action, subject, detail);
   };
 
   return {

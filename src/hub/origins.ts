@@ -21,14 +21,7 @@ export function isLoopback(host: string): boolean {
 /** Parses `--public-url`: an origin and nothing more. Throws an `OptionError`. */
 export function parsePublicUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (
-    url === undefined ||
-    !/^https?:$/.test(url.protocol) ||
-    url.pathname !== "/" ||
-    url.search !== "" ||
-    url.hash !== "" ||
-    url.username !== ""
-  ) {
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "") {
     throw new OptionError(`--public-url ${text}: give an origin such as https://home.example`);
   }
   return url;

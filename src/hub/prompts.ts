@@ -36,9 +36,7 @@ export function openPrompts(db: Database, now: () => number = Date.now) {
     report(prompt: Prompt): Prompt | undefined {
       const known = get(prompt.id);
       if (known === undefined) {
-        db.query(
-          "INSERT INTO prompts (id, session_id, kind, state, view, response, created_at, answered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        ).run(
+        db.query("INSERT INTO prompts (id, session_id, kind, state, view, response, created_at, answered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)").run(
           prompt.id,
           prompt.session,
           prompt.kind,
@@ -69,19 +67,15 @@ export function openPrompts(db: Database, now: () => number = Date.now) {
     /** After a reconnect the runner's list is the truth: what it no longer knows was settled meanwhile. */
     reconcile(session: string, listed: readonly Prompt[]): Prompt[] {
       const gone = open(session).filter((prompt) => !listed.some((other) => other.id === prompt.id));
-      return [
-        ...gone.map((prompt) => this.report({ ...prompt, state: "withdrawn" })),
-        ...listed.map((prompt) => this.report(prompt)),
-      ].filter((prompt) => prompt !== undefined);
+      return [...gone.map((prompt) => this.report({ ...prompt, state: "withdrawn" })), ...listed.map((prompt) => this.report(prompt))].filter(
+        (prompt) => prompt !== undefined,
+      );
     },
 
     /** The session is over: nobody can answer what is still open. */
     expire(session: string): Prompt[] {
       const ids = open(session).map((prompt) => prompt.id);
-      db.query("UPDATE prompts SET state = 'expired', answered_at = ? WHERE session_id = ? AND state IN ('pending', 'sending')").run(
-        now(),
-        session,
-      );
+      db.query("UPDATE prompts SET state = 'expired', answered_at = ? WHERE session_id = ? AND state IN ('pending', 'sending')").run(now(), session);
       return ids.map(get).filter((prompt) => prompt !== undefined);
     },
   };

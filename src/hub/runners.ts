@@ -159,8 +159,7 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
     }
     send(socket, { type: "ack", session: id, seq: stored });
     if (stored !== seq) return;
-    if (op.op === "append")
-      viewers.historyChanged(id, { generation: op.generation, from: op.from, next: op.from + op.lines.length, lines: op.lines });
+    if (op.op === "append") viewers.historyChanged(id, { generation: op.generation, from: op.from, next: op.from + op.lines.length, lines: op.lines });
     else if (op.op === "truncate") viewers.historyChanged(id, { generation: op.generation, from: op.to, next: op.to, lines: [] });
     else viewers.historyChanged(id, { generation: op.generation, from: 0, next: 0, lines: [] });
   };
@@ -215,9 +214,7 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
       const payload = typeof frame === "string" ? undefined : openFrame(data.keys.c2s, data.received, frame);
       const message = payload === undefined ? undefined : parseJson(FromRunner, payload);
       if (message === undefined) {
-        hub.log(
-          `runner ${data.device.id} sent a message that can't be read: ${payload === undefined ? "bad MAC or sequence" : "not of this protocol"}`,
-        );
+        hub.log(`runner ${data.device.id} sent a message that can't be read: ${payload === undefined ? "bad MAC or sequence" : "not of this protocol"}`);
         return socket.close(CLOSE.badFrame, "unreadable message");
       }
       data.received++;

@@ -51,13 +51,8 @@ export function openSessions(db: Database, now: () => number = Date.now) {
     switch (op.op) {
       case "append": {
         const insert = db.query("INSERT OR REPLACE INTO output_log (session_id, generation, line, row) VALUES (?, ?, ?, ?)");
-        op.lines.forEach((row, i) => insert.run(id, op.generation, op.from + i, row));
-        db.query("UPDATE sessions SET output_seq = ?, generation = ?, next_line = ? WHERE id = ?").run(
-          seq,
-          op.generation,
-          op.from + op.lines.length,
-          id,
-        );
+        for (const [i, row] of op.lines.entries()) insert.run(id, op.generation, op.from + i, row);
+        db.query("UPDATE sessions SET output_seq = ?, generation = ?, next_line = ? WHERE id = ?").run(seq, op.generation, op.from + op.lines.length, id);
         return;
       }
       case "truncate":
@@ -80,11 +75,7 @@ export function openSessions(db: Database, now: () => number = Date.now) {
         return { outputSeq: 0, isNew: true };
       }
       if (row.device_id !== device || row.status === "ended") return undefined;
-      db.query("UPDATE sessions SET status = 'running', offline_since = NULL, hooks = ?, activity = ? WHERE id = ?").run(
-        info.hooks,
-        info.activity,
-        info.id,
-      );
+      db.query("UPDATE sessions SET status = 'running', offline_since = NULL, hooks = ?, activity = ? WHERE id = ?").run(info.hooks, info.activity, info.id);
       return { outputSeq: row.output_seq, isNew: false };
     },
 
@@ -159,9 +150,7 @@ export function openSessions(db: Database, now: () => number = Date.now) {
     /** Newest first, but what waits for somebody before all else, then what runs. */
     list(): SessionSummary[] {
       return db
-        .query<Row, []>(
-          `${SUMMARY} ORDER BY pending > 0 DESC, s.status = 'running' DESC, s.status = 'offline' DESC, s.started_at DESC LIMIT 200`,
-        )
+        .query<Row, []>(`${SUMMARY} ORDER BY pending > 0 DESC, s.status = 'running' DESC, s.status = 'offline' DESC, s.started_at DESC LIMIT 200`)
         .all()
         .map(summary);
     },

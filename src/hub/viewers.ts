@@ -36,10 +36,7 @@ interface Viewer {
 export type Viewers = ReturnType<typeof openViewers>;
 
 /** The streams to phones and browsers. `live` gives a session's newest screen, `history` where its log ends. */
-export function openViewers(source: {
-  live(session: string): Live | undefined;
-  history(session: string): { generation: number; next: number };
-}) {
+export function openViewers(source: { live(session: string): Live | undefined; history(session: string): { generation: number; next: number } }) {
   const epoch = randomNonce().slice(0, 8);
   let seq = 0;
   const kept: { seq: number; text: string }[] = [];
@@ -89,8 +86,7 @@ export function openViewers(source: {
 
   const note = (viewer: Viewer, op: { generation: number; from: number; next: number; lines?: string[] }, session: string) => {
     const waiting = viewer.output;
-    const follows =
-      waiting === undefined || (waiting.generation === op.generation && waiting.next === op.from && waiting.lines !== undefined);
+    const follows = waiting === undefined || (waiting.generation === op.generation && waiting.next === op.from && waiting.lines !== undefined);
     const now = performance.now();
     viewer.historyBudget = Math.min(4 * HISTORY_RATE, viewer.historyBudget + ((now - viewer.historyAt) / 1000) * HISTORY_RATE);
     viewer.historyAt = now;
@@ -152,13 +148,7 @@ export function openViewers(source: {
     count: () => viewers.size,
 
     /** Opens the stream of one page; with a session it also carries that one's screen and history. */
-    open(options: {
-      device: string;
-      session: string | undefined;
-      lastEventId: string | null;
-      insecure: boolean;
-      signal: AbortSignal;
-    }): Response {
+    open(options: { device: string; session: string | undefined; lastEventId: string | null; insecure: boolean; signal: AbortSignal }): Response {
       const viewer: Viewer = {
         id: `st_${randomNonce()}`,
         device: options.device,

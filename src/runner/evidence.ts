@@ -47,8 +47,7 @@ export function decisionApplied(path: string, since: number, call: { name: strin
     if (at < since) continue;
     const { attachment, toolDenialKind } = entry;
     if (decision === "approve") {
-      if (attachment?.type === "hook_permission_decision" && attachment.decision === "allow" && ids.has(attachment.toolUseID ?? ""))
-        return true;
+      if (attachment?.type === "hook_permission_decision" && attachment.decision === "allow" && ids.has(attachment.toolUseID ?? "")) return true;
     } else if (toolDenialKind !== undefined && content.some((block) => v.is(ToolResult, block) && ids.has(block.tool_use_id))) return true;
   }
   return false;

@@ -68,8 +68,7 @@ export function listenForHooks(handlers: HookHandlers): HookListener {
     async fetch(request, server) {
       const given = request.headers.get("authorization") ?? "";
       const same = given.length === expected.length && timingSafeEqual(Buffer.from(given), Buffer.from(expected));
-      if (!same || request.headers.get("host") !== `127.0.0.1:${server.port}` || request.headers.has("origin"))
-        return new Response(null, { status: 403 });
+      if (!same || request.headers.get("host") !== `127.0.0.1:${server.port}` || request.headers.has("origin")) return new Response(null, { status: 403 });
       const now = Math.floor(performance.now() / 1000);
       if (now !== second) [second, taken] = [now, 0];
       if (++taken > EVENTS_PER_SECOND) return new Response(null, { status: 429 });

@@ -47,9 +47,7 @@ export function parseLink(link: string): { server: string; code: Uint8Array } {
   const url = URL.canParse(link.trim()) ? new URL(link.trim()) : undefined;
   const code = fromBase64url(url?.hash.replace(/^#pair=/, "") ?? "", NONCE_BYTES);
   if (url === undefined || !/^https?:$/.test(url.protocol) || code === undefined) {
-    throw new PairingError(
-      "This is not a pairing link. It looks like http://127.0.0.1:7200/#pair=… and comes from `claude-remote pair` or the server's log.",
-    );
+    throw new PairingError("This is not a pairing link. It looks like http://127.0.0.1:7200/#pair=… and comes from `claude-remote pair` or the server's log.");
   }
   return { server: url.origin, code };
 }

@@ -141,9 +141,7 @@ export function openPrompts(options: PromptsOptions) {
     /** Other hook events tell what became of prompts that were answered at the desk. */
     note(event: Exclude<HookEvent, PermissionRequest>): void {
       if (event.hook_event_name === "PostToolUse" || event.hook_event_name === "PostToolUseFailure") {
-        const done = opened().find(
-          (entry) => entry.event.tool_name === event.tool_name && isDeepStrictEqual(entry.event.tool_input, event.tool_input),
-        );
+        const done = opened().find((entry) => entry.event.tool_name === event.tool_name && isDeepStrictEqual(entry.event.tool_input, event.tool_input));
         if (done !== undefined) answeredAtDesk(done, "approve");
         return;
       }
@@ -157,8 +155,7 @@ export function openPrompts(options: PromptsOptions) {
       for (const entry of opened()) {
         if (isOpenNow) entry.waited = true;
         // a No would have closed the connection by then
-        else if (entry.waited)
-          setTimeout(() => options.dialogOpen() !== true && answeredAtDesk(entry, entry.signal.aborted ? "reject" : "approve"), SETTLE_MS);
+        else if (entry.waited) setTimeout(() => options.dialogOpen() !== true && answeredAtDesk(entry, entry.signal.aborted ? "reject" : "approve"), SETTLE_MS);
       }
     },
 

@@ -202,15 +202,13 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
         },
       });
       if (hooks !== undefined) {
-        let hooksDue: ReturnType<typeof setTimeout> | undefined;
         status = followStatus(
           configDir,
           () => programPid(pty.holder),
           (activity) => {
             sendStatus({ activity });
             prompts.dialog(activity === "waiting");
-            if (activity === "busy" && info.hooks === "waiting")
-              hooksDue ??= setTimeout(() => info.hooks === "waiting" && sendStatus({ hooks: "off" }), HOOKS_DUE_MS);
+            if (activity === "busy" && info.hooks === "waiting") setTimeout(() => info.hooks === "waiting" && sendStatus({ hooks: "off" }), HOOKS_DUE_MS);
           },
         );
       }

@@ -32,8 +32,7 @@ export function mergeSettings(
   const theirs = given === undefined ? {} : readSettings(given, cwd);
   if (theirs === undefined || theirs.disableAllHooks === true) return undefined;
   const hooks: Record<string, unknown> = { ...theirs.hooks };
-  for (const [event, added] of Object.entries(ours.hooks))
-    hooks[event] = [...(theirs.hooks?.[event] ?? []), ...(Array.isArray(added) ? added : [])];
+  for (const [event, added] of Object.entries(ours.hooks)) hooks[event] = [...(theirs.hooks?.[event] ?? []), ...(Array.isArray(added) ? added : [])];
   return { args: [...kept, ...args.slice(flags.length)], settings: JSON.stringify({ ...theirs, hooks }) };
 }
 

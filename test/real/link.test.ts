@@ -3,15 +3,15 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type RealClaude, startRealClaude } from "../support/claude.ts";
 import { type HomeServer, startHomeServer } from "../support/home-server.ts";
-import { type Proxy, startProxy } from "../support/proxy.ts";
+import { type Relay, startRelay } from "../support/relay.ts";
 import { until } from "../support/until.ts";
 
 describe("the link between the real Claude Code's runner and the server", () => {
-  let proxy: Proxy;
+  let proxy: Relay;
   let server: HomeServer;
   let claude: RealClaude;
   beforeAll(async () => {
-    proxy = startProxy();
+    proxy = startRelay();
     server = await startHomeServer({ publicPort: proxy.port });
     proxy.target = server.port;
     claude = await startRealClaude(server);
@@ -23,8 +23,7 @@ describe("the link between the real Claude Code's runner and the server", () => 
     await server.stop();
   });
   const online = async () => (await server.phone.sessions()).some((session) => session.status === "running");
-  const lines = (name: string) =>
-    existsSync(join(claude.work, name)) ? readFileSync(join(claude.work, name), "utf8").split("\n").length - 1 : 0;
+  const lines = (name: string) => (existsSync(join(claude.work, name)) ? readFileSync(join(claude.work, name), "utf8").split("\n").length - 1 : 0);
 
   test("cut before the decision arrives: it is refused, nothing fires later, and a second tap works", async () => {
     await claude.say("run: echo once >> lost.txt");
@@ -34,8 +33,7 @@ describe("the link between the real Claude Code's runner and the server", () => 
     await Bun.sleep(200);
     proxy.open = false;
     proxy.cut();
-    const answer = await approving;
-    expect({ status: answer.status, code: answer.body.error.code }).toEqual({ status: 503, code: "runner_lost" });
+    expect(await approving).toMatchObject({ status: 503, body: { error: { code: "runner_lost" } } });
     expect(await server.phone.approve(prompt)).toMatchObject({ status: 503, body: { error: { code: "runner_away" } } });
     proxy.open = true;
     await until("the runner is back", online, 20_000);
@@ -61,11 +59,7 @@ describe("the link between the real Claude Code's runner and the server", () => 
 
   test("a runner that falls silent is shown as offline within ten seconds, with since when", async () => {
     proxy.hold.toServer = true;
-    const offline = await until(
-      "the session is offline",
-      async () => (await server.phone.sessions()).find(({ status }) => status === "offline"),
-      10_000,
-    );
+    const offline = await until("the session is offline", async () => (await server.phone.sessions()).find(({ status }) => status === "offline"), 10_000);
     expect(offline.offline_since).toBeGreaterThan(Date.now() - 10_000);
     proxy.cut();
     await until("the runner is back", online, 20_000);

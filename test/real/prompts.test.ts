@@ -34,10 +34,7 @@ describe("the real Claude Code", () => {
     expect(made("approved.txt")).toBe(false);
     expect(await server.phone.approve(prompt)).toEqual({ status: 200, body: { state: "sent" } });
     await until("the command ran", () => made("approved.txt"));
-    const applied = await events.next(
-      "prompt_response",
-      (data) => data.id === prompt.id && data.answer?.receipt !== "sent" && data.state === "answered",
-    );
+    const applied = await events.next("prompt_response", (data) => data.id === prompt.id && data.answer?.receipt !== "sent" && data.state === "answered");
     expect(applied.answer).toMatchObject({ by: "viewer", device: server.phone.device, decision: "approve", receipt: "applied" });
     await claude.tty.sees("Allowed by PermissionRequest hook");
     await claude.tty.sees("Done.");
@@ -51,13 +48,8 @@ describe("the real Claude Code", () => {
     const prompt = await server.phone.prompt();
     const rejected = await server.phone.json("POST", `/api/prompts/${prompt.id}/reject`, { message: "use the other folder" });
     expect(rejected).toEqual({ status: 200, body: { state: "sent" } });
-    await until("Claude was told", () =>
-      claude.api.results.some((result) => result.isError && result.text.includes("use the other folder")),
-    );
-    const settled = await events.next(
-      "prompt_response",
-      (data) => data.id === prompt.id && data.state === "answered" && data.answer.receipt !== "sent",
-    );
+    await until("Claude was told", () => claude.api.results.some((result) => result.isError && result.text.includes("use the other folder")));
+    const settled = await events.next("prompt_response", (data) => data.id === prompt.id && data.state === "answered" && data.answer?.receipt !== "sent");
     expect(settled.answer).toMatchObject({ decision: "reject", message: "use the other folder", receipt: "applied" });
     expect(made("rejected.txt")).toBe(false);
     events.close();
@@ -68,11 +60,8 @@ describe("the real Claude Code", () => {
     await claude.say("run: touch stopped.txt");
     const prompt = await server.phone.prompt();
     await server.phone.json("POST", `/api/prompts/${prompt.id}/reject`, {});
-    const settled = await events.next(
-      "prompt_response",
-      (data) => data.id === prompt.id && data.state === "answered" && data.answer.receipt !== "sent",
-    );
-    expect(settled.answer.receipt).toBe("applied");
+    const settled = await events.next("prompt_response", (data) => data.id === prompt.id && data.state === "answered" && data.answer?.receipt !== "sent");
+    expect(settled.answer?.receipt).toBe("applied");
     await claude.tty.sees("Interrupted");
     expect(made("stopped.txt")).toBe(false);
     events.close();

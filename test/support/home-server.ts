@@ -45,8 +45,7 @@ export async function startHomeServer(options: { publicPort?: number; args?: str
     device: machine.device,
     secret: toBase64url(machine.secret),
   });
-  const { body } = await machine.json("POST", "/api/devices/code", { kind: "viewer" });
-  const phone = await pairDevice(`${origin}/${new URL(body.link).hash}`);
+  const phone = await pairDevice(`${origin}/${new URL(await machine.mint("viewer")).hash}`);
   return {
     home,
     origin,

@@ -45,31 +45,26 @@ const QUESTION = {
   ],
 };
 
-const unescape = (text: string) => text.replaceAll("\\n", "\n");
+const lineFeeds = (text: string) => text.replaceAll("\\n", "\n");
 
 function steps(line: string): Step[] {
   const [, word = "", rest = ""] = /^(\w+):?\s*(.*)$/.exec(line) ?? [];
   const [left = "", right = ""] = rest.split(/\s*::\s*/);
   switch (word) {
     case "run":
-      return [
-        { text: "I'll run that.", tools: [{ name: "Bash", input: { command: unescape(rest), description: "Run the requested command" } }] },
-      ];
+      return [{ text: "I'll run that.", tools: [{ name: "Bash", input: { command: lineFeeds(rest), description: "Run the requested command" } }] }];
     case "write":
-      return [{ tools: [{ name: "Write", input: { file_path: left, content: unescape(right) } }] }];
+      return [{ tools: [{ name: "Write", input: { file_path: left, content: lineFeeds(right) } }] }];
     case "edit": {
-      const [old_string = "", new_string = ""] = right.split(/\s*=>\s*/).map(unescape);
-      return [
-        { tools: [{ name: "Read", input: { file_path: left } }] },
-        { tools: [{ name: "Edit", input: { file_path: left, old_string, new_string } }] },
-      ];
+      const [old_string = "", new_string = ""] = right.split(/\s*=>\s*/).map(lineFeeds);
+      return [{ tools: [{ name: "Read", input: { file_path: left } }] }, { tools: [{ name: "Edit", input: { file_path: left, old_string, new_string } }] }];
     }
     case "par":
       return [{ tools: rest.split(/\s*;;\s*/).map((command) => ({ name: "Bash", input: { command, description: "Parallel command" } })) }];
     case "ask":
       return [{ tools: [{ name: "AskUserQuestion", input: { questions: [QUESTION] } }] }];
     case "plan":
-      return [{ tools: [{ name: "ExitPlanMode", input: { plan: unescape(right) } }] }];
+      return [{ tools: [{ name: "ExitPlanMode", input: { plan: lineFeeds(right) } }] }];
     case "task":
       return [
         {
@@ -148,15 +143,10 @@ export function startMockApi(): MockApi {
     content.forEach((block, index) => {
       const isText = block.type === "text";
       events.push(["content_block_start", { index, content_block: isText ? { type: "text", text: "" } : { ...block, input: {} } }]);
-      const delta = isText
-        ? { type: "text_delta", text: block.text }
-        : { type: "input_json_delta", partial_json: JSON.stringify(block.input) };
+      const delta = isText ? { type: "text_delta", text: block.text } : { type: "input_json_delta", partial_json: JSON.stringify(block.input) };
       events.push(["content_block_delta", { index, delta }], ["content_block_stop", { index }]);
     });
-    events.push(
-      ["message_delta", { delta: { stop_reason: message.stop_reason, stop_sequence: null }, usage: { output_tokens: 20 } }],
-      ["message_stop", {}],
-    );
+    events.push(["message_delta", { delta: { stop_reason: message.stop_reason, stop_sequence: null }, usage: { output_tokens: 20 } }], ["message_stop", {}]);
     const text = events.map(([type, data]) => `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`).join("");
     return new Response(text, { headers: { "content-type": "text/event-stream" } });
   };

@@ -1,4 +1,4 @@
-import type * as v from "valibot";
+import * as v from "valibot";
 import {
   codeId,
   type DeviceKind,
@@ -13,7 +13,7 @@ import {
   toBase64url,
 } from "../../src/auth.ts";
 import { parseLink } from "../../src/runner/pairing.ts";
-import { PairResponse, type Prompt, parseJson, type SessionSummary } from "../../src/types.ts";
+import { ApiError, PairResponse, Prompt, parseEvent, parseJson, SessionSummary, type ViewerEvent, type ViewerEvents } from "../../src/types.ts";
 import { until } from "./until.ts";
 
 /** A paired device that speaks the contract over real sockets, as a phone does. */
@@ -21,18 +21,25 @@ export interface Phone {
   device: string;
   secret: Uint8Array;
   request(method: string, target: string, body?: unknown, headers?: Record<string, string>): Promise<Response>;
-  json(method: string, target: string, body?: unknown): Promise<{ status: number; body: any }>;
+  json(method: string, target: string, body?: unknown): Promise<{ status: number; body: unknown }>;
+  /** A request whose answer must have this form. */
+  get<S extends v.GenericSchema>(schema: S, method: string, target: string, body?: unknown): Promise<v.InferOutput<S>>;
+  /** The status and the error's code. */
+  code(method: string, target: string, body?: unknown): Promise<[number, string]>;
+  /** Mints a pairing link. */
+  mint(kind: DeviceKind): Promise<string>;
   sessions(): Promise<SessionSummary[]>;
   prompts(): Promise<Prompt[]>;
   /** The prompt that comes up next, other than those already seen. */
   prompt(ms?: number): Promise<Prompt>;
-  approve(prompt: Prompt): Promise<{ status: number; body: any }>;
+  approve(prompt: Prompt): Promise<{ status: number; body: unknown }>;
   events(session?: string, lastEventId?: string): Promise<EventReader>;
 }
 
 export interface EventReader {
-  received: { id: string; name: string; data: any }[];
-  next(name: string, match?: (data: any) => boolean, ms?: number): Promise<any>;
+  received: { id: string; event: ViewerEvent }[];
+  /** The next event of this name for which `match` holds; those before it are passed over. */
+  next<Name extends keyof ViewerEvents>(name: Name, match?: (data: ViewerEvents[Name]) => boolean, ms?: number): Promise<ViewerEvents[Name]>;
   close(): void;
 }
 
@@ -42,8 +49,7 @@ export async function pairDevice(link: string, kind: DeviceKind = "viewer", name
   const body = { code_id: codeId(code), kind, name, nonce, mac: toBase64url(pairRequestMac(code, kind, name, nonce)) };
   const response = await fetch(`${server}/api/pair`, { method: "POST", body: JSON.stringify(body) });
   const paired = parseJson(PairResponse, await response.text());
-  if (paired === undefined || !sameMac(paired.mac, pairResponseMac(code, paired.device, nonce, paired.nonce)))
-    throw new Error("pairing failed");
+  if (paired === undefined || !sameMac(paired.mac, pairResponseMac(code, paired.device, nonce, paired.nonce))) throw new Error("pairing failed");
   return phoneOf(server, paired.device, deviceSecret(code, paired.device, nonce, paired.nonce));
 }
 
@@ -71,8 +77,11 @@ export function phoneOf(server: string, device: string, secret: Uint8Array): Pho
       const response = await phone.request(method, target, body);
       return { status: response.status, body: await response.json() };
     },
-    sessions: async () => (await phone.json("GET", "/api/sessions")).body.sessions,
-    prompts: async () => (await phone.json("GET", "/api/prompts")).body.prompts,
+    get: async (schema, method, target, body) => expectParsed(schema, await (await phone.request(method, target, body)).text()),
+    code: (method, target, body) => phone.request(method, target, body).then(errorCode),
+    mint: async (kind) => (await phone.get(v.object({ link: v.string() }), "POST", "/api/devices/code", { kind })).link,
+    sessions: async () => (await phone.get(v.object({ sessions: v.array(SessionSummary) }), "GET", "/api/sessions")).sessions,
+    prompts: async () => (await phone.get(v.object({ prompts: v.array(Prompt) }), "GET", "/api/prompts")).prompts,
     async prompt(ms = 15_000) {
       const prompt = await until("a prompt comes up", async () => (await phone.prompts()).find(({ id }) => !known.has(id)), ms);
       known.add(prompt.id);
@@ -93,6 +102,11 @@ export function phoneOf(server: string, device: string, secret: Uint8Array): Pho
   return phone;
 }
 
+/** The status and the error's code of a refusal. */
+export async function errorCode(response: Response): Promise<[number, string]> {
+  return [response.status, expectParsed(ApiError, await response.text()).error.code];
+}
+
 function readEvents(body: ReadableStream<Uint8Array>): EventReader {
   const received: EventReader["received"] = [];
   const reader = body.getReader();
@@ -104,27 +118,27 @@ function readEvents(body: ReadableStream<Uint8Array>): EventReader {
       const parts = (rest + decoder.decode(part.value, { stream: true })).split("\n\n");
       rest = parts.pop() ?? "";
       for (const text of parts) {
-        const field = (name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(text)?.[1];
-        const name = field("event");
-        if (name !== undefined) received.push({ id: field("id") ?? "", name, data: JSON.parse(field("data") ?? "null") });
+        const { id, event } = parseEvent(text);
+        if (event !== undefined) received.push({ id: id ?? "", event });
       }
     }
   })().catch(() => undefined); // the server went away: what came is kept
   return {
     received,
-    async next(name, match = () => true, ms = 10_000) {
-      const event = await until(
+    next<Name extends keyof ViewerEvents>(name: Name, match: (data: ViewerEvents[Name]) => boolean = () => true, ms = 10_000) {
+      return until(
         `the event ${name}`,
         () => {
-          for (; taken < received.length; taken++) {
-            const candidate = received[taken];
-            if (candidate?.name === name && match(candidate.data)) return received[taken++];
+          while (taken < received.length) {
+            const event = received[taken++]?.event;
+            if (event?.name !== name) continue;
+            const { data } = event as Extract<ViewerEvent, { name: Name }>;
+            if (match(data as ViewerEvents[Name])) return data as Exclude<ViewerEvents[Name], false | null | undefined>;
           }
           return undefined;
         },
         ms,
       );
-      return event.data;
     },
     close: () => void reader.cancel().catch(() => undefined),
   };

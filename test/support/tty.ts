@@ -17,7 +17,7 @@ export interface Tty {
 
 export function openTty(
   argv: readonly string[],
-  options: { env?: Record<string, string | undefined>; cwd?: string; cols?: number; rows?: number } = {},
+  options: { env?: Record<string, string | undefined>; cwd?: string; cols?: number; rows?: number; silent?: boolean } = {},
 ): Tty {
   const [command = "", ...args] = argv;
   const cols = options.cols ?? 80;
@@ -33,7 +33,7 @@ export function openTty(
     onChange: () => undefined,
     onHold: () => undefined,
     onHistory: () => undefined,
-    onReply: (data) => pty.write(data),
+    ...(options.silent === true ? {} : { onReply: (data: string) => pty.write(data) }),
   });
   const pty = startPty({
     command,

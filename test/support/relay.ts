@@ -1,7 +1,7 @@
 import type { Socket } from "bun";
 
 /** A TCP relay that can be cut or made to hold back what travels one way. */
-export interface Proxy {
+export interface Relay {
   port: number;
   /** Where it leads; to be set before anybody connects. */
   target: number;
@@ -19,7 +19,7 @@ interface Side {
   waiting: Uint8Array[];
 }
 
-export function startProxy(): Proxy {
+export function startRelay(): Relay {
   const sockets = new Set<Socket<Side>>();
   const pass = (to: Socket<Side>, data: Uint8Array) => {
     to.data.waiting.push(data);
@@ -47,7 +47,7 @@ export function startProxy(): Proxy {
     },
     error: () => undefined,
   });
-  const proxy: Proxy = {
+  const proxy: Relay = {
     port: 0,
     target: 0,
     open: true,

@@ -1,0 +1,279 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser } from "playwright-core";
+import * as v from "valibot";
+import { type RunningServer, startServer } from "../src/server.ts";
+import { DeviceInfo, type Prompt } from "../src/types.ts";
+import { openPhonePage, type PhonePage, pairPage, startBrowser } from "./support/browser.ts";
+import { type Phone, pairDevice } from "./support/phone.ts";
+import { hello, openSocket, sessionInfo } from "./support/runner-socket.ts";
+import { until } from "./support/until.ts";
+
+let data: string;
+let server: RunningServer;
+let machine: Phone;
+let browser: Browser;
+const start = (port = 0) => startServer({ host: "127.0.0.1", port, data, insecureLan: false, log: () => undefined });
+
+beforeAll(async () => {
+  data = mkdtempSync(join(tmpdir(), "page-test-"));
+  server = await start();
+  machine = await pairDevice(server.pairingLink(), "machine", "laptop");
+  browser = await startBrowser();
+}, 60_000);
+afterAll(async () => {
+  await browser?.close();
+  await server.stop();
+  rmSync(data, { recursive: true, force: true });
+});
+
+/** A session whose runner the test plays. */
+async function playRunner(id: string, prompts: Prompt[] = [], info: object = {}) {
+  const socket = await openSocket(server.origin, machine);
+  socket.send(hello);
+  socket.send({ type: "session", session: { ...sessionInfo(id), cwd: `/home/me/${id}`, ...info }, prompts });
+  await socket.next("resume");
+  return socket;
+}
+function makePrompt(session: string, id: string, view: object): Prompt {
+  const whole = { tool: "Bash", input: {}, cwd: `/home/me/${session}`, host: "box", actions: ["approve", "reject"], ...view };
+  return { id, session, kind: "permission", state: "pending", created_at: Date.now(), view: JSON.stringify(whole) };
+}
+const screen = (session: string, rev: number, lines: string[]) => ({
+  type: "screen",
+  session,
+  frame: { rev, cols: 80, rows: lines.length, cursor: { x: 0, y: 0, visible: true }, title: "", lines: Object.fromEntries(lines.map((line, y) => [y, line])) },
+});
+async function openPaired(): Promise<PhonePage> {
+  const phone = await openPhonePage(browser, server.origin);
+  await pairPage(phone, await machine.mint("viewer"));
+  return phone;
+}
+
+describe("the dashboard on a phone", () => {
+  test("pairs by a link, clears the code from the address, and keeps keys that cannot be read", async () => {
+    const phone = await openPhonePage(browser, server.origin);
+    await phone.page.goto(await machine.mint("viewer"));
+    expect(phone.page.url()).toBe(`${server.origin}/`);
+    await phone.page.getByLabel("Name, as your other devices will see it").fill("My phone");
+    await phone.page.getByRole("button", { name: "Pair this browser" }).click();
+    await phone.page.getByText("No sessions yet").or(phone.page.getByText("Sessions")).first().waitFor();
+    const key = await phone.page.evaluate(`new Promise((resolve) => {
+      indexedDB.open("claude-remote").onsuccess = ({ target }) => {
+        target.result.transaction("identity").objectStore("identity").get("self").onsuccess = ({ target: { result } }) =>
+          resolve({ name: result.name, extractable: result.request.extractable, type: result.request.type });
+      };
+    })`);
+    expect(key).toEqual({ name: "My phone", extractable: false, type: "secret" });
+    await phone.page.reload();
+    await phone.page.getByText("live", { exact: true }).waitFor();
+    expect(phone.suspicious).toEqual([]);
+    await phone.context.close();
+  }, 30_000);
+
+  test("says why a code does not work, and takes a pasted link", async () => {
+    const phone = await openPhonePage(browser, server.origin);
+    await phone.page.goto(`${server.origin}/#pair=AAECAwQFBgcICQoLDA0ODw`);
+    await phone.page.getByRole("button", { name: "Pair this browser" }).click();
+    await phone.page.getByRole("alert").filter({ hasText: "This code was used" }).waitFor();
+    await phone.page.getByLabel("Pairing link").fill(await machine.mint("viewer"));
+    await phone.page.getByRole("button", { name: "Pair this browser" }).click();
+    await phone.page.locator(".sessions, .empty").first().waitFor();
+    await phone.context.close();
+  }, 30_000);
+
+  test("lists what waits first, and shows a session's screen in its colours at once", async () => {
+    const idle = await playRunner("idle");
+    const busy = await playRunner("busy", [makePrompt("busy", "p_list", { input: { command: "make" } })]);
+    busy.send(screen("busy", 1, ["plain \x3cb\x3enot bold\x3c/b\x3e", "red green\n3f1 1 5g#00ff00b", "漢字\n2w"]));
+    const phone = await openPaired();
+    const first = phone.page.locator(".session").first();
+    await first.getByText("waits for you", { exact: true }).waitFor();
+    expect(await first.locator("strong").textContent()).toBe("busy");
+    await first.locator("a").click();
+    const rows = phone.page.locator(".screen .row");
+    await until("the screen is drawn", async () => (await rows.first().textContent()) === "plain <b>not bold</b>");
+    expect(await rows.nth(1).locator("span").first().getAttribute("style")).toBe("color: var(--c1);");
+    expect(await rows.nth(2).locator(".wide").count()).toBe(2);
+    busy.send(screen("busy", 2, ["changed", "", ""]));
+    await until("the change is drawn", async () => (await rows.first().textContent()) === "changed");
+    expect(phone.suspicious).toEqual([]);
+    await phone.context.close();
+    idle.close();
+    busy.close();
+  }, 30_000);
+
+  test("history stands above the screen, grows live, loads backwards, and shows what was lost", async () => {
+    const socket = await playRunner("history");
+    const append = (seq: number, from: number, count: number) =>
+      socket.send({
+        type: "output",
+        session: "history",
+        seq,
+        op: { op: "append", generation: 0, from, lines: Array.from({ length: count }, (_, i) => `line ${from + i}`) },
+      });
+    append(1, 0, 150);
+    append(2, 160, 100); // ten numbers are missing
+    socket.send(screen("history", 1, ["bottom"]));
+    const phone = await openPaired();
+    await phone.page.goto(`${server.origin}/#/s/history`);
+    const lines = phone.page.locator(".history .row");
+    await until("the newest hundred are there", async () => (await lines.count()) === 100 && (await lines.last().textContent()) === "line 259");
+    append(3, 260, 2);
+    await until("new ones are appended", async () => (await lines.last().textContent()) === "line 261");
+    await phone.page.getByRole("button", { name: "Earlier lines" }).dispatchEvent("click");
+    await until("earlier ones are loaded", async () => (await lines.first().textContent()) === "line 50");
+    expect(await phone.page.locator(".gap").allTextContents()).toEqual(["10 lines were lost"]);
+    socket.send({ type: "output", session: "history", seq: 4, op: { op: "truncate", generation: 0, to: 255 } });
+    await until("lines taken back are gone", async () => (await lines.last().textContent()) === "line 254");
+    socket.send({ type: "output", session: "history", seq: 5, op: { op: "generation", generation: 1 } });
+    await until("a new generation begins empty", async () => (await lines.count()) === 0);
+    expect(phone.suspicious).toEqual([]);
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
+  test("a card shows the whole command, takes no tap before it is armed, and tells what became of it", async () => {
+    const command = `echo ${"long ".repeat(300)}; echo '\u202egnp.exe' \u200b\t<img src=x onerror=alert(1)>`;
+    const prompt = makePrompt("card", "p_card", { input: { command, description: "what Claude says", timeout: 5 } });
+    const socket = await playRunner("card", [prompt]);
+    const phone = await openPaired();
+    await phone.page.goto(`${server.origin}/#/s/card`);
+    const card = phone.page.getByRole("alertdialog", { name: "Run a command" });
+    await card.waitFor();
+    const approve = card.getByRole("button", { name: "Approve" });
+    expect(await approve.isDisabled()).toBe(true);
+    const shown = await card.locator(".command").textContent();
+    expect(shown?.replace("U+202E", "\u202e").replace("U+200B", "\u200b").replace("⇥", "\t")).toBe(command);
+    expect(await card.locator("dd").allTextContents()).toEqual(["5"]);
+    const box = await approve.boundingBox();
+    const other = await card.getByRole("button", { name: "Reject" }).boundingBox();
+    expect(box?.height).toBeGreaterThanOrEqual(48);
+    expect((box?.x ?? 0) - ((other?.x ?? 0) + (other?.width ?? 0))).toBeGreaterThanOrEqual(16);
+    await until("it is armed", async () => await approve.isEnabled());
+    await approve.click();
+    const decide = await socket.next("decide");
+    const answer = { by: "viewer", device: decide.device, name: decide.name, decision: "approve", at: Date.now() };
+    socket.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { ...answer, receipt: "sent" } } });
+    socket.send({ type: "decided", decision: decide.decision, result: "sent" });
+    await card.getByText("Approved — sent…").waitFor();
+    socket.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { ...answer, receipt: "unconfirmed" } } });
+    await card.getByText("no sign that Claude took it").waitFor();
+    socket.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { ...answer, receipt: "applied" } } });
+    await card.getByText("Approved — applied.").waitFor();
+    expect(phone.suspicious).toEqual([]);
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
+  test("an edit is a coloured diff, a message goes with a rejection, and the keyboard is enough", async () => {
+    const prompt = makePrompt("edit", "p_edit", {
+      tool: "Edit",
+      input: { file_path: "/home/me/a.txt", old_string: "one\ntwo\nthree", new_string: "one\nzwei\nthree", replace_all: false },
+    });
+    const socket = await playRunner("edit", [prompt]);
+    const phone = await openPaired();
+    await phone.page.goto(`${server.origin}/#/s/edit`);
+    const card = phone.page.getByRole("alertdialog", { name: "Edit a file" });
+    expect(await card.locator(".diff").allTextContents()).toEqual(["one", "two", "zwei", "three"]);
+    expect(await card.locator(".diff.gone").allTextContents()).toEqual(["two"]);
+    expect(await card.locator(".diff.new").getAttribute("data-sign")).toBe("+");
+    await card.locator("summary").focus();
+    await phone.page.keyboard.press("Enter");
+    await phone.page.keyboard.press("Tab");
+    await phone.page.keyboard.type("leave it");
+    await phone.page.keyboard.press("Tab");
+    await until("it is armed", async () => await card.getByRole("button", { name: "Reject" }).isEnabled());
+    await card.getByRole("button", { name: "Reject" }).focus();
+    await phone.page.keyboard.press("Enter");
+    expect(await socket.next("decide")).toMatchObject({ action: "reject", message: "leave it" });
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
+  test("answered at the desk, the card says so and goes; several keep their places", async () => {
+    const prompts = ["p_one", "p_two", "p_three"].map((id, i) => ({
+      ...makePrompt("several", id, { input: { command: `step ${i}` } }),
+      created_at: Date.now() + i,
+    }));
+    const socket = await playRunner("several", prompts);
+    const phone = await openPaired();
+    await phone.page.goto(`${server.origin}/#/s/several`);
+    const commands = phone.page.locator(".card .command");
+    await until("all are there", async () => (await commands.count()) === 3);
+    expect(await commands.allTextContents()).toEqual(["step 0", "step 1", "step 2"]);
+    socket.send({ type: "prompt", prompt: { ...prompts[0], state: "answered", answer: { by: "desk", decision: "approve", at: Date.now() } } });
+    await phone.page.getByText("Approved at the desk.").waitFor();
+    expect(await commands.allTextContents()).toEqual(["step 0", "step 1", "step 2"]); // none jumps under the thumb
+    await until("it is gone", async () => (await commands.count()) === 2, 10_000);
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
+  test("tells the truth about the connection: runner away, server away, back again", async () => {
+    const prompt = makePrompt("truth", "p_truth", { input: { command: "true" } });
+    const socket = await playRunner("truth", [prompt]);
+    socket.send(screen("truth", 1, ["before"]));
+    const phone = await openPaired();
+    await phone.page.goto(`${server.origin}/#/s/truth`);
+    const status = phone.page.getByRole("status").first();
+    const approve = phone.page.getByRole("button", { name: "Approve" });
+    await until("it is live and armed", async () => (await status.textContent()) === "live" && (await approve.isEnabled()));
+    socket.close();
+    await phone.page.getByText(/machine offline since/).waitFor();
+    expect(await approve.isDisabled()).toBe(true);
+    const back = await playRunner("truth", [prompt]);
+    await until("it can be answered again", async () => await approve.isEnabled());
+    back.close();
+
+    const port = server.port;
+    await server.stop();
+    await until("the page says that it reconnects", async () => (await status.textContent())?.startsWith("reconnecting") === true);
+    expect(await approve.isDisabled()).toBe(true);
+    server = await start(port);
+    const again = await playRunner("truth", [prompt]);
+    again.send(screen("truth", 9, ["after"]));
+    await until("it is live again", async () => (await status.textContent()) === "live" && (await approve.isEnabled()), 20_000);
+    await until("the newest screen is drawn", async () => (await phone.page.locator(".screen .row").first().textContent()) === "after");
+    await phone.context.close();
+    again.close();
+  }, 60_000);
+
+  test("a revoked phone is told to pair again", async () => {
+    const phone = await openPaired();
+    const { devices } = await machine.get(v.object({ devices: v.array(DeviceInfo) }), "GET", "/api/devices");
+    const own = devices.filter(({ kind, revoked_at }) => kind === "viewer" && revoked_at === null).at(-1);
+    await machine.request("DELETE", `/api/devices/${own?.id}`);
+    await phone.page.getByText("Pair it again").waitFor();
+    await phone.context.close();
+  }, 30_000);
+
+  test.each([320, 375, 844, 1280])(
+    "nothing is cut off at %p px, in light or dark",
+    async (width) => {
+      const socket = await playRunner(`w${width}`, [
+        makePrompt(`w${width}`, `p_w${width}`, { cwd: "/a/very/long/path/".repeat(12), input: { command: "x".repeat(400) } }),
+      ]);
+      socket.send(screen(`w${width}`, 1, ["-".repeat(80)]));
+      const phone = await openPhonePage(browser, server.origin, { width, height: width > 800 ? 600 : 667 });
+      await pairPage(phone, await machine.mint("viewer"));
+      for (const hash of ["#/", `#/s/w${width}`]) {
+        for (const colorScheme of ["dark", "light"] as const) {
+          await phone.page.emulateMedia({ colorScheme });
+          await phone.page.goto(`${server.origin}/${hash}`);
+          await phone.page.locator(".card").first().waitFor();
+          const overflow = await phone.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+          expect(overflow).toBe(0);
+          const reachable = await phone.page.locator(".card .approve").first().boundingBox();
+          expect(reachable?.x).toBeGreaterThanOrEqual(0);
+          expect((reachable?.x ?? 0) + (reachable?.width ?? 0)).toBeLessThanOrEqual(width);
+        }
+      }
+      await phone.context.close();
+      socket.close();
+    },
+    30_000,
+  );
+});

@@ -1,0 +1,137 @@
+import { describe, expect, test } from "bun:test";
+import { Terminal } from "@xterm/headless";
+import { followHistory, SCROLLBACK_LINES, slices } from "../../src/runner/history.ts";
+import { rowPayload } from "../../src/runner/rows.ts";
+import type { HistoryOp } from "../../src/types.ts";
+import { randomFrom } from "../support/random.ts";
+
+/** The log as the server keeps it: what is wrong with an operation is said at once. */
+function openLog() {
+  let generation = 0;
+  let lines: string[] = [];
+  const older: string[][] = [];
+  return {
+    apply(op: HistoryOp) {
+      switch (op.op) {
+        case "append":
+          expect(op.generation).toBe(generation);
+          expect(op.from).toBe(lines.length);
+          lines.push(...op.lines);
+          return;
+        case "truncate":
+          expect(op.to).toBeLessThanOrEqual(lines.length);
+          lines.length = op.to;
+          return;
+        case "generation":
+          expect(op.generation).toBe(++generation);
+          older.push(lines);
+          lines = [];
+      }
+    },
+    lines: () => lines,
+    older,
+  };
+}
+
+function open(cols: number, rows: number) {
+  const term = new Terminal({ cols, rows, scrollback: SCROLLBACK_LINES, allowProposedApi: true, logLevel: "off" });
+  const log = openLog();
+  const history = followHistory(term, log.apply);
+  const encoder = new TextEncoder();
+  const feed = async (text: string) => {
+    for (const slice of slices(encoder.encode(text), term.cols)) await new Promise<void>((resolve) => term.write(slice, () => resolve(history.sync())));
+  };
+  const scrollback = () => {
+    const cell = term.buffer.normal.getNullCell();
+    return Array.from({ length: term.buffer.normal.baseY }, (_, y) => {
+      const line = term.buffer.normal.getLine(y);
+      return line === undefined ? "" : rowPayload(line, term.cols, cell);
+    });
+  };
+  return { term, log, history, feed, scrollback };
+}
+
+describe("history", () => {
+  test("takes each line as it scrolls off, also when far more scroll than the emulator keeps", async () => {
+    const { log, feed } = open(40, 10);
+    const all = Array.from({ length: 20_000 }, (_, i) => `line ${i}`);
+    await feed(all.join("\r\n"));
+    expect(log.lines()).toEqual(all.slice(0, -10));
+  });
+
+  test("a taller terminal takes lines back, a lower one gives them again", async () => {
+    const { log, feed, history, scrollback } = open(40, 10);
+    await feed(Array.from({ length: 30 }, (_, i) => `line ${i}`).join("\r\n"));
+    history.resize(40, 20);
+    expect(log.lines()).toEqual(scrollback());
+    expect(log.lines().length).toBe(10);
+    history.resize(40, 5);
+    expect(log.lines()).toEqual(scrollback());
+    expect(log.lines().length).toBe(25);
+  });
+
+  test("a new width rewraps what the emulator still has", async () => {
+    const { log, feed, history, scrollback } = open(40, 5);
+    await feed(Array.from({ length: 30 }, (_, i) => `${i} ${"wide ".repeat(7)}`).join("\r\n"));
+    history.resize(20, 5);
+    expect(log.lines()).toEqual(scrollback());
+    history.resize(80, 8);
+    expect(log.lines()).toEqual(scrollback());
+  });
+
+  test("a cleared scrollback begins a new generation, and the old one stays whole", async () => {
+    const { log, feed } = open(40, 5);
+    await feed(Array.from({ length: 12 }, (_, i) => `old ${i}`).join("\r\n"));
+    await feed(`\x1b[2J\x1b[3J\x1b[H${Array.from({ length: 8 }, (_, i) => `new ${i}`).join("\r\n")}`);
+    expect(log.older).toEqual([Array.from({ length: 7 }, (_, i) => `old ${i}`)]);
+    expect(log.lines()).toEqual(["new 0", "new 1", "new 2"]);
+    await feed("\x1bc");
+    expect(log.lines()).toEqual([]);
+  });
+
+  test("the alternate screen adds nothing, and history goes on after it", async () => {
+    const { log, feed, history, scrollback } = open(40, 5);
+    await feed(Array.from({ length: 9 }, (_, i) => `before ${i}`).join("\r\n"));
+    await feed(`\x1b[?1049h\x1b[H${"full screen\r\n".repeat(50)}`);
+    expect(log.lines().length).toBe(4);
+    history.resize(40, 8);
+    history.resize(40, 5);
+    await feed(`\x1b[?1049l\r\n${Array.from({ length: 9 }, (_, i) => `after ${i}`).join("\r\n")}`);
+    expect(log.lines()).toEqual(scrollback());
+  });
+
+  test.each(Array.from({ length: 60 }, (_, seed) => seed))("after anything at all it equals the emulator's scrollback (seed %p)", async (seed) => {
+    const random = randomFrom(seed);
+    const { log, feed, history, scrollback, term } = open(random.int(20, 100), random.int(3, 30));
+    let count = 0;
+    const acts = [
+      () => feed(Array.from({ length: random.int(1, 40) }, () => `row ${count++} ${"x".repeat(random.int(0, 120))}`).join("\r\n")),
+      () => feed(`\x1b[${random.int(31, 36)}mcolour 漢字 e\u0301\x1b[0m\r\n`),
+      () => feed(`\x1b[${random.int(1, 20)};${random.int(1, 40)}Hmoved`),
+      () => feed(random.pick(["\x1b[2J", "\x1b[5L", "\x1b[3M", "\x1bM", "\x1b[4S", "\x1b[2T", "\x1b[2;5r", "\x1b[r", "\x1bD\x1bD", "\x1bE"])),
+      () => feed(random.pick(["\x1b[3J", "\x1b[?1049h", "\x1b[?1049l", "\x1b[?47h", "\x1b[?47l", "\x1b[!p"])),
+      async () => history.resize(random.int(10, 120), term.rows),
+      async () => history.resize(term.cols, random.int(2, 50)),
+      async () => history.resize(random.int(10, 120), random.int(2, 50)),
+    ];
+    for (let i = 0; i < 60; i++) await random.pick(acts)();
+    await feed("\x1b[?1049l\x1b[?47l\x1b[r\x1b[999H\r\n\r\n");
+    const held = scrollback();
+    expect(term.buffer.normal.baseY).toBeLessThan(SCROLLBACK_LINES); // else the oldest are in the log alone
+    expect(log.lines()).toEqual(held);
+  });
+
+  test("with more lines than the emulator keeps, none is lost or doubled across changes of height", async () => {
+    const { log, feed, history } = open(30, 10);
+    const all: string[] = [];
+    const random = randomFrom(7);
+    for (let round = 0; round < 40; round++) {
+      const lines = Array.from({ length: random.int(1, 300) }, () => "").map((_, i) => `line ${all.length + i}`);
+      all.push(...lines);
+      await feed(lines.map((line) => `${line}\r\n`).join(""));
+      history.resize(30, random.int(3, 40));
+    }
+    expect(log.lines()).toEqual(all.slice(0, log.lines().length));
+    expect(log.lines().length).toBeGreaterThan(SCROLLBACK_LINES);
+  });
+});

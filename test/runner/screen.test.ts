@@ -1,0 +1,119 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { applyFrame, frameSince, type Live } from "../../src/hub/live.ts";
+import { openScreen } from "../../src/runner/screen.ts";
+import type { Frame } from "../../src/types.ts";
+import { randomFrom } from "../support/random.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const quiet = { onChange: () => undefined, onHold: () => undefined, onHistory: () => undefined };
+
+async function drawn(text: string, cols = 40, rows = 3): Promise<Frame> {
+  const screen = openScreen({ ...quiet, cols, rows });
+  screen.feed(bytes(text));
+  await screen.settled();
+  return screen.whole();
+}
+
+describe("a row's payload", () => {
+  const cases: [string, string, string][] = [
+    ["plain text", "hello", "hello"],
+    ["an empty row", "", ""],
+    ["spaces at the end are left out", "a   ", "a"],
+    ["bold", "\x1b[1mb\x1b[0m c", "b c\n1b 2"],
+    ["every attribute", "\x1b[1;2;3;4;7;9mx", "x\n1bdiuvs"],
+    ["hidden text", "\x1b[8msecret", "secret\n6h"],
+    ["16 colours", "\x1b[31;42mx\x1b[91;102my", "xy\n1f1g2 1f9g10"],
+    ["256 colours", "\x1b[38;5;208;48;5;22mx", "x\n1f208g22"],
+    ["true colour", "\x1b[38;2;1;2;255;48;2;0;0;16mx", "x\n1f#0102ffg#000010"],
+    ["a coloured ground is kept where it is blank", "\x1b[41m   \x1b[0m", "   \n3g1"],
+    ["inverse blanks are kept", "a\x1b[7m  \x1b[0m   ", "a  \n1 2v"],
+    ["wide characters", "漢字 ok", "漢字 ok\n2w 3"],
+    ["an emoji of several", "👨‍👩‍👧!", "👨‍👩‍👧!\n8w 1"],
+    ["a combining accent belongs to its letter", "e\u0301x", "e\u0301x"],
+    ["a link is its text", "\x1b]8;;https://example.com\x07link\x1b]8;;\x07", "link\n4u"],
+  ];
+  test.each(cases)("%s", async (_, input, payload) => {
+    expect((await drawn(input)).lines[0]).toBe(payload);
+  });
+});
+
+describe("a frame", () => {
+  test("tells cursor, size and title", async () => {
+    const frame = await drawn("\x1b]2;a title\x07ab\r\nc\x1b[?25l");
+    expect(frame).toMatchObject({ cols: 40, rows: 3, cursor: { x: 1, y: 1, visible: false }, title: "a title" });
+  });
+
+  test("a title is cut to its bound, a cursor past the last column stays on the screen", async () => {
+    const frame = await drawn(`\x1b]2;${"t".repeat(5000)}\x07${"x".repeat(40)}`);
+    expect(frame.title.length).toBe(256);
+    expect(frame.cursor.x).toBe(39);
+  });
+
+  test("holds what changed alone, and nothing where nothing did", async () => {
+    const screen = openScreen({ ...quiet, cols: 20, rows: 4 });
+    screen.feed(bytes("one\r\ntwo"));
+    await screen.settled();
+    expect(screen.frame()?.lines).toEqual({ 0: "one", 1: "two", 2: "", 3: "" });
+    expect(screen.frame()).toBeUndefined();
+    screen.feed(bytes("!"));
+    await screen.settled();
+    expect(screen.frame()).toMatchObject({ rev: 2, lines: { 1: "two!" } });
+  });
+
+  test("queries are answered only where no terminal does", async () => {
+    const answers: string[] = [];
+    const screen = openScreen({ ...quiet, cols: 20, rows: 4, onReply: (data) => answers.push(data) });
+    screen.feed(bytes("\x1b[c"));
+    await screen.settled();
+    expect(answers).toEqual(["\x1b[?1;2c"]);
+    expect(await drawn("\x1b[c")).toBeDefined();
+  });
+
+  test("a reader that falls behind holds the program back, and lets it go on", async () => {
+    const held: boolean[] = [];
+    const screen = openScreen({ ...quiet, cols: 80, rows: 24, onHold: (hold) => held.push(hold) });
+    for (let i = 0; i < 40; i++) screen.feed(bytes("0123456789\r\n".repeat(1000)));
+    expect(held).toEqual([true]);
+    await screen.settled();
+    expect(held).toEqual([true, false]);
+  });
+});
+
+const fixtures = join(import.meta.dir, "../fixtures/screens");
+test.each(readdirSync(fixtures).filter((name) => name.endsWith(".raw")))(
+  "whoever follows the frames of %s has the same screen, at whatever rev they join",
+  async (name) => {
+    const raw = new Uint8Array(readFileSync(join(fixtures, name)));
+    const random = randomFrom(raw.length);
+    const screen = openScreen({ ...quiet, cols: 80, rows: 24 });
+    let server: Live | undefined;
+    const viewers: { rev: number; rows: string[] }[] = [{ rev: 0, rows: [] }];
+    for (let at = 0; at < raw.length; ) {
+      const next = Math.min(raw.length, at + random.int(1, 900));
+      screen.feed(raw.slice(at, next));
+      at = next;
+      await screen.settled();
+      if (random.int(0, 9) === 0) screen.resize(random.int(40, 100), random.int(10, 40));
+      const frame = random.int(0, 9) === 0 ? screen.whole() : screen.frame(); // now and then a new connection
+      if (frame !== undefined) server = applyFrame(server, frame);
+      if (random.int(0, 4) === 0) viewers.push({ rev: 0, rows: [] });
+      for (const viewer of viewers) {
+        if (server === undefined || random.int(0, 2) === 0) continue; // a slow one
+        const since = frameSince(server, viewer.rev);
+        viewer.rev = since.rev;
+        viewer.rows.length = since.rows;
+        for (const [y, payload] of Object.entries(since.lines)) viewer.rows[Number(y)] = payload;
+      }
+    }
+    const truth = screen.whole();
+    server = applyFrame(server, truth);
+    for (const viewer of viewers) {
+      const since = frameSince(server, viewer.rev);
+      viewer.rows.length = since.rows;
+      for (const [y, payload] of Object.entries(since.lines)) viewer.rows[Number(y)] = payload;
+      expect(viewer.rows).toEqual(Array.from({ length: truth.rows }, (_, y) => truth.lines[y] ?? ""));
+    }
+  },
+);
