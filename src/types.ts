@@ -140,8 +140,8 @@ export type SessionStatus = Pick<SessionInfo, "hooks" | "activity">;
 
 export const FromRunner = v.variant("type", [
   v.object({ type: v.literal("hello"), protocol: count, version: text(32), host: text(256) }),
-  /** Begins or resumes a session; the list of prompts is the whole truth about them. */
-  v.object({ type: v.literal("session"), session: SessionInfo, prompts: v.pipe(v.array(Prompt), v.maxLength(2 * LIMITS.openPrompts)) }),
+  /** Begins or resumes a session; the list of prompts is the whole truth about them, `first` the oldest history operation still at hand. */
+  v.object({ type: v.literal("session"), session: SessionInfo, first: count, prompts: v.pipe(v.array(Prompt), v.maxLength(2 * LIMITS.openPrompts)) }),
   v.object({ type: v.literal("screen"), session: id, frame: Frame }),
   /** `seq` counts a session's history operations from 1. */
   v.object({ type: v.literal("output"), session: id, seq: count, op: HistoryOp }),

@@ -33,7 +33,7 @@ afterAll(async () => {
 async function playRunner(id: string, prompts: Prompt[] = [], info: object = {}) {
   const socket = await openSocket(server.origin, machine);
   socket.send(hello);
-  socket.send({ type: "session", session: { ...sessionInfo(id), cwd: `/home/me/${id}`, ...info }, prompts });
+  socket.send({ type: "session", session: { ...sessionInfo(id), cwd: `/home/me/${id}`, ...info }, first: 1, prompts });
   await socket.next("resume");
   return socket;
 }

@@ -3,20 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
-import {
-  clockText,
-  connectionKeys,
-  type DeviceKind,
-  deviceKeys,
-  helloMac,
-  mac,
-  openFrame,
-  randomNonce,
-  sameMac,
-  sealFrame,
-  sha256hex,
-  signRequest,
-} from "../src/auth.ts";
+import { clockText, type DeviceKind, deviceKeys, mac, randomNonce, sameMac, sha256hex, signRequest } from "../src/auth.ts";
 import { type RunningServer, startServer } from "../src/server.ts";
 import { DeviceInfo, OutputPage, PROTOCOL, SessionDetail } from "../src/types.ts";
 import { errorCode, expectParsed, type Phone, pairDevice } from "./support/phone.ts";
@@ -259,7 +246,7 @@ describe("a runner's socket", () => {
     ["a frame from further on", (socket) => socket.raw(socket.seal(hello, 5))],
     ["a message that nobody knows", (socket) => socket.send({ type: "what" })],
     ["a known message of another form", (socket) => socket.send({ type: "hello", protocol: "1" })],
-    ["anything before its hello", (socket) => socket.send({ type: "session", session: sessionInfo("s_early"), prompts: [] })],
+    ["anything before its hello", (socket) => socket.send({ type: "session", session: sessionInfo("s_early"), first: 1, prompts: [] })],
     ["a message over the limit", (socket) => socket.raw(new Uint8Array(1_100_000))],
   ];
   test.each(hostile)("is closed on %s, and the server goes on", async (_, attack) => {
@@ -279,11 +266,11 @@ describe("a runner's socket", () => {
   test("one machine's session can't be taken over or written to by another", async () => {
     const mine = await openSocket(server.origin, machine);
     mine.send(hello);
-    mine.send({ type: "session", session: sessionInfo("s_mine"), prompts: [] });
+    mine.send({ type: "session", session: sessionInfo("s_mine"), first: 1, prompts: [] });
     await mine.next("resume");
     const thief = await openSocket(server.origin, runner);
     thief.send(hello);
-    thief.send({ type: "session", session: sessionInfo("s_mine"), prompts: [] });
+    thief.send({ type: "session", session: sessionInfo("s_mine"), first: 1, prompts: [] });
     await thief.next("refused");
     thief.send({ type: "output", session: "s_mine", seq: 1, op: { op: "append", generation: 0, from: 0, lines: ["forged"] } });
     thief.send({
@@ -311,7 +298,7 @@ describe("a runner's socket", () => {
       created_at: Date.now(),
       view,
     };
-    socket.send({ type: "session", session: sessionInfo("s_shown"), prompts: [prompt] });
+    socket.send({ type: "session", session: sessionInfo("s_shown"), first: 1, prompts: [prompt] });
     await socket.next("resume");
     expect(await viewer.code("POST", "/api/prompts/p_shown/approve", { shown: sha256hex("something else") })).toEqual([409, "changed"]);
     expect((await viewer.json("POST", "/api/prompts/p_shown/approve", {})).status).toBe(400);
@@ -337,7 +324,7 @@ describe("a runner's socket", () => {
     expect(await viewer.approve(second)).toMatchObject({ status: 503, body: { error: { code: "runner_away" } } });
     const back = await openSocket(server.origin, machine);
     back.send(hello);
-    back.send({ type: "session", session: sessionInfo("s_shown"), prompts: [{ ...prompt, state: "answered", answer }] });
+    back.send({ type: "session", session: sessionInfo("s_shown"), first: 1, prompts: [{ ...prompt, state: "answered", answer }] });
     await back.next("resume");
     expect(await viewer.prompts()).toEqual([]); // the runner's list is the truth
     expect((await viewer.approve(second)).status).toBe(410);
@@ -353,7 +340,7 @@ describe("the stream of events", () => {
     first.close();
     const socket = await openSocket(server.origin, machine);
     socket.send(hello);
-    socket.send({ type: "session", session: sessionInfo("s_events"), prompts: [] });
+    socket.send({ type: "session", session: sessionInfo("s_events"), first: 1, prompts: [] });
     await socket.next("resume");
     const again = await viewer.events(undefined, id);
     expect((await again.next("session_start")).id).toBe("s_events");
@@ -369,7 +356,7 @@ describe("the stream of events", () => {
   test("a viewer that says nothing gets so much and no more; then the newest screen alone", async () => {
     const socket = await openSocket(server.origin, machine);
     socket.send(hello);
-    socket.send({ type: "session", session: sessionInfo("s_slow"), prompts: [] });
+    socket.send({ type: "session", session: sessionInfo("s_slow"), first: 1, prompts: [] });
     await socket.next("resume");
     const stream = await viewer.events("s_slow");
     await stream.next("hello");

@@ -131,7 +131,7 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
   const begin = (socket: Socket, message: Extract<FromRunner, { type: "session" }>) => {
     const { session } = message;
     store("a session", () => {
-      const begun = sessions.begin(socket.data.device.id, session);
+      const begun = sessions.begin(socket.data.device.id, session, message.first);
       if (begun === undefined) return send(socket, { type: "refused", message: `Session ${session.id} is over, or another machine's.` });
       bySession.get(session.id)?.data.sessions.delete(session.id);
       bySession.set(session.id, socket);

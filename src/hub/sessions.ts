@@ -65,21 +65,27 @@ export function openSessions(db: Database, now: () => number = Date.now) {
   });
 
   return {
-    /** Begins or resumes a session of `device`; undefined where the id belongs to another device or the session has ended. */
-    begin(device: string, info: SessionInfo): { outputSeq: number; isNew: boolean } | undefined {
+    /**
+     * Begins or resumes a session of `device` whose oldest operation still at hand is `first`: what a restored backup lacks
+     * before that is a gap. Undefined where the id belongs to another device or the session has ended.
+     */
+    begin(device: string, info: SessionInfo, first: number): { outputSeq: number; isNew: boolean } | undefined {
       const row = one.get(info.id);
       if (row === null) {
         db.query(
           `INSERT INTO sessions (id, device_id, host, cwd, command, status, hooks, activity, started_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?)`,
         ).run(info.id, device, info.host, info.cwd, info.command, info.hooks, info.activity, info.started_at);
-        return { outputSeq: 0, isNew: true };
+        return { outputSeq: this.skipTo(info.id, first), isNew: true };
       }
       if (row.device_id !== device || row.status === "ended") return undefined;
       db.query("UPDATE sessions SET status = 'running', offline_since = NULL, hooks = ?, activity = ? WHERE id = ?").run(info.hooks, info.activity, info.id);
-      return { outputSeq: row.output_seq, isNew: false };
+      return { outputSeq: this.skipTo(info.id, first), isNew: false };
     },
 
-    belongsTo: (id: string, device: string) => one.get(id)?.device_id === device,
+    skipTo(id: string, first: number): number {
+      db.query("UPDATE sessions SET output_seq = ? WHERE id = ? AND output_seq < ?").run(first - 1, id, first - 1);
+      return this.outputSeq(id);
+    },
 
     status(id: string, status: SessionStatus): void {
       db.query("UPDATE sessions SET hooks = ?, activity = ? WHERE id = ?").run(status.hooks, status.activity, id);
@@ -113,10 +119,10 @@ export function openSessions(db: Database, now: () => number = Date.now) {
       return live === undefined ? undefined : frameSince(live, 0);
     },
 
-    /** Stores a history operation unless it is stored already; the answer is the last operation that is stored. */
+    /** Stores a history operation if it is the next one; the answer is the last operation that is stored. */
     output(id: string, seq: number, op: HistoryOp): number {
       const stored = this.outputSeq(id);
-      if (seq <= stored) return stored;
+      if (seq !== stored + 1) return stored; // sent twice, or one before it could not be stored
       append(id, seq, op);
       return seq;
     },

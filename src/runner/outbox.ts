@@ -23,6 +23,8 @@ export interface Outbox {
   /** A new connection: whatever comes after `seq` is sent again. */
   resume(seq: number): void;
   readonly isEmpty: boolean;
+  /** Number of the oldest operation that can still be sent. */
+  readonly first: number;
   /** Lines that had to be left out, as neither memory nor the file could take more. */
   readonly lost: number;
   close(): void;
@@ -114,6 +116,9 @@ export function openOutbox(spoolPath: string, limits = { memory: MEMORY_BYTES, s
     },
     get isEmpty() {
       return queue.length === 0 && spool === undefined;
+    },
+    get first() {
+      return queue[0]?.seq ?? nextSeq;
     },
     get lost() {
       return lost;

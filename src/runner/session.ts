@@ -181,7 +181,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
     pairing,
     host,
     version,
-    onUp: () => void link?.send({ type: "session", session: info, prompts: prompts.list() }),
+    onUp: () => void link?.send({ type: "session", session: info, first: outbox.first, prompts: prompts.list() }),
     onMessage,
     onDown: () => {
       resumed = false;
