@@ -103,8 +103,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     fetch: answer,
     error(error) {
       log(`request failed: ${error.message}`);
-      const full = "code" in error && String(error.code).startsWith("SQLITE_FULL");
-      return full ? fail(507, "disk_full", "The server's disk is full.") : fail(500, "internal", "The server could not do that; its log says why.");
+      const disk = "code" in error && /^SQLITE_(FULL|IOERR|READONLY)/.test(String(error.code));
+      return disk
+        ? fail(507, "disk_full", "The server can't write to its disk; it may be full.")
+        : fail(500, "internal", "The server could not do that; its log says why.");
     },
     websocket: {
       maxPayloadLength: LIMITS.messageBytes,

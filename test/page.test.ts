@@ -177,6 +177,7 @@ describe("the dashboard on a phone", () => {
     const phone = await openPaired();
     await phone.page.goto(`${server.origin}/#/s/edit`);
     const card = phone.page.getByRole("alertdialog", { name: "Edit a file" });
+    await card.waitFor();
     expect(await card.locator(".diff").allTextContents()).toEqual(["one", "two", "zwei", "three"]);
     expect(await card.locator(".diff.gone").allTextContents()).toEqual(["two"]);
     expect(await card.locator(".diff.new").getAttribute("data-sign")).toBe("+");

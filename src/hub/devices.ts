@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import { type Database, SQLiteError } from "bun:sqlite";
 import {
   codeId,
   type DeviceKeys,
@@ -70,7 +70,11 @@ export function openDevices(db: Database, now: () => number = Date.now) {
     seen(id: string): void {
       if (now() - (lastSeen.get(id) ?? 0) < SEEN_EVERY_MS) return;
       lastSeen.set(id, now());
-      db.query("UPDATE devices SET last_seen_at = ? WHERE id = ?").run(now(), id);
+      try {
+        db.query("UPDATE devices SET last_seen_at = ? WHERE id = ?").run(now(), id);
+      } catch (error) {
+        if (!(error instanceof SQLiteError)) throw error; // a full disk must not lock devices out
+      }
     },
 
     isEmpty: () => db.query("SELECT 1 FROM devices LIMIT 1").get() === null,
