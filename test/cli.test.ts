@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkExposure, OptionError, ownOrigins, parsePublicUrl } from "../src/hub/origins.ts";
 import { CLI, emptyHome } from "./support/home.ts";
@@ -68,6 +68,56 @@ describe("the server command refuses what can't work, and says what to do", () =
     expect(result.out).toBe("");
   });
 });
+
+test("each option is also an environment variable, and a flag wins over it", async () => {
+  const log = join(home.dir, "env-server.log");
+  const env = { ...home.env, CLAUDE_REMOTE_PORT: "0", CLAUDE_REMOTE_DATA: join(home.dir, "env-data"), CLAUDE_REMOTE_PUBLIC_URL: "https://env.example" };
+  const child = Bun.spawn([process.execPath, CLI, "server", "--public-url", "https://flag.example"], {
+    env,
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: Bun.file(log),
+  });
+  const text = await until("it is up", () => existsSync(log) && /https:\/\/\S+#pair=/.exec(readFileSync(log, "utf8"))?.[0]);
+  expect(text).toStartWith("https://flag.example/#pair=");
+  expect(existsSync(join(home.dir, "env-data/claude-remote.db"))).toBe(true);
+  expect(statSync(join(home.dir, "env-data")).mode & 0o777).toBe(0o700);
+  expect(statSync(join(home.dir, "env-data/claude-remote.db")).mode & 0o777).toBe(0o600);
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+}, 20_000);
+
+test("with a certificate it speaks HTTPS, and runners connect to it", async () => {
+  const cert = join(home.dir, "cert.pem");
+  const key = join(home.dir, "key.pem");
+  Bun.spawnSync([
+    "openssl",
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+    "-days",
+    "2",
+    "-subj",
+    "/CN=localhost",
+    "-addext",
+    "subjectAltName=DNS:localhost,IP:127.0.0.1",
+    "-keyout",
+    key,
+    "-out",
+    cert,
+  ]);
+  const secure = await startHomeServer({ args: ["--tls-cert", cert, "--tls-key", key], env: { NODE_EXTRA_CA_CERTS: cert }, ca: readFileSync(cert, "utf8") });
+  expect(secure.origin).toStartWith("https://127.0.0.1:");
+  const tty = openTty([process.execPath, CLI, "run", "--command", "sh", "--", "-c", "echo over tls; sleep 60"], { env: secure.home.env, cwd: secure.home.dir });
+  await until("the session is there", async () => (await secure.phone.sessions()).some((session) => session.status === "running"));
+  tty.pty.kill("SIGKILL");
+  await tty.exited;
+  await secure.stop();
+}, 30_000);
 
 describe("where a server may listen and what it is called", () => {
   const loopback = { host: "127.0.0.1", port: 7200, tls: false, insecureLan: false };

@@ -20,7 +20,7 @@ const FRAME_MS = 33;
 const FULL_MS = 100;
 /** How long the way out waits for the server to have everything, in ms. */
 const FAREWELL_MS = 1000;
-/** Claude is at work, so its hook for the prompt should have come by now; otherwise hooks are off. In ms. */
+/** Claude answers somebody, so its hook for what was said should have come by now; otherwise hooks are off. In ms. */
 const HOOKS_DUE_MS = 3000;
 
 export interface Session {
@@ -205,10 +205,10 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
         status = followStatus(
           configDir,
           () => programPid(pty.holder),
-          (activity) => {
+          (activity, inTurn) => {
             sendStatus({ activity });
             prompts.dialog(activity === "waiting");
-            if (activity === "busy" && info.hooks === "waiting") setTimeout(() => info.hooks === "waiting" && sendStatus({ hooks: "off" }), HOOKS_DUE_MS);
+            if (inTurn && info.hooks === "waiting") setTimeout(() => info.hooks === "waiting" && sendStatus({ hooks: "off" }), HOOKS_DUE_MS);
           },
         );
       }

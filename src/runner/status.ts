@@ -7,14 +7,14 @@ import { parseJson, type SessionInfo } from "../types.ts";
 const QUICK_MS = 50;
 const CALM_MS = 1000;
 
-const StatusFile = v.looseObject({ status: v.picklist(["idle", "busy", "waiting"]) });
+const StatusFile = v.looseObject({ status: v.picklist(["idle", "busy", "waiting"]), waitingFor: v.optional(v.string()) });
 export type Activity = SessionInfo["activity"];
 
 /**
  * Follows the undocumented file in which Claude Code says whether it is busy or waits: an extra signal, with nothing
- * depending on it alone. `program` finds claude's pid once it runs.
+ * depending on it alone. `program` finds claude's pid once it runs; `inTurn` is whether Claude is answering somebody.
  */
-export function followStatus(configDir: string, program: () => number | undefined, onChange: (activity: Activity) => void) {
+export function followStatus(configDir: string, program: () => number | undefined, onChange: (activity: Activity, inTurn: boolean) => void) {
   let pid: number | undefined;
   let activity: Activity = "unknown";
   let quick = false;
@@ -27,7 +27,7 @@ export function followStatus(configDir: string, program: () => number | undefine
     const now = parsed?.status ?? (text === undefined ? "unknown" : activity); // half written: wait
     if (now !== activity) {
       activity = now;
-      onChange(now);
+      onChange(now, now === "busy" || parsed?.waitingFor === "permission prompt");
     }
     timer = setTimeout(read, quick ? QUICK_MS : CALM_MS);
   };

@@ -157,3 +157,15 @@ describe("the real Claude Code", () => {
     await until("it is edited", async () => (await Bun.file(join(claude.work, "notes.txt")).text()) === "one\nzwei\n");
   }, 60_000);
 });
+
+test("a plan shows its text, without Approve", async () => {
+  const server = await startHomeServer();
+  const claude = await startRealClaude(server, ["--permission-mode", "plan"], {}, "plan mode on");
+  await claude.say("plan: x :: # The plan\\n\\n1. Do it");
+  const prompt = await until("the plan comes up", async () => (await server.phone.prompts()).find(({ kind }) => kind === "plan"), 20_000);
+  const view = parseJson(View, prompt.view);
+  expect(view).toMatchObject({ tool: "ExitPlanMode", actions: ["reject"] });
+  expect(view?.input.plan).toContain("The plan");
+  await claude.quit();
+  await server.stop();
+}, 60_000);

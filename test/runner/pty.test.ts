@@ -167,8 +167,7 @@ describe("what bun-pty got wrong as shipped, row by row", () => {
     expect(errors.length).toBe(calls);
   });
 
-  test("7: after the exit no descriptor and no thread is left", async () => {
-    if (process.platform !== "linux") return; // counted in /proc
+  test.skipIf(process.platform !== "linux")("7: after the exit no descriptor and no thread is left (counted in /proc)", async () => {
     await start(["true"]).exit();
     await Bun.sleep(200);
     const count = () => [readdirSync("/proc/self/fd").length, readdirSync("/proc/self/task").length];

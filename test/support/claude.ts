@@ -49,16 +49,21 @@ export function claudeEnv(home: HomeServer["home"], api: MockApi): Record<string
   };
 }
 
-export async function startRealClaude(server: HomeServer, args: string[] = [], env: Record<string, string> = {}): Promise<RealClaude> {
+export async function startRealClaude(
+  server: HomeServer,
+  args: string[] = [],
+  env: Record<string, string> = {},
+  ready = "manual mode on",
+): Promise<RealClaude> {
   const api = startMockApi();
   const work = join(server.home.dir, "work");
-  const tty = openTty([process.execPath, CLI, "--permission-mode", "manual", ...args], {
+  const tty = openTty([process.execPath, CLI, ...(args.includes("--permission-mode") ? [] : ["--permission-mode", "manual"]), ...args], {
     env: { ...claudeEnv(server.home, api), ...env },
     cwd: work,
     cols: 100,
     rows: 30,
   });
-  await tty.sees("manual mode on", 30_000);
+  await tty.sees(ready, 30_000);
   return {
     api,
     tty,

@@ -19,8 +19,9 @@ export interface HomeServer {
 }
 
 /** `publicPort`: where runners find it instead, such as a proxy that can be cut. */
-export async function startHomeServer(options: { publicPort?: number; args?: string[] } = {}): Promise<HomeServer> {
+export async function startHomeServer(options: { publicPort?: number; args?: string[]; env?: Record<string, string>; ca?: string } = {}): Promise<HomeServer> {
   const home = emptyHome();
+  Object.assign(home.env, options.env);
   let log = "";
   let port = 0;
   const publicUrl = options.publicPort === undefined ? [] : ["--public-url", `http://127.0.0.1:${options.publicPort}`];
@@ -39,13 +40,13 @@ export async function startHomeServer(options: { publicPort?: number; args?: str
   port = Number(new URL(origin).port);
   const code = await until("the server prints a link", () => /#pair=\S+/.exec(log)?.[0]);
   const link = `${origin}/${code}`;
-  const machine = await pairDevice(link, "machine", "test machine");
+  const machine = await pairDevice(link, "machine", "test machine", options.ca);
   savePairing(join(home.dir, ".config/claude-remote/pairing.json"), {
     server: publicUrl[1] ?? origin,
     device: machine.device,
     secret: toBase64url(machine.secret),
   });
-  const phone = await pairDevice(`${origin}/${new URL(await machine.mint("viewer")).hash}`);
+  const phone = await pairDevice(`${origin}/${new URL(await machine.mint("viewer")).hash}`, "viewer", "test phone", options.ca);
   return {
     home,
     origin,

@@ -47,7 +47,7 @@ const QUESTION = {
 
 const lineFeeds = (text: string) => text.replaceAll("\\n", "\n");
 
-function steps(line: string): Step[] {
+function steps(line: string, conversation: () => string): Step[] {
   const [, word = "", rest = ""] = /^(\w+):?\s*(.*)$/.exec(line) ?? [];
   const [left = "", right = ""] = rest.split(/\s*::\s*/);
   switch (word) {
@@ -63,8 +63,14 @@ function steps(line: string): Step[] {
       return [{ tools: rest.split(/\s*;;\s*/).map((command) => ({ name: "Bash", input: { command, description: "Parallel command" } })) }];
     case "ask":
       return [{ tools: [{ name: "AskUserQuestion", input: { questions: [QUESTION] } }] }];
-    case "plan":
-      return [{ tools: [{ name: "ExitPlanMode", input: { plan: lineFeeds(right) } }] }];
+    case "plan": {
+      // Claude Code names the file for the plan in a reminder, and reads it itself
+      const file = conversation()
+        .match(/[^"\\ ]*\/plans\/[A-Za-z0-9._-]+\.md/g)
+        ?.at(-1);
+      const write = file === undefined ? [] : [{ tools: [{ name: "Write", input: { file_path: file, content: lineFeeds(right) } }] }];
+      return [...write, { tools: [{ name: "ExitPlanMode", input: {} }] }];
+    }
     case "task":
       return [
         {
@@ -103,7 +109,7 @@ function next(body: v.InferOutput<typeof Body>): Step {
     if (message.role === "assistant" && has(message, "tool_use")) turns++;
     const text = message.role === "user" ? ownText(message) : "";
     if (text === "" || (has(message, "tool_result") && text.startsWith("<"))) continue;
-    const script = text.split("\n").flatMap((line) => steps(line.trim()));
+    const script = text.split("\n").flatMap((line) => steps(line.trim(), () => JSON.stringify(body.messages)));
     return script.length === 0 ? { text: `You said: ${text.slice(0, 200)}` } : (script[turns] ?? { text: "Done." });
   }
   return { text: "Hello." };

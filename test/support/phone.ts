@@ -43,17 +43,20 @@ export interface EventReader {
   close(): void;
 }
 
-export async function pairDevice(link: string, kind: DeviceKind = "viewer", name = "test phone"): Promise<Phone> {
+export async function pairDevice(link: string, kind: DeviceKind = "viewer", name = "test phone", ca?: string): Promise<Phone> {
   const { server, code } = parseLink(link);
   const nonce = randomNonce();
   const body = { code_id: codeId(code), kind, name, nonce, mac: toBase64url(pairRequestMac(code, kind, name, nonce)) };
-  const response = await fetch(`${server}/api/pair`, { method: "POST", body: JSON.stringify(body) });
+  const response = await fetch(`${server}/api/pair`, { method: "POST", body: JSON.stringify(body), ...trust(ca) });
   const paired = parseJson(PairResponse, await response.text());
   if (paired === undefined || !sameMac(paired.mac, pairResponseMac(code, paired.device, nonce, paired.nonce))) throw new Error("pairing failed");
-  return phoneOf(server, paired.device, deviceSecret(code, paired.device, nonce, paired.nonce));
+  return phoneOf(server, paired.device, deviceSecret(code, paired.device, nonce, paired.nonce), ca);
 }
 
-export function phoneOf(server: string, device: string, secret: Uint8Array): Phone {
+/** How a test's own certificate is trusted. */
+const trust = (ca: string | undefined) => (ca === undefined ? {} : { tls: { ca } });
+
+export function phoneOf(server: string, device: string, secret: Uint8Array, ca?: string): Phone {
   const keys = deviceKeys(secret);
   const host = new URL(server).host;
   const known = new Set<string>();
@@ -71,7 +74,7 @@ export function phoneOf(server: string, device: string, secret: Uint8Array): Pho
         ts: Math.floor(Date.now() / 1000),
         nonce: randomNonce(),
       });
-      return fetch(server + target, { method, headers: { authorization, ...headers }, ...(text === "" ? {} : { body: text }) });
+      return fetch(server + target, { method, headers: { authorization, ...headers }, ...(text === "" ? {} : { body: text }), ...trust(ca) });
     },
     async json(method, target, body) {
       const response = await phone.request(method, target, body);
