@@ -1,4 +1,5 @@
-import { closeSync, writeSync } from "node:fs";
+import { closeSync } from "node:fs";
+import { openWriter } from "./descriptor.ts";
 import { openTerminal, rawAttributes, setTerminalAttributes, terminalAttributes } from "./libc.ts";
 
 /** The terminal at the desk: raw while a session runs, and as it was on every way out. */
@@ -20,9 +21,6 @@ export interface Desk {
   close(): Promise<void>;
 }
 
-/** After this long without progress a stalled terminal is tried on a timer instead of every turn of the loop, in ms. */
-const EAGER_MS = 8;
-const RETRY_MS = 5;
 /** How long `close` waits for a terminal that takes nothing, in ms. */
 const CLOSE_MS = 1000;
 
@@ -46,34 +44,7 @@ export function openDesk(): Desk | undefined {
   const guard = Bun.spawn(["/bin/sh", "-c", GUARD, "claude-remote", settings], { stdin: "pipe", stdout: "ignore", stderr: "ignore" });
   guard.unref();
 
-  const queue: Uint8Array[] = [];
-  let waiting = 0;
-  let gone = false;
-  let lastProgress = 0;
-  let drained: (() => void)[] = [];
-
-  const flush = () => {
-    while (queue[0] !== undefined && !gone) {
-      const chunk = queue[0];
-      const taken = tryWrite(fd, chunk);
-      if (taken === "gone") gone = true;
-      else if (taken === 0) return again();
-      else {
-        lastProgress = performance.now();
-        waiting -= taken;
-        if (taken === chunk.length) queue.shift();
-        else queue[0] = chunk.subarray(taken);
-      }
-    }
-    if (gone) queue.length = waiting = 0; // closed: the hang-up signal ends the session
-    const callbacks = drained;
-    drained = [];
-    for (const callback of callbacks) callback();
-  };
-  const again = () => {
-    if (performance.now() - lastProgress < EAGER_MS) setImmediate(flush);
-    else setTimeout(flush, RETRY_MS);
-  };
+  const out = openWriter(fd); // closed at the other end: the hang-up signal ends the session
 
   return {
     get cols() {
@@ -84,18 +55,10 @@ export function openDesk(): Desk | undefined {
     },
     lineSettings: settings,
     get waiting() {
-      return waiting;
+      return out.waiting;
     },
-    write(bytes) {
-      const idle = queue.length === 0;
-      queue.push(bytes);
-      waiting += bytes.length;
-      if (idle) flush();
-    },
-    whenDrained(callback) {
-      if (queue.length === 0) callback();
-      else drained.push(callback);
-    },
+    write: out.write,
+    whenDrained: out.whenDrained,
     raw() {
       setTerminalAttributes(0, rawAttributes(found));
     },
@@ -103,24 +66,12 @@ export function openDesk(): Desk | undefined {
       setTerminalAttributes(0, found);
     },
     async close() {
-      await Promise.race([new Promise<void>((resolve) => this.whenDrained(resolve)), Bun.sleep(CLOSE_MS)]);
+      await Promise.race([new Promise<void>((resolve) => out.whenDrained(resolve)), Bun.sleep(CLOSE_MS)]);
       this.restore();
       guard.stdin.write("done\n");
       guard.stdin.end();
-      gone = true;
+      out.stop();
       closeSync(fd);
     },
   };
-}
-
-/** Bytes taken, 0 where the terminal is full, or `gone` where it was closed. */
-function tryWrite(fd: number, chunk: Uint8Array): number | "gone" {
-  try {
-    return writeSync(fd, chunk);
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code === "EAGAIN" || code === "EINTR") return 0;
-    if (code === "EIO" || code === "EBADF" || code === "ENXIO") return "gone";
-    throw error;
-  }
 }

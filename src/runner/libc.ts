@@ -1,5 +1,5 @@
 import { CString, dlopen, FFIType, ptr } from "bun:ffi";
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, openSync, readdirSync, readlinkSync } from "node:fs";
 
 /**
  * The few calls that neither Bun nor bun-pty has: terminal attributes, flow control and a child's stopped state.
@@ -19,6 +19,12 @@ const P_PID = 1;
 const WNOHANG = 1;
 const WSTOPPED = mac ? 8 : 2;
 
+/** fcntl(2) and ioctl_tty(2) on Linux; never called elsewhere, as variadic functions have another calling convention on macOS. */
+const F_GETFL = 3;
+const F_SETFL = 4;
+const F_DUPFD_CLOEXEC = 1030;
+const TIOCSWINSZ = 0x5414;
+
 const symbols = {
   tcgetattr: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
   tcsetattr: { args: [FFIType.i32, FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
@@ -26,6 +32,10 @@ const symbols = {
   tcflow: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   waitid: { args: [FFIType.i32, FFIType.u32, FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
   ttyname: { args: [FFIType.i32], returns: FFIType.ptr },
+  ptsname: { args: [FFIType.i32], returns: FFIType.ptr },
+  fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
+  dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
 } as const;
 
 function load() {
@@ -93,4 +103,42 @@ export function openSlave(path: string): { fd: number; close: () => void } | und
     if (error instanceof Error && "code" in error) return undefined;
     throw error;
   }
+}
+
+/** Our descriptors of the master side whose slave is at this path (Linux). */
+export function masterDescriptors(slavePath: string): number[] {
+  const ours = readdirSync("/proc/self/fd").map(Number);
+  return ours.filter((fd) => {
+    const name = libc.ptsname(fd); // null for whatever is no master
+    return name !== null && new CString(name).toString() === slavePath;
+  });
+}
+
+/** A descriptor of our own for the same open file, which is non-blocking from now on for all of them (Linux). */
+export function duplicateNonBlocking(fd: number): number {
+  const copy = libc.fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  libc.fcntl(copy, F_SETFL, libc.fcntl(copy, F_GETFL, 0) | constants.O_NONBLOCK);
+  return copy;
+}
+
+/** Makes descriptors lead to nowhere, while whoever holds them goes on as before. */
+export function redirectToNull(fds: readonly number[]): void {
+  const nowhere = openSync("/dev/null", constants.O_RDWR);
+  for (const fd of fds) libc.dup2(nowhere, fd);
+  closeSync(nowhere);
+}
+
+/** Whether a descriptor leads to /dev/null (Linux). */
+export function leadsToNull(fd: number): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`) === "/dev/null";
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return false; // closed
+    throw error;
+  }
+}
+
+/** Tells a terminal its size (Linux); its foreground job gets SIGWINCH. */
+export function setWindowSize(fd: number, cols: number, rows: number): void {
+  libc.ioctl(fd, TIOCSWINSZ, ptr(new Uint16Array([rows, cols, 0, 0])));
 }
