@@ -309,3 +309,42 @@ test("when this process is gone, the program is hung up on", async () => {
   };
   await until("the program is gone too", () => !runs(), 5000);
 });
+
+describe("off Linux, where bun-pty's own loop reads", () => {
+  const library = { takeOver: false };
+  test("output, exit codes, signals and sizes are the same", async () => {
+    const script = "printf '\\377\\376'; stty size; read -r x; stty size; kill -TERM $$";
+    const program = start(["sh", "-c", script], library);
+    await until("it says its size", () => program.bytes().includes("24 80"));
+    program.pty.resize(100, 30);
+    program.pty.write("\r");
+    expect(await program.exit()).toEqual({ code: 143, signal: "SIGTERM" });
+    expect([...program.bytes().subarray(0, 2)]).toEqual([0xff, 0xfe]);
+    expect(program.text()).toContain("30 100");
+  });
+
+  test("a flood is held back at its source", async () => {
+    const flood = start(["yes"], library);
+    await until("it flows", () => flood.bytes().length > 1_000_000);
+    flood.pty.pause();
+    await Bun.sleep(200);
+    const before = flood.bytes().length;
+    await Bun.sleep(200);
+    expect(flood.bytes().length).toBe(before);
+    flood.pty.resume();
+    await until("it flows again", () => flood.bytes().length > before);
+    flood.pty.kill("SIGKILL");
+    await flood.exit();
+  });
+
+  test("a program that stops itself is noticed and continued", async () => {
+    const cat = start(["cat"], library);
+    await until("it runs", () => programPid(cat.pty.holder));
+    await Bun.sleep(100);
+    cat.pty.write("\x1a");
+    await until("the stop is noticed", () => cat.stops() === 1);
+    cat.pty.foreground();
+    cat.pty.write("\x04");
+    expect(await cat.exit()).toEqual({ code: 0 });
+  });
+});
