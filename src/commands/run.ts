@@ -1,7 +1,6 @@
 import { parseArgs } from "node:util";
 import { loadPairing } from "../runner/pairing.ts";
 import { findProgram, StartError } from "../runner/pty.ts";
-import { openSession } from "../runner/session.ts";
 import { type Program, passThrough, wrap } from "../runner/wrap.ts";
 import { VERSION } from "../version.ts";
 import { pairingPath } from "./places.ts";
@@ -37,6 +36,7 @@ export async function runProgram(command: string, args: readonly string[]): Prom
   if (!process.stdin.isTTY || !process.stdout.isTTY) return passThrough(program);
   const pairing = loadPairing(pairingPath());
   if (pairing === undefined) return (await wrap(program)).code;
+  const { openSession } = await import("../runner/session.ts");
   const session = openSession(program, pairing, VERSION);
   const exit = await wrap(session.program, session.watch);
   await session.end(exit);

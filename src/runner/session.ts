@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomNonce } from "../auth.ts";
-import type { Exit, FromServer, SessionInfo } from "../types.ts";
+import type { Exit, FromServer, HistoryOp, SessionInfo } from "../types.ts";
 import { decisionApplied, dialogOnScreen, hookWordsOnScreen, transcriptSize, trustedTranscript } from "./evidence.ts";
 import { listenForHooks } from "./hooks.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
 import { openOutbox } from "./outbox.ts";
 import { openPrompts } from "./prompts.ts";
 import { programPid } from "./pty.ts";
-import { openScreen, type Screen } from "./screen.ts";
+import type { Screen } from "./screen.ts";
 import { mergeSettings } from "./settings.ts";
 import { followStatus } from "./status.ts";
 import type { Program, Watch } from "./wrap.ts";
@@ -55,6 +55,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
   const outbox = openOutbox(join(dir, "history"));
   let link: Link | undefined;
   let screen: Screen | undefined;
+  let loaded: Promise<void> | undefined;
   let status: ReturnType<typeof followStatus> | undefined;
   let exit: { exit: Exit; ended_at: number } | undefined;
   let toldExit = false;
@@ -192,14 +193,18 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
     id,
     program: program(),
     watch(pty, size, hold) {
-      screen = openScreen({
-        ...size,
-        onChange: screenChanged,
-        onHold: hold,
-        onHistory: (op) => {
+      // the emulator takes 25 ms to load: the program starts meanwhile, and what it does waits here
+      const early: ((screen: Screen) => void)[] = [];
+      const later = (act: (screen: Screen) => void) => (screen === undefined ? void early.push(act) : act(screen));
+      loaded = import("./screen.ts").then(({ openScreen }) => {
+        const onHistory = (op: HistoryOp) => {
           outbox.add(op);
           drain();
-        },
+        };
+        const opened = openScreen({ ...size, onChange: screenChanged, onHold: hold, onHistory });
+        for (const act of early) act(opened);
+        screen = opened;
+        if (resumed) link?.send({ type: "screen", session: id, frame: opened.whole() });
       });
       if (hooks !== undefined) {
         status = followStatus(
@@ -212,13 +217,16 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
           },
         );
       }
-      if (resumed) link?.send({ type: "screen", session: id, frame: screen.whole() });
-      return { onOutput: (bytes) => screen?.feed(bytes), onResize: (cols, rows) => screen?.resize(cols, rows) };
+      return {
+        onOutput: (bytes) => later((opened) => opened.feed(bytes)),
+        onResize: (cols, rows) => later((opened) => opened.resize(cols, rows)),
+      };
     },
     async end(how) {
       prompts.end();
       status?.close();
       hooks?.close();
+      await loaded;
       await screen?.settled();
       clearTimeout(frameTimer);
       sendFrame();
