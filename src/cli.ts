@@ -1,7 +1,7 @@
 #!/usr/bin/env bun
 import { UsageError } from "./commands/usage.ts";
 import { PairingError } from "./runner/pairing.ts";
-import { StartError } from "./runner/pty.ts";
+import { StartError } from "./runner/program.ts";
 
 /** Own words, which claude does not have. Each loads what it needs alone, so that wrapping starts quickly. */
 const COMMANDS: Record<string, () => Promise<(argv: readonly string[]) => Promise<number>>> = {

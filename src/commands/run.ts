@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { loadPairing } from "../runner/pairing.ts";
-import { findProgram, StartError } from "../runner/pty.ts";
+import { findProgram, StartError } from "../runner/program.ts";
 import { type Program, passThrough, wrap } from "../runner/wrap.ts";
 import { VERSION } from "../version.ts";
 import { pairingPath } from "./places.ts";

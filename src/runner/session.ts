@@ -7,8 +7,8 @@ import { decisionApplied, dialogOnScreen, hookWordsOnScreen, transcriptSize, tru
 import { listenForHooks } from "./hooks.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
 import { openOutbox } from "./outbox.ts";
+import { programPid } from "./program.ts";
 import { openPrompts } from "./prompts.ts";
-import { programPid } from "./pty.ts";
 import type { Screen } from "./screen.ts";
 import { mergeSettings } from "./settings.ts";
 import { followStatus } from "./status.ts";

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import { type Desk, openDesk } from "./desk.ts";
-import { type Exit, findProgram, type Pty, startPty } from "./pty.ts";
+import { findProgram } from "./program.ts";
+import { type Exit, type Pty, startPty } from "./pty.ts";
 
 /** What is wrapped: a program, its arguments and what it finds around it. */
 export interface Program {

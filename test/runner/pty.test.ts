@@ -3,7 +3,8 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn } from "bun-pty";
-import { type Exit, type Pty, type PtyOptions, programPid, StartError, startPty } from "../../src/runner/pty.ts";
+import { programPid, StartError } from "../../src/runner/program.ts";
+import { type Exit, type Pty, type PtyOptions, startPty } from "../../src/runner/pty.ts";
 import { until } from "../support/until.ts";
 
 /** Starts a program and collects what it writes. */
@@ -273,6 +274,22 @@ test("the tail of the output is never lost", async () => {
     expect(tail.bytes().length).toBe(300_005);
   }
 }, 30_000);
+
+test("held back at the very end, the tail still comes", async () => {
+  const tail = start(["sh", "-c", "echo begin; sleep 0.2; head -c 20000 /dev/zero | tr '\\0' x; echo END"]);
+  await until("it begins", () => tail.text().includes("begin"));
+  tail.pty.pause();
+  await Bun.sleep(1000); // it has ended by then
+  expect(tail.exits).toEqual([]);
+  tail.pty.resume();
+  expect(await tail.exit()).toEqual({ code: 0 });
+  expect(tail.text().endsWith("xEND\r\n")).toBe(true);
+});
+
+test("somebody who keeps the terminal open does not keep the exit back", async () => {
+  const program = start(["sh", "-c", "trap '' HUP; (while :; do echo still; sleep 0.05; done) & sleep 0.1; exit 4"]);
+  expect(await program.exit()).toEqual({ code: 4 });
+});
 
 test("a program that stops itself is noticed, and continues in the foreground", async () => {
   const cat = start(["cat"]);

@@ -1,0 +1,129 @@
+import type { IPty } from "bun-pty";
+import { MARKER } from "./holder.ts";
+import { hasStopped, openSlave, setOutputFlow } from "./libc.ts";
+import { takeMaster } from "./master.ts";
+import { StartError, terminalPath } from "./program.ts";
+import type { PtyOptions } from "./pty.ts";
+
+/** How often it is looked whether the library's thread is gone, and how many times before it is woken once more. In ms. */
+const LOOK_MS = 1;
+const LOOKS = 5;
+/** The exit code is there shortly after SIGCHLD, when the library's thread has waited for the child: looked for at these ages, in ms. */
+const EXIT_LOOKS_MS = [0, 1, 2, 5, 10, 20, 50, 100, 200];
+/** Somebody else may keep the terminal open after the program has ended: then output is waited for until it is quiet for so long, and for so long in all, in ms. */
+const LEFT_OPEN_MS = 250;
+const LEFT_OPEN_IN_ALL_MS = 2000;
+
+/** How output comes out of a PTY, and what is typed goes in. */
+export interface Reading {
+  write(bytes: Uint8Array): void;
+  resize(cols: number, rows: number): void;
+  pause(): void;
+  resume(): void;
+  onChildSignal(): void;
+}
+
+/** Linux: we read the master side ourselves, see `master.ts`. */
+export function ownReading(child: IPty, options: PtyOptions, finish: (code: number) => void): Reading {
+  const slave = terminalPath(child.pid);
+  const master = slave === undefined ? undefined : takeMaster(slave);
+  if (master === undefined) {
+    child.kill("SIGKILL");
+    throw new StartError("the pseudo-terminal could not be taken over", 126);
+  }
+  let ours = false;
+  let begun = false;
+  const early: Uint8Array[] = [];
+  let code: number | undefined;
+  let held = false;
+  let lastData = 0;
+  let endedAt = 0;
+
+  // looked for on a timer: the holder may have stopped before anybody could hear its signal
+  const takeOver = (stoppedFor: number) => {
+    if (code !== undefined) return;
+    lookForExit();
+    if (stoppedFor > 0 && master.isOurs()) {
+      ours = true;
+      master.read(onData, () => finish(code ?? 1));
+      child.kill("SIGUSR1");
+      return child.kill("SIGCONT");
+    }
+    if (stoppedFor > LOOKS) child.kill("SIGCONT"); // the thread still waits: another byte
+    const stopped = stoppedFor > 0 && stoppedFor <= LOOKS ? stoppedFor + 1 : Number(hasStopped(child.pid));
+    setTimeout(() => takeOver(stopped), LOOK_MS);
+  };
+  const onData = (bytes: Uint8Array) => {
+    lastData = performance.now();
+    if (begun) return options.onData(bytes);
+    const at = bytes.indexOf(MARKER);
+    if (at < 0) return;
+    begun = true;
+    for (const typed of early) master.writer.write(typed);
+    if (at + 1 < bytes.length) options.onData(bytes.subarray(at + 1));
+  };
+  const giveUp = () => {
+    const now = performance.now();
+    const goesOn = held || (now - lastData < LEFT_OPEN_MS && now - endedAt < LEFT_OPEN_IN_ALL_MS);
+    if (goesOn) return void setTimeout(giveUp, LEFT_OPEN_MS).unref();
+    master.stop();
+    finish(code ?? 1);
+  };
+  const lookForExit = () => {
+    if (code !== undefined) return;
+    code = child.exitCode();
+    if (code === undefined) return;
+    child.close(); // the last slave of ours: what was written still comes, then the end
+    lastData = endedAt = performance.now();
+    setTimeout(giveUp, LEFT_OPEN_MS);
+  };
+
+  takeOver(0);
+  return {
+    write: (bytes) => (begun ? master.writer.write(bytes) : void early.push(bytes)),
+    resize(cols, rows) {
+      if (code !== undefined) return;
+      child.resize(cols, rows); // checks the size
+      master.resize(cols, rows);
+    },
+    pause() {
+      held = true;
+      master.pause();
+    },
+    resume() {
+      held = false;
+      lastData = performance.now();
+      master.resume();
+    },
+    onChildSignal() {
+      if (!ours) return;
+      if (hasStopped(child.pid)) options.onStop();
+      for (const ms of EXIT_LOOKS_MS) setTimeout(lookForExit, ms);
+    },
+  };
+}
+
+/** Elsewhere: bun-pty's own loop, mended; a slow reader stops the terminal's output as Ctrl-S does. */
+export function libraryReading(child: IPty, options: PtyOptions, finish: (code: number) => void): Reading {
+  let slave: ReturnType<typeof openSlave>;
+  child.onBytes(options.onData);
+  child.onExit(({ exitCode }) => {
+    slave?.close();
+    slave = undefined;
+    finish(exitCode);
+  });
+  const setFlow = (flowing: boolean) => {
+    const path = slave === undefined ? terminalPath(child.pid) : undefined;
+    slave ??= path === undefined ? undefined : openSlave(path);
+    if (slave !== undefined) setOutputFlow(slave.fd, flowing);
+  };
+  return {
+    write: (bytes) => child.write(bytes),
+    resize: (cols, rows) => child.resize(cols, rows),
+    pause: () => setFlow(false),
+    resume: () => setFlow(true),
+    onChildSignal() {
+      if (hasStopped(child.pid)) options.onStop();
+    },
+  };
+}
