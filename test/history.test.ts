@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OutputPage, SessionDetail } from "../src/types.ts";
 import { CLI } from "./support/home.ts";
@@ -69,6 +69,23 @@ describe("history on the server", () => {
     expect(lines).toEqual(["away", ...numbered(0, 477)]);
     const { screen } = await server.phone.get(SessionDetail, "GET", `/api/sessions/${session}`);
     expect(screen?.lines[22]).toBe("line 499");
+  }, 60_000);
+
+  test("a session that began and ended while the server was away is there when it comes up, with its exit", async () => {
+    await server.restart("SIGTERM", async () => {
+      const { tty } = await wrapScript("echo gone; i=0; while [ $i -lt 30000 ]; do echo line $i; i=$((i+1)); done; exit 9");
+      expect(await tty.exited).toEqual({ code: 9 });
+    });
+    const session = await until(
+      "it is there",
+      async () => (await server.phone.sessions()).find(({ command, status }) => command.includes("echo gone") && status === "ended"),
+      30_000,
+    );
+    expect(session.exit).toEqual({ code: 9 });
+    expect(await allLines(session.id)).toEqual(["gone", ...numbered(0, 30_000 - 23)]);
+    const { screen } = await server.phone.get(SessionDetail, "GET", `/api/sessions/${session.id}`);
+    expect(screen?.lines[22]).toBe("line 29999");
+    await until("nothing of it is left here", () => !readdirSync(server.home.env.TMPDIR ?? "").some((name) => name.startsWith("claude-remote-rest-")));
   }, 60_000);
 
   test("follows a cleared scrollback into a new generation, and keeps the old one stored", async () => {

@@ -107,12 +107,16 @@ export function listenForHooks(handlers: HookHandlers): HookListener {
         ...Object.fromEntries(events.map((event) => [event, hook(EVENT_TIMEOUT_S)])),
       },
     },
-    env: { [TOKEN_VARIABLE]: token, NO_PROXY: withLoopback(process.env.NO_PROXY), no_proxy: withLoopback(process.env.no_proxy) },
+    env: { [TOKEN_VARIABLE]: token },
     close: () => void server.stop(true),
   };
 }
 
-/** Hooks must not travel through a proxy: the listener is on this machine. */
-function withLoopback(list: string | undefined): string {
-  return list === undefined || list === "" ? "127.0.0.1" : list.split(",").includes("127.0.0.1") ? list : `${list},127.0.0.1`;
+/** Where a proxy is set, hooks must not travel through it: the listener is on this machine. Empty where nothing has to change. */
+export function proxyExceptions(env: Record<string, string | undefined>): Record<string, string> {
+  if (!Object.keys(env).some((name) => /^(https?|all)_proxy$/i.test(name))) return {};
+  const given = env.no_proxy ?? env.NO_PROXY ?? "";
+  if (given.split(",").some((host) => host.trim() === "127.0.0.1" || host.trim() === "*")) return {};
+  const list = given === "" ? "127.0.0.1" : `${given},127.0.0.1`;
+  return { NO_PROXY: list, no_proxy: list };
 }

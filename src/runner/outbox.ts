@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { HistoryOp, parseJson } from "../types.ts";
 
 /** History that the server has not acknowledged: so much waits in memory, then in a file, then lines are left out, in bytes. */
@@ -27,16 +27,23 @@ export interface Outbox {
   readonly first: number;
   /** Lines that had to be left out, as neither memory nor the file could take more. */
   readonly lost: number;
+  /** Writes what is not acknowledged to a file, an operation a line, for `openOutbox` of another process. */
+  keep(path: string): void;
   close(): void;
 }
 
-/** Keeps history operations until they are acknowledged. `spoolPath` is made, readable for us alone, when memory is full. */
-export function openOutbox(spoolPath: string, limits = { memory: MEMORY_BYTES, spool: SPOOL_BYTES, window: WINDOW_BYTES }): Outbox {
+const LIMITS = { memory: MEMORY_BYTES, spool: SPOOL_BYTES, window: WINDOW_BYTES };
+
+/**
+ * Keeps history operations until they are acknowledged. `spoolPath` is made, readable for us alone, when memory is full; with
+ * `first` it is there already, from `keep`, and its operations are numbered from there.
+ */
+export function openOutbox(spoolPath: string, limits = LIMITS, first?: number): Outbox {
   const queue: Entry[] = []; // the oldest, in memory
   let queued = 0;
   let sent = 0; // how many of the queue are on their way
   let inFlight = 0;
-  let nextSeq = 1;
+  let nextSeq = first ?? 1;
   let lost = 0;
   let spool: { fd: number; read: number; written: number; partial: Buffer } | undefined;
 
@@ -69,6 +76,12 @@ export function openOutbox(spoolPath: string, limits = { memory: MEMORY_BYTES, s
       spool.partial = Buffer.from(data.subarray(start));
     }
   };
+
+  if (first !== undefined) {
+    const fd = openSync(spoolPath, "r+");
+    spool = { fd, read: 0, written: fstatSync(fd).size, partial: Buffer.alloc(0) };
+    refill();
+  }
 
   const addToSpool = (op: HistoryOp, line: Buffer): void => {
     try {
@@ -122,6 +135,18 @@ export function openOutbox(spoolPath: string, limits = { memory: MEMORY_BYTES, s
     },
     get lost() {
       return lost;
+    },
+    keep(path) {
+      const fd = openSync(path, "wx", 0o600);
+      for (const { op } of queue) writeSync(fd, `${JSON.stringify(op)}\n`);
+      if (spool !== undefined) {
+        writeSync(fd, spool.partial);
+        const chunk = Buffer.alloc(READ_BYTES);
+        for (let read = readSync(spool.fd, chunk, 0, chunk.length, spool.read); read > 0; read = readSync(spool.fd, chunk, 0, chunk.length, spool.read)) {
+          spool.read += writeSync(fd, chunk, 0, read);
+        }
+      }
+      closeSync(fd);
     },
     close: closeSpool,
   };

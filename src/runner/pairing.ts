@@ -26,10 +26,15 @@ const REQUEST_MS = 10_000;
 /** Pairing or a request failed; the message is for the person. */
 export class PairingError extends Error {}
 
+/** Reads a pairing's JSON; undefined where it is none. */
+export function parsePairing(text: string): Pairing | undefined {
+  return parseJson(PairingFile, text);
+}
+
 /** This machine's pairing, or undefined where there is none. Throws a `PairingError` where the file can't be read. */
 export function loadPairing(path: string): Pairing | undefined {
   if (!existsSync(path)) return undefined;
-  const pairing = parseJson(PairingFile, readFileSync(path, "utf8"));
+  const pairing = parsePairing(readFileSync(path, "utf8"));
   if (pairing === undefined) throw new PairingError(`${path} is damaged: pair this machine again with \`claude-remote pair LINK\``);
   return pairing;
 }

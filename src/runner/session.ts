@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { randomNonce } from "../auth.ts";
 import type { Exit, FromServer, HistoryOp, SessionInfo } from "../types.ts";
 import { decisionApplied, dialogOnScreen, hookWordsOnScreen, transcriptSize, trustedTranscript } from "./evidence.ts";
-import { listenForHooks } from "./hooks.ts";
+import { listenForHooks, proxyExceptions } from "./hooks.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
 import { openOutbox } from "./outbox.ts";
 import { programPid } from "./program.ts";
 import { openPrompts } from "./prompts.ts";
+import { leaveRest } from "./rest.ts";
 import type { Screen } from "./screen.ts";
 import { mergeSettings } from "./settings.ts";
 import { followStatus } from "./status.ts";
@@ -146,7 +147,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
     }
     const file = join(dir, "settings.json");
     writeFileSync(file, merged.settings, { mode: 0o600 });
-    return { ...given, args: ["--settings", file, ...merged.args], env: { ...given.env, ...hooks.env } };
+    return { ...given, args: ["--settings", file, ...merged.args], env: { ...given.env, ...hooks.env, ...proxyExceptions(given.env) } };
   };
 
   // ---- the link
@@ -185,7 +186,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
     onUp: () => void link?.send({ type: "session", session: info, first: outbox.first, prompts: prompts.list() }),
     onMessage,
     onDown: () => {
-      resumed = false;
+      resumed = toldExit = false;
     },
   });
 
@@ -231,14 +232,16 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
       clearTimeout(frameTimer);
       sendFrame();
       exit = { exit: how, ended_at: Date.now() };
+      let stored = false;
       if (link?.up === true) {
         const farewell = new Promise<void>((resolve) => {
           left = resolve;
         });
         drain();
-        await Promise.race([farewell, Bun.sleep(FAREWELL_MS)]);
+        stored = await Promise.race([farewell.then(() => true), Bun.sleep(FAREWELL_MS).then(() => false)]);
       }
       link?.close();
+      if (!stored) leaveRest({ session: info, prompts: prompts.list(), screen: screen?.whole(), ...exit }, outbox, pairing);
       outbox.close();
       screen?.dispose();
       rmSync(dir, { recursive: true, force: true });

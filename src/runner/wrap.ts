@@ -80,7 +80,7 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
         rows: desk.rows,
         lineSettings: desk.lineSettings,
         onData,
-        onStop: () => suspend(desk, pty),
+        onStop: () => suspend(desk, pty, resize),
         onExit(exit) {
           for (const [signal, listener] of listeners) process.off(signal, listener);
           process.stdin.destroy();
@@ -109,13 +109,13 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
 }
 
 /** Stops this job as the program stopped itself, the terminal given back meanwhile; `fg` brings both back. */
-function suspend(desk: Desk, pty: Pty): void {
+function suspend(desk: Desk, pty: Pty, resize: () => void): void {
   desk.restore();
   const goOn = () => {
     clearTimeout(timer);
     process.off("SIGCONT", goOn);
     desk.raw();
-    pty.resize(desk.cols, desk.rows);
+    resize();
     pty.foreground();
   };
   process.on("SIGCONT", goOn);

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { proxyExceptions } from "../../src/runner/hooks.ts";
 import { mergeSettings } from "../../src/runner/settings.ts";
 
 const ours = { hooks: { PermissionRequest: [{ hooks: ["ours"] }] } };
@@ -41,4 +42,11 @@ test("where hooks are switched off or the user's settings can't be read, nothing
   ]) {
     expect(merge(args)).toBeUndefined();
   }
+});
+
+test("hooks stay out of a proxy, and where there is none the environment is not touched", () => {
+  expect(proxyExceptions({ PATH: "/bin" })).toEqual({});
+  expect(proxyExceptions({ HTTPS_PROXY: "http://proxy" })).toEqual({ NO_PROXY: "127.0.0.1", no_proxy: "127.0.0.1" });
+  expect(proxyExceptions({ http_proxy: "http://proxy", NO_PROXY: "localhost" })).toEqual({ NO_PROXY: "localhost,127.0.0.1", no_proxy: "localhost,127.0.0.1" });
+  expect(proxyExceptions({ http_proxy: "http://proxy", no_proxy: "127.0.0.1" })).toEqual({});
 });

@@ -1,0 +1,73 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as v from "valibot";
+import { Exit, Frame, LIMITS, Prompt, parseJson, SessionInfo } from "../types.ts";
+import { openLink, type Pairing } from "./link.ts";
+import { type Outbox, openOutbox } from "./outbox.ts";
+
+/** What is left of a session that ended while the server was away. */
+const Rest = v.object({
+  session: SessionInfo,
+  prompts: v.pipe(v.array(Prompt), v.maxLength(2 * LIMITS.openPrompts)),
+  screen: v.optional(Frame),
+  exit: Exit,
+  ended_at: v.number(),
+  /** Number of the first history operation in the file beside this one. */
+  first: v.number(),
+});
+type Rest = v.InferOutput<typeof Rest>;
+
+/** How long the rest is offered to the server, in ms. */
+const OFFER_MS = 60 * 60_000;
+
+/** Leaves what the server lacks to a process of its own, so that the exit at the desk waits for nothing. */
+export function leaveRest(rest: Omit<Rest, "first" | "screen"> & { screen: Frame | undefined }, outbox: Outbox, pairing: Pairing): void {
+  const dir = mkdtempSync(join(tmpdir(), "claude-remote-rest-")); // 0700
+  outbox.keep(join(dir, "history"));
+  writeFileSync(join(dir, "session.json"), JSON.stringify({ ...rest, first: outbox.first }), { mode: 0o600 });
+  const self = Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main]; // compiled, or run from source
+  const child = Bun.spawn([...self, "deliver", dir], { stdin: "pipe", stdout: "ignore", stderr: "ignore", detached: true });
+  child.stdin.write(JSON.stringify(pairing)); // not in argv
+  child.stdin.end();
+  child.unref();
+}
+
+/** Offers a rest to the server until it has it all, or time is up; then removes it. */
+export async function deliverRest(dir: string, pairing: Pairing, version: string): Promise<void> {
+  const rest = parseJson(Rest, readFileSync(join(dir, "session.json"), "utf8"));
+  if (rest !== undefined) await offer(rest, openOutbox(join(dir, "history"), undefined, rest.first), pairing, version);
+  rmSync(dir, { recursive: true, force: true });
+}
+
+function offer(rest: Rest, outbox: Outbox, pairing: Pairing, version: string): Promise<void> {
+  const { session, prompts, exit, ended_at } = rest;
+  return new Promise((resolve) => {
+    const finish = () => {
+      clearTimeout(timer);
+      link.close();
+      resolve();
+    };
+    const timer = setTimeout(finish, OFFER_MS);
+    const drain = () => {
+      outbox.drain((seq, op) => !link.full && link.send({ type: "output", session: session.id, seq, op }));
+      if (outbox.isEmpty) link.send({ type: "exit", session: session.id, exit, ended_at });
+    };
+    const link = openLink({
+      pairing,
+      host: session.host,
+      version,
+      onUp: () => void link.send({ type: "session", session, first: outbox.first, prompts }),
+      onDown: () => undefined,
+      onMessage(message) {
+        if (message.type === "ended" || message.type === "refused") return finish();
+        if (message.type === "ack") outbox.acknowledged(message.seq);
+        else if (message.type === "resume") {
+          outbox.resume(message.seq);
+          if (rest.screen !== undefined) link.send({ type: "screen", session: session.id, frame: rest.screen });
+        } else return;
+        drain();
+      },
+    });
+  });
+}
