@@ -45,12 +45,7 @@ export function promptCard(identity: Identity, first: Prompt, where: string, onG
   const message = el("textarea", {
     attrs: { rows: "2", placeholder: "Tell Claude what to do instead (optional)", "aria-label": "Message to Claude with the rejection" },
   });
-  const approve = el("button", {
-    class: "approve",
-    text: "Approve",
-    attrs: { type: "button" },
-    on: { click: () => void decide("approve") },
-  });
+  const approve = el("button", { class: "approve", text: "Approve", attrs: { type: "button" }, on: { click: () => void decide("approve") } });
   const reject = el("button", { class: "reject", text: "Reject", attrs: { type: "button" }, on: { click: () => void decide("reject") } });
   const actions = el("div", { class: "actions" }, reject, ...(view?.actions.includes("approve") ? [approve] : []));
   const details = el("details", { class: "why" }, el("summary", { text: "Add a message" }), message);
@@ -59,10 +54,7 @@ export function promptCard(identity: Identity, first: Prompt, where: string, onG
     "article",
     { class: "card", attrs: { role: "alertdialog", "aria-labelledby": `title-${first.id}` } },
     heading,
-    el("p", {
-      class: "where",
-      text: `${view === undefined ? "" : `${view.cwd} on ${view.host}`}${asker}${where === "" ? "" : ` · ${where}`}`,
-    }),
+    el("p", { class: "where", text: `${view === undefined ? "" : `${view.cwd} on ${view.host}`}${asker}${where === "" ? "" : ` · ${where}`}` }),
     ...(view === undefined ? [el("p", { class: "note", text: "This prompt can't be read. Answer it at the desk." })] : inputParts(view)),
     ...(view?.note === undefined ? [] : [el("p", { class: "note", text: view.note })]),
     details,
@@ -130,11 +122,7 @@ function outcome(identity: Identity, prompt: Prompt): string {
   const what = answer.decision === "approve" ? "Approved" : answer.decision === "reject" ? "Rejected" : "Answered";
   if (answer.by === "desk") return `${what} at the desk.`;
   const who = answer.device === identity.device ? "" : ` by ${answer.name ?? "another device"}`;
-  const receipt = {
-    applied: " — applied.",
-    sent: " — sent…",
-    unconfirmed: " — sent, but there is no sign that Claude took it. Look at the screen.",
-  };
+  const receipt = { applied: " — applied.", sent: " — sent…", unconfirmed: " — sent, but there is no sign that Claude took it. Look at the screen." };
   return `${what}${who}${answer.receipt === undefined ? "." : receipt[answer.receipt]}`;
 }
 

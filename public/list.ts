@@ -27,9 +27,7 @@ export function listView(sessions: readonly SessionSummary[]): HTMLElement {
       "section",
       { class: "empty" },
       el("h1", { text: "No sessions yet" }),
-      el("p", {
-        text: "On your machine, type claude-remote where you would type claude. The session appears here, and so does every question it asks.",
-      }),
+      el("p", { text: "On your machine, type claude-remote where you would type claude. The session appears here, and so does every question it asks." }),
       el("pre", { text: "$ claude-remote" }),
     );
   }

@@ -1,15 +1,4 @@
-import {
-  codeId,
-  deviceKeys,
-  deviceSecret,
-  fromBase64url,
-  NONCE_BYTES,
-  pairRequestMac,
-  pairResponseMac,
-  randomNonce,
-  sameMac,
-  toBase64url,
-} from "../src/auth.ts";
+import { beginPairing, deviceKeys, fromBase64url, NONCE_BYTES } from "../src/auth.ts";
 import { ApiError, PairResponse, parseJson } from "../src/types.ts";
 import { el } from "./dom.ts";
 import { type Identity, saveIdentity } from "./keys.ts";
@@ -33,17 +22,14 @@ function ownName(): string {
 async function pairBrowser(codeText: string, name: string): Promise<Identity> {
   const code = fromBase64url(codeText, NONCE_BYTES);
   if (code === undefined) throw new Error("This is not a pairing code.");
-  const nonce = randomNonce();
-  const kind = "viewer";
-  const body = JSON.stringify({ code_id: codeId(code), kind, name, nonce, mac: toBase64url(pairRequestMac(code, kind, name, nonce)) });
-  const response = await fetch("/api/pair", { method: "POST", body });
+  const pairing = beginPairing(code, "viewer", name);
+  const response = await fetch("/api/pair", { method: "POST", body: JSON.stringify(pairing.request) });
   const text = await response.text();
   if (!response.ok) throw new Error(parseJson(ApiError, text)?.error.message ?? `The server answered ${response.status}.`);
   const paired = parseJson(PairResponse, text);
-  if (paired === undefined || !sameMac(paired.mac, pairResponseMac(code, paired.device, nonce, paired.nonce))) {
-    throw new Error("Whoever answered does not know the code: this may not be your server.");
-  }
-  return saveIdentity(paired.device, name, deviceKeys(deviceSecret(code, paired.device, nonce, paired.nonce)));
+  const secret = paired === undefined ? undefined : pairing.finish(paired);
+  if (paired === undefined || secret === undefined) throw new Error("Whoever answered does not know the code: this may not be your server.");
+  return saveIdentity(paired.device, name, deviceKeys(secret));
 }
 
 /** The first page: pair by the link that was opened, or by one that is pasted. */

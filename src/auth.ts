@@ -78,11 +78,7 @@ export interface DeviceKeys {
 }
 
 export function deviceKeys(secret: Uint8Array): DeviceKeys {
-  return {
-    request: derive(secret, REQUEST_KEY_INFO),
-    clock: derive(secret, CLOCK_KEY_INFO),
-    hello: derive(secret, "claude-remote/v1 hello"),
-  };
+  return { request: derive(secret, REQUEST_KEY_INFO), clock: derive(secret, CLOCK_KEY_INFO), hello: derive(secret, "claude-remote/v1 hello") };
 }
 
 // ---- Signed requests
@@ -154,6 +150,18 @@ function bothNonces(clientNonce: string, serverNonce: string): Uint8Array {
 /** The secret that both sides derive from the code; it never crosses the network. */
 export function deviceSecret(code: Uint8Array, device: string, clientNonce: string, serverNonce: string): Uint8Array {
   return derive(code, `claude-remote/v1 device ${device}`, bothNonces(clientNonce, serverNonce));
+}
+
+/** The client's side of a pairing: what to send, and the secret that follows from an answer, if its sender knows the code. */
+export function beginPairing(code: Uint8Array, kind: DeviceKind, name: string) {
+  const nonce = randomNonce();
+  return {
+    request: { code_id: codeId(code), kind, name, nonce, mac: toBase64url(pairRequestMac(code, kind, name, nonce)) },
+    finish(answer: { device: string; nonce: string; mac: string }): Uint8Array | undefined {
+      const proven = sameMac(answer.mac, pairResponseMac(code, answer.device, nonce, answer.nonce));
+      return proven ? deviceSecret(code, answer.device, nonce, answer.nonce) : undefined;
+    },
+  };
 }
 
 // ---- The WebSocket between runner and server

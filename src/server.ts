@@ -108,13 +108,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         ? fail(507, "disk_full", "The server can't write to its disk; it may be full.")
         : fail(500, "internal", "The server could not do that; its log says why.");
     },
-    websocket: {
-      maxPayloadLength: LIMITS.messageBytes,
-      idleTimeout: IDLE_S,
-      open: runners.opened,
-      message: runners.received,
-      close: runners.closed,
-    },
+    websocket: { maxPayloadLength: LIMITS.messageBytes, idleTimeout: IDLE_S, open: runners.opened, message: runners.received, close: runners.closed },
   });
   const port = server.port ?? options.port;
   origins = ownOrigins(listen, port);

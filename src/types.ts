@@ -124,15 +124,7 @@ export type Exit = v.InferOutput<typeof Exit>;
 const hooks = v.picklist(["waiting", "on", "off", "none"]);
 const activity = v.picklist(["unknown", "idle", "busy", "waiting"]);
 
-export const SessionInfo = v.object({
-  id,
-  host: text(256),
-  cwd: text(LIMITS.pathChars),
-  command: text(LIMITS.pathChars),
-  started_at: count,
-  hooks,
-  activity,
-});
+export const SessionInfo = v.object({ id, host: text(256), cwd: text(LIMITS.pathChars), command: text(LIMITS.pathChars), started_at: count, hooks, activity });
 export type SessionInfo = v.InferOutput<typeof SessionInfo>;
 export type SessionStatus = Pick<SessionInfo, "hooks" | "activity">;
 

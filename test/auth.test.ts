@@ -20,12 +20,7 @@ test.each(vectors.requests)("signs $method $target", (request) => {
   const signed = { ...request, bodyHash: auth.sha256hex(request.body), device: pairing.device };
   expect(auth.stringToSign(signed)).toBe(request.string_to_sign);
   expect(auth.signRequest(keys, { ...request, device: pairing.device })).toBe(request.authorization);
-  expect(auth.parseAuthorization(request.authorization)).toEqual({
-    device: pairing.device,
-    ts: request.ts,
-    nonce: request.nonce,
-    mac: request.mac,
-  });
+  expect(auth.parseAuthorization(request.authorization)).toEqual({ device: pairing.device, ts: request.ts, nonce: request.nonce, mac: request.mac });
 });
 
 test("the server's time and greeting carry the expected MACs", () => {

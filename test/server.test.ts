@@ -163,14 +163,7 @@ describe("bad input gets a clear error", () => {
 });
 
 function signedBytes(phone: Phone, method: string, target: string, body: Uint8Array): string {
-  const request = {
-    method,
-    host: new URL(server.origin).host,
-    target,
-    device: phone.device,
-    ts: Math.floor(Date.now() / 1000),
-    nonce: randomNonce(),
-  };
+  const request = { method, host: new URL(server.origin).host, target, device: phone.device, ts: Math.floor(Date.now() / 1000), nonce: randomNonce() };
   const text = ["CLAUDE-REMOTE-HMAC-SHA256-V1", method, request.host, target, sha256hex(body), phone.device, request.ts, request.nonce].join("\n");
   return `CR1 device=${phone.device},ts=${request.ts},nonce=${request.nonce},mac=${Buffer.from(mac(deviceKeys(phone.secret).request, text)).toString("base64url")}`;
 }
@@ -196,9 +189,7 @@ describe("pairing and devices", () => {
     const friend = await pairDevice(await lost.mint("viewer"), "viewer", "friend of the lost phone");
     const stream = await lost.request("GET", "/events");
     const ended = stream.text();
-    expect((await viewer.json("DELETE", `/api/devices/${lost.device}`)).body).toEqual({
-      minted: [{ id: friend.device, name: "friend of the lost phone" }],
-    });
+    expect((await viewer.json("DELETE", `/api/devices/${lost.device}`)).body).toEqual({ minted: [{ id: friend.device, name: "friend of the lost phone" }] });
     expect(await ended).toContain("event: hello");
     expect((await lost.request("GET", "/api/sessions")).status).toBe(401);
     await expect(pairDevice(minted, "viewer")).rejects.toThrow();
@@ -273,10 +264,7 @@ describe("a runner's socket", () => {
     thief.send({ type: "session", session: sessionInfo("s_mine"), first: 1, prompts: [] });
     await thief.next("refused");
     thief.send({ type: "output", session: "s_mine", seq: 1, op: { op: "append", generation: 0, from: 0, lines: ["forged"] } });
-    thief.send({
-      type: "prompt",
-      prompt: { id: "p_forged", session: "s_mine", kind: "permission", state: "pending", created_at: 1, view: "{}" },
-    });
+    thief.send({ type: "prompt", prompt: { id: "p_forged", session: "s_mine", kind: "permission", state: "pending", created_at: 1, view: "{}" } });
     thief.send({ type: "exit", session: "s_mine", exit: { code: 0 }, ended_at: 1 });
     await Bun.sleep(100);
     expect((await viewer.get(OutputPage, "GET", "/api/sessions/s_mine/output")).lines).toEqual([]);
@@ -290,14 +278,7 @@ describe("a runner's socket", () => {
     const socket = await openSocket(server.origin, machine);
     socket.send(hello);
     const view = JSON.stringify({ tool: "Bash", input: { command: "true" }, cwd: "/x", host: "box", actions: ["approve", "reject"] });
-    const prompt = {
-      id: "p_shown",
-      session: "s_shown",
-      kind: "permission" as const,
-      state: "pending" as const,
-      created_at: Date.now(),
-      view,
-    };
+    const prompt = { id: "p_shown", session: "s_shown", kind: "permission" as const, state: "pending" as const, created_at: Date.now(), view };
     socket.send({ type: "session", session: sessionInfo("s_shown"), first: 1, prompts: [prompt] });
     await socket.next("resume");
     expect(await viewer.code("POST", "/api/prompts/p_shown/approve", { shown: sha256hex("something else") })).toEqual([409, "changed"]);
@@ -311,10 +292,7 @@ describe("a runner's socket", () => {
     socket.send({ type: "decided", decision: decide.decision, result: "sent" });
     expect(await approving).toEqual({ status: 200, body: { state: "sent" } });
     expect((await viewer.approve(prompt)).status).toBe(200); // its own decision again
-    expect(await machine.approve(prompt)).toMatchObject({
-      status: 409,
-      body: { error: { code: "answered" }, answer: { device: viewer.device } },
-    });
+    expect(await machine.approve(prompt)).toMatchObject({ status: 409, body: { error: { code: "answered" }, answer: { device: viewer.device } } });
 
     const second = { ...prompt, id: "p_away" };
     socket.send({ type: "prompt", prompt: second });

@@ -142,13 +142,7 @@ function revoke(hub: Hub, { id, device }: Call): Response {
 function events(hub: Hub, { request, url, device }: Call): Response {
   const session = url.searchParams.get("session") ?? undefined;
   if (session !== undefined && hub.sessions.get(session) === undefined) return notFound("session");
-  return hub.viewers.open({
-    device: device.id,
-    session,
-    lastEventId: request.headers.get("last-event-id"),
-    insecure: hub.insecure,
-    signal: request.signal,
-  });
+  return hub.viewers.open({ device: device.id, session, lastEventId: request.headers.get("last-event-id"), insecure: hub.insecure, signal: request.signal });
 }
 
 /** Every signed endpoint but `/ws`: method, path, handler. */

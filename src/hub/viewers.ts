@@ -93,13 +93,7 @@ export function openViewers(source: { live(session: string): Live | undefined; h
     const size = op.lines?.reduce((sum, line) => sum + line.length, 0) ?? 0;
     if (op.lines !== undefined && follows && size <= viewer.historyBudget) {
       viewer.historyBudget -= size;
-      viewer.output = {
-        session,
-        generation: op.generation,
-        from: waiting?.from ?? op.from,
-        next: op.next,
-        lines: [...(waiting?.lines ?? []), ...op.lines],
-      };
+      viewer.output = { session, generation: op.generation, from: waiting?.from ?? op.from, next: op.next, lines: [...(waiting?.lines ?? []), ...op.lines] };
     } else {
       const from = waiting?.generation === op.generation ? Math.min(waiting.from, op.from) : op.from;
       viewer.output = { session, generation: op.generation, from, next: op.next };
@@ -184,12 +178,7 @@ export function openViewers(source: { live(session: string): Live | undefined; h
         cancel: () => close(viewer),
       });
       return new Response(body, {
-        headers: {
-          ...SECURITY_HEADERS,
-          "content-type": "text/event-stream",
-          "cache-control": "no-store, no-transform",
-          "x-accel-buffering": "no",
-        },
+        headers: { ...SECURITY_HEADERS, "content-type": "text/event-stream", "cache-control": "no-store, no-transform", "x-accel-buffering": "no" },
       });
     },
   };

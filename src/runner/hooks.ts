@@ -19,12 +19,7 @@ const path = v.pipe(v.string(), v.maxLength(LIMITS.pathChars));
 
 /** What Claude Code sends to hooks, as far as we use it; measured, see docs/protocol.md. */
 const common = { session_id: shortText, transcript_path: path, cwd: path };
-const tool = {
-  tool_name: shortText,
-  tool_input: v.record(v.string(), v.unknown()),
-  agent_id: v.optional(shortText),
-  agent_type: v.optional(shortText),
-};
+const tool = { tool_name: shortText, tool_input: v.record(v.string(), v.unknown()), agent_id: v.optional(shortText), agent_type: v.optional(shortText) };
 export const HookEvent = v.variant("hook_event_name", [
   v.object({ hook_event_name: v.literal("PermissionRequest"), ...common, ...tool }),
   v.object({ hook_event_name: v.literal("PostToolUse"), ...common, ...tool }),
@@ -101,12 +96,7 @@ export function listenForHooks(handlers: HookHandlers): HookListener {
   ];
   const events = ["PostToolUse", "PostToolUseFailure", "UserPromptSubmit", "Stop", "StopFailure", "SessionEnd"];
   return {
-    settings: {
-      hooks: {
-        PermissionRequest: hook(PERMISSION_TIMEOUT_S),
-        ...Object.fromEntries(events.map((event) => [event, hook(EVENT_TIMEOUT_S)])),
-      },
-    },
+    settings: { hooks: { PermissionRequest: hook(PERMISSION_TIMEOUT_S), ...Object.fromEntries(events.map((event) => [event, hook(EVENT_TIMEOUT_S)])) } },
     env: { [TOKEN_VARIABLE]: token },
     close: () => void server.stop(true),
   };

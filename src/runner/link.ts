@@ -73,14 +73,7 @@ export function openLink(options: LinkOptions): Link {
   let silence: ReturnType<typeof setTimeout> | undefined;
 
   const sign = (nonce: string) =>
-    signRequest(keys, {
-      method: "GET",
-      host,
-      target: "/ws",
-      device: pairing.device,
-      ts: Math.floor(Date.now() / 1000) + clockOffset,
-      nonce,
-    });
+    signRequest(keys, { method: "GET", host, target: "/ws", device: pairing.device, ts: Math.floor(Date.now() / 1000) + clockOffset, nonce });
 
   const again = (reason: string) => {
     clearTimeout(silence);

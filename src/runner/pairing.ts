@@ -1,20 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import * as v from "valibot";
-import {
-  codeId,
-  type DeviceKind,
-  deviceKeys,
-  deviceSecret,
-  fromBase64url,
-  NONCE_BYTES,
-  pairRequestMac,
-  pairResponseMac,
-  randomNonce,
-  sameMac,
-  signRequest,
-  toBase64url,
-} from "../auth.ts";
+import { beginPairing, type DeviceKind, deviceKeys, fromBase64url, NONCE_BYTES, randomNonce, signRequest, toBase64url } from "../auth.ts";
 import { ApiError, PairResponse, parseJson } from "../types.ts";
 import type { Pairing } from "./link.ts";
 
@@ -60,14 +47,12 @@ export function parseLink(link: string): { server: string; code: Uint8Array } {
 /** Pairs with a server by a link: both sides derive the secret, which never travels. Throws a `PairingError`. */
 export async function pairWith(link: string, kind: DeviceKind, name: string): Promise<Pairing> {
   const { server, code } = parseLink(link);
-  const nonce = randomNonce();
-  const body = JSON.stringify({ code_id: codeId(code), kind, name, nonce, mac: toBase64url(pairRequestMac(code, kind, name, nonce)) });
-  const text = await request(server, "/api/pair", { method: "POST", body });
+  const pairing = beginPairing(code, kind, name);
+  const text = await request(server, "/api/pair", { method: "POST", body: JSON.stringify(pairing.request) });
   const paired = parseJson(PairResponse, text);
-  if (paired === undefined || !sameMac(paired.mac, pairResponseMac(code, paired.device, nonce, paired.nonce))) {
-    throw new PairingError(`Whoever answers at ${server} does not know the code: this may not be your server.`);
-  }
-  return { server, device: paired.device, secret: toBase64url(deviceSecret(code, paired.device, nonce, paired.nonce)) };
+  const secret = paired === undefined ? undefined : pairing.finish(paired);
+  if (paired === undefined || secret === undefined) throw new PairingError(`Whoever answers at ${server} does not know the code: this may not be your server.`);
+  return { server, device: paired.device, secret: toBase64url(secret) };
 }
 
 /** One signed request to the server; resolves with the body. Throws a `PairingError` with the server's own words. */

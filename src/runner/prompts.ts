@@ -123,15 +123,7 @@ export function openPrompts(options: PromptsOptions) {
       if (!entry.view.actions.includes(action)) return "refused";
       if (action === "approve" && shown !== sha256hex(entry.prompt.view)) return "changed";
       const found = options.watch(entry.event, action);
-      const answer: Answer = {
-        by: "viewer",
-        device,
-        name,
-        decision: action,
-        at: now(),
-        receipt: "sent",
-        ...(message === undefined ? {} : { message }),
-      };
+      const answer: Answer = { by: "viewer", device, name, decision: action, at: now(), receipt: "sent", ...(message === undefined ? {} : { message }) };
       entry.respond(action === "approve" ? { behavior: "allow" } : rejection(message));
       void confirm(entry, answer, found);
       settle(entry, "answered", answer);
@@ -195,11 +187,6 @@ function makeView(event: PermissionRequest, host: string): { view: View; text: s
   if (text.length <= LIMITS.viewChars) return { view: base, text };
   // what can't be shown whole can't be approved from afar
   const part = JSON.stringify(event.tool_input).slice(0, LIMITS.viewChars / 4);
-  const view: View = {
-    ...base,
-    input: { part },
-    actions: ["reject"],
-    note: "Too long to be shown whole, so it can only be approved at the desk.",
-  };
+  const view: View = { ...base, input: { part }, actions: ["reject"], note: "Too long to be shown whole, so it can only be approved at the desk." };
   return { view, text: JSON.stringify(view) };
 }

@@ -59,14 +59,7 @@ export function startPty(options: PtyOptions): Pty {
   const [shell, ...args] = holderCommand(passive, options.lineSettings ?? "iutf8", [program, ...options.args]);
   let child: ReturnType<typeof spawn>;
   try {
-    child = spawn(shell, args, {
-      cols: options.cols,
-      rows: options.rows,
-      cwd: options.cwd,
-      env: options.env,
-      name: "xterm-256color",
-      passive,
-    });
+    child = spawn(shell, args, { cols: options.cols, rows: options.rows, cwd: options.cwd, env: options.env, name: "xterm-256color", passive });
   } catch (error) {
     throw new StartError(error instanceof Error ? error.message : String(error), 126);
   }

@@ -37,13 +37,7 @@ export interface ScreenOptions {
 /** The emulator beside the PTY: bytes in, rows with styles out. */
 export function openScreen(options: ScreenOptions): Screen {
   // `logLevel: off`: the emulator's own warnings would land on the user's screen
-  const term = new Terminal({
-    cols: options.cols,
-    rows: options.rows,
-    scrollback: SCROLLBACK_LINES,
-    allowProposedApi: true,
-    logLevel: "off",
-  });
+  const term = new Terminal({ cols: options.cols, rows: options.rows, scrollback: SCROLLBACK_LINES, allowProposedApi: true, logLevel: "off" });
   term.loadAddon(new UnicodeGraphemesAddon());
   const cell = term.buffer.active.getNullCell();
   const history = followHistory(term, options.onHistory);

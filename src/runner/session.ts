@@ -218,10 +218,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
           },
         );
       }
-      return {
-        onOutput: (bytes) => later((opened) => opened.feed(bytes)),
-        onResize: (cols, rows) => later((opened) => opened.resize(cols, rows)),
-      };
+      return { onOutput: (bytes) => later((opened) => opened.feed(bytes)), onResize: (cols, rows) => later((opened) => opened.resize(cols, rows)) };
     },
     async end(how) {
       prompts.end();

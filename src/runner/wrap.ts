@@ -21,13 +21,7 @@ const FORWARDED = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2
 /** Runs a program with our own standard streams, where they are no terminal: nothing is added or changed. Resolves with its exit code. */
 export async function passThrough(program: Program): Promise<number> {
   const path = findProgram(program.command, program.cwd, program.env.PATH ?? "");
-  const child = Bun.spawn([path, ...program.args], {
-    cwd: program.cwd,
-    env: program.env,
-    stdin: "inherit",
-    stdout: "inherit",
-    stderr: "inherit",
-  });
+  const child = Bun.spawn([path, ...program.args], { cwd: program.cwd, env: program.env, stdin: "inherit", stdout: "inherit", stderr: "inherit" });
   const forward = (signal: NodeJS.Signals) => child.kill(signal);
   for (const signal of FORWARDED) process.on(signal, forward);
   const code = await child.exited;

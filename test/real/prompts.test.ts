@@ -25,12 +25,7 @@ describe("the real Claude Code", () => {
     await claude.say("run: touch approved.txt");
     const prompt = await server.phone.prompt();
     const view = parseJson(View, prompt.view);
-    expect(view).toMatchObject({
-      tool: "Bash",
-      input: { command: "touch approved.txt" },
-      cwd: claude.work,
-      actions: ["approve", "reject"],
-    });
+    expect(view).toMatchObject({ tool: "Bash", input: { command: "touch approved.txt" }, cwd: claude.work, actions: ["approve", "reject"] });
     expect(made("approved.txt")).toBe(false);
     expect(await server.phone.approve(prompt)).toEqual({ status: 200, body: { state: "sent" } });
     await until("the command ran", () => made("approved.txt"));

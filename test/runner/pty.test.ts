@@ -26,14 +26,7 @@ function start(argv: string[], options: Partial<PtyOptions> = {}) {
     ...options,
   });
   const bytes = () => Buffer.concat(chunks);
-  return {
-    pty,
-    bytes,
-    exits,
-    text: () => bytes().toString(),
-    stops: () => stops,
-    exit: () => until("the program ends", () => exits[0], 20_000),
-  };
+  return { pty, bytes, exits, text: () => bytes().toString(), stops: () => stops, exit: () => until("the program ends", () => exits[0], 20_000) };
 }
 
 const cleanups: (() => void)[] = [];

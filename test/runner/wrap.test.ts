@@ -24,11 +24,7 @@ const places: [string, () => Promise<{ env: Record<string, string | undefined>; 
     "with a server that can't be reached",
     async () => {
       const home = emptyHome();
-      savePairing(join(home.dir, ".config/claude-remote/pairing.json"), {
-        server: "http://127.0.0.1:9",
-        device: "dev_x",
-        secret: "A".repeat(43),
-      });
+      savePairing(join(home.dir, ".config/claude-remote/pairing.json"), { server: "http://127.0.0.1:9", device: "dev_x", secret: "A".repeat(43) });
       return { env: home.env, stop: async () => home.remove() };
     },
   ],
@@ -169,12 +165,7 @@ describe("without a terminal", () => {
   });
 
   test("a missing claude is said so, with how to get it, and 127", async () => {
-    const child = Bun.spawn([process.execPath, CLI, "-p", "hi"], {
-      env: { ...home.env, PATH: "/nowhere" },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
+    const child = Bun.spawn([process.execPath, CLI, "-p", "hi"], { env: { ...home.env, PATH: "/nowhere" }, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
     expect(await child.exited).toBe(127);
     expect(await new Response(child.stdout).text()).toBe("");
     expect(await new Response(child.stderr).text()).toContain("npm install -g @anthropic-ai/claude-code");

@@ -72,16 +72,7 @@ function steps(line: string, conversation: () => string): Step[] {
       return [...write, { tools: [{ name: "ExitPlanMode", input: {} }] }];
     }
     case "task":
-      return [
-        {
-          tools: [
-            {
-              name: "Agent",
-              input: { description: "Do a subtask", prompt: rest, subagent_type: "general-purpose", run_in_background: false },
-            },
-          ],
-        },
-      ];
+      return [{ tools: [{ name: "Agent", input: { description: "Do a subtask", prompt: rest, subagent_type: "general-purpose", run_in_background: false } }] }];
     case "long":
       return [{ text: Array.from({ length: Number(rest) }, (_, i) => `Line ${i + 1} of a long answer.`).join("\n") }];
     default:
@@ -125,10 +116,7 @@ export function startMockApi(): MockApi {
     const last = body.messages.at(-1);
     for (const block of Array.isArray(last?.content) ? last.content : []) {
       if (block.type === "tool_result")
-        results.push({
-          text: typeof block.content === "string" ? block.content : JSON.stringify(block.content),
-          isError: block.is_error === true,
-        });
+        results.push({ text: typeof block.content === "string" ? block.content : JSON.stringify(block.content), isError: block.is_error === true });
     }
     const step = next(body);
     const content: Block[] = [];

@@ -1,17 +1,5 @@
 import * as v from "valibot";
-import {
-  codeId,
-  type DeviceKind,
-  deviceKeys,
-  deviceSecret,
-  pairRequestMac,
-  pairResponseMac,
-  randomNonce,
-  sameMac,
-  sha256hex,
-  signRequest,
-  toBase64url,
-} from "../../src/auth.ts";
+import { beginPairing, type DeviceKind, deviceKeys, randomNonce, sha256hex, signRequest } from "../../src/auth.ts";
 import { parseLink } from "../../src/runner/pairing.ts";
 import { ApiError, PairResponse, Prompt, parseEvent, parseJson, SessionSummary, type ViewerEvent, type ViewerEvents } from "../../src/types.ts";
 import { until } from "./until.ts";
@@ -45,12 +33,12 @@ export interface EventReader {
 
 export async function pairDevice(link: string, kind: DeviceKind = "viewer", name = "test phone", ca?: string): Promise<Phone> {
   const { server, code } = parseLink(link);
-  const nonce = randomNonce();
-  const body = { code_id: codeId(code), kind, name, nonce, mac: toBase64url(pairRequestMac(code, kind, name, nonce)) };
-  const response = await fetch(`${server}/api/pair`, { method: "POST", body: JSON.stringify(body), ...trust(ca) });
-  const paired = parseJson(PairResponse, await response.text());
-  if (paired === undefined || !sameMac(paired.mac, pairResponseMac(code, paired.device, nonce, paired.nonce))) throw new Error("pairing failed");
-  return phoneOf(server, paired.device, deviceSecret(code, paired.device, nonce, paired.nonce), ca);
+  const pairing = beginPairing(code, kind, name);
+  const response = await fetch(`${server}/api/pair`, { method: "POST", body: JSON.stringify(pairing.request), ...trust(ca) });
+  const paired = expectParsed(PairResponse, await response.text());
+  const secret = pairing.finish(paired);
+  if (secret === undefined) throw new Error("the server did not prove that it knows the code");
+  return phoneOf(server, paired.device, secret, ca);
 }
 
 /** How a test's own certificate is trusted. */
@@ -65,15 +53,7 @@ export function phoneOf(server: string, device: string, secret: Uint8Array, ca?:
     secret,
     request(method, target, body, headers = {}) {
       const text = body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body);
-      const authorization = signRequest(keys, {
-        method,
-        host,
-        target,
-        body: text,
-        device,
-        ts: Math.floor(Date.now() / 1000),
-        nonce: randomNonce(),
-      });
+      const authorization = signRequest(keys, { method, host, target, body: text, device, ts: Math.floor(Date.now() / 1000), nonce: randomNonce() });
       return fetch(server + target, { method, headers: { authorization, ...headers }, ...(text === "" ? {} : { body: text }), ...trust(ca) });
     },
     async json(method, target, body) {

@@ -48,12 +48,4 @@ export async function openSocket(origin: string, device: Phone) {
   };
 }
 export const hello = { type: "hello", protocol: PROTOCOL, version: "0", host: "test" };
-export const sessionInfo = (id: string) => ({
-  id,
-  host: "box",
-  cwd: "/x",
-  command: "claude",
-  started_at: Date.now(),
-  hooks: "on",
-  activity: "idle",
-});
+export const sessionInfo = (id: string) => ({ id, host: "box", cwd: "/x", command: "claude", started_at: Date.now(), hooks: "on", activity: "idle" });
