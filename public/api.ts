@@ -22,14 +22,7 @@ export class RequestError extends Error {
 let clockOffset = 0; // seconds that the server is ahead of this device
 
 /** Sends a signed request; a wrong clock is corrected once by what the server proves. Throws a `RequestError`. */
-export async function send(
-  identity: Identity,
-  method: string,
-  target: string,
-  body = "",
-  headers: Record<string, string> = {},
-  signal?: AbortSignal,
-): Promise<Response> {
+export async function send(identity: Identity, method: string, target: string, body = "", headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> {
   for (let attempt = 0; ; attempt++) {
     const signed = {
       method,
@@ -69,13 +62,7 @@ export async function send(
 }
 
 /** A signed request whose answer has a known form. Throws a `RequestError`. */
-export async function call<S extends v.GenericSchema>(
-  identity: Identity,
-  schema: S,
-  method: string,
-  target: string,
-  body?: unknown,
-): Promise<v.InferOutput<S>> {
+export async function call<S extends v.GenericSchema>(identity: Identity, schema: S, method: string, target: string, body?: unknown): Promise<v.InferOutput<S>> {
   const response = await send(identity, method, target, body === undefined ? "" : JSON.stringify(body));
   const parsed = parseJson(schema, await response.text());
   if (parsed === undefined) throw new RequestError(response.status, "unreadable", "The server's answer can't be read. Reload this page.");

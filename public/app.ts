@@ -172,11 +172,7 @@ function showSession(identity: Identity, id: string): () => void {
   const title = el("h1");
   const about = el("p", { class: "about" });
   const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } });
-  view.replaceChildren(
-    el("div", { class: "head" }, el("a", { class: "back", text: "‹ Sessions", attrs: { href: "#/" } }), title, about),
-    terminal.element,
-    cards,
-  );
+  view.replaceChildren(el("div", { class: "head" }, el("a", { class: "back", text: "‹ Sessions", attrs: { href: "#/" } }), title, about), terminal.element, cards);
   view.className = "one";
   let stream = "";
   let seenRev = 0;

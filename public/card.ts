@@ -146,11 +146,7 @@ function inputParts(view: View): HTMLElement[] {
     ];
   }
   if (tool === "Write" && typeof input.content === "string") {
-    return [
-      path(input.file_path),
-      el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(input.content)),
-      ...rest(input, ["file_path", "content"]),
-    ];
+    return [path(input.file_path), el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(input.content)), ...rest(input, ["file_path", "content"])];
   }
   if (tool === "ExitPlanMode" && typeof input.plan === "string") return [el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(input.plan))];
   if (tool === "AskUserQuestion") {

@@ -34,20 +34,9 @@ async function pairBrowser(codeText: string, name: string): Promise<Identity> {
 
 /** The first page: pair by the link that was opened, or by one that is pasted. */
 export function pairView(code: string | undefined, reason: string | undefined, onPaired: (identity: Identity) => void): HTMLElement {
-  const name = el("input", {
-    attrs: { type: "text", maxlength: "64", required: "", id: "name", autocomplete: "off" },
-    init: (input) => (input.value = ownName()),
-  });
+  const name = el("input", { attrs: { type: "text", maxlength: "64", required: "", id: "name", autocomplete: "off" }, init: (input) => (input.value = ownName()) });
   const link = el("input", {
-    attrs: {
-      type: "text",
-      id: "link",
-      autocomplete: "off",
-      autocapitalize: "off",
-      spellcheck: "false",
-      placeholder: `${location.origin}/#pair=…`,
-      required: "",
-    },
+    attrs: { type: "text", id: "link", autocomplete: "off", autocapitalize: "off", spellcheck: "false", placeholder: `${location.origin}/#pair=…`, required: "" },
   });
   const problem = el("p", { class: "problem", attrs: { role: "alert" }, text: reason ?? "" });
   const button = el("button", { class: "approve", text: "Pair this browser", attrs: { type: "submit" } });

@@ -31,14 +31,7 @@ export function openStream(
     const target = session === undefined ? "/events" : `/events?session=${session}`;
     let silence = setTimeout(() => abort.abort(), SILENCE_MS);
     try {
-      const response = await send(
-        identity,
-        "GET",
-        target,
-        "",
-        { accept: "text/event-stream", ...(lastId === "" ? {} : { "last-event-id": lastId }) },
-        abort.signal,
-      );
+      const response = await send(identity, "GET", target, "", { accept: "text/event-stream", ...(lastId === "" ? {} : { "last-event-id": lastId }) }, abort.signal);
       attempt = 0;
       onState("live");
       let rest = "";

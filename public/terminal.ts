@@ -12,13 +12,7 @@ const SPOKEN_MS = 2000;
 
 /** The screen of a session with its history above, in one scrolling column of text. */
 export function openTerminal(fetchLines: (before: number, limit: number) => Promise<OutputPage>) {
-  const older = el("button", {
-    class: "older",
-    text: "Earlier lines",
-    attrs: { type: "button" },
-    on: { click: () => void loadOlder() },
-    init: (b) => (b.hidden = true),
-  });
+  const older = el("button", { class: "older", text: "Earlier lines", attrs: { type: "button" }, on: { click: () => void loadOlder() }, init: (b) => (b.hidden = true) });
   const history = el("div", { class: "history" });
   const screen = el("div", { class: "screen" });
   const cursor = el("span", { class: "cursor", attrs: { "aria-hidden": "true" } });

@@ -65,11 +65,6 @@ function derive(secret: Uint8Array, info: string, salt: Uint8Array = new Uint8Ar
   return hkdf(sha256, secret, salt, utf8ToBytes(info), SECRET_BYTES);
 }
 
-/** The text under HKDF that yields the key for signing requests. */
-export const REQUEST_KEY_INFO = "claude-remote/v1 request";
-/** The text under HKDF that yields the key under which the server tells its time. */
-export const CLOCK_KEY_INFO = "claude-remote/v1 clock";
-
 /** The keys derived once from a device's secret. */
 export interface DeviceKeys {
   request: Uint8Array;
@@ -78,10 +73,8 @@ export interface DeviceKeys {
 }
 
 export function deviceKeys(secret: Uint8Array): DeviceKeys {
-  return { request: derive(secret, REQUEST_KEY_INFO), clock: derive(secret, CLOCK_KEY_INFO), hello: derive(secret, "claude-remote/v1 hello") };
+  return { request: derive(secret, "claude-remote/v1 request"), clock: derive(secret, "claude-remote/v1 clock"), hello: derive(secret, "claude-remote/v1 hello") };
 }
-
-// ---- Signed requests
 
 /** What a signature covers. */
 export interface SignedRequest {
@@ -126,8 +119,6 @@ export function clockText(device: string, nonce: string, time: number): string {
   return `CLAUDE-REMOTE-CLOCK-V1\n${device}\n${nonce}\n${time}`;
 }
 
-// ---- Pairing
-
 export type DeviceKind = "viewer" | "runner" | "machine";
 
 /** The public name of a pairing code. */
@@ -163,8 +154,6 @@ export function beginPairing(code: Uint8Array, kind: DeviceKind, name: string) {
     },
   };
 }
-
-// ---- The WebSocket between runner and server
 
 /** How the server proves itself; `clientNonce` is the nonce of the signed upgrade request. */
 export function helloMac(keys: DeviceKeys, device: string, clientNonce: string, serverNonce: string, conn: string): Uint8Array {

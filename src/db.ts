@@ -125,7 +125,6 @@ function explain(error: Error, file: string): string {
   }
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return `${file} is locked by another program`;
   if (code.startsWith("SQLITE_FULL") || code === "ENOSPC") return `the disk is full: ${file} can't be written`;
-  if (code === "EACCES" || code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN"))
-    return `${file} can't be opened for writing (${error.message})`;
+  if (code === "EACCES" || code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN")) return `${file} can't be opened for writing (${error.message})`;
   return `${file} can't be used: ${error.message}`;
 }

@@ -136,9 +136,7 @@ function pair(hub: Hub, gate: ReturnType<typeof openGate>, request: Request, byt
   const parsed = parseJson(PairRequest, decodeUtf8(bytes) ?? "");
   if (parsed === undefined) return fail(400, "bad_request", "The request is not of the form that this server understands.");
   const paired = hub.devices.pair(parsed);
-  return paired === undefined
-    ? gate.failed(address, fail(403, "bad_code", "This code was used, is too old, or was never made here. Make a new one."))
-    : reply(paired);
+  return paired === undefined ? gate.failed(address, fail(403, "bad_code", "This code was used, is too old, or was never made here. Make a new one.")) : reply(paired);
 }
 
 /** Reads a body within the limit; what is longer is refused without being kept. */

@@ -181,13 +181,7 @@ const kind = v.picklist(["viewer", "runner", "machine"]);
 /** A device's name: what people see in lists, so no control or direction characters. */
 const deviceName = v.pipe(text(LIMITS.nameChars), v.minLength(1), v.regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u));
 
-export const PairRequest = v.object({
-  code_id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
-  kind,
-  name: deviceName,
-  nonce: base64url(22),
-  mac: base64url(43),
-});
+export const PairRequest = v.object({ code_id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)), kind, name: deviceName, nonce: base64url(22), mac: base64url(43) });
 export const PairResponse = v.object({ device: id, nonce: base64url(22), mac: base64url(43) });
 export const ApproveRequest = v.object({ shown: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
 export const RejectRequest = v.object({ message: v.optional(text(LIMITS.messageChars)) });

@@ -51,16 +51,7 @@ test("frames are sealed per direction, and open only unchanged and in their plac
 
 test("an Authorization header of any other form is refused", () => {
   const good = vectors.requests[0]?.authorization ?? "";
-  for (const bad of [
-    null,
-    "",
-    "Bearer x",
-    good.replace("CR1", "CR2"),
-    `${good},x=1`,
-    ` ${good}`,
-    good.replace("ts=", "ts=-"),
-    good.replace("nonce=", "nonce=\n"),
-  ]) {
+  for (const bad of [null, "", "Bearer x", good.replace("CR1", "CR2"), `${good},x=1`, ` ${good}`, good.replace("ts=", "ts=-"), good.replace("nonce=", "nonce=\n")]) {
     expect(auth.parseAuthorization(bad)).toBeUndefined();
   }
 });

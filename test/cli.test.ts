@@ -72,12 +72,7 @@ describe("the server command refuses what can't work, and says what to do", () =
 test("each option is also an environment variable, and a flag wins over it", async () => {
   const log = join(home.dir, "env-server.log");
   const env = { ...home.env, CLAUDE_REMOTE_PORT: "0", CLAUDE_REMOTE_DATA: join(home.dir, "env-data"), CLAUDE_REMOTE_PUBLIC_URL: "https://env.example" };
-  const child = Bun.spawn([process.execPath, CLI, "server", "--public-url", "https://flag.example"], {
-    env,
-    stdin: "ignore",
-    stdout: "ignore",
-    stderr: Bun.file(log),
-  });
+  const child = Bun.spawn([process.execPath, CLI, "server", "--public-url", "https://flag.example"], { env, stdin: "ignore", stdout: "ignore", stderr: Bun.file(log) });
   const text = await until("it is up", () => existsSync(log) && /https:\/\/\S+#pair=/.exec(readFileSync(log, "utf8"))?.[0]);
   expect(text).toStartWith("https://flag.example/#pair=");
   expect(existsSync(join(home.dir, "env-data/claude-remote.db"))).toBe(true);
@@ -141,12 +136,9 @@ describe("where a server may listen and what it is called", () => {
       "http://[::1]:7200",
     ]);
   });
-  test.each(["home.example", "ftp://home.example", "https://user@home.example", "https://home.example/x", "https://home.example?x", ""])(
-    "%p is no public URL",
-    (url) => {
-      expect(() => parsePublicUrl(url)).toThrow(OptionError);
-    },
-  );
+  test.each(["home.example", "ftp://home.example", "https://user@home.example", "https://home.example/x", "https://home.example?x", ""])("%p is no public URL", (url) => {
+    expect(() => parsePublicUrl(url)).toThrow(OptionError);
+  });
 });
 
 describe("pairing by command", () => {
@@ -197,16 +189,10 @@ describe("pairing by command", () => {
     const empty = { ...home.env, XDG_CONFIG_HOME: join(home.dir, "empty") };
     expect(await cli(["devices"], empty)).toMatchObject({ code: 1, err: expect.stringContaining("not paired yet") });
     expect(await cli(["pair", "nonsense"], empty)).toMatchObject({ code: 1, err: expect.stringContaining("not a pairing link") });
-    expect(await cli(["pair", "http://127.0.0.1:9/#pair=AAECAwQFBgcICQoLDA0ODw"], empty)).toMatchObject({
-      code: 1,
-      err: expect.stringContaining("can't be reached"),
-    });
+    expect(await cli(["pair", "http://127.0.0.1:9/#pair=AAECAwQFBgcICQoLDA0ODw"], empty)).toMatchObject({ code: 1, err: expect.stringContaining("can't be reached") });
     mkdirSync(join(home.dir, "broken/claude-remote"), { recursive: true });
     writeFileSync(join(home.dir, "broken/claude-remote/pairing.json"), "{");
-    expect(await cli(["devices"], { ...home.env, XDG_CONFIG_HOME: join(home.dir, "broken") })).toMatchObject({
-      code: 1,
-      err: expect.stringContaining("is damaged"),
-    });
+    expect(await cli(["devices"], { ...home.env, XDG_CONFIG_HOME: join(home.dir, "broken") })).toMatchObject({ code: 1, err: expect.stringContaining("is damaged") });
   }, 20_000);
 
   test("SIGTERM ends the server with 0 after it took leave of everybody", async () => {

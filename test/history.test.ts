@@ -176,11 +176,7 @@ test("a full disk is told, loses nothing that was acknowledged, and heals", asyn
   small.kill("SIGKILL");
   await small.exited;
   await limited.restart("SIGKILL"); // with room again
-  await until(
-    "the rest has come",
-    async () => (await limited.phone.get(OutputPage, "GET", `/api/sessions/${session?.id}/output?limit=1`)).next === 60_001 - 24,
-    40_000,
-  );
+  await until("the rest has come", async () => (await limited.phone.get(OutputPage, "GET", `/api/sessions/${session?.id}/output?limit=1`)).next === 60_001 - 24, 40_000);
   const count = new Database(join(limited.home.dir, "data/claude-remote.db"), { readonly: true });
   const row = count.query<{ n: number; last: number }, []>("SELECT count(*) AS n, max(line) AS last FROM output_log").get();
   count.close();

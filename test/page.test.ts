@@ -195,10 +195,7 @@ describe("the dashboard on a phone", () => {
   }, 30_000);
 
   test("answered at the desk, the card says so and goes; several keep their places", async () => {
-    const prompts = ["p_one", "p_two", "p_three"].map((id, i) => ({
-      ...makePrompt("several", id, { input: { command: `step ${i}` } }),
-      created_at: Date.now() + i,
-    }));
+    const prompts = ["p_one", "p_two", "p_three"].map((id, i) => ({ ...makePrompt("several", id, { input: { command: `step ${i}` } }), created_at: Date.now() + i }));
     const socket = await playRunner("several", prompts);
     const phone = await openPaired();
     await phone.page.goto(`${server.origin}/#/s/several`);

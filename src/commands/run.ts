@@ -18,8 +18,7 @@ export function run(argv: readonly string[]): Promise<number> {
   const own = separator < 0 ? argv : argv.slice(0, separator);
   const args = separator < 0 ? [] : argv.slice(separator + 1);
   const { values, positionals } = parseArgs({ args: [...own], options: { command: { type: "string" } }, allowPositionals: true });
-  if (positionals.length > 0)
-    throw new UsageError(`run: arguments for the wrapped program come after \`--\`, as in: claude-remote run -- ${positionals.join(" ")}`);
+  if (positionals.length > 0) throw new UsageError(`run: arguments for the wrapped program come after \`--\`, as in: claude-remote run -- ${positionals.join(" ")}`);
   return runProgram(values.command ?? "claude", args);
 }
 

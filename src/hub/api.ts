@@ -111,9 +111,7 @@ function settled(hub: Hub, id: string, action: Decision, device: Device): Respon
   const answer = prompt?.answer;
   if (prompt?.state === "answered" && answer !== undefined) {
     if (answer.device === device.id && answer.decision === action) return reply({ state: answer.receipt ?? "sent" });
-    return fail(409, "answered", answer.by === "desk" ? "Already answered at the desk." : `Already answered by ${answer.name ?? "another device"}.`, {
-      answer,
-    });
+    return fail(409, "answered", answer.by === "desk" ? "Already answered at the desk." : `Already answered by ${answer.name ?? "another device"}.`, { answer });
   }
   return fail(410, "gone", "Claude no longer asks this.");
 }

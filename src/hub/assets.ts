@@ -3,12 +3,7 @@ import { join } from "node:path";
 import { SECURITY_HEADERS } from "./replies.ts";
 
 const PUBLIC = join(import.meta.dir, "../../public");
-const TYPES: Record<string, string> = {
-  html: "text/html; charset=utf-8",
-  css: "text/css; charset=utf-8",
-  js: "text/javascript; charset=utf-8",
-  svg: "image/svg+xml",
-};
+const TYPES: Record<string, string> = { html: "text/html; charset=utf-8", css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" };
 
 /** The dashboard's files, by path: the page's modules bundled into one script, the rest as it lies in `public`. */
 export async function loadAssets(): Promise<Map<string, (request: Request) => Response>> {

@@ -89,13 +89,7 @@ export function openDevices(db: Database, now: () => number = Date.now) {
       const code = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
       const expires = now() + CODE_LIFETIME_MS;
       db.query("DELETE FROM pairing_codes WHERE expires_at < ?").run(now());
-      db.query("INSERT INTO pairing_codes (code_id, code, kind, minted_by, expires_at) VALUES (?, ?, ?, ?, ?)").run(
-        codeId(code),
-        code,
-        kind,
-        by ?? null,
-        expires,
-      );
+      db.query("INSERT INTO pairing_codes (code_id, code, kind, minted_by, expires_at) VALUES (?, ?, ?, ?, ?)").run(codeId(code), code, kind, by ?? null, expires);
       audit(by ?? null, "mint", codeId(code), kind);
       return { code: toBase64url(code), expires };
     },
@@ -104,9 +98,7 @@ export function openDevices(db: Database, now: () => number = Date.now) {
     pair(request: { code_id: string; kind: DeviceKind; name: string; nonce: string; mac: string }) {
       return db.transaction(() => {
         const row = db
-          .query<{ code: Uint8Array; kind: DeviceKind; minted_by: string | null; expires_at: number }, [string]>(
-            "SELECT * FROM pairing_codes WHERE code_id = ?",
-          )
+          .query<{ code: Uint8Array; kind: DeviceKind; minted_by: string | null; expires_at: number }, [string]>("SELECT * FROM pairing_codes WHERE code_id = ?")
           .get(request.code_id);
         const expected = pairRequestMac(row?.code ?? new Uint8Array(NONCE_BYTES), request.kind, request.name, request.nonce);
         if (!sameMac(request.mac, expected) || row === null || row.expires_at < now()) return undefined;

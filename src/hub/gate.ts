@@ -57,8 +57,7 @@ export function openGate(options: { devices: Devices; origins: () => ReadonlySet
       const host = request.headers.get("host")?.toLowerCase() ?? "";
       const origins = options.origins();
       const hostKnown = [...origins].some((origin) => origin.slice(origin.indexOf("//") + 2) === host);
-      if (!hostKnown)
-        return fail(421, "wrong_host", `This server does not answer to the name ${JSON.stringify(host)}. Start it with --public-url to give it that name.`);
+      if (!hostKnown) return fail(421, "wrong_host", `This server does not answer to the name ${JSON.stringify(host)}. Start it with --public-url to give it that name.`);
       const origin = request.headers.get("origin");
       if (origin !== null && !origins.has(origin)) return fail(403, "wrong_origin", "Requests from other sites' pages are refused.");
       return undefined;

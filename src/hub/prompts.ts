@@ -22,9 +22,7 @@ export function openPrompts(db: Database, now: () => number = Date.now) {
   };
   const open = (session?: string): Prompt[] =>
     db
-      .query<Row, [string | null]>(
-        "SELECT * FROM prompts WHERE state IN ('pending', 'sending') AND session_id = coalesce(?, session_id) ORDER BY created_at, rowid",
-      )
+      .query<Row, [string | null]>("SELECT * FROM prompts WHERE state IN ('pending', 'sending') AND session_id = coalesce(?, session_id) ORDER BY created_at, rowid")
       .all(session ?? null)
       .map(toPrompt);
 

@@ -1,15 +1,5 @@
 import type { Database } from "bun:sqlite";
-import {
-  type Exit,
-  Exit as ExitSchema,
-  Frame,
-  type HistoryOp,
-  type OutputPage,
-  parseJson,
-  type SessionInfo,
-  type SessionStatus,
-  type SessionSummary,
-} from "../types.ts";
+import { type Exit, Exit as ExitSchema, Frame, type HistoryOp, type OutputPage, parseJson, type SessionInfo, type SessionStatus, type SessionSummary } from "../types.ts";
 import { applyFrame, frameSince, type Live } from "./live.ts";
 
 /** The newest screen of a running session is stored at most this often, in ms, for the time after a crash. */
@@ -72,9 +62,16 @@ export function openSessions(db: Database, now: () => number = Date.now) {
     begin(device: string, info: SessionInfo, first: number): { outputSeq: number; isNew: boolean } | undefined {
       const row = one.get(info.id);
       if (row === null) {
-        db.query(
-          `INSERT INTO sessions (id, device_id, host, cwd, command, status, hooks, activity, started_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?)`,
-        ).run(info.id, device, info.host, info.cwd, info.command, info.hooks, info.activity, info.started_at);
+        db.query(`INSERT INTO sessions (id, device_id, host, cwd, command, status, hooks, activity, started_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?)`).run(
+          info.id,
+          device,
+          info.host,
+          info.cwd,
+          info.command,
+          info.hooks,
+          info.activity,
+          info.started_at,
+        );
         return { outputSeq: this.skipTo(info.id, first), isNew: true };
       }
       if (row.device_id !== device || row.status === "ended") return undefined;

@@ -84,13 +84,7 @@ export function listenForHooks(handlers: HookHandlers): HookListener {
   const hook = (timeout: number) => [
     {
       hooks: [
-        {
-          type: "http",
-          url: `http://127.0.0.1:${server.port}/hook`,
-          headers: { Authorization: `Bearer $${TOKEN_VARIABLE}` },
-          allowedEnvVars: [TOKEN_VARIABLE],
-          timeout,
-        },
+        { type: "http", url: `http://127.0.0.1:${server.port}/hook`, headers: { Authorization: `Bearer $${TOKEN_VARIABLE}` }, allowedEnvVars: [TOKEN_VARIABLE], timeout },
       ],
     },
   ];

@@ -139,11 +139,7 @@ export function openLink(options: LinkOptions): Link {
   const askWhy = async (): Promise<string> => {
     const nonce = randomNonce();
     try {
-      const response = await fetch(`${pairing.server}/ws`, {
-        headers: { authorization: sign(nonce) },
-        redirect: "error",
-        signal: AbortSignal.timeout(CONNECT_MS),
-      });
+      const response = await fetch(`${pairing.server}/ws`, { headers: { authorization: sign(nonce) }, redirect: "error", signal: AbortSignal.timeout(CONNECT_MS) });
       const text = (await response.text()).slice(0, 4096);
       const clock = parseJson(ClockRefusal, text);
       if (clock !== undefined && sameMac(clock.mac, mac(keys.clock, clockText(pairing.device, nonce, clock.time)))) {

@@ -60,15 +60,7 @@ export function signedRequest(pairing: Pairing, method: string, target: string, 
   const keys = deviceKeys(fromBase64url(pairing.secret) ?? new Uint8Array());
   const text = body === undefined ? "" : JSON.stringify(body);
   const host = new URL(pairing.server).host;
-  const authorization = signRequest(keys, {
-    method,
-    host,
-    target,
-    body: text,
-    device: pairing.device,
-    ts: Math.floor(Date.now() / 1000),
-    nonce: randomNonce(),
-  });
+  const authorization = signRequest(keys, { method, host, target, body: text, device: pairing.device, ts: Math.floor(Date.now() / 1000), nonce: randomNonce() });
   return request(pairing.server, target, { method, headers: { authorization }, ...(text === "" ? {} : { body: text }) });
 }
 

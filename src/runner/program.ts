@@ -13,9 +13,7 @@ export class StartError extends Error {
 
 /** Finds a program the way a shell does. Throws a `StartError` that says what is wrong with it. */
 export function findProgram(command: string, cwd: string, path: string): string {
-  const places = command.includes("/")
-    ? [command.startsWith("/") ? command : join(cwd, command)]
-    : path.split(delimiter).map((dir) => join(dir || cwd, command));
+  const places = command.includes("/") ? [command.startsWith("/") ? command : join(cwd, command)] : path.split(delimiter).map((dir) => join(dir || cwd, command));
   const found = places.find((place) => existsSync(place));
   if (found === undefined) throw new StartError(`${command}: command not found`, 127);
   for (const place of places) {

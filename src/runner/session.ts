@@ -63,8 +63,6 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
   let resumed = false; // the server knows this session on the present connection
   let left: () => void = () => undefined;
 
-  // ---- what the server is told
-
   const sendStatus = (change: Partial<SessionInfo>) => {
     Object.assign(info, change);
     if (resumed) link?.send({ type: "status", session: id, hooks: info.hooks, activity: info.activity });
@@ -94,8 +92,6 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
     if (wait <= 0) sendFrame();
     else frameTimer = setTimeout(sendFrame, wait);
   };
-
-  // ---- prompts
 
   const dialogOpen = () => {
     if (status !== undefined && status.activity !== "unknown") return status.activity === "waiting";
@@ -149,8 +145,6 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
     writeFileSync(file, merged.settings, { mode: 0o600 });
     return { ...given, args: ["--settings", file, ...merged.args], env: { ...given.env, ...hooks.env, ...proxyExceptions(given.env) } };
   };
-
-  // ---- the link
 
   const onMessage = (message: FromServer) => {
     switch (message.type) {

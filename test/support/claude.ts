@@ -49,12 +49,7 @@ export function claudeEnv(home: HomeServer["home"], api: MockApi): Record<string
   };
 }
 
-export async function startRealClaude(
-  server: HomeServer,
-  args: string[] = [],
-  env: Record<string, string> = {},
-  ready = "manual mode on",
-): Promise<RealClaude> {
+export async function startRealClaude(server: HomeServer, args: string[] = [], env: Record<string, string> = {}, ready = "manual mode on"): Promise<RealClaude> {
   const api = startMockApi();
   const work = join(server.home.dir, "work");
   const tty = openTty([process.execPath, CLI, ...(args.includes("--permission-mode") ? [] : ["--permission-mode", "manual"]), ...args], {

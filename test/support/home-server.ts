@@ -26,10 +26,12 @@ export async function startHomeServer(options: { publicPort?: number; args?: str
   let port = 0;
   const publicUrl = options.publicPort === undefined ? [] : ["--public-url", `http://127.0.0.1:${options.publicPort}`];
   const start = () => {
-    const child = Bun.spawn(
-      [process.execPath, CLI, "server", "--port", String(port), "--data", join(home.dir, "data"), ...publicUrl, ...(options.args ?? [])],
-      { env: home.env, stdin: "ignore", stdout: "ignore", stderr: "pipe" },
-    );
+    const child = Bun.spawn([process.execPath, CLI, "server", "--port", String(port), "--data", join(home.dir, "data"), ...publicUrl, ...(options.args ?? [])], {
+      env: home.env,
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
+    });
     void (async () => {
       for await (const chunk of child.stderr) log += new TextDecoder().decode(chunk);
     })();
@@ -41,11 +43,7 @@ export async function startHomeServer(options: { publicPort?: number; args?: str
   const code = await until("the server prints a link", () => /#pair=\S+/.exec(log)?.[0]);
   const link = `${origin}/${code}`;
   const machine = await pairDevice(link, "machine", "test machine", options.ca);
-  savePairing(join(home.dir, ".config/claude-remote/pairing.json"), {
-    server: publicUrl[1] ?? origin,
-    device: machine.device,
-    secret: toBase64url(machine.secret),
-  });
+  savePairing(join(home.dir, ".config/claude-remote/pairing.json"), { server: publicUrl[1] ?? origin, device: machine.device, secret: toBase64url(machine.secret) });
   const phone = await pairDevice(`${origin}/${new URL(await machine.mint("viewer")).hash}`, "viewer", "test phone", options.ca);
   return {
     home,

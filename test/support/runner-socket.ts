@@ -7,14 +7,7 @@ import { until } from "./until.ts";
 export async function openSocket(origin: string, device: Phone) {
   const nonce = randomNonce();
   const keys = deviceKeys(device.secret);
-  const authorization = signRequest(keys, {
-    method: "GET",
-    host: new URL(origin).host,
-    target: "/ws",
-    device: device.device,
-    ts: Math.floor(Date.now() / 1000),
-    nonce,
-  });
+  const authorization = signRequest(keys, { method: "GET", host: new URL(origin).host, target: "/ws", device: device.device, ts: Math.floor(Date.now() / 1000), nonce });
   const socket = new WebSocket(`${origin.replace("http", "ws")}/ws`, { headers: { authorization } });
   socket.binaryType = "arraybuffer";
   const messages: (string | ArrayBuffer)[] = [];
