@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -19,7 +19,7 @@ const Rest = v.object({
 type Rest = v.InferOutput<typeof Rest>;
 
 /** How long the rest is offered to the server, in ms. */
-const OFFER_MS = 60 * 60_000;
+const OFFER_MS = 10 * 60_000;
 
 /** Leaves what the server lacks to a process of its own, so that the exit at the desk waits for nothing. */
 export function leaveRest(rest: Omit<Rest, "first" | "screen"> & { screen: Frame | undefined }, outbox: Outbox, pairing: Pairing): void {
@@ -36,11 +36,11 @@ export function leaveRest(rest: Omit<Rest, "first" | "screen"> & { screen: Frame
 /** Offers a rest to the server until it has it all, or time is up; then removes it. */
 export async function deliverRest(dir: string, pairing: Pairing, version: string): Promise<void> {
   const rest = parseJson(Rest, readFileSync(join(dir, "session.json"), "utf8"));
-  if (rest !== undefined) await offer(rest, openOutbox(join(dir, "history"), undefined, rest.first), pairing, version);
+  if (rest !== undefined) await offer(dir, rest, openOutbox(join(dir, "history"), undefined, rest.first), pairing, version);
   rmSync(dir, { recursive: true, force: true });
 }
 
-function offer(rest: Rest, outbox: Outbox, pairing: Pairing, version: string): Promise<void> {
+function offer(dir: string, rest: Rest, outbox: Outbox, pairing: Pairing, version: string): Promise<void> {
   const { session, prompts, exit, ended_at } = rest;
   return new Promise((resolve) => {
     const finish = () => {
@@ -58,7 +58,7 @@ function offer(rest: Rest, outbox: Outbox, pairing: Pairing, version: string): P
       host: session.host,
       version,
       onUp: () => void link.send({ type: "session", session, first: outbox.first, prompts }),
-      onDown: () => undefined,
+      onDown: () => void (existsSync(dir) || finish()), // somebody has cleaned up
       onMessage(message) {
         if (message.type === "ended" || message.type === "refused") return finish();
         if (message.type === "ack") outbox.acknowledged(message.seq);
