@@ -32,6 +32,9 @@ export interface Outbox {
   close(): void;
 }
 
+/** About what an operation takes as JSON, in bytes. */
+const sizeOf = (op: HistoryOp) => 40 + (op.op === "append" ? op.lines.reduce((sum, line) => sum + line.length + 3, 0) : 0);
+
 const LIMITS = { memory: MEMORY_BYTES, spool: SPOOL_BYTES, window: WINDOW_BYTES };
 
 /**
@@ -100,9 +103,8 @@ export function openOutbox(spoolPath: string, limits = LIMITS, first?: number): 
 
   return {
     add(op) {
-      const text = JSON.stringify(op);
-      if (spool === undefined && queued < limits.memory) enqueue(op, text.length);
-      else addToSpool(op, Buffer.from(`${text}\n`));
+      if (spool === undefined && queued < limits.memory) enqueue(op, sizeOf(op));
+      else addToSpool(op, Buffer.from(`${JSON.stringify(op)}\n`));
     },
     drain(send) {
       for (let entry = queue[sent]; entry !== undefined; entry = queue[sent]) {
