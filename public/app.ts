@@ -110,7 +110,7 @@ function placeCards(identity: Identity, place: HTMLElement, wanted: (prompt: Pro
   for (const prompt of open) {
     const known = state.cards.get(prompt.id);
     if (known !== undefined) {
-      known.update(prompt);
+      if (known.update(prompt)) armAll();
       continue;
     }
     if (prompt.state !== "pending" && prompt.state !== "sending") continue;
@@ -119,11 +119,17 @@ function placeCards(identity: Identity, place: HTMLElement, wanted: (prompt: Pro
       card.element.remove();
       state.cards.delete(prompt.id);
       state.prompts.delete(prompt.id);
+      armAll();
     });
     card.enable(state.link === "live");
     state.cards.set(prompt.id, card);
     place.append(card.element);
   }
+}
+
+/** A card that shrinks or goes moves the others: none of them takes the tap that was meant for it. */
+function armAll(): void {
+  for (const card of state.cards.values()) card.arm();
 }
 
 function clearCards(): void {

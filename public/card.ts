@@ -9,6 +9,8 @@ import { visibleText } from "./visible.ts";
 
 /** Buttons take no tap for this long after a card appeared, so that nobody hits what was not there a moment ago, in ms. */
 const ARM_MS = 400;
+/** What is longer as JSON is not indented, in UTF-16 units. */
+const INDENT_CHARS = 10_000;
 /** A settled card stays for this long, in ms. */
 const LINGER_MS = 6000;
 
@@ -27,8 +29,10 @@ const TITLES: Record<string, string> = {
 
 export interface Card {
   element: HTMLElement;
-  /** The prompt's newest state. */
-  update(prompt: Prompt): void;
+  /** The prompt's newest state; true where this settled it, so that the card has shrunk. */
+  update(prompt: Prompt): boolean;
+  /** Takes no tap for a moment: what is under the thumb may have moved. */
+  arm(): void;
   /** Whether it may be acted on: not while what is shown may be stale. */
   enable(live: boolean): void;
 }
@@ -86,14 +90,21 @@ export function promptCard(identity: Identity, first: Prompt, where: string, onG
     element.dataset.state = prompt.state;
   }
 
-  setTimeout(() => {
-    armed = true;
+  let arming: ReturnType<typeof setTimeout> | undefined;
+  function arm(): void {
+    armed = false;
+    clearTimeout(arming);
+    arming = setTimeout(() => {
+      armed = true;
+      refresh();
+    }, ARM_MS);
     refresh();
-  }, ARM_MS);
-  refresh();
+  }
+  arm();
 
   return {
     element,
+    arm,
     enable(on) {
       live = on;
       refresh();
@@ -109,6 +120,7 @@ export function promptCard(identity: Identity, first: Prompt, where: string, onG
       } else if (next.state === "sending" && !busy) state.textContent = "Being answered on another device…";
       else if (next.state === "pending" && !busy) state.textContent = "";
       refresh();
+      return wasOpen && !isOpen(next);
     },
   };
 }
@@ -126,7 +138,10 @@ function outcome(identity: Identity, prompt: Prompt): string {
   return `${what}${who}${answer.receipt === undefined ? "." : receipt[answer.receipt]}`;
 }
 
-const text = (value: unknown) => (typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? ""));
+function text(value: unknown): string {
+  const plain = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+  return typeof value === "string" || plain.length > INDENT_CHARS ? plain : JSON.stringify(value, null, 2);
+}
 
 /** What the tool would do, whole: a command as text, an edit as a diff, a file's content, questions and plans as such. */
 function inputParts(view: View): HTMLElement[] {

@@ -8,7 +8,7 @@ const COMMANDS: Record<string, () => Promise<(argv: readonly string[]) => Promis
   run: async () => (await import("./commands/run.ts")).run,
   server: async () => (await import("./commands/serve.ts")).serve,
   pair: async () => (await import("./commands/pair.ts")).pair,
-  deliver: async () => (await import("./commands/deliver.ts")).deliver,
+  deliver: async () => (await import("./runner/rest.ts")).deliver,
   devices: async () => (await import("./commands/devices.ts")).devices,
 };
 

@@ -25,7 +25,6 @@ export interface RunningServer {
   listensOn: string;
   /** Where the dashboard is, for links. */
   origin: string;
-  origins: readonly string[];
   /** Makes a pairing link. */
   pairingLink(): string;
   /** Whether anything has ever been paired. */
@@ -118,7 +117,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     port,
     listensOn: server.url.origin,
     origin: hub.publicOrigin(),
-    origins,
     pairingLink: () => `${hub.publicOrigin()}/#pair=${devices.mint("machine", undefined).code}`,
     hasDevices: () => !devices.isEmpty(),
     async stop() {

@@ -13,13 +13,13 @@ export const LIMITS = {
   /** A request's body, in bytes. */
   bodyBytes: 64 * 1024,
   /** One WebSocket message, in bytes. */
-  messageBytes: 1024 * 1024,
+  messageBytes: 4 * 1024 * 1024,
   /** A prompt's view, in UTF-16 units; what is longer is shown in part and can't be approved from afar. */
   viewChars: 256 * 1024,
   /** One row, in UTF-16 units: 1,000 columns of coloured emoji. */
   rowChars: 64 * 1024,
   /** Rows and columns of a terminal. */
-  screenSide: 1000,
+  screenSide: 2000,
   titleChars: 256,
   nameChars: 64,
   pathChars: 4096,
@@ -27,8 +27,9 @@ export const LIMITS = {
   messageChars: 4096,
   /** Lines in one history operation. */
   opLines: 1000,
-  /** Open prompts of one session. */
+  /** Open prompts of one session, and what the views of all its prompts may come to in one message, in UTF-16 units. */
   openPrompts: 50,
+  viewsChars: 768 * 1024,
   /** Lines in one answer of `…/output`. */
   outputLines: 1000,
 } as const;
@@ -38,8 +39,6 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const text = (max: number) => v.pipe(v.string(), v.maxLength(max));
 const side = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.screenSide));
 const row = text(LIMITS.rowChars);
-
-// ---- Screen and history
 
 export const Frame = v.object({
   /** Version of the screen; a frame builds on any earlier one. */
@@ -62,8 +61,6 @@ export const HistoryOp = v.variant("op", [
   v.object({ op: v.literal("generation"), generation: count }),
 ]);
 export type HistoryOp = v.InferOutput<typeof HistoryOp>;
-
-// ---- Prompts
 
 const decision = v.picklist(["approve", "reject"]);
 export type Decision = v.InferOutput<typeof decision>;
@@ -99,11 +96,14 @@ export function isOpen(prompt: Pick<Prompt, "state">): boolean {
   return prompt.state === "pending" || prompt.state === "sending";
 }
 
+/** A tool's input, every key of it: `v.record` would leave out such as `constructor`, and they would go unseen. */
+export const ToolInput = v.custom<Record<string, unknown>>((value) => typeof value === "object" && value !== null && !Array.isArray(value));
+
 /** What a person is shown of a prompt. */
 export const View = v.object({
   tool: text(256),
   /** The tool's input as Claude gave it. */
-  input: v.record(v.string(), v.unknown()),
+  input: ToolInput,
   cwd: text(LIMITS.pathChars),
   host: text(256),
   /** The subagent that asks. */
@@ -115,8 +115,6 @@ export const View = v.object({
 });
 export type View = v.InferOutput<typeof View>;
 
-// ---- Sessions
-
 export const Exit = v.object({ code: v.pipe(v.number(), v.integer()), signal: v.optional(text(16)) });
 export type Exit = v.InferOutput<typeof Exit>;
 
@@ -127,8 +125,6 @@ const activity = v.picklist(["unknown", "idle", "busy", "waiting"]);
 export const SessionInfo = v.object({ id, host: text(256), cwd: text(LIMITS.pathChars), command: text(LIMITS.pathChars), started_at: count, hooks, activity });
 export type SessionInfo = v.InferOutput<typeof SessionInfo>;
 export type SessionStatus = Pick<SessionInfo, "hooks" | "activity">;
-
-// ---- Runner to server
 
 export const FromRunner = v.variant("type", [
   v.object({ type: v.literal("hello"), protocol: count, version: text(32), host: text(256) }),
@@ -145,8 +141,6 @@ export const FromRunner = v.variant("type", [
   v.object({ type: v.literal("pong") }),
 ]);
 export type FromRunner = v.InferOutput<typeof FromRunner>;
-
-// ---- Server to runner
 
 /** The server's first message, the only one in plain text: it proves itself, and both sides derive the keys of the connection. */
 export const Greeting = v.object({ type: v.literal("hello"), protocol: count, conn: id, nonce: text(22), mac: text(43) });
@@ -174,8 +168,6 @@ export const FromServer = v.variant("type", [
 ]);
 export type FromServer = v.InferOutput<typeof FromServer>;
 
-// ---- Viewer to server
-
 const base64url = (chars: number) => v.pipe(v.string(), v.regex(new RegExp(`^[A-Za-z0-9_-]{${chars}}$`)));
 const kind = v.picklist(["viewer", "runner", "machine"]);
 /** A device's name: what people see in lists, so no control or direction characters. */
@@ -188,8 +180,6 @@ export const RejectRequest = v.object({ message: v.optional(text(LIMITS.messageC
 export const SeenRequest = v.object({ rev: count, stream: v.optional(id) });
 export const RenameRequest = v.object({ name: deviceName });
 export const CodeRequest = v.object({ kind });
-
-// ---- Server to viewer
 
 export const SessionSummary = v.object({
   ...SessionInfo.entries,
@@ -277,7 +267,8 @@ export type ViewerEvent = v.InferOutput<typeof ViewerEvent>;
 
 /** Reads one event of the stream (the text between two empty lines); comments and unknown events have none. */
 export function parseEvent(text: string): { id?: string; event?: ViewerEvent } {
-  const field = (name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(text)?.[1];
+  // by line feeds alone: `$` and `.` would also stop at U+2028, which JSON leaves as it is
+  const field = (name: string) => new RegExp(`(?:^|\\n)${name}: ([^\\n]*)`).exec(text)?.[1];
   const id = field("id");
   const event = v.safeParse(ViewerEvent, { name: field("event"), data: parseJson(v.unknown(), field("data") ?? "") });
   return { ...(id === undefined ? {} : { id }), ...(event.success ? { event: event.output } : {}) };

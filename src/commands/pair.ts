@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
+import { renderUnicodeCompact } from "uqr";
 import * as v from "valibot";
 import { openDatabase } from "../db.ts";
 import { openDevices } from "../hub/devices.ts";
@@ -7,7 +8,6 @@ import { isLoopback } from "../hub/origins.ts";
 import { loadPairing, PairingError, pairWith, savePairing, signedRequest } from "../runner/pairing.ts";
 import { parseJson } from "../types.ts";
 import { pairingPath } from "./places.ts";
-import { printLink } from "./qr.ts";
 import { UsageError } from "./usage.ts";
 
 const Code = v.object({ link: v.string(), expires: v.number() });
@@ -63,4 +63,10 @@ async function mintAtServer(kind: "viewer" | "runner" | "machine"): Promise<numb
   printLink(answer.link, process.stdout);
   process.stderr.write("Point the phone's camera at it. It works once, for five minutes.\n");
   return 0;
+}
+
+/** Prints a pairing link, as a QR code too where somebody can point a phone at it. */
+export function printLink(link: string, out: NodeJS.WriteStream): void {
+  if (out.isTTY) out.write(`\n${renderUnicodeCompact(link, { border: 2 })}\n`);
+  out.write(`\n  ${link}\n\n`);
 }

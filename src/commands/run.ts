@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
+import { version } from "../../package.json";
 import { loadPairing } from "../runner/pairing.ts";
 import { findProgram, StartError } from "../runner/program.ts";
 import { type Program, passThrough, wrap } from "../runner/wrap.ts";
-import { VERSION } from "../version.ts";
 import { pairingPath } from "./places.ts";
 import { UsageError } from "./usage.ts";
 
@@ -36,7 +36,7 @@ export async function runProgram(command: string, args: readonly string[]): Prom
   const pairing = loadPairing(pairingPath());
   if (pairing === undefined) return (await wrap(program)).code;
   const { openSession } = await import("../runner/session.ts");
-  const session = openSession(program, pairing, VERSION);
+  const session = openSession(program, pairing, version);
   const exit = await wrap(session.program, session.watch);
   await session.end(exit);
   return exit.code;

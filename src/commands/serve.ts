@@ -2,10 +2,11 @@ import { parseArgs } from "node:util";
 import { DatabaseError } from "../db.ts";
 import { OptionError } from "../hub/origins.ts";
 import { type RunningServer, startServer } from "../server.ts";
+import { printLink } from "./pair.ts";
 import { dataDir } from "./places.ts";
-import { printLink } from "./qr.ts";
 import { UsageError } from "./usage.ts";
 
+const text = { type: "string" } as const;
 const env = (name: string) => {
   const value = process.env[`CLAUDE_REMOTE_${name}`];
   return value === "" ? undefined : value;
@@ -16,15 +17,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,
-    options: {
-      port: { type: "string" },
-      host: { type: "string" },
-      data: { type: "string" },
-      "public-url": { type: "string" },
-      "tls-cert": { type: "string" },
-      "tls-key": { type: "string" },
-      "insecure-lan": { type: "boolean" },
-    },
+    options: { port: text, host: text, data: text, "public-url": text, "tls-cert": text, "tls-key": text, "insecure-lan": { type: "boolean" } },
   });
   if (positionals.length > 0) throw new UsageError(`server: what is ${positionals[0]}?`);
   const port = Number(values.port ?? env("PORT") ?? 7200);

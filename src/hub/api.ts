@@ -3,7 +3,7 @@ import { ApproveRequest, CodeRequest, type Decision, isOpen, LIMITS, parseJson, 
 import type { Device, Devices } from "./devices.ts";
 import type { Prompts } from "./prompts.ts";
 import { fail, reply } from "./replies.ts";
-import type { Runners } from "./runners.ts";
+import type { DecisionResult, Runners } from "./runners.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Viewers } from "./viewers.ts";
 
@@ -67,13 +67,22 @@ function reject(hub: Hub, call: Call): Promise<Response> | Response {
   return parsed === undefined ? badRequest() : decide(hub, call, "reject", parsed);
 }
 
+/** What a decision can come to but for being sent or too late: status, code, words for the person. */
+const REFUSALS: Record<Exclude<DecisionResult, "sent" | "answered">, [status: number, code: string, message: string]> = {
+  gone: [410, "gone", "Claude no longer asks this."],
+  changed: [409, "changed", "What was shown is not what Claude asks. Look again."],
+  refused: [409, "refused", "This can only be answered at the desk."],
+  away: [503, "runner_away", "The machine that asks is not connected. Nothing was sent."],
+  unknown: [503, "runner_lost", "The connection broke while the answer travelled. This page will show what became of it."],
+};
+
 /** Passes a decision to the runner and answers with what became of it. */
 async function decide(hub: Hub, { id, device }: Call, action: Decision, detail: { shown?: string; message?: string | undefined }): Promise<Response> {
   const prompt = hub.prompts.get(id);
   if (prompt === undefined) return notFound("prompt");
   if (!isOpen(prompt)) return settled(hub, id, action, device);
-  if (detail.shown !== undefined && detail.shown !== sha256hex(prompt.view)) return fail(409, "changed", "What was shown is not what Claude asks. Look again.");
-  if (!hub.runners.online(prompt.session)) return fail(503, "runner_away", "The machine that asks is not connected. Nothing was sent.");
+  if (detail.shown !== undefined && detail.shown !== sha256hex(prompt.view)) return fail(...REFUSALS.changed);
+  if (!hub.runners.online(prompt.session)) return fail(...REFUSALS.away);
 
   const sending = hub.prompts.sending(id);
   if (sending !== undefined) hub.viewers.broadcast("prompt_response", sending);
@@ -87,22 +96,8 @@ async function decide(hub: Hub, { id, device }: Call, action: Decision, detail: 
     ...(shown === undefined ? {} : { shown }),
     ...(message === undefined ? {} : { message }),
   });
-  switch (result) {
-    case "sent":
-      return reply({ state: "sent" });
-    case "answered":
-      return settled(hub, id, action, device);
-    case "gone":
-      return fail(410, "gone", "Claude no longer asks this.");
-    case "changed":
-      return fail(409, "changed", "What was shown is not what Claude asks. Look again.");
-    case "refused":
-      return fail(409, "refused", "This can only be answered at the desk.");
-    case "away":
-      return fail(503, "runner_away", "The machine that asks is not connected. Nothing was sent.");
-    case "unknown":
-      return fail(503, "runner_lost", "The connection broke while the answer travelled. This page will show what became of it.");
-  }
+  if (result === "sent") return reply({ state: "sent" });
+  return result === "answered" ? settled(hub, id, action, device) : fail(...REFUSALS[result]);
 }
 
 /** Already answered: the same device repeating its own decision is told how that went, anybody else what the answer was. */
@@ -113,7 +108,7 @@ function settled(hub: Hub, id: string, action: Decision, device: Device): Respon
     if (answer.device === device.id && answer.decision === action) return reply({ state: answer.receipt ?? "sent" });
     return fail(409, "answered", answer.by === "desk" ? "Already answered at the desk." : `Already answered by ${answer.name ?? "another device"}.`, { answer });
   }
-  return fail(410, "gone", "Claude no longer asks this.");
+  return fail(...REFUSALS.gone);
 }
 
 function mintCode(hub: Hub, { body, device }: Call): Response {

@@ -20,11 +20,9 @@ export async function loadAssets(): Promise<Map<string, (request: Request) => Re
 }
 
 function asset(text: string, kind: string): (request: Request) => Response {
-  const etag = `"${Bun.hash(text).toString(36)}"`;
   const packed = Bun.gzipSync(new TextEncoder().encode(text));
-  const headers = { ...SECURITY_HEADERS, "content-type": TYPES[kind] ?? "", "cache-control": "no-cache", etag, vary: "accept-encoding" };
+  const headers = { ...SECURITY_HEADERS, "content-type": TYPES[kind] ?? "", "cache-control": "no-cache", vary: "accept-encoding" };
   return (request) => {
-    if (request.headers.get("if-none-match") === etag) return new Response(null, { status: 304, headers });
     if (!/\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")) return new Response(text, { headers });
     return new Response(packed, { headers: { ...headers, "content-encoding": "gzip" } });
   };

@@ -1,6 +1,6 @@
 import type { ServerWebSocket } from "bun";
 import { connectionKeys, helloMac, openFrame, randomNonce, sealFrame, toBase64url } from "../auth.ts";
-import { FromRunner, type FromServer, type Greeting, PROTOCOL, parseJson } from "../types.ts";
+import { FromRunner, type FromServer, type Greeting, PROTOCOL, type Prompt, parseJson } from "../types.ts";
 import type { Device, Devices } from "./devices.ts";
 import type { Prompts } from "./prompts.ts";
 import type { Sessions } from "./sessions.ts";
@@ -63,6 +63,11 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
     if (session !== undefined) viewers.broadcast(name, session);
   };
 
+  const tell = (prompt: Prompt, isNew: boolean) => {
+    viewers.broadcast(isNew ? "prompt" : "prompt_response", prompt);
+    if (prompt.answer?.by === "desk") hub.devices.audit(null, "answered at the desk", prompt.id);
+  };
+
   const leave = (socket: Socket, id: string) => {
     if (bySession.get(id) !== socket) return;
     bySession.delete(id);
@@ -102,8 +107,7 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
           const known = prompts.get(message.prompt.id);
           const changed = prompts.report(message.prompt);
           if (changed === undefined || changed.session !== id) return;
-          viewers.broadcast(known === undefined ? "prompt" : "prompt_response", changed);
-          if (changed.answer?.by === "desk") hub.devices.audit(null, "answered at the desk", changed.id);
+          tell(changed, known === undefined);
         });
         announce("session_status", id);
         return;
@@ -140,7 +144,7 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
       const changed = prompts.reconcile(session.id, mine);
       send(socket, { type: "resume", session: session.id, seq: begun.outputSeq });
       announce(begun.isNew ? "session_start" : "session_status", session.id);
-      for (const prompt of changed) viewers.broadcast(prompt.state === "pending" ? "prompt" : "prompt_response", prompt);
+      for (const prompt of changed) tell(prompt, prompt.state === "pending");
     });
   };
 

@@ -139,8 +139,6 @@ export function openViewers(source: { live(session: string): Live | undefined; h
       for (const viewer of viewers) close(viewer);
     },
 
-    count: () => viewers.size,
-
     /** Opens the stream of one page; with a session it also carries that one's screen and history. */
     open(options: { device: string; session: string | undefined; lastEventId: string | null; insecure: boolean; signal: AbortSignal }): Response {
       const viewer: Viewer = {

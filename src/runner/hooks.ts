@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import * as v from "valibot";
 import { randomNonce } from "../auth.ts";
-import { LIMITS, parseJson } from "../types.ts";
+import { LIMITS, parseJson, ToolInput } from "../types.ts";
 
 /** One hook event may have this many bytes: Claude may ask to write a large file. */
 const EVENT_BYTES = 8 * 1024 * 1024;
@@ -19,15 +19,11 @@ const path = v.pipe(v.string(), v.maxLength(LIMITS.pathChars));
 
 /** What Claude Code sends to hooks, as far as we use it; measured, see docs/protocol.md. */
 const common = { session_id: shortText, transcript_path: path, cwd: path };
-const tool = { tool_name: shortText, tool_input: v.record(v.string(), v.unknown()), agent_id: v.optional(shortText), agent_type: v.optional(shortText) };
+const tool = { tool_name: shortText, tool_input: ToolInput, agent_id: v.optional(shortText), agent_type: v.optional(shortText) };
 export const HookEvent = v.variant("hook_event_name", [
   v.object({ hook_event_name: v.literal("PermissionRequest"), ...common, ...tool }),
-  v.object({ hook_event_name: v.literal("PostToolUse"), ...common, ...tool }),
-  v.object({ hook_event_name: v.literal("PostToolUseFailure"), ...common, ...tool }),
-  v.object({ hook_event_name: v.literal("UserPromptSubmit"), ...common }),
-  v.object({ hook_event_name: v.literal("Stop"), ...common }),
-  v.object({ hook_event_name: v.literal("StopFailure"), ...common }),
-  v.object({ hook_event_name: v.literal("SessionEnd"), ...common }),
+  v.object({ hook_event_name: v.picklist(["PostToolUse", "PostToolUseFailure"]), ...common, ...tool }),
+  v.object({ hook_event_name: v.picklist(["UserPromptSubmit", "Stop", "StopFailure", "SessionEnd"]), ...common }),
 ]);
 export type HookEvent = v.InferOutput<typeof HookEvent>;
 export type PermissionRequest = Extract<HookEvent, { hook_event_name: "PermissionRequest" }>;

@@ -13,7 +13,7 @@ import {
   sealFrame,
   signRequest,
 } from "../auth.ts";
-import { type FromRunner, FromServer, Greeting, PROTOCOL, parseJson } from "../types.ts";
+import { type FromRunner, FromServer, Greeting, LIMITS, PROTOCOL, parseJson } from "../types.ts";
 
 /** Where this machine is paired, and as what. */
 export interface Pairing {
@@ -157,7 +157,10 @@ export function openLink(options: LinkOptions): Link {
   const link: Link = {
     send(message) {
       if (session === undefined || socket?.readyState !== WebSocket.OPEN) return false;
-      socket.send(sealFrame(session.keys.c2s, session.sent++, JSON.stringify(message)));
+      const frame = sealFrame(session.keys.c2s, session.sent, JSON.stringify(message));
+      if (frame.length > LIMITS.messageBytes) return true; // a screen of monstrous rows: the server would hang up on it
+      session.sent++;
+      socket.send(frame);
       return true;
     },
     get up() {

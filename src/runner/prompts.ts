@@ -27,6 +27,8 @@ interface Entry {
   signal: AbortSignal;
   /** Claude was seen to wait since this came up. */
   waited: boolean;
+  /** The tool was seen to have run. */
+  done: boolean;
 }
 
 export interface PromptsOptions {
@@ -96,11 +98,13 @@ export function openPrompts(options: PromptsOptions) {
     ask(event: PermissionRequest, signal: AbortSignal): Promise<HookDecision | undefined> {
       if (opened().length >= LIMITS.openPrompts || ended) return Promise.resolve(undefined);
       const { view, text } = makeView(event, options.host);
+      const shown = opened().reduce((sum, { prompt }) => sum + prompt.view.length, text.length);
+      if (shown > LIMITS.viewsChars) return Promise.resolve(undefined); // more than one message could carry: the desk answers
       return new Promise((respond) => {
         const id = `p_${randomNonce()}`;
         const kind = SHOWN_ONLY[event.tool_name] ?? "permission";
         const prompt: Prompt = { id, session: options.session, kind, state: "pending", created_at: now(), view: text };
-        const entry: Entry = { prompt, view, event, respond, signal, waited: false };
+        const entry: Entry = { prompt, view, event, respond, signal, waited: false, done: false };
         entries.set(id, entry);
         options.onChange(prompt);
         hurry();
@@ -133,8 +137,15 @@ export function openPrompts(options: PromptsOptions) {
     /** Other hook events tell what became of prompts that were answered at the desk. */
     note(event: Exclude<HookEvent, PermissionRequest>): void {
       if (event.hook_event_name === "PostToolUse" || event.hook_event_name === "PostToolUseFailure") {
-        const done = opened().find((entry) => entry.event.tool_name === event.tool_name && isDeepStrictEqual(entry.event.tool_input, event.tool_input));
-        if (done !== undefined) answeredAtDesk(done, "approve");
+        const { tool_name, tool_input, agent_id } = event;
+        const same = [...entries.values()].filter(
+          (entry) => !entry.done && entry.event.tool_name === tool_name && entry.event.agent_id === agent_id && isDeepStrictEqual(entry.event.tool_input, tool_input),
+        );
+        // it may be the same call once more that ran, approved from afar before
+        const ran = same.find(({ prompt }) => prompt.answer?.decision === "approve") ?? (same.length === 1 ? same[0] : undefined);
+        if (ran === undefined) return;
+        ran.done = true;
+        answeredAtDesk(ran, "approve");
         return;
       }
       // the turn is over, so nothing of the main conversation can still wait; subagents go on by themselves
@@ -151,8 +162,17 @@ export function openPrompts(options: PromptsOptions) {
       }
     },
 
-    /** All that may still matter to the server, for a new connection. */
-    list: () => [...entries.values()].slice(-2 * LIMITS.openPrompts).map((entry) => entry.prompt),
+    /** All that may still matter to the server, for a new connection: what is open, and the newest of the rest. */
+    list(): Prompt[] {
+      const all = [...entries.values()].map((entry) => entry.prompt).reverse();
+      let room = LIMITS.viewsChars;
+      const fits = (prompt: Prompt) => {
+        room -= prompt.view.length;
+        return room >= 0;
+      };
+      const settled = all.filter((prompt) => !isOpen(prompt)).slice(0, LIMITS.openPrompts);
+      return [...all.filter(isOpen), ...settled].filter(fits).reverse();
+    },
 
     get: (id: string) => entries.get(id)?.prompt,
 
@@ -172,6 +192,11 @@ function rejection(message: string | undefined): HookDecision {
   return { behavior: "deny", message: `${refusal} The user said:\n${said}` };
 }
 
+/** Deeper than this, an input is not for eyes: indented, 60 kB can become 200 MB. */
+const MAX_DEPTH = 50;
+const isShallow = (value: unknown, depth: number): boolean =>
+  typeof value !== "object" || value === null || (depth > 0 && Object.values(value).every((part) => isShallow(part, depth - 1)));
+
 function makeView(event: PermissionRequest, host: string): { view: View; text: string } {
   const shownOnly = SHOWN_ONLY[event.tool_name] !== undefined;
   const base: View = {
@@ -184,9 +209,9 @@ function makeView(event: PermissionRequest, host: string): { view: View; text: s
     ...(shownOnly ? { note: "Answer this at the desk; from here it can only be turned down." } : {}),
   };
   const text = JSON.stringify(base);
-  if (text.length <= LIMITS.viewChars) return { view: base, text };
+  if (text.length <= LIMITS.viewChars && isShallow(event.tool_input, MAX_DEPTH)) return { view: base, text };
   // what can't be shown whole can't be approved from afar
   const part = JSON.stringify(event.tool_input).slice(0, LIMITS.viewChars / 4);
-  const view: View = { ...base, input: { part }, actions: ["reject"], note: "Too long to be shown whole, so it can only be approved at the desk." };
+  const view: View = { ...base, input: { part }, actions: ["reject"], note: "Too much to be shown whole, so it can only be approved at the desk." };
   return { view, text: JSON.stringify(view) };
 }

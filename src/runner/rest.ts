@@ -2,9 +2,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
+import { version } from "../../package.json";
 import { Exit, Frame, LIMITS, Prompt, parseJson, SessionInfo } from "../types.ts";
 import { openLink, type Pairing } from "./link.ts";
 import { type Outbox, openOutbox } from "./outbox.ts";
+import { parsePairing } from "./pairing.ts";
 
 /** What is left of a session that ended while the server was away. */
 const Rest = v.object({
@@ -33,14 +35,16 @@ export function leaveRest(rest: Omit<Rest, "first" | "screen"> & { screen: Frame
   child.unref();
 }
 
-/** Offers a rest to the server until it has it all, or time is up; then removes it. */
-export async function deliverRest(dir: string, pairing: Pairing, version: string): Promise<void> {
+/** `claude-remote deliver DIR`, for our own use: offers a rest to the server until it has it all, or time is up; then removes it. */
+export async function deliver([dir = ""]: readonly string[]): Promise<number> {
+  const pairing = parsePairing(await Bun.stdin.text());
   const rest = parseJson(Rest, readFileSync(join(dir, "session.json"), "utf8"));
-  if (rest !== undefined) await offer(dir, rest, openOutbox(join(dir, "history"), undefined, rest.first), pairing, version);
+  if (rest !== undefined && pairing !== undefined) await offer(dir, rest, openOutbox(join(dir, "history"), undefined, rest.first), pairing);
   rmSync(dir, { recursive: true, force: true });
+  return 0;
 }
 
-function offer(dir: string, rest: Rest, outbox: Outbox, pairing: Pairing, version: string): Promise<void> {
+function offer(dir: string, rest: Rest, outbox: Outbox, pairing: Pairing): Promise<void> {
   const { session, prompts, exit, ended_at } = rest;
   return new Promise((resolve) => {
     const finish = () => {

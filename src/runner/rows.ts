@@ -1,4 +1,5 @@
 import type { IBufferCell, IBufferLine } from "@xterm/headless";
+import { LIMITS } from "../types.ts";
 
 /**
  * Turns a row of the emulator into the payload that travels: the row's text and, where anything is styled, a line feed
@@ -17,7 +18,7 @@ export function rowPayload(line: IBufferLine, cols: number, cell: IBufferCell): 
     line.getCell(x, cell);
     if (!cell.isAttributeDefault() || cell.getWidth() !== 1) return styledPayload(line, end, cell);
   }
-  return line.translateToString(false, 0, end); // most rows: this is twice as fast
+  return line.translateToString(false, 0, end).slice(0, LIMITS.rowChars); // most rows: this is twice as fast
 }
 
 const SPACE = 32;
@@ -50,7 +51,8 @@ function styledPayload(line: IBufferLine, cols: number, cell: IBufferCell): stri
     runs += `${i === 0 ? "" : " "}${Math.min(starts[i + 1] ?? kept, kept) - start}${styles[i]}`;
     styled ||= styles[i] !== "";
   }
-  return styled ? `${text.slice(0, kept)}\n${runs}` : text.slice(0, kept);
+  const payload = styled ? `${text.slice(0, kept)}\n${runs}` : text.slice(0, kept);
+  return payload.length > LIMITS.rowChars ? text.slice(0, LIMITS.rowChars) : payload; // cells of endless accents
 }
 
 /** Inverse, underlined, struck or coloured ground: seen even where there is no character. */

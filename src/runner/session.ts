@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomNonce } from "../auth.ts";
-import type { Exit, FromServer, HistoryOp, SessionInfo } from "../types.ts";
+import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.ts";
 import { decisionApplied, dialogOnScreen, hookWordsOnScreen, transcriptSize, trustedTranscript } from "./evidence.ts";
 import { listenForHooks, proxyExceptions } from "./hooks.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
@@ -93,6 +93,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
     else frameTimer = setTimeout(sendFrame, wait);
   };
 
+  const tell = (prompt: Prompt | undefined) => void (resumed && prompt !== undefined && link?.send({ type: "prompt", prompt }));
   const dialogOpen = () => {
     if (status !== undefined && status.activity !== "unknown") return status.activity === "waiting";
     return screen === undefined ? undefined : dialogOnScreen(screen.text());
@@ -100,9 +101,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
   const prompts = openPrompts({
     session: id,
     host,
-    onChange: (prompt) => {
-      if (resumed) link?.send({ type: "prompt", prompt });
-    },
+    onChange: tell,
     onHurry: (hurry) => status?.hurry(hurry),
     dialogOpen,
     watch(event, action) {
@@ -161,8 +160,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
       case "decide":
         link?.send({ type: "decided", decision: message.decision, result: prompts.decide(message) });
         // the server may think that it is on its way: what is true now is told again
-        for (const prompt of [prompts.get(message.prompt)]) if (prompt !== undefined) link?.send({ type: "prompt", prompt });
-        return;
+        return tell(prompts.get(message.prompt));
       case "ended":
         return left();
       case "ping":

@@ -1,0 +1,117 @@
+import { describe, expect, test } from "bun:test";
+import { sha256hex } from "../../src/auth.ts";
+import { HookEvent, type PermissionRequest } from "../../src/runner/hooks.ts";
+import { openPrompts } from "../../src/runner/prompts.ts";
+import { LIMITS, type Prompt, parseEvent, parseJson, View } from "../../src/types.ts";
+import { expectParsed } from "../support/phone.ts";
+import { until } from "../support/until.ts";
+
+function open() {
+  const seen: Prompt[] = [];
+  const prompts = openPrompts({
+    session: "s_1",
+    host: "box",
+    onChange: (prompt) => seen.push(prompt),
+    onHurry: () => undefined,
+    dialogOpen: () => true,
+    watch: () => () => true,
+  });
+  const ask = (input: object, agent?: string) => {
+    const event: PermissionRequest = {
+      hook_event_name: "PermissionRequest",
+      session_id: "x",
+      transcript_path: "/x",
+      cwd: "/x",
+      tool_name: "Bash",
+      tool_input: { ...input },
+      ...(agent === undefined ? {} : { agent_id: agent }),
+    };
+    const abort = new AbortController();
+    const decision = prompts.ask(event, abort.signal);
+    return { event, decision, abort, prompt: seen.at(-1) as Prompt };
+  };
+  const approve = ({ id, view }: Prompt) =>
+    prompts.decide({ type: "decide", decision: "d", prompt: id, action: "approve", shown: sha256hex(view), device: "dev", name: "phone" });
+  const state = (id: string) => prompts.get(id)?.state;
+  return { prompts, ask, approve, state, seen };
+}
+const ran = ({ event }: { event: PermissionRequest }) => ({ ...event, hook_event_name: "PostToolUse" as const });
+
+describe("a prompt", () => {
+  test("is claimed once: the second decision finds it answered, and the hook is told the first", async () => {
+    const { ask, approve, prompts } = open();
+    const asked = ask({ command: "true" });
+    expect(approve(asked.prompt)).toBe("sent");
+    expect(approve(asked.prompt)).toBe("answered");
+    expect(await asked.decision).toEqual({ behavior: "allow" });
+    expect(prompts.decide({ type: "decide", decision: "d", prompt: "p_none", action: "reject", device: "dev", name: "phone" })).toBe("gone");
+  });
+
+  test("is not approved by what was shown of another", () => {
+    const { ask, approve } = open();
+    const asked = ask({ command: "true" });
+    expect(approve({ ...asked.prompt, view: "{}" })).toBe("changed");
+  });
+
+  test("whose connection Claude closed was turned down at the desk", async () => {
+    const { ask, approve, prompts } = open();
+    const asked = ask({ command: "true" });
+    asked.abort.abort();
+    expect(approve(asked.prompt)).toBe("gone");
+    await until("it is settled", () => prompts.get(asked.prompt.id)?.answer?.decision === "reject");
+  });
+
+  test("stays open when the same call of another agent, or one approved before, has run", async () => {
+    const { ask, approve, state, prompts } = open();
+    const first = ask({ command: "make" }, "a");
+    const second = ask({ command: "make" }, "a");
+    const other = ask({ command: "make" }, "b");
+    approve(first.prompt);
+    prompts.note(ran(first));
+    expect([state(second.prompt.id), state(other.prompt.id)]).toEqual(["pending", "pending"]);
+    prompts.note(ran(second)); // nobody approved it from afar, so the desk did
+    expect([state(second.prompt.id), state(other.prompt.id)]).toEqual(["answered", "pending"]);
+  });
+
+  test("that is open is always listed, however many came after; the list fits one message", () => {
+    const { ask, approve, prompts } = open();
+    const waiting = ask({ command: "wait" });
+    for (let i = 0; i < 150; i++) approve(ask({ command: `${i} ${"x".repeat(20_000)}` }).prompt);
+    const list = prompts.list();
+    expect(list.map(({ id }) => id)).toContain(waiting.prompt.id);
+    expect(list.reduce((sum, { view }) => sum + view.length, 0)).toBeLessThanOrEqual(LIMITS.viewsChars);
+  });
+
+  test("more than one message could carry is left to the desk", async () => {
+    const { ask, seen } = open();
+    for (let i = 0; i < 3; i++) ask({ command: "x".repeat(250_000) });
+    const before = seen.length;
+    expect(await ask({ command: "x".repeat(250_000) }).decision).toBeUndefined();
+    expect(seen.length).toBe(before);
+  });
+
+  test("too long or too deep to be shown whole can only be turned down from afar", () => {
+    const { ask, approve } = open();
+    const deep = JSON.parse(`${'{"a":'.repeat(5000)}1${"}".repeat(5000)}`);
+    for (const input of [{ command: "x".repeat(300_000) }, deep]) {
+      const { prompt } = ask(input);
+      expect(parseJson(View, prompt.view)?.actions).toEqual(["reject"]);
+      expect(approve(prompt)).toBe("refused");
+    }
+  });
+});
+
+test("every key of a tool's input is shown, also those that objects have of themselves", () => {
+  const input = '{"a":1,"constructor":"rm -rf","prototype":2,"__proto__":"x"}';
+  const event = `{"hook_event_name":"PermissionRequest","session_id":"x","transcript_path":"/x","cwd":"/x","tool_name":"t","tool_input":${input}}`;
+  const parsed = expectParsed(HookEvent, event);
+  const keys = parsed.hook_event_name === "PermissionRequest" ? Object.keys(parsed.tool_input) : [];
+  expect(keys.sort()).toEqual(["__proto__", "a", "constructor", "prototype"]);
+  const view = expectParsed(View, `{"tool":"t","input":${input},"cwd":"/","host":"h","actions":[]}`);
+  expect(Object.keys(view.input).sort()).toEqual(["__proto__", "a", "constructor", "prototype"]);
+});
+
+test("line separators in a message do not break the stream apart", () => {
+  const data = { session: "s", rev: 1, cols: 2, rows: 1, cursor: { x: 0, y: 0, visible: true }, title: "a\u2028b\u2029c", lines: { 0: "\u2028" } };
+  expect(parseEvent(`id: e:1\nevent: screen\ndata: ${JSON.stringify(data)}`)).toEqual({ id: "e:1", event: { name: "screen", data } });
+});
