@@ -36,8 +36,12 @@ export async function runProgram(command: string, args: readonly string[]): Prom
   const pairing = loadPairing(pairingPath());
   if (pairing === undefined) return (await wrap(program)).code;
   const { openSession } = await import("../runner/session.ts");
-  const session = openSession(program, pairing, version);
-  const exit = await wrap(session.program, session.watch);
-  await session.end(exit);
+  // a full disk must not keep claude from starting, nor take its exit code away
+  const say = (error: unknown): undefined => void process.stderr.write(`claude-remote: not shown on the phone: ${error}\r\n`);
+  const session = await Promise.resolve()
+    .then(() => openSession(program, pairing, version))
+    .catch(say);
+  const exit = await wrap(session?.program ?? program, session?.watch);
+  await session?.end(exit).catch(say);
   return exit.code;
 }

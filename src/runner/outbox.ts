@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { HistoryOp, parseJson } from "../types.ts";
 
 /** History that the server has not acknowledged: so much waits in memory, then in a file, then lines are left out, in bytes. */
@@ -58,7 +58,7 @@ export function openOutbox(spoolPath: string, limits = LIMITS, first?: number): 
   const closeSpool = () => {
     if (spool === undefined) return;
     closeSync(spool.fd);
-    unlinkSync(spoolPath);
+    rmSync(spoolPath, { force: true }); // somebody may have cleaned up
     spool = undefined;
   };
 

@@ -34,7 +34,6 @@ interface Entry {
 export interface PromptsOptions {
   session: string;
   host: string;
-  now?: () => number;
   /** Something about a prompt is new. */
   onChange(prompt: Prompt): void;
   /** Whether it matters now to see quickly what Claude does: a prompt waits, or an answer is not confirmed. */
@@ -45,11 +44,8 @@ export interface PromptsOptions {
   dialogOpen(): boolean | undefined;
 }
 
-export type RunnerPrompts = ReturnType<typeof openPrompts>;
-
 /** The prompts of one session. This side decides what becomes of each: it is claimed once, by whoever is first. */
 export function openPrompts(options: PromptsOptions) {
-  const now = options.now ?? Date.now;
   const entries = new Map<string, Entry>();
   let ended = false;
   let confirming = 0;
@@ -70,7 +66,7 @@ export function openPrompts(options: PromptsOptions) {
 
   const answeredAtDesk = (entry: Entry, decision: Answer["decision"]) => {
     if (!isOpen(entry.prompt)) return;
-    settle(entry, "answered", { by: "desk", at: now(), ...(decision === undefined ? {} : { decision }) });
+    settle(entry, "answered", { by: "desk", at: Date.now(), ...(decision === undefined ? {} : { decision }) });
     entry.respond(undefined);
   };
 
@@ -103,7 +99,7 @@ export function openPrompts(options: PromptsOptions) {
       return new Promise((respond) => {
         const id = `p_${randomNonce()}`;
         const kind = SHOWN_ONLY[event.tool_name] ?? "permission";
-        const prompt: Prompt = { id, session: options.session, kind, state: "pending", created_at: now(), view: text };
+        const prompt: Prompt = { id, session: options.session, kind, state: "pending", created_at: Date.now(), view: text };
         const entry: Entry = { prompt, view, event, respond, signal, waited: false, done: false };
         entries.set(id, entry);
         options.onChange(prompt);
@@ -127,7 +123,7 @@ export function openPrompts(options: PromptsOptions) {
       if (!entry.view.actions.includes(action)) return "refused";
       if (action === "approve" && shown !== sha256hex(entry.prompt.view)) return "changed";
       const found = options.watch(entry.event, action);
-      const answer: Answer = { by: "viewer", device, name, decision: action, at: now(), receipt: "sent", ...(message === undefined ? {} : { message }) };
+      const answer: Answer = { by: "viewer", device, name, decision: action, at: Date.now(), receipt: "sent", ...(message === undefined ? {} : { message }) };
       entry.respond(action === "approve" ? { behavior: "allow" } : rejection(message));
       void confirm(entry, answer, found);
       settle(entry, "answered", answer);

@@ -133,6 +133,12 @@ describe.each(places)("a wrapped program %s", (_, prepare) => {
     20_000,
   );
 
+  test("runs where nothing can be written, with its own exit code", async () => {
+    const tty = openTty(wrapped(["sh", "-c", "echo runs; exit 3"]), { env: { ...place.env, TMPDIR: "/nonexistent" }, cwd: place.env.HOME ?? "/" });
+    expect(await tty.exited).toEqual({ code: 3 });
+    expect(tty.text()).toContain("runs");
+  });
+
   test("ends when its terminal is closed", async () => {
     const pidFile = join(place.env.HOME ?? "/", "inner");
     const tty = run(wrapped(["sh", "-c", `echo $$ >${pidFile}; echo ready; exec sleep 60`]));
