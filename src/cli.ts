@@ -1,40 +1,41 @@
-#!/usr/bin/env bun
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null
 import { UsageError } from "./commands/usage.ts";
 import { PairingError } from "./runner/pairing.ts";
 import { StartError } from "./runner/program.ts";
 
-/** Own words, which claude does not have. Each loads what it needs alone, so that wrapping starts quickly. */
-const COMMANDS: Record<string, () => Promise<(argv: readonly string[]) => Promise<number>>> = {
+type Command = (argv: readonly string[]) => Promise<number>;
+
+/** Own words, which claude does not have; two underscores: for our own use. Each loads what it needs alone, so that wrapping starts quickly. */
+const COMMANDS: Record<string, () => Promise<Command>> = {
   run: async () => (await import("./commands/run.ts")).run,
   server: async () => (await import("./commands/serve.ts")).serve,
   pair: async () => (await import("./commands/pair.ts")).pair,
-  deliver: async () => (await import("./runner/rest.ts")).deliver,
   devices: async () => (await import("./commands/devices.ts")).devices,
+  demo: async () => (await import("./commands/first.ts")).demo,
+  "--help": async () => (await import("./commands/usage.ts")).help,
+  "-h": async () => (await import("./commands/usage.ts")).help,
+  "--version": async () => (await import("./commands/usage.ts")).versions,
+  "-v": async () => (await import("./commands/usage.ts")).versions,
+  __start: async () => (argv) => (argv.length > 0 ? main(argv) : import("./commands/first.ts").then(({ start }) => start())),
+  __demo: async () => (await import("./demo/agent.ts")).playAgent,
+  __deliver: async () => (await import("./runner/rest.ts")).deliver,
 };
 
 async function main(argv: readonly string[]): Promise<number> {
   const [word = "", ...rest] = argv;
   const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
-  if (command !== undefined) return (await command())(rest);
-  return (await import("./commands/run.ts")).runProgram("claude", argv);
+  if (command === undefined) return (await import("./commands/run.ts")).runClaude(argv);
+  const end = rest.indexOf("--");
+  const asksHelp = !word.startsWith("_") && rest.slice(0, end < 0 ? rest.length : end).some((arg) => arg === "--help" || arg === "-h");
+  return asksHelp ? (await import("./commands/usage.ts")).help() : (await command())(rest);
 }
 
 try {
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   const usage = error instanceof UsageError || (error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"));
-  if (usage) {
-    const { USAGE } = await import("./commands/usage.ts");
-    process.stderr.write(`claude-remote: ${error.message}\n\n${USAGE}`);
-    process.exit(2);
-  }
-  if (error instanceof PairingError) {
-    process.stderr.write(`claude-remote: ${error.message}\n`);
-    process.exit(1);
-  }
-  if (error instanceof StartError) {
-    process.stderr.write(`claude-remote: ${error.message}\n`);
-    process.exit(error.exitCode);
-  }
-  throw error;
+  if (!usage && !(error instanceof PairingError) && !(error instanceof StartError)) throw error;
+  const { say } = await import("./commands/say.ts");
+  say(usage ? `${error.message}\n\nclaude-remote --help tells more.` : error.message);
+  process.exit(usage ? 2 : error instanceof StartError ? error.exitCode : 1);
 }

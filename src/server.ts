@@ -1,21 +1,25 @@
 import type { Server } from "bun";
+import { version } from "../package.json";
 import { openDatabase } from "./db.ts";
 import { type Hub, ROUTES } from "./hub/api.ts";
 import { loadAssets } from "./hub/assets.ts";
 import { openDevices } from "./hub/devices.ts";
 import { openGate } from "./hub/gate.ts";
-import { checkExposure, type ListenOptions, ownOrigins } from "./hub/origins.ts";
+import { checkExposure, type ListenOptions, nearOrigin, ownOrigins } from "./hub/origins.ts";
 import { openPrompts } from "./hub/prompts.ts";
 import { fail, reply } from "./hub/replies.ts";
 import { type Connection, openRunners } from "./hub/runners.ts";
+import { takeSeat } from "./hub/seat.ts";
 import { openSessions } from "./hub/sessions.ts";
 import { openViewers } from "./hub/viewers.ts";
-import { LIMITS, PairRequest, parseJson } from "./types.ts";
+import { LIMITS, PairRequest, PROTOCOL, parseJson } from "./types.ts";
 
 export interface ServerOptions extends Omit<ListenOptions, "tls"> {
   /** Where the database lies. */
   data: string;
   tls?: { cert: string; key: string } | undefined;
+  /** Its options in short, where `claude-remote` itself started it in the background. */
+  embedded?: string | undefined;
   log?(line: string): void;
 }
 
@@ -36,10 +40,20 @@ export interface RunningServer {
 /** A silent connection is closed after this long, in seconds; streams send a heartbeat more often. */
 const IDLE_S = 60;
 
-/** Starts the server. Throws an `OptionError`, a `DatabaseError`, or the system's error where the port is taken. */
+/** Starts the server. Throws an `OptionError`, a `SeatTaken`, a `DatabaseError`, or the system's error where the port is taken. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const listen: ListenOptions = { ...options, tls: options.tls !== undefined };
   checkExposure(listen);
+  const seat = takeSeat(options.data);
+  try {
+    return await open(options, listen, seat);
+  } catch (error) {
+    seat.leave();
+    throw error;
+  }
+}
+
+async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnType<typeof takeSeat>): Promise<RunningServer> {
   const log = options.log ?? ((line: string) => process.stderr.write(`${line}\n`));
   const assets = await loadAssets();
   const db = openDatabase(options.data);
@@ -112,6 +126,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const port = server.port ?? options.port;
   origins = ownOrigins(listen, port);
   known = new Set(origins);
+  seat.announce({ pid: process.pid, url: nearOrigin(listen, port), origin: hub.publicOrigin(), version, protocol: PROTOCOL, embedded: options.embedded, started_at: Date.now() });
 
   return {
     port,
@@ -124,6 +139,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       runners.closeAll();
       await server.stop(true);
       db.close();
+      seat.leave();
     },
   };
 }

@@ -1,7 +1,8 @@
 import * as v from "valibot";
-import { loadPairing, PairingError, signedRequest } from "../runner/pairing.ts";
+import { PairingError, signedRequest } from "../runner/pairing.ts";
 import { DeviceInfo, parseJson } from "../types.ts";
-import { pairingPath } from "./places.ts";
+import { loadConfig } from "./config.ts";
+import { findHome } from "./embedded.ts";
 import { UsageError } from "./usage.ts";
 
 const List = v.object({ devices: v.array(DeviceInfo) });
@@ -9,7 +10,7 @@ const Revoked = v.object({ minted: v.array(v.object({ id: v.string(), name: v.st
 
 /** `claude-remote devices` and `claude-remote devices revoke ID`. */
 export async function devices(argv: readonly string[]): Promise<number> {
-  const pairing = loadPairing(pairingPath());
+  const pairing = (await findHome(loadConfig()))?.pairing;
   if (pairing === undefined) throw new PairingError("This machine is not paired yet.");
   const [action, id, ...rest] = argv;
   if (action === "revoke" && id !== undefined && rest.length === 0) {

@@ -5,12 +5,20 @@ import * as v from "valibot";
 import { openDatabase } from "../db.ts";
 import { openDevices } from "../hub/devices.ts";
 import { isLoopback } from "../hub/origins.ts";
-import { loadPairing, PairingError, pairWith, savePairing, signedRequest } from "../runner/pairing.ts";
+import { readSeat } from "../hub/seat.ts";
+import type { Pairing } from "../runner/link.ts";
+import { PairingError, pairWith, savePairing, signedRequest } from "../runner/pairing.ts";
 import { parseJson } from "../types.ts";
-import { pairingPath } from "./places.ts";
+import { loadConfig } from "./config.ts";
+import { findHome } from "./embedded.ts";
+import { configPath, pairingPath } from "./places.ts";
 import { UsageError } from "./usage.ts";
 
+type Kind = "viewer" | "runner" | "machine";
 const Code = v.object({ link: v.string(), expires: v.number() });
+
+/** How long the server's public address may take to answer, in ms. */
+const REACH_MS = 3000;
 
 /** `claude-remote pair [LINK | -]`, and on the server's own host `claude-remote pair --data DIR [--public-url URL]`. */
 export async function pair(argv: readonly string[]): Promise<number> {
@@ -22,9 +30,9 @@ export async function pair(argv: readonly string[]): Promise<number> {
   if (positionals.length > 1) throw new UsageError("pair: one link at a time");
   const kind = v.safeParse(v.optional(v.picklist(["viewer", "runner", "machine"])), values.kind);
   if (!kind.success) throw new UsageError("--kind: viewer, runner or machine");
-  if (values.data !== undefined) return mintHere(values.data, values["public-url"] ?? process.env.CLAUDE_REMOTE_PUBLIC_URL, kind.output ?? "machine");
+  if (values.data !== undefined) return mintHere(values.data, values["public-url"] ?? loadConfig().public_url, kind.output ?? "machine");
   const [given] = positionals;
-  if (given === undefined) return mintAtServer(kind.output ?? "viewer");
+  if (given === undefined) return invite(kind.output ?? "viewer");
   const link = given === "-" ? (prompt("Pairing link:") ?? "") : given;
   const as = kind.output ?? "machine";
   if (as === "viewer") throw new UsageError("pair LINK: this machine pairs as machine or runner; a viewer is a phone or a browser");
@@ -35,34 +43,58 @@ export async function pair(argv: readonly string[]): Promise<number> {
 }
 
 /** Makes a code in the database itself, for whoever owns the server's files. */
-function mintHere(data: string, publicUrl: string | undefined, kind: "viewer" | "runner" | "machine"): number {
+function mintHere(data: string, publicUrl: string | undefined, kind: Kind): number {
   const db = openDatabase(data);
   const { code } = openDevices(db).mint(kind, undefined);
   db.close();
-  printLink(`${publicUrl === undefined ? "http://127.0.0.1:7200" : new URL(publicUrl).origin}/#pair=${code}`, process.stdout);
+  const origin = publicUrl === undefined ? (readSeat(data)?.origin ?? "http://127.0.0.1:7200") : new URL(publicUrl).origin;
+  printLink(`${origin}/#pair=${code}`, process.stdout);
   return 0;
 }
 
-async function mintAtServer(kind: "viewer" | "runner" | "machine"): Promise<number> {
-  const pairing = loadPairing(pairingPath());
-  if (pairing === undefined)
+/** Shows a link for a phone, and says honestly whether a phone can follow it. */
+async function invite(kind: Kind): Promise<number> {
+  const home = await findHome(loadConfig(), { afresh: true });
+  if (home === undefined)
     throw new PairingError("This machine is not paired yet. Start `claude-remote server`, then run `claude-remote pair` with the link it prints.");
+  const link = await mintLink(home.pairing, kind);
+  process.stderr.write(`${await reachability(link, home.seat !== undefined)}\n`);
+  printLink(link, process.stdout);
+  process.stderr.write("It works once, for five minutes.\n");
+  return 0;
+}
+
+/** Has the server make a pairing link. Throws a `PairingError`. */
+export async function mintLink(pairing: Pairing, kind: Kind): Promise<string> {
   const answer = parseJson(Code, await signedRequest(pairing, "POST", "/api/devices/code", { kind }));
   if (answer === undefined) throw new PairingError("The server's answer can't be read; is it of the same version?");
-  if (isLoopback(new URL(answer.link).hostname)) {
-    process.stderr.write(
-      "A phone can't reach this server: it listens on this machine alone. Ways out:\n" +
-        "  - Tailscale: `tailscale serve 7200`, and start the server with --public-url https://NAME\n" +
-        "  - Caddy or another proxy with HTTPS in front, and --public-url\n" +
-        "  - on a network you trust: --host 0.0.0.0 --insecure-lan\n" +
-        "This link works in a browser here:\n",
-    );
-    process.stdout.write(`\n  ${answer.link}\n\n`);
-    return 0;
+  return answer.link;
+}
+
+/** Whether a phone can follow a link, as far as can be told from here, and what to do if not. `ours`: the server is this machine's own. */
+export async function reachability(link: string, ours: boolean): Promise<string> {
+  const { hostname: host, origin, port } = new URL(link);
+  if (isLoopback(host)) {
+    const line = (name: string, value: string, when: string) => {
+      const option = ours ? `${name} = ${value === "" ? "true" : `"${value}"`}` : `--${name.replace("_", "-")} ${value}`;
+      return `  ${option.padEnd(36)}  ${when}`;
+    };
+    return [
+      "A phone can't reach this server yet: it listens on this machine alone. For a phone,",
+      ours ? `write one of these into ${configPath()} and run this again:` : "start it with one of these:",
+      line("insecure_lan", "", "on a network you trust: plain HTTP, which others there can read and change"),
+      line("public_url", "https://NAME.ts.net", `with Tailscale, after \`tailscale serve --bg ${port}\``),
+      line("public_url", "https://your.name", `with Caddy or another HTTPS proxy before port ${port}`),
+      "Until then this opens in a browser on this machine:",
+    ].join("\n");
   }
-  printLink(answer.link, process.stdout);
-  process.stderr.write("Point the phone's camera at it. It works once, for five minutes.\n");
-  return 0;
+  const answers = await fetch(`${origin}/healthz`, { redirect: "error", signal: AbortSignal.timeout(REACH_MS) }).then(
+    (response) => (response.ok ? undefined : `it answers ${response.status}`),
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
+  if (answers !== undefined) return `Careful: ${origin} does not answer from here (${answers}). Is the proxy up, and the name right?`;
+  if (origin.startsWith("https:")) return `${origin} answers. Point the phone's camera at this, or open the link there:`;
+  return `${origin} answers here; a phone on the same network reaches it unless a firewall blocks port ${port}. It is not encrypted: anybody on this network can replace the page.`;
 }
 
 /** Prints a pairing link, as a QR code too where somebody can point a phone at it. */

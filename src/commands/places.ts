@@ -11,7 +11,17 @@ export function pairingPath(): string {
   return join(xdg("XDG_CONFIG_HOME", ".config"), "claude-remote", "pairing.json");
 }
 
+/** Where a person may write down options. */
+export function configPath(): string {
+  return join(xdg("XDG_CONFIG_HOME", ".config"), "claude-remote", "config.toml");
+}
+
 /** Where the server keeps its database, unless told otherwise. */
 export function dataDir(): string {
-  return process.env.CLAUDE_REMOTE_DATA ?? join(xdg("XDG_DATA_HOME", ".local/share"), "claude-remote");
+  return join(xdg("XDG_DATA_HOME", ".local/share"), "claude-remote");
+}
+
+/** Where a server in the background writes what it has to say. */
+export function logPath(): string {
+  return join(xdg("XDG_STATE_HOME", ".local/state"), "claude-remote", "server.log");
 }

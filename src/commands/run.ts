@@ -1,16 +1,25 @@
 import { parseArgs } from "node:util";
 import { version } from "../../package.json";
+import type { Pairing } from "../runner/link.ts";
 import { loadPairing } from "../runner/pairing.ts";
 import { findProgram, StartError } from "../runner/program.ts";
-import { type Program, passThrough, wrap } from "../runner/wrap.ts";
+import { type Program, passThrough, type Size, wrap, wrapUnseen } from "../runner/wrap.ts";
+import { loadConfig } from "./config.ts";
 import { pairingPath } from "./places.ts";
+import { say } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
 const NO_CLAUDE = `Claude Code is not installed here, or not on the PATH. Get it with
 
   npm install -g @anthropic-ai/claude-code
 
-or see https://claude.com/claude-code. Another program can be wrapped with: claude-remote run --command PROG -- ARGS`;
+or see https://claude.com/claude-code. Without it, \`claude-remote demo\` shows what this does, and
+\`claude-remote run --command PROG -- ARGS\` wraps any other program.`;
+
+/** Claude's own commands that are over at once and ask nothing: they run untouched, and no phone is bothered with them. */
+const MAINTENANCE = new Set("auto-mode doctor gateway import install kill logs mcp plugin plugins purge respawn rm stop update upgrade".split(" "));
+/** A server that has gone is looked for only after the program has started, in ms. */
+const LOOK_AFTER_MS = 300;
 
 /** `claude-remote run [--command PROG] [-- args]`. */
 export function run(argv: readonly string[]): Promise<number> {
@@ -19,29 +28,89 @@ export function run(argv: readonly string[]): Promise<number> {
   const args = separator < 0 ? [] : argv.slice(separator + 1);
   const { values, positionals } = parseArgs({ args: [...own], options: { command: { type: "string" } }, allowPositionals: true });
   if (positionals.length > 0) throw new UsageError(`run: arguments for the wrapped program come after \`--\`, as in: claude-remote run -- ${positionals.join(" ")}`);
-  return runProgram(values.command ?? "claude", args);
+  return values.command === undefined ? runClaude(args) : runProgram(programOf(values.command, args));
 }
 
-/** Wraps a program with what it was given; resolves with its exit code. */
-export async function runProgram(command: string, args: readonly string[]): Promise<number> {
-  const program: Program = { command, args, env: process.env, cwd: process.cwd() };
-  try {
-    findProgram(command, program.cwd, process.env.PATH ?? "");
-  } catch (error) {
-    if (!(error instanceof StartError)) throw error;
-    process.stderr.write(`claude-remote: ${command === "claude" && error.exitCode === 127 ? NO_CLAUDE : error.message}\n`);
-    return error.exitCode;
-  }
-  if (!process.stdin.isTTY || !process.stdout.isTTY) return passThrough(program);
-  const pairing = loadPairing(pairingPath());
-  if (pairing === undefined) return (await wrap(program)).code;
+/** Runs claude with what it was given; resolves with its exit code. */
+export async function runClaude(args: readonly string[]): Promise<number> {
+  const program = programOf(loadConfig().claude, args, true);
+  const end = args.indexOf("--");
+  const prints = args.slice(0, end < 0 ? args.length : end).some((arg) => arg === "-p" || arg === "--print");
+  return prints || MAINTENANCE.has(args[0] ?? "") ? unlessMissing(program, () => passThrough(program)) : runProgram(program);
+}
+
+/** What is wrapped, here and now. */
+export function programOf(command: string, args: readonly string[], hooks = /(^|\/)claude$/.test(command)): Program {
+  return { name: hooks ? "claude" : command, command, args, hooks, env: process.env, cwd: process.cwd() };
+}
+
+/** Wraps a program on the terminal at the desk; resolves with its exit code. */
+export function runProgram(program: Program): Promise<number> {
+  return unlessMissing(program, async () => {
+    if (!process.stdin.isTTY || !process.stdout.isTTY) return passThrough(program);
+    return runWith(await knownPairing(), program);
+  });
+}
+
+/** Wraps a program and shows it where `pairing` leads; with a size it runs without a terminal of its own. */
+export async function runWith(pairing: Pairing | undefined, program: Program, unseen?: Size): Promise<number> {
+  const start = (program: Program, watch?: Parameters<typeof wrap>[1]) => (unseen === undefined ? wrap(program, watch) : wrapUnseen(program, unseen, watch));
+  if (pairing === undefined) return (await start(program)).code;
   const { openSession } = await import("../runner/session.ts");
   // a full disk must not keep claude from starting, nor take its exit code away
-  const say = (error: unknown): undefined => void process.stderr.write(`claude-remote: not shown on the phone: ${error}\r\n`);
+  const complain = (error: unknown): undefined => say(`not shown on the phone: ${error instanceof Error ? error.message : error}`) as undefined;
   const session = await Promise.resolve()
     .then(() => openSession(program, pairing, version))
-    .catch(say);
-  const exit = await wrap(session?.program ?? program, session?.watch);
-  await session?.end(exit).catch(say);
+    .catch(complain);
+  const looked = pairing.embedded === true ? lookForServer() : undefined;
+  const exit = await start(session?.program ?? program, session?.watch);
+  await session?.end(exit).catch(complain);
+  const trouble = looked?.();
+  if (trouble !== undefined) say(`not shown on the phone: ${trouble}`);
   return exit.code;
+}
+
+async function unlessMissing(program: Program, act: () => Promise<number>): Promise<number> {
+  try {
+    findProgram(program.command, program.cwd, program.env.PATH ?? "");
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    say(program.name === "claude" && error.exitCode === 127 ? NO_CLAUDE : error.message);
+    return error.exitCode;
+  }
+  return act();
+}
+
+/** This machine's pairing; the first time, the embedded server is started and paired with. Nothing of that keeps a program from starting. */
+async function knownPairing(): Promise<Pairing | undefined> {
+  const known = loadPairing(pairingPath());
+  if (known !== undefined) return known;
+  const config = loadConfig();
+  if (!config.embedded) return undefined;
+  try {
+    const { findHome } = await import("./embedded.ts");
+    const home = await findHome(config);
+    if (home?.seat !== undefined) say(`your dashboard is at ${home.seat.origin} (\`claude-remote pair\` lets a phone or browser in)`);
+    return home?.pairing;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    say(`not shown on the phone: ${error.message}`);
+    return undefined;
+  }
+}
+
+/** Starts the embedded server should it not run; the answer tells what has gone wrong so far, in words. */
+function lookForServer(): () => string | undefined {
+  let trouble: string | undefined;
+  const timer = setTimeout(() => {
+    import("./embedded.ts")
+      .then(({ findHome }) => findHome(loadConfig()))
+      .catch((error: unknown) => {
+        trouble = error instanceof Error ? error.message : String(error);
+      });
+  }, LOOK_AFTER_MS);
+  return () => {
+    clearTimeout(timer);
+    return trouble;
+  };
 }

@@ -1,16 +1,52 @@
+import { version } from "../../package.json";
+import { findProgram, StartError } from "../runner/program.ts";
+import { PROTOCOL } from "../types.ts";
+
 /** The command line is not right; the message says what would be. Exit code 2. */
 export class UsageError extends Error {}
 
-export const USAGE = `claude-remote: your Claude Code session on your phone
+const USAGE = `claude-remote: your Claude Code session on your phone
 
-  claude-remote [claude's arguments]      run claude here, and show it on the phone
-  claude-remote run --command PROG -- …   the same with any other program
-  claude-remote server                    the server that phones and machines meet at
+  claude-remote [claude's arguments]      claude as ever, and on the phone too
+  claude-remote demo                      a scripted stand-in for claude, to try it out
+  claude-remote pair                      a link and QR code that let a phone or browser in
+  claude-remote pair LINK                 show this machine's sessions on a server elsewhere (- asks for the link)
+  claude-remote devices [revoke ID]       list what is paired, or lock something out
+  claude-remote server                    a server of its own, for several machines
       --port 7200  --host 127.0.0.1  --data DIR  --public-url URL
       --tls-cert FILE  --tls-key FILE  --insecure-lan
-  claude-remote pair                      show a QR code for a phone
-  claude-remote pair LINK                 pair this machine with a server (- reads the link from a prompt)
-  claude-remote devices [revoke ID]       list what is paired, or lock something out
+  claude-remote server status [--json]    what runs here
+  claude-remote server stop               end it; the next claude-remote starts it again
+  claude-remote run --command PROG -- …   wrap any other program
 
-Each server option is also an environment variable, such as CLAUDE_REMOTE_PORT.
+Examples
+  claude-remote                                   as you would type claude
+  claude-remote --resume                          every flag of claude's goes to claude
+  claude-remote -p "what changed?" | jq -R        not on a terminal: claude alone, to the byte
+  claude-remote run -- --help                     claude's own help
+  alias claude=claude-remote                      harmless
+
+Every server option can stand in ~/.config/claude-remote/config.toml as well, or in the environment
+(CLAUDE_REMOTE_PORT=7300); the environment wins over the file, a flag over both. docs/configuration.md
 `;
+
+/** `claude-remote --help`. */
+export async function help(): Promise<number> {
+  process.stdout.write(USAGE);
+  return 0;
+}
+
+/** `claude-remote --version`: ours, and claude's in its own words. */
+export async function versions(): Promise<number> {
+  process.stdout.write(`claude-remote ${version} (protocol ${PROTOCOL}, Bun ${Bun.version})\n`);
+  const { loadConfig } = await import("./config.ts");
+  const { claude } = loadConfig();
+  try {
+    const ran = Bun.spawnSync([findProgram(claude, process.cwd(), process.env.PATH ?? ""), "--version"], { stdin: "ignore", stderr: "ignore" });
+    process.stdout.write(`claude ${ran.stdout.toString().trim() || "does not tell its version"}\n`);
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    process.stdout.write("claude is not installed\n");
+  }
+  return 0;
+}

@@ -38,14 +38,22 @@ export function checkExposure(options: ListenOptions): void {
   );
 }
 
+const originOf = (options: ListenOptions, host: string, port: number) =>
+  new URL(`${options.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`).origin;
+const everywhere = (host: string) => host === "0.0.0.0" || host === "::";
+
+/** Where this machine itself reaches the server; a certificate has a name to keep to. */
+export function nearOrigin(options: ListenOptions, port: number): string {
+  if (options.tls && options.publicUrl !== undefined) return parsePublicUrl(options.publicUrl).origin;
+  return originOf(options, everywhere(options.host) ? "127.0.0.1" : options.host, port);
+}
+
 /** Every origin that this server answers to, the one for links first. `port` is the one it really listens on. */
 export function ownOrigins(options: ListenOptions, port: number): string[] {
-  const scheme = options.tls ? "https" : "http";
-  const origin = (host: string) => new URL(`${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`).origin;
+  const origin = (host: string) => originOf(options, host, port);
   const origins: string[] = [];
   if (options.publicUrl !== undefined) origins.push(parsePublicUrl(options.publicUrl).origin);
-  const everywhere = options.host === "0.0.0.0" || options.host === "::";
-  if (everywhere) {
+  if (everywhere(options.host)) {
     const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
     for (const { address, internal, family } of addresses) if (!internal && family === "IPv4") origins.push(origin(address));
   } else origins.push(origin(options.host));

@@ -1,5 +1,6 @@
 import { CString, dlopen, FFIType, ptr } from "bun:ffi";
 import { closeSync, constants, openSync, readdirSync, readlinkSync } from "node:fs";
+import { constants as os } from "node:os";
 
 /**
  * The few calls that neither Bun nor bun-pty has: terminal attributes, flow control and a child's stopped state.
@@ -36,6 +37,8 @@ const symbols = {
   fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
   dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  execve: { args: [FFIType.ptr, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
+  signal: { args: [FFIType.i32, FFIType.u64], returns: FFIType.ptr },
 } as const;
 
 function load() {
@@ -136,6 +139,25 @@ export function leadsToNull(fd: number): boolean {
     if (error instanceof Error && "code" in error) return false; // closed
     throw error;
   }
+}
+
+/**
+ * Becomes another program: same process, same descriptors, same signals (execve(2)). Returns only where that failed. Bun
+ * ignores SIGPIPE and SIGXFSZ, which the program would inherit: they are put back.
+ */
+export function becomeProgram(path: string, args: readonly string[], env: Record<string, string | undefined>): void {
+  const kept: Buffer[] = []; // alive until the call
+  const text = (value: string) => {
+    const bytes = Buffer.from(`${value}\0`);
+    kept.push(bytes);
+    return ptr(bytes);
+  };
+  const list = (values: readonly string[]) => new BigUint64Array([...values.map((value) => BigInt(text(value))), 0n]);
+  const argv = list(args);
+  const environment = list(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`])));
+  for (const signal of [os.signals.SIGPIPE, os.signals.SIGXFSZ]) libc.signal(signal, 0);
+  libc.execve(text(path), ptr(argv), ptr(environment));
+  for (const signal of [os.signals.SIGPIPE, os.signals.SIGXFSZ]) libc.signal(signal, 1);
 }
 
 /** Tells a terminal its size (Linux); its foreground job gets SIGWINCH. */

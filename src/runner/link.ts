@@ -22,6 +22,8 @@ export interface Pairing {
   device: string;
   /** 256 bits, base64url. */
   secret: string;
+  /** The server runs on this machine, in the background, and is started when it is needed. */
+  embedded?: boolean | undefined;
 }
 
 /** First and longest pause before another attempt, in ms; each is drawn at random from its range, so that runners don't come back all at once. */

@@ -5,7 +5,7 @@ import { beginPairing, type DeviceKind, deviceKeys, fromBase64url, NONCE_BYTES, 
 import { ApiError, PairResponse, parseJson } from "../types.ts";
 import type { Pairing } from "./link.ts";
 
-const PairingFile = v.object({ server: v.pipe(v.string(), v.url()), device: v.string(), secret: v.pipe(v.string(), v.length(43)) });
+const PairingFile = v.object({ server: v.pipe(v.string(), v.url()), device: v.string(), secret: v.pipe(v.string(), v.length(43)), embedded: v.optional(v.boolean()) });
 
 /** How long a request to the server may take, in ms. */
 const REQUEST_MS = 10_000;

@@ -7,6 +7,7 @@ import { Exit, Frame, LIMITS, Prompt, parseJson, SessionInfo } from "../types.ts
 import { openLink, type Pairing } from "./link.ts";
 import { type Outbox, openOutbox } from "./outbox.ts";
 import { parsePairing } from "./pairing.ts";
+import { ownCommand } from "./program.ts";
 
 /** What is left of a session that ended while the server was away. */
 const Rest = v.object({
@@ -28,14 +29,13 @@ export function leaveRest(rest: Omit<Rest, "first" | "screen"> & { screen: Frame
   const dir = mkdtempSync(join(tmpdir(), "claude-remote-rest-")); // 0700
   outbox.keep(join(dir, "history"));
   writeFileSync(join(dir, "session.json"), JSON.stringify({ ...rest, first: outbox.first }), { mode: 0o600 });
-  const self = Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main]; // compiled, or run from source
-  const child = Bun.spawn([...self, "deliver", dir], { stdin: "pipe", stdout: "ignore", stderr: "ignore", detached: true });
+  const child = Bun.spawn([...ownCommand(), "__deliver", dir], { stdin: "pipe", stdout: "ignore", stderr: "ignore", detached: true });
   child.stdin.write(JSON.stringify(pairing)); // not in argv
   child.stdin.end();
   child.unref();
 }
 
-/** `claude-remote deliver DIR`, for our own use: offers a rest to the server until it has it all, or time is up; then removes it. */
+/** `claude-remote __deliver DIR`, for our own use: offers a rest to the server until it has it all, or time is up; then removes it. */
 export async function deliver([dir = ""]: readonly string[]): Promise<number> {
   const pairing = parsePairing(await Bun.stdin.text());
   const rest = parseJson(Rest, readFileSync(join(dir, "session.json"), "utf8"));

@@ -33,11 +33,6 @@ export interface Session {
   end(exit: Exit): Promise<void>;
 }
 
-/** Whether this program is Claude Code, which has hooks. */
-function isClaude(command: string): boolean {
-  return /(^|\/)claude$/.test(command);
-}
-
 /** One wrapped program as the server sees it: screen, history, prompts and status, sent over one link. */
 export function openSession(given: Program, pairing: Pairing, version: string): Session {
   const id = `s_${randomNonce()}`;
@@ -48,9 +43,9 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
     id,
     host,
     cwd: given.cwd,
-    command: [given.command, ...given.args].join(" ").slice(0, 1024),
+    command: [given.name, ...given.args].join(" ").slice(0, 1024),
     started_at: Date.now(),
-    hooks: isClaude(given.command) ? "waiting" : "none",
+    hooks: given.hooks ? "waiting" : "none",
     activity: "unknown",
   };
   const outbox = openOutbox(join(dir, "history"));
@@ -117,7 +112,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
       };
     },
   });
-  const hooks = isClaude(given.command)
+  const hooks = given.hooks
     ? listenForHooks({
         onPermission(event, signal) {
           sendHooksOn();
@@ -185,7 +180,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
   return {
     id,
     program: program(),
-    watch(pty, size, hold) {
+    watch(pty, size, hold, reply) {
       // the emulator takes 25 ms to load: the program starts meanwhile, and what it does waits here
       const early: ((screen: Screen) => void)[] = [];
       const later = (act: (screen: Screen) => void) => (screen === undefined ? void early.push(act) : act(screen));
@@ -194,7 +189,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
           outbox.add(op);
           drain();
         };
-        const opened = openScreen({ ...size, onChange: screenChanged, onHold: hold, onHistory });
+        const opened = openScreen({ ...size, onChange: screenChanged, onHold: hold, onHistory, ...(reply === undefined ? {} : { onReply: reply }) });
         for (const act of early) act(opened);
         screen = opened;
         if (resumed) link?.send({ type: "screen", session: id, frame: opened.whole() });

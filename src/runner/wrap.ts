@@ -1,11 +1,17 @@
-import { constants } from "node:os";
 import { type Desk, openDesk } from "./desk.ts";
-import { findProgram } from "./program.ts";
+import { becomeProgram } from "./libc.ts";
+import { findProgram, StartError } from "./program.ts";
 import { type Exit, type Pty, startPty } from "./pty.ts";
 
 /** What is wrapped: a program, its arguments and what it finds around it. */
 export interface Program {
+  /** What people call it, such as `claude`. */
+  name: string;
   command: string;
+  /** Whether it takes Claude Code's `--settings` and calls its hooks. */
+  hooks: boolean;
+  /** Arguments that come before all others, such as an interpreter's script. */
+  before?: readonly string[];
   args: readonly string[];
   env: Record<string, string | undefined>;
   cwd: string;
@@ -18,14 +24,11 @@ const STOP_MS = 300;
 
 const FORWARDED = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 
-/** Runs a program with our own standard streams, where they are no terminal: nothing is added or changed. Resolves with its exit code. */
-export async function passThrough(program: Program): Promise<number> {
-  const path = findProgram(program.command, program.cwd, program.env.PATH ?? "");
-  const child = Bun.spawn([path, ...program.args], { cwd: program.cwd, env: program.env, stdin: "inherit", stdout: "inherit", stderr: "inherit" });
-  const forward = (signal: NodeJS.Signals) => child.kill(signal);
-  for (const signal of FORWARDED) process.on(signal, forward);
-  const code = await child.exited;
-  return child.signalCode === null ? code : 128 + (constants.signals[child.signalCode as keyof typeof constants.signals] ?? 0);
+/** Becomes the program, where there is no terminal to mirror: nothing of ours is left that could change anything. Throws a `StartError`. */
+export function passThrough({ command, before = [], args, env, cwd }: Program): never {
+  const path = findProgram(command, cwd, env.PATH ?? "");
+  becomeProgram(path, [command, ...before, ...args], env);
+  throw new StartError(`${command}: ${path} can't be run`, 126);
 }
 
 /** Someone who sees what the program writes, after the desk did. */
@@ -34,16 +37,41 @@ export interface Watcher {
   onResize(cols: number, rows: number): void;
 }
 
-/** Makes a watcher for a program that has just started; `hold` keeps the program's output back while the watcher is behind. */
-export type Watch = (pty: Pty, size: { cols: number; rows: number }, hold: (held: boolean) => void) => Watcher;
+/**
+ * Makes a watcher for a program that has just started. `hold` keeps the program's output back while the watcher is behind;
+ * `reply` takes the emulator's answers to the program's queries, where no terminal is there to answer them.
+ */
+export type Watch = (pty: Pty, size: Size, hold: (held: boolean) => void, reply?: (data: string) => void) => Watcher;
+export type Size = { cols: number; rows: number };
 
 /** Runs a program in a PTY on the terminal at the desk. Resolves with its exit once the terminal is as it was. */
 export async function wrap(program: Program, watch?: Watch): Promise<Exit> {
   const desk = openDesk();
-  if (desk === undefined) return { code: await passThrough(program) };
+  if (desk === undefined) return passThrough(program);
   const exit = await runAtDesk(desk, program, watch);
   await desk.close();
   return exit;
+}
+
+/** Runs a program in a PTY with no terminal at the desk, where only phones see it. Our own signals go on to the program. */
+export function wrapUnseen(program: Program, size: Size, watch?: Watch): Promise<Exit> {
+  return new Promise((resolve) => {
+    let watcher: Watcher | undefined;
+    const pty = startPty({
+      ...program,
+      args: [...(program.before ?? []), ...program.args],
+      ...size,
+      onData: (bytes) => watcher?.onOutput(bytes),
+      onStop: () => pty.foreground(), // nobody could continue it
+      onExit(exit) {
+        for (const [signal, listener] of listeners) process.off(signal, listener);
+        resolve(exit);
+      },
+    });
+    const listeners = FORWARDED.map((signal): [NodeJS.Signals, () => void] => [signal, () => pty.kill(signal)]);
+    for (const [signal, listener] of listeners) process.on(signal, listener);
+    watcher = watch?.(pty, size, (held) => (held ? pty.pause() : pty.resume()), pty.write);
+  });
 }
 
 function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
@@ -70,6 +98,7 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
     try {
       pty = startPty({
         ...program,
+        args: [...(program.before ?? []), ...program.args],
         cols: desk.cols,
         rows: desk.rows,
         lineSettings: desk.lineSettings,
@@ -96,6 +125,7 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
       watcher?.onResize(desk.cols, desk.rows);
     };
     process.stdin.on("data", (bytes: Uint8Array) => pty.write(bytes));
+    process.stdin.resume(); // whoever read it before us may have paused it
     process.stdin.on("end", () => pty.kill("SIGHUP")); // the terminal was closed
     process.stdin.on("error", () => pty.kill("SIGHUP"));
     watcher = watch?.(pty, { cols: desk.cols, rows: desk.rows }, (held) => hold("watcher", held));

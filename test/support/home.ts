@@ -5,13 +5,13 @@ import { join, resolve } from "node:path";
 /** The command line's entry. */
 export const CLI = resolve(import.meta.dir, "../../src/cli.ts");
 
-/** An empty home of its own, and the environment that leads there: nothing of the user's is read or written. */
+/** An empty home of its own, and the environment that leads there: nothing of the user's is read or written, and no server is started unasked. */
 export function emptyHome(): { dir: string; env: Record<string, string | undefined>; remove(): void } {
   const dir = mkdtempSync(join(tmpdir(), "claude-remote-test-"));
   const work = join(dir, "work");
   mkdirSync(work);
   const { PATH, LANG } = process.env;
-  const env = { PATH: `${join(process.execPath, "..")}:${PATH}`, LANG, TERM: "xterm-256color", HOME: dir, TMPDIR: join(dir, "tmp") };
+  const env = { PATH: `${join(process.execPath, "..")}:${PATH}`, LANG, TERM: "xterm-256color", HOME: dir, TMPDIR: join(dir, "tmp"), CLAUDE_REMOTE_EMBEDDED: "0" };
   mkdirSync(env.TMPDIR);
   return { dir, env, remove: () => rmSync(dir, { recursive: true, force: true }) };
 }

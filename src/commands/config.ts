@@ -1,0 +1,61 @@
+import { existsSync, readFileSync } from "node:fs";
+import * as v from "valibot";
+import { configPath, dataDir } from "./places.ts";
+import { UsageError } from "./usage.ts";
+
+const words = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
+const number = v.pipe(v.union([v.number(), v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number))]), v.integer(), v.minValue(0), v.maxValue(65_535));
+const yes = v.union([v.boolean(), v.pipe(v.picklist(["1", "true", "yes", "0", "false", "no"]), v.transform((word) => /^(1|true|yes)$/.test(word)))]);
+
+/** Every option by its name in the file; docs/configuration.md says what each is for. A flag wins over the environment, that over the file. */
+const OPTIONS = {
+  port: v.optional(number),
+  host: v.optional(words),
+  data: v.optional(words),
+  public_url: v.optional(words),
+  tls_cert: v.optional(words),
+  tls_key: v.optional(words),
+  insecure_lan: v.optional(yes),
+  embedded: v.optional(yes),
+  claude: v.optional(words),
+};
+const Options = v.strictObject(OPTIONS);
+type Given = { [Name in keyof typeof OPTIONS]?: v.InferOutput<(typeof OPTIONS)[Name]> };
+
+/** The options that hold, with what holds where nobody said anything. */
+export type Config = Given & { data: string; host: string; insecure_lan: boolean; embedded: boolean; claude: string };
+
+/** Reads file, environment and flags (named as in the file). Throws a `UsageError` that names the place of a mistake. */
+export function loadConfig(flags: Record<string, string | boolean | undefined> = {}): Config {
+  const env = Object.fromEntries(Object.keys(OPTIONS).map((name) => [name, process.env[`CLAUDE_REMOTE_${name.toUpperCase()}`] || undefined]));
+  const file = configPath();
+  const given: Given = {
+    ...check(readFile(file), (name) => `${file}: ${name}`),
+    ...check(env, (name) => `CLAUDE_REMOTE_${name.toUpperCase()}`),
+    ...check(flags, (name) => `--${name.replaceAll("_", "-")}`),
+  };
+  if ((given.tls_cert === undefined) !== (given.tls_key === undefined)) throw new UsageError("--tls-cert and --tls-key go together");
+  const insecure_lan = given.insecure_lan ?? false;
+  return { ...given, data: given.data ?? dataDir(), host: given.host ?? (insecure_lan ? "0.0.0.0" : "127.0.0.1"), insecure_lan, embedded: given.embedded ?? true, claude: given.claude ?? "claude" };
+}
+
+function readFile(file: string): unknown {
+  if (!existsSync(file)) return {};
+  try {
+    return Bun.TOML.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new UsageError(`${file} can't be read: ${error.message}`);
+  }
+}
+
+/** What was given, without what was left open. */
+function check(values: unknown, place: (name: string) => string): Given {
+  const set = typeof values === "object" && values !== null ? Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) : values;
+  const parsed = v.safeParse(Options, set);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  const name = String(issue.path?.[0]?.key ?? "");
+  if (!Object.hasOwn(OPTIONS, name)) throw new UsageError(`${place(name)} is not an option; there are: ${Object.keys(OPTIONS).join(", ")}`);
+  throw new UsageError(`${place(name)}: give ${name === "port" ? "a number from 0 to 65535" : /^(insecure_lan|embedded)$/.test(name) ? "true or false" : "a text"}`);
+}

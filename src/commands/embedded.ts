@@ -1,0 +1,142 @@
+import { chmodSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+import { version } from "../../package.json";
+import { openDatabase } from "../db.ts";
+import { openDevices } from "../hub/devices.ts";
+import { readSeat, type Seat, takeLock } from "../hub/seat.ts";
+import type { Pairing } from "../runner/link.ts";
+import { loadPairing, PairingError, pairWith, savePairing } from "../runner/pairing.ts";
+import { ownCommand } from "../runner/program.ts";
+import { PROTOCOL } from "../types.ts";
+import type { Config } from "./config.ts";
+import { logPath, pairingPath } from "./places.ts";
+
+/** How long a server may take to come up, or to end, and how often we look, in ms. */
+const START_MS = 15_000;
+const STOP_MS = 10_000;
+const LOOK_EVERY_MS = 20;
+/** The port where nothing else was asked for, and how many after it are tried. */
+const FIRST_PORT = 7200;
+const PORTS = 10;
+
+export interface Home {
+  pairing: Pairing;
+  /** The server that runs here; undefined where this machine is paired with one elsewhere. */
+  seat: Seat | undefined;
+  /** Whether this very call started the server, and paired this machine. */
+  started: boolean;
+  paired: boolean;
+}
+
+/** How an embedded server was told to listen: what a restart would change. */
+export function listening({ host, public_url, tls_cert, insecure_lan, port }: Config): string {
+  return JSON.stringify({ host, public_url, tls_cert, insecure_lan, port });
+}
+
+/**
+ * This machine's pairing with its server. Where nothing is configured the server is the embedded one: started in the
+ * background unless it runs, restarted where it is older than we are (with `afresh`, also where its options have
+ * changed), and paired with. Undefined where that is switched off. Throws a `PairingError`.
+ */
+export async function findHome(config: Config, options: { afresh?: boolean } = {}): Promise<Home | undefined> {
+  const known = loadPairing(pairingPath());
+  if (known !== undefined && known.embedded !== true) return { pairing: known, seat: undefined, started: false, paired: false };
+  if (!config.embedded) return undefined;
+  return alone(config.data, async () => {
+    const before = loadPairing(pairingPath()); // another claude-remote may have been quicker
+    const { seat, started } = await ensureServer(config, before, options.afresh === true);
+    const kept = before !== undefined && (!started || isKnown(config.data, before.device)) ? before : undefined;
+    const pairing = kept ?? (await pairOurselves(config.data, seat));
+    return { pairing, seat, started, paired: kept === undefined };
+  });
+}
+
+/** Ends the server that runs on this data; undefined where none does. Throws a `PairingError` where it does not end. */
+export async function stopServer(data: string): Promise<Seat | undefined> {
+  const seat = readSeat(data);
+  if (seat === undefined) return undefined;
+  process.kill(seat.pid, "SIGTERM");
+  if (await comes(() => readSeat(data) === undefined, STOP_MS)) return seat;
+  throw new PairingError(`the server (process ${seat.pid}) does not end; its log is ${logPath()}`);
+}
+
+async function ensureServer(config: Config, pairing: Pairing | undefined, afresh: boolean): Promise<{ seat: Seat; started: boolean }> {
+  const running = readSeat(config.data);
+  if (running !== undefined) {
+    const older = Bun.semver.order(running.version, version) < 0 || running.protocol < PROTOCOL;
+    const others = afresh && running.embedded !== listening(config);
+    if (running.embedded === undefined || !(older || others)) return { seat: running, started: false };
+    await stopServer(config.data);
+  }
+  // phones know this server by its origin, so it keeps its port
+  const port = config.port ?? (pairing === undefined ? freePort() : Number(new URL(pairing.server).port));
+  mkdirSync(config.data, { recursive: true, mode: 0o700 });
+  mkdirSync(dirname(logPath()), { recursive: true, mode: 0o700 });
+  const log = openSync(logPath(), "w", 0o600);
+  const env = { ...process.env, CLAUDE_REMOTE_HOOK_TOKEN: undefined };
+  const argv = [...ownCommand(), "server", "--in-background", "--data", config.data, "--port", String(port)];
+  const child = Bun.spawn(argv, { detached: true, cwd: config.data, env, stdin: "ignore", stdout: log, stderr: log });
+  child.unref();
+  await comes(() => readSeat(config.data) !== undefined || child.exitCode !== null, START_MS);
+  const seat = readSeat(config.data);
+  if (seat === undefined) throw new PairingError(`the server could not be started: ${readFileSync(logPath(), "utf8").trim().split("\n").pop() || `see ${logPath()}`}`);
+  return { seat, started: true };
+}
+
+/** The first port that nobody listens on. */
+function freePort(): number {
+  for (let port = FIRST_PORT; port < FIRST_PORT + PORTS; port++) {
+    try {
+      Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => undefined } }).stop(true);
+      return port;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) throw error;
+    }
+  }
+  throw new PairingError(`ports ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1} are all taken: choose another with CLAUDE_REMOTE_PORT`);
+}
+
+/** Whether the server has ever heard of a device; one that was revoked stays so. */
+function isKnown(data: string, device: string): boolean {
+  const db = openDatabase(data);
+  const found = openDevices(db).list("").some(({ id }) => id === device);
+  db.close();
+  return found;
+}
+
+/** Whoever owns the server's files may pair with it. */
+async function pairOurselves(data: string, seat: Seat): Promise<Pairing> {
+  const db = openDatabase(data);
+  const { code } = openDevices(db).mint("machine", undefined);
+  db.close();
+  const pairing = { ...(await pairWith(`${seat.url}/#pair=${code}`, "machine", hostname() || "this machine")), embedded: true };
+  savePairing(pairingPath(), pairing);
+  return pairing;
+}
+
+/** Runs `act` while no other claude-remote does the same. */
+async function alone<T>(data: string, act: () => Promise<T>): Promise<T> {
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  chmodSync(data, 0o700);
+  let release: (() => void) | undefined;
+  await comes(() => {
+    release = takeLock(join(data, "start.lock"));
+    return release !== undefined;
+  }, START_MS + STOP_MS);
+  if (release === undefined) throw new PairingError("another claude-remote is busy starting the server, and does not end");
+  try {
+    return await act();
+  } finally {
+    release();
+  }
+}
+
+async function comes(probe: () => boolean, ms: number): Promise<boolean> {
+  const until = performance.now() + ms;
+  while (!probe()) {
+    if (performance.now() > until) return false;
+    await Bun.sleep(LOOK_EVERY_MS);
+  }
+  return true;
+}
