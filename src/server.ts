@@ -126,7 +126,15 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   const port = server.port ?? options.port;
   origins = ownOrigins(listen, port);
   known = new Set(origins);
-  seat.announce({ pid: process.pid, url: nearOrigin(listen, port), origin: hub.publicOrigin(), version, protocol: PROTOCOL, embedded: options.embedded, started_at: Date.now() });
+  seat.announce({
+    pid: process.pid,
+    url: nearOrigin(listen, port),
+    origin: hub.publicOrigin(),
+    version,
+    protocol: PROTOCOL,
+    embedded: options.embedded,
+    started_at: Date.now(),
+  });
 
   return {
     port,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkExposure, OptionError, ownOrigins, parsePublicUrl } from "../src/hub/origins.ts";
-import { CLI, emptyHome } from "./support/home.ts";
+import { emptyHome, SELF } from "./support/home.ts";
 import { type HomeServer, startHomeServer } from "./support/home-server.ts";
 import { openTty } from "./support/tty.ts";
 import { until } from "./support/until.ts";
@@ -11,7 +11,7 @@ import { until } from "./support/until.ts";
 const home = emptyHome();
 afterAll(() => home.remove());
 async function cli(argv: string[], env: Record<string, string | undefined> = home.env, stdin = "") {
-  const child = Bun.spawn([process.execPath, CLI, ...argv], { env, cwd: home.dir, stdin: new Blob([stdin]), stdout: "pipe", stderr: "pipe" });
+  const child = Bun.spawn([...SELF, ...argv], { env, cwd: home.dir, stdin: new Blob([stdin]), stdout: "pipe", stderr: "pipe" });
   const [code, out, err] = await Promise.all([child.exited, new Response(child.stdout).text(), new Response(child.stderr).text()]);
   return { code, out, err };
 }
@@ -72,7 +72,7 @@ describe("the server command refuses what can't work, and says what to do", () =
 test("each option is also an environment variable, and a flag wins over it", async () => {
   const log = join(home.dir, "env-server.log");
   const env = { ...home.env, CLAUDE_REMOTE_PORT: "0", CLAUDE_REMOTE_DATA: join(home.dir, "env-data"), CLAUDE_REMOTE_PUBLIC_URL: "https://env.example" };
-  const child = Bun.spawn([process.execPath, CLI, "server", "--public-url", "https://flag.example"], { env, stdin: "ignore", stdout: "ignore", stderr: Bun.file(log) });
+  const child = Bun.spawn([...SELF, "server", "--public-url", "https://flag.example"], { env, stdin: "ignore", stdout: "ignore", stderr: Bun.file(log) });
   const text = await until("it is up", () => existsSync(log) && /https:\/\/\S+#pair=/.exec(readFileSync(log, "utf8"))?.[0]);
   expect(text).toStartWith("https://flag.example/#pair=");
   expect(existsSync(join(home.dir, "env-data/claude-remote.db"))).toBe(true);
@@ -107,7 +107,7 @@ test("with a certificate it speaks HTTPS, and runners connect to it", async () =
   ]);
   const secure = await startHomeServer({ args: ["--tls-cert", cert, "--tls-key", key], env: { NODE_EXTRA_CA_CERTS: cert }, ca: readFileSync(cert, "utf8") });
   expect(secure.origin).toStartWith("https://127.0.0.1:");
-  const tty = openTty([process.execPath, CLI, "run", "--command", "sh", "--", "-c", "echo over tls; sleep 60"], { env: secure.home.env, cwd: secure.home.dir });
+  const tty = openTty([...SELF, "run", "--command", "sh", "--", "-c", "echo over tls; sleep 60"], { env: secure.home.env, cwd: secure.home.dir });
   await until("the session is there", async () => (await secure.phone.sessions()).some((session) => session.status === "running"));
   tty.pty.kill("SIGKILL");
   await tty.exited;
@@ -168,10 +168,7 @@ describe("pairing by command", () => {
   test("`pair` prints a link, and a QR code where there is somebody to see it; of loopback it says that no phone gets there", async () => {
     const plain = await cli(["pair"], server.home.env);
     expect(plain).toMatchObject({ code: 0, out: expect.stringContaining("#pair="), err: expect.stringContaining("can't reach this server") });
-    const minted = openTty([process.execPath, CLI, "pair", "--data", join(server.home.dir, "data"), "--public-url", "https://home.example"], {
-      env: server.home.env,
-      rows: 50,
-    });
+    const minted = openTty([...SELF, "pair", "--data", join(server.home.dir, "data"), "--public-url", "https://home.example"], { env: server.home.env, rows: 50 });
     await minted.sees("https://home.example/#pair=");
     expect(minted.text()).toMatch(/[█▀▄]{10}/);
     expect((await minted.exited).code).toBe(0);

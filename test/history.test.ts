@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OutputPage, SessionDetail } from "../src/types.ts";
-import { CLI } from "./support/home.ts";
+import { SELF } from "./support/home.ts";
 import { type HomeServer, startHomeServer } from "./support/home-server.ts";
 import { openTty, type Tty } from "./support/tty.ts";
 import { until } from "./support/until.ts";
@@ -20,7 +20,7 @@ afterAll(async () => {
 
 /** Wraps a shell script; resolves once the server knows the session. */
 async function wrapScript(script: string, size: { cols?: number; rows?: number } = {}): Promise<{ tty: Tty; id(): Promise<string> }> {
-  const tty = openTty([process.execPath, CLI, "run", "--command", "sh", "--", "-c", script], { env: server.home.env, cwd: server.home.dir, ...size });
+  const tty = openTty([...SELF, "run", "--command", "sh", "--", "-c", script], { env: server.home.env, cwd: server.home.dir, ...size });
   ttys.push(tty);
   const id = () =>
     until(
@@ -161,10 +161,10 @@ test("a full disk is told, loses nothing that was acknowledged, and heals", asyn
   await limited.restart("SIGTERM");
   limited.process().kill("SIGKILL");
   await limited.process().exited;
-  const args = [process.execPath, CLI, "server", "--port", String(limited.port), "--data", join(limited.home.dir, "data")];
+  const args = [...SELF, "server", "--port", String(limited.port), "--data", join(limited.home.dir, "data")];
   const small = Bun.spawn(["sh", file, ...args], { env: limited.home.env, stdin: "ignore", stdout: "ignore", stderr: Bun.file(join(limited.home.dir, "log")) });
   await until("it is up", async () => (await fetch(`${limited.origin}/healthz`).catch(() => undefined))?.ok, 20_000);
-  const tty = openTty([process.execPath, CLI, "run", "--command", "sh", "--", "-c", "seq 60000; sleep 600"], { env: limited.home.env, cwd: limited.home.dir });
+  const tty = openTty([...SELF, "run", "--command", "sh", "--", "-c", "seq 60000; sleep 600"], { env: limited.home.env, cwd: limited.home.dir });
   ttys.push(tty);
   await until("the disk is full", () => readFileSync(join(limited.home.dir, "log"), "utf8").includes("could not store history"), 30_000);
   expect((await fetch(`${limited.origin}/healthz`)).ok).toBe(true);

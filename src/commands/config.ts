@@ -5,7 +5,13 @@ import { UsageError } from "./usage.ts";
 
 const words = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
 const number = v.pipe(v.union([v.number(), v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number))]), v.integer(), v.minValue(0), v.maxValue(65_535));
-const yes = v.union([v.boolean(), v.pipe(v.picklist(["1", "true", "yes", "0", "false", "no"]), v.transform((word) => /^(1|true|yes)$/.test(word)))]);
+const yes = v.union([
+  v.boolean(),
+  v.pipe(
+    v.picklist(["1", "true", "yes", "0", "false", "no"]),
+    v.transform((word) => /^(1|true|yes)$/.test(word)),
+  ),
+]);
 
 /** Every option by its name in the file; docs/configuration.md says what each is for. A flag wins over the environment, that over the file. */
 const OPTIONS = {
@@ -36,7 +42,14 @@ export function loadConfig(flags: Record<string, string | boolean | undefined> =
   };
   if ((given.tls_cert === undefined) !== (given.tls_key === undefined)) throw new UsageError("--tls-cert and --tls-key go together");
   const insecure_lan = given.insecure_lan ?? false;
-  return { ...given, data: given.data ?? dataDir(), host: given.host ?? (insecure_lan ? "0.0.0.0" : "127.0.0.1"), insecure_lan, embedded: given.embedded ?? true, claude: given.claude ?? "claude" };
+  return {
+    ...given,
+    data: given.data ?? dataDir(),
+    host: given.host ?? (insecure_lan ? "0.0.0.0" : "127.0.0.1"),
+    insecure_lan,
+    embedded: given.embedded ?? true,
+    claude: given.claude ?? "claude",
+  };
 }
 
 function readFile(file: string): unknown {

@@ -100,7 +100,9 @@ function freePort(): number {
 /** Whether the server has ever heard of a device; one that was revoked stays so. */
 function isKnown(data: string, device: string): boolean {
   const db = openDatabase(data);
-  const found = openDevices(db).list("").some(({ id }) => id === device);
+  const found = openDevices(db)
+    .list("")
+    .some(({ id }) => id === device);
   db.close();
   return found;
 }

@@ -55,8 +55,7 @@ function mintHere(data: string, publicUrl: string | undefined, kind: Kind): numb
 /** Shows a link for a phone, and says honestly whether a phone can follow it. */
 async function invite(kind: Kind): Promise<number> {
   const home = await findHome(loadConfig(), { afresh: true });
-  if (home === undefined)
-    throw new PairingError("This machine is not paired yet. Start `claude-remote server`, then run `claude-remote pair` with the link it prints.");
+  if (home === undefined) throw new PairingError("This machine is not paired yet. Start `claude-remote server`, then run `claude-remote pair` with the link it prints.");
   const link = await mintLink(home.pairing, kind);
   process.stderr.write(`${await reachability(link, home.seat !== undefined)}\n`);
   printLink(link, process.stdout);

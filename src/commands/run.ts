@@ -3,7 +3,8 @@ import { version } from "../../package.json";
 import type { Pairing } from "../runner/link.ts";
 import { loadPairing } from "../runner/pairing.ts";
 import { findProgram, StartError } from "../runner/program.ts";
-import { type Program, passThrough, type Size, wrap, wrapUnseen } from "../runner/wrap.ts";
+import { NoPty } from "../runner/pty.ts";
+import { type Program, passThrough, type Size, type Watch, wrap, wrapUnseen } from "../runner/wrap.ts";
 import { loadConfig } from "./config.ts";
 import { pairingPath } from "./places.ts";
 import { say } from "./say.ts";
@@ -54,7 +55,15 @@ export function runProgram(program: Program): Promise<number> {
 
 /** Wraps a program and shows it where `pairing` leads; with a size it runs without a terminal of its own. */
 export async function runWith(pairing: Pairing | undefined, program: Program, unseen?: Size): Promise<number> {
-  const start = (program: Program, watch?: Parameters<typeof wrap>[1]) => (unseen === undefined ? wrap(program, watch) : wrapUnseen(program, unseen, watch));
+  const start = async (wrapped: Program, watch?: Watch) => {
+    try {
+      return await (unseen === undefined ? wrap(wrapped, watch) : wrapUnseen(wrapped, unseen, watch));
+    } catch (error) {
+      if (!(error instanceof NoPty)) throw error;
+      say(`not shown on the phone: ${error.message}`);
+      return passThrough(program);
+    }
+  };
   if (pairing === undefined) return (await start(program)).code;
   const { openSession } = await import("../runner/session.ts");
   // a full disk must not keep claude from starting, nor take its exit code away

@@ -36,7 +36,12 @@ export async function playAgent(argv: readonly string[]): Promise<number> {
     let rows = 0;
     const draw = () => {
       const list = options.map((option, i) => `${i === chosen ? "❯" : " "} ${i + 1}. ${option}`);
-      rows = write(["─".repeat(40), title, "", ...lines.map((line) => `  ${line}`), "", ...list, "", "Enter or a number to answer · Esc to cancel · or tap on the phone", ""].join("\n"), "bright");
+      rows = write(
+        ["─".repeat(40), title, "", ...lines.map((line) => `  ${line}`), "", ...list, "", "Enter or a number to answer · Esc to cancel · or tap on the phone", ""].join(
+          "\n",
+        ),
+        "bright",
+      );
     };
     draw();
     const byKey = async () => {

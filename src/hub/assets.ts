@@ -1,22 +1,12 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { pageFiles } from "./page.ts";
 import { SECURITY_HEADERS } from "./replies.ts";
 
-const PUBLIC = join(import.meta.dir, "../../public");
 const TYPES: Record<string, string> = { html: "text/html; charset=utf-8", css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" };
 
-/** The dashboard's files, by path: the page's modules bundled into one script, the rest as it lies in `public`. */
+/** The dashboard's files, by path. */
 export async function loadAssets(): Promise<Map<string, (request: Request) => Response>> {
-  const build = await Bun.build({ entrypoints: [join(PUBLIC, "app.ts")], target: "browser", minify: true });
-  const script = await build.outputs[0]?.text();
-  if (script === undefined) throw new Error(`the dashboard could not be bundled: ${build.logs.join("; ")}`);
-  const read = (name: string) => readFileSync(join(PUBLIC, name), "utf8");
-  return new Map([
-    ["/", asset(read("index.html"), "html")],
-    ["/app.js", asset(script, "js")],
-    ["/app.css", asset(read("app.css"), "css")],
-    ["/icon.svg", asset(read("icon.svg"), "svg")],
-  ]);
+  const files = Object.entries(await pageFiles());
+  return new Map(files.map(([name, text]) => [name === "index.html" ? "/" : `/${name}`, asset(text, name.split(".").pop() ?? "")]));
 }
 
 function asset(text: string, kind: string): (request: Request) => Response {

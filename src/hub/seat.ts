@@ -30,6 +30,7 @@ export function takeLock(file: string, waitMs = 0): (() => void) | undefined {
   const db = new Database(file, { create: true });
   try {
     db.run(`PRAGMA busy_timeout = ${waitMs}`);
+    db.run("PRAGMA journal_mode = MEMORY"); // no file that a crash would leave beside it
     db.run("BEGIN EXCLUSIVE");
     return () => db.close();
   } catch (error) {
@@ -68,7 +69,7 @@ export function readSeat(data: string): Seat | undefined {
 
 function isHeld(file: string): boolean {
   if (!existsSync(file)) return false;
-  const db = new Database(file, { readonly: true });
+  const db = new Database(file);
   try {
     db.query("SELECT 1 FROM sqlite_master").get();
     return false;

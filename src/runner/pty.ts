@@ -44,6 +44,9 @@ export interface PtyOptions {
   takeOver?: boolean;
 }
 
+/** There is no PTY to be had here, whatever the program: the library can't be loaded (a full or forbidden temporary folder). */
+export class NoPty extends Error {}
+
 function toExit(code: number): Exit {
   const signal = Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
   return signal === undefined ? { code } : { code, signal };
@@ -51,7 +54,7 @@ function toExit(code: number): Exit {
 
 /**
  * Starts a program in a pseudo-terminal of its own. Throws a `StartError` where the program, the directory or the size
- * can't be used; nothing has been started then.
+ * can't be used, a `NoPty` where there is no library; nothing has been started then.
  */
 export function startPty(options: PtyOptions): Pty {
   const program = findProgram(options.command, options.cwd, options.env.PATH ?? "");
@@ -61,6 +64,7 @@ export function startPty(options: PtyOptions): Pty {
   try {
     child = spawn(shell, args, { cols: options.cols, rows: options.rows, cwd: options.cwd, env: options.env, name: "xterm-256color", passive });
   } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ELIBACC") throw new NoPty(error.message);
     throw new StartError(error instanceof Error ? error.message : String(error), 126);
   }
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { savePairing } from "../../src/runner/pairing.ts";
-import { CLI, emptyHome } from "../support/home.ts";
+import { emptyHome, SELF } from "../support/home.ts";
 import { type HomeServer, startHomeServer } from "../support/home-server.ts";
 import { openTty } from "../support/tty.ts";
 import { until } from "../support/until.ts";
@@ -43,7 +43,7 @@ describe.each(places)("a wrapped program %s", (_, prepare) => {
     place = await prepare();
   }, 30_000);
   afterAll(() => place.stop());
-  const wrapped = (argv: string[]) => [process.execPath, CLI, "run", "--command", argv[0] ?? "", "--", ...argv.slice(1)];
+  const wrapped = (argv: string[]) => [...SELF, "run", "--command", argv[0] ?? "", "--", ...argv.slice(1)];
   const run = (argv: string[]) => openTty(argv, { env: place.env, cwd: place.env.HOME ?? "/" });
 
   test("draws at the desk what it draws without the wrapper, to the byte", async () => {
@@ -161,7 +161,7 @@ describe("without a terminal", () => {
   const home = emptyHome();
   afterAll(() => home.remove());
   const run = (argv: string[], stdin: string) =>
-    Bun.spawn([process.execPath, CLI, ...argv], { env: home.env, cwd: home.dir, stdin: new Blob([stdin]), stdout: "pipe", stderr: "pipe" });
+    Bun.spawn([...SELF, ...argv], { env: home.env, cwd: home.dir, stdin: new Blob([stdin]), stdout: "pipe", stderr: "pipe" });
 
   test("the program has our own streams, and nothing is added", async () => {
     const child = run(["run", "--command", "sh", "--", "-c", "cat; echo err >&2; exit 5"], "in\0out");
@@ -171,7 +171,7 @@ describe("without a terminal", () => {
   });
 
   test("a missing claude is said so, with how to get it, and 127", async () => {
-    const child = Bun.spawn([process.execPath, CLI, "-p", "hi"], { env: { ...home.env, PATH: "/nowhere" }, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const child = Bun.spawn([...SELF, "-p", "hi"], { env: { ...home.env, PATH: "/nowhere" }, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
     expect(await child.exited).toBe(127);
     expect(await new Response(child.stdout).text()).toBe("");
     expect(await new Response(child.stderr).text()).toContain("npm install -g @anthropic-ai/claude-code");

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { CLI } from "./home.ts";
+import { SELF } from "./home.ts";
 import type { HomeServer } from "./home-server.ts";
 import { type MockApi, startMockApi } from "./mock-anthropic.ts";
 import { openTty, type Tty } from "./tty.ts";
@@ -52,7 +52,7 @@ export function claudeEnv(home: HomeServer["home"], api: MockApi): Record<string
 export async function startRealClaude(server: HomeServer, args: string[] = [], env: Record<string, string> = {}, ready = "manual mode on"): Promise<RealClaude> {
   const api = startMockApi();
   const work = join(server.home.dir, "work");
-  const tty = openTty([process.execPath, CLI, ...(args.includes("--permission-mode") ? [] : ["--permission-mode", "manual"]), ...args], {
+  const tty = openTty([...SELF, ...(args.includes("--permission-mode") ? [] : ["--permission-mode", "manual"]), ...args], {
     env: { ...claudeEnv(server.home, api), ...env },
     cwd: work,
     cols: 100,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { toBase64url } from "../../src/auth.ts";
 import { savePairing } from "../../src/runner/pairing.ts";
-import { CLI, emptyHome } from "./home.ts";
+import { emptyHome, SELF } from "./home.ts";
 import { type Phone, pairDevice } from "./phone.ts";
 import { until } from "./until.ts";
 
@@ -26,7 +26,7 @@ export async function startHomeServer(options: { publicPort?: number; args?: str
   let port = 0;
   const publicUrl = options.publicPort === undefined ? [] : ["--public-url", `http://127.0.0.1:${options.publicPort}`];
   const start = () => {
-    const child = Bun.spawn([process.execPath, CLI, "server", "--port", String(port), "--data", join(home.dir, "data"), ...publicUrl, ...(options.args ?? [])], {
+    const child = Bun.spawn([...SELF, "server", "--port", String(port), "--data", join(home.dir, "data"), ...publicUrl, ...(options.args ?? [])], {
       env: home.env,
       stdin: "ignore",
       stdout: "ignore",

@@ -2,8 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-/** The command line's entry. */
-export const CLI = resolve(import.meta.dir, "../../src/cli.ts");
+const binary = process.env.CLAUDE_REMOTE_BINARY;
+
+/** The command that starts claude-remote: from source, or the single binary where the tests are to run against that. */
+export const SELF: readonly [string, ...string[]] = binary === undefined ? [process.execPath, resolve(import.meta.dir, "../../src/cli.ts")] : [resolve(binary)];
 
 /** An empty home of its own, and the environment that leads there: nothing of the user's is read or written, and no server is started unasked. */
 export function emptyHome(): { dir: string; env: Record<string, string | undefined>; remove(): void } {
