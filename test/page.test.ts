@@ -84,25 +84,49 @@ describe("the dashboard on a phone", () => {
     await phone.context.close();
   }, 30_000);
 
-  test("lists what waits first, and shows a session's screen in its colours at once", async () => {
+  test("with no sessions yet it teaches in three steps how to get one", async () => {
+    const phone = await openPaired();
+    const steps = phone.page.locator(".empty li");
+    await steps.first().waitFor();
+    expect((await steps.allTextContents()).map((step) => step.split(/[,.:]/)[0])).toEqual(["On your machine", "The session appears here", "When Claude asks"]);
+    await phone.context.close();
+  }, 30_000);
+
+  test("lists what waits first, then what runs, then what is over, and shows a session's screen in its colours at once", async () => {
     const idle = await playRunner("idle");
+    const over = await playRunner("over");
+    over.send({ type: "exit", session: "over", exit: { code: 3 }, ended_at: Date.now() - 2 * 3600_000 });
+    const desk = await playRunner("desk", [], { activity: "waiting", hooks: "off" });
     const busy = await playRunner("busy", [makePrompt("busy", "p_list", { input: { command: "make" } })]);
     busy.send(screen("busy", 1, ["plain \x3cb\x3enot bold\x3c/b\x3e", "red green\n3f1 1 5g#00ff00b", "漢字\n2w"]));
     const phone = await openPaired();
-    const first = phone.page.locator(".session").first();
-    await first.getByText("waits for you", { exact: true }).waitFor();
-    expect(await first.locator("strong").textContent()).toBe("busy");
-    await first.locator("a").click();
+    const section = (name: string) => phone.page.locator("section", { has: phone.page.getByRole("heading", { name, exact: true }) }).last();
+    await section("Waits for you").getByRole("alertdialog", { name: "Run a command" }).waitFor();
+    expect(await phone.page.locator(".sessions h2:not(.card h2)").allTextContents()).toEqual(["Waits for you", "Waits at the desk", "Running", "Earlier"]);
+    expect(await section("Waits at the desk").locator("strong").allTextContents()).toEqual(["desk"]);
+    expect(await section("Running").locator("strong").allTextContents()).toEqual(["idle"]);
+    expect(await section("Earlier").locator("a > :not(.mark)").allTextContents()).toEqual(["over", "2 h ago", "/home/me", "claude", "ended 2 h ago, exit code 3 · box"]);
+    expect(await phone.page.title()).toBe("▮ claude-remote");
+    await section("Waits for you").getByRole("link", { name: "busy" }).click();
     const rows = phone.page.locator(".screen .row");
     await until("the screen is drawn", async () => (await rows.first().textContent()) === "plain <b>not bold</b>");
+    expect(await phone.page.title()).toBe("▮ busy – claude-remote");
     expect(await rows.nth(1).locator("span").first().getAttribute("style")).toBe("color: var(--c1);");
     expect(await rows.nth(2).locator(".wide").count()).toBe(2);
     busy.send(screen("busy", 2, ["changed", "", ""]));
     await until("the change is drawn", async () => (await rows.first().textContent()) === "changed");
     expect(phone.suspicious).toEqual([]);
     await phone.context.close();
-    idle.close();
-    busy.close();
+    for (const socket of [idle, over, desk, busy]) socket.close();
+  }, 30_000);
+
+  test("a session that is gone is said to be, with the list below", async () => {
+    const phone = await openPaired();
+    await phone.page.goto(`${server.origin}/#/s/s_gone`);
+    await phone.page.getByText("That session is no longer here").waitFor();
+    await phone.page.locator(".session").first().waitFor();
+    expect(phone.page.url()).toBe(`${server.origin}/#/`);
+    await phone.context.close();
   }, 30_000);
 
   test("history stands above the screen, grows live, loads backwards, and shows what was lost", async () => {
@@ -230,10 +254,12 @@ describe("the dashboard on a phone", () => {
     await server.stop();
     await until("the page says that it reconnects", async () => (await status.textContent())?.startsWith("reconnecting") === true);
     expect(await approve.isDisabled()).toBe(true);
+    await phone.page.getByText("Is the machine with claude-remote on").waitFor();
     server = await start(port);
     const again = await playRunner("truth", [prompt]);
     again.send(screen("truth", 9, ["after"]));
     await until("it is live again", async () => (await status.textContent()) === "live" && (await approve.isEnabled()), 20_000);
+    expect(await phone.page.locator(".notice").isVisible()).toBe(false);
     await until("the newest screen is drawn", async () => (await phone.page.locator(".screen .row").first().textContent()) === "after");
     await phone.context.close();
     again.close();
@@ -249,29 +275,86 @@ describe("the dashboard on a phone", () => {
   }, 30_000);
 
   test.each([320, 375, 844, 1280])(
-    "nothing is cut off at %p px, in light or dark",
+    "nothing is cut off or too small to tap at %p px, in light or dark, and every text stands out from its ground",
     async (width) => {
-      const socket = await playRunner(`w${width}`, [
-        makePrompt(`w${width}`, `p_w${width}`, { cwd: "/a/very/long/path/".repeat(12), input: { command: "x".repeat(400) } }),
+      const id = `w${width}`;
+      const socket = await playRunner(id, [
+        makePrompt(id, `p_${id}`, { cwd: "/a/very/long/path/".repeat(12), note: "a note", input: { command: "x".repeat(400), other: "y".repeat(99) } }),
+        makePrompt(id, `q_${id}`, { tool: "Edit", input: { file_path: "/a".repeat(200), old_string: `a\n${"b ".repeat(99)}`, new_string: `a\n${"c".repeat(99)}` } }),
       ]);
-      socket.send(screen(`w${width}`, 1, ["-".repeat(80)]));
+      socket.send(screen(id, 1, ["-".repeat(80)]));
+      const quiet = await playRunner(`quiet-${id}`, [], { cwd: `/home/me/${"long-name".repeat(9)}`, command: "claude ".repeat(40), hooks: "off", activity: "busy" });
       const phone = await openPhonePage(browser, server.origin, { width, height: width > 800 ? 600 : 667 });
-      await pairPage(phone, await machine.mint("viewer"));
-      for (const hash of ["#/", `#/s/w${width}`]) {
+      const look = async (view: string) => {
         for (const colorScheme of ["dark", "light"] as const) {
           await phone.page.emulateMedia({ colorScheme });
-          await phone.page.goto(`${server.origin}/${hash}`);
-          await phone.page.locator(".card").first().waitFor();
-          const overflow = await phone.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
-          expect(overflow).toBe(0);
-          const reachable = await phone.page.locator(".card .approve").first().boundingBox();
-          expect(reachable?.x).toBeGreaterThanOrEqual(0);
-          expect((reachable?.x ?? 0) + (reachable?.width ?? 0)).toBeLessThanOrEqual(width);
+          expect({ view, colorScheme, ...v.parse(Findings, await phone.page.evaluate(FIND)) }).toEqual({ view, colorScheme, overflow: 0, small: [], faint: [] });
         }
+      };
+      await phone.page.goto(`${server.origin}/#pair=AAECAwQFBgcICQoLDA0ODw`);
+      await phone.page.getByRole("button", { name: "Pair this browser" }).click();
+      await phone.page.getByLabel("Pairing link").waitFor();
+      await look("pairing");
+      await phone.page.goto("about:blank");
+      await pairPage(phone, await machine.mint("viewer"));
+      for (const hash of ["#/", `#/s/${id}`]) {
+        await phone.page.goto(`${server.origin}/${hash}`);
+        const approve = phone.page.locator('.card[data-state="open"] .approve').first();
+        await until("it is armed", async () => await approve.isEnabled());
+        const reachable = await approve.boundingBox();
+        expect(reachable?.x).toBeGreaterThanOrEqual(0);
+        expect((reachable?.x ?? 0) + (reachable?.width ?? 0)).toBeLessThanOrEqual(width);
+        await look(hash);
       }
+      await phone.page.goto(`${server.origin}/#/s/quiet-${id}`);
+      await phone.page.getByText("answer at the desk").waitFor();
+      await look("a session alone");
       await phone.context.close();
       socket.close();
+      quiet.close();
     },
-    30_000,
+    60_000,
   );
+
+  test("only what waits for somebody blinks, and nothing moves for those who asked for that", async () => {
+    const waiting = await playRunner("blink", [makePrompt("blink", "p_blink", { input: { command: "true" } })], { activity: "waiting" });
+    const busy = await playRunner("work", [], { activity: "busy" });
+    const phone = await openPaired();
+    await phone.page.locator('.session .mark[data-mark="busy"]').waitFor();
+    await phone.page.getByRole("alertdialog").first().waitFor();
+    const blinking = `[...document.querySelectorAll("*")].filter((e) => getComputedStyle(e).animationName === "blink").map((e) => e.dataset.mark)`;
+    expect(new Set(v.parse(v.array(v.string()), await phone.page.evaluate(blinking)))).toEqual(new Set(["you"]));
+    await phone.page.emulateMedia({ reducedMotion: "reduce" });
+    expect(await phone.page.evaluate("document.getAnimations().length")).toBe(0);
+    await phone.context.close();
+    waiting.close();
+    busy.close();
+  }, 30_000);
 });
+
+const Findings = v.object({ overflow: v.number(), small: v.array(v.string()), faint: v.array(v.string()) });
+
+/** Runs in the page: what is wider than it, what is too small for a thumb (44 CSS pixels), what is below 4.5:1 (WCAG 2.2, 1.4.3). */
+const FIND = `(() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const over = (colours) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const colour of colours) {
+      canvas.fillStyle = colour;
+      canvas.fillRect(0, 0, 1, 1);
+    }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+  };
+  const light = ([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  const grounds = (e) => (e === null ? [] : [...grounds(e.parentElement), getComputedStyle(e).backgroundColor]);
+  const name = (e) => e.tagName.toLowerCase() + "." + e.className + " " + e.textContent.trim().slice(0, 30);
+  const seen = [...document.body.querySelectorAll("*")].filter((e) => e.checkVisibility({ checkVisibilityCSS: true }) && !e.closest(".spoken"));
+  const faint = seen.filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim() !== "") && !e.matches(":disabled")).flatMap((e) => {
+    const ground = grounds(e);
+    const [a, b] = [light(over(ground)), light(over([...ground, getComputedStyle(e).color]))];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    return contrast < 4.5 ? [name(e) + " " + contrast.toFixed(2)] : [];
+  });
+  const small = seen.filter((e) => e.matches("a, button, input, summary") && (e.offsetHeight < 44 || e.offsetWidth < 44)).map(name);
+  return { overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth, small, faint };
+})()`;

@@ -51,6 +51,7 @@ export function takeSeat(data: string): { announce(seat: Seat): void; leave(): v
       `another claude-remote server${other === undefined ? "" : ` (process ${other.pid}, ${other.url})`} works with ${data}: end it with \`claude-remote server stop\`, or give this one another folder with --data`,
     );
   }
+  rmSync(file, { force: true }); // of one that died: until we have announced ourselves, nobody is here
   return {
     announce: (seat) => writeFileSync(file, `${JSON.stringify(seat, null, 2)}\n`, { mode: 0o600 }),
     leave() {
@@ -60,7 +61,7 @@ export function takeSeat(data: string): { announce(seat: Seat): void; leave(): v
   };
 }
 
-/** The server that runs on a data folder, if one does; what a dead one left behind is none. */
+/** The server that runs on a data folder, if one has announced itself; what a dead one left behind is none. */
 export function readSeat(data: string): Seat | undefined {
   const file = join(data, "server.json");
   if (!existsSync(file) || !isHeld(join(data, "server.lock"))) return undefined;

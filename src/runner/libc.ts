@@ -36,6 +36,7 @@ const symbols = {
   ptsname: { args: [FFIType.i32], returns: FFIType.ptr },
   fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
+  pipe: { args: [FFIType.ptr], returns: FFIType.i32 },
   dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   execve: { args: [FFIType.ptr, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
   signal: { args: [FFIType.i32, FFIType.u64], returns: FFIType.ptr },
@@ -124,19 +125,26 @@ export function duplicateNonBlocking(fd: number): number {
   return copy;
 }
 
-/** Makes descriptors lead to nowhere, while whoever holds them goes on as before. */
-export function redirectToNull(fds: readonly number[]): void {
-  const nowhere = openSync("/dev/null", constants.O_RDWR);
-  for (const fd of fds) libc.dup2(nowhere, fd);
-  closeSync(nowhere);
+/**
+ * Makes descriptors lead to an end, while whoever holds them goes on as before. The answer tells, for each, whether it still
+ * leads there: a closed one's number may soon be somebody else's, so the end is one of its own (a pipe that nobody writes to).
+ */
+export function redirectToEnd(fds: readonly number[]): (fd: number) => boolean {
+  const pipe = new Int32Array(2);
+  if (libc.pipe(ptr(pipe)) !== 0) throw new Error("no pipe to be had: too many open files");
+  const [end = -1, start = -1] = pipe;
+  const name = whereTo(end);
+  for (const fd of fds) libc.dup2(end, fd);
+  for (const fd of [end, start]) closeSync(fd);
+  return (fd) => whereTo(fd) === name;
 }
 
-/** Whether a descriptor leads to /dev/null (Linux). */
-export function leadsToNull(fd: number): boolean {
+/** What a descriptor leads to, such as `pipe:[4711]` (Linux); undefined where it is closed. */
+function whereTo(fd: number): string | undefined {
   try {
-    return readlinkSync(`/proc/self/fd/${fd}`) === "/dev/null";
+    return readlinkSync(`/proc/self/fd/${fd}`);
   } catch (error) {
-    if (error instanceof Error && "code" in error) return false; // closed
+    if (error instanceof Error && "code" in error) return undefined;
     throw error;
   }
 }

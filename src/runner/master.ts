@@ -1,11 +1,11 @@
 import { closeSync } from "node:fs";
 import { type DescriptorWriter, openWriter } from "./descriptor.ts";
-import { duplicateNonBlocking, leadsToNull, masterDescriptors, redirectToNull, setWindowSize } from "./libc.ts";
+import { duplicateNonBlocking, masterDescriptors, redirectToEnd, setWindowSize } from "./libc.ts";
 
 /**
  * bun-pty's library reads the master side in a thread of its own, into a queue without bound, and hands out no descriptor. On
- * Linux we take the master over: we keep a copy of its descriptor and make the library's own lead to /dev/null, where the
- * thread finds an end and stops. From then on Bun's event loop reads. That wakes up for output alone, and where nobody
+ * Linux we take the master over: we keep a copy of its descriptor and make the library's own lead to an end,
+ * where its thread stops. From then on Bun's event loop reads. That wakes up for output alone, and where nobody
  * reads, the kernel holds the program back by itself: nothing is polled, buffered or lost. (`tcflow`, the other way to
  * hold a program back, loses a line end now and then: the kernel's ONLCR ignores that the terminal has just been stopped.)
  */
@@ -31,7 +31,7 @@ export function takeMaster(slavePath: string): Master | undefined {
   const [first] = libraryOwned;
   if (first === undefined) return undefined;
   const fd = duplicateNonBlocking(first);
-  redirectToNull(libraryOwned);
+  const isRedirected = redirectToEnd(libraryOwned);
   const writer = openWriter(fd);
   let cancel: () => Promise<void> = () => Promise.resolve();
   let resume: (() => void) | undefined;
@@ -55,7 +55,7 @@ export function takeMaster(slavePath: string): Master | undefined {
 
   return {
     // the thread closes its own when it ends; a read that had begun before takes what comes first with it
-    isOurs: () => libraryOwned.some((other) => !leadsToNull(other)),
+    isOurs: () => libraryOwned.some((other) => !isRedirected(other)),
     writer,
     read(onData, onEnd) {
       pump(onData)

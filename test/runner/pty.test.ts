@@ -358,3 +358,12 @@ describe("off Linux, where bun-pty's own loop reads", () => {
     expect(await cat.exit()).toEqual({ code: 0 });
   });
 });
+
+test("many that start at once in one process all run", async () => {
+  // the numbers of closed descriptors come back at once, as somebody else's
+  const all = Array.from({ length: 20 }, (_, i) => start(["sh", "-c", `echo number ${i}`]));
+  for (const [i, pty] of all.entries()) {
+    expect(await pty.exit()).toEqual({ code: 0 });
+    expect(pty.text()).toContain(`number ${i}`);
+  }
+}, 20_000);

@@ -1,0 +1,163 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type FreshHome, freshHome } from "./support/embedded.ts";
+import { SELF } from "./support/home.ts";
+import { openTty } from "./support/tty.ts";
+import { until } from "./support/until.ts";
+
+const homes: FreshHome[] = [];
+function fresh(): FreshHome {
+  const home = freshHome();
+  homes.push(home);
+  return home;
+}
+afterEach(() => {
+  for (const home of homes.splice(0)) home.remove();
+});
+const wrap = (home: FreshHome, script: string) => openTty([...SELF, "run", "--command", "sh", "--", "-c", script], { env: home.env, cwd: home.dir });
+const running = async (home: FreshHome) => (await home.machine().sessions()).filter(({ status }) => status === "running").length;
+
+describe("with nothing configured", () => {
+  test("the first session starts a server that outlives it, pairs itself, and says in one line where the dashboard is", async () => {
+    const home = fresh();
+    const tty = wrap(home, "echo runs; sleep 1; exit 3");
+    await tty.sees("runs");
+    expect(tty.text().match(/claude-remote:.*/g)?.length).toBe(1);
+    expect(tty.text().replaceAll("\n", "")).toContain(`your dashboard is at http://127.0.0.1:${home.env.CLAUDE_REMOTE_PORT}`);
+    expect(await tty.exited).toEqual({ code: 3 });
+    await until("the exit is known", async () => (await home.machine().sessions())[0]?.exit?.code === 3);
+    expect(home.seat()).toMatchObject({ url: `http://127.0.0.1:${home.env.CLAUDE_REMOTE_PORT}` });
+    expect(statSync(join(home.dir, ".config/claude-remote/pairing.json")).mode & 0o777).toBe(0o600);
+    for (const dir of [home.data, join(home.dir, ".local/state/claude-remote")]) expect(statSync(dir).mode & 0o777).toBe(0o700);
+
+    const again = wrap(home, "echo again");
+    expect(await again.exited).toEqual({ code: 0 });
+    expect(again.text()).not.toContain("claude-remote:"); // said once
+  }, 30_000);
+
+  test("`server status` tells of it and `server stop` ends it; nothing is left of its seat", async () => {
+    const home = fresh();
+    expect(await home.cli("server", "status")).toMatchObject({ code: 1, out: expect.stringContaining("No server is running") });
+    expect(await wrap(home, "true").exited).toEqual({ code: 0 });
+    const pid = home.seat()?.pid;
+    expect(await home.cli("server", "status")).toMatchObject({ code: 0, out: expect.stringContaining(`process ${pid}`) });
+    expect(JSON.parse((await home.cli("server", "status", "--json")).out)).toMatchObject({ running: true, pid });
+    expect(await home.cli("server")).toMatchObject({ code: 1, err: expect.stringContaining(`process ${pid}`) });
+    expect(await home.cli("server", "stop")).toMatchObject({ code: 0, err: expect.stringContaining("has ended") });
+    expect(home.seat()).toBeUndefined();
+    expect(existsSync(join(home.data, "server.json"))).toBe(false);
+    expect(await home.cli("server", "stop")).toMatchObject({ code: 0, err: "No server is running here.\n" });
+  }, 30_000);
+
+  test("sessions that begin all at once share one server and one pairing", async () => {
+    const home = fresh();
+    const ttys = Array.from({ length: 5 }, () => wrap(home, "echo runs; sleep 60"));
+    await Promise.all(ttys.map((tty) => tty.sees("runs")));
+    await until("all five are shown", async () => (await running(home)) === 5);
+    expect((await home.cli("devices")).out.trim().split("\n").length).toBe(1);
+    for (const tty of ttys) tty.pty.kill("SIGKILL");
+    await Promise.all(ttys.map((tty) => tty.exited));
+  }, 40_000);
+
+  test("a server that was killed comes back on its port with the next session, and the one that ran on is there again", async () => {
+    const home = fresh();
+    const first = wrap(home, "echo first; sleep 60");
+    await first.sees("first");
+    await until("it is shown", async () => (await running(home)) === 1);
+    const before = home.seat();
+    process.kill(before?.pid ?? 0, "SIGKILL");
+    await until("the seat is free", () => home.seat() === undefined);
+    const second = wrap(home, "echo second; sleep 60");
+    await second.sees("second");
+    await until("a server is there again", () => home.seat() !== undefined);
+    expect(home.seat()?.url).toBe(before?.url ?? "");
+    await until("both sessions are shown", async () => (await running(home)) === 2, 20_000);
+    for (const tty of [first, second]) tty.pty.kill("SIGKILL");
+    await Promise.all([first.exited, second.exited]);
+  }, 40_000);
+
+  test("an older server is asked to restart, and live sessions reconnect", async () => {
+    const home = fresh();
+    const tty = wrap(home, "echo lives on; sleep 60");
+    await tty.sees("lives on");
+    await until("it is shown", async () => (await running(home)) === 1);
+    const old = home.seat();
+    const file = join(home.data, "server.json");
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), version: "0.0.1" }));
+    expect((await home.cli("devices")).code).toBe(0);
+    expect(home.seat()?.pid).not.toBe(old?.pid ?? 0);
+    await until("the session is back", async () => (await running(home)) === 1, 20_000);
+    tty.pty.kill("SIGKILL");
+    await tty.exited;
+  }, 40_000);
+
+  test("a server started by hand on the same data is used, not replaced", async () => {
+    const home = fresh();
+    const server = Bun.spawn([...SELF, "server", "--port", "0"], { env: home.env, stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+    await until("it is up", () => home.seat() !== undefined);
+    const tty = wrap(home, "echo runs; sleep 60");
+    await until("the session is shown", async () => existsSync(join(home.dir, ".config/claude-remote/pairing.json")) && (await running(home)) === 1);
+    expect(home.seat()?.pid).toBe(server.pid);
+    tty.pty.kill("SIGKILL");
+    await tty.exited;
+    server.kill();
+    await server.exited;
+  }, 30_000);
+
+  test("a server that has lost its data is paired with anew; a machine that was revoked stays locked out", async () => {
+    const home = fresh();
+    expect(await wrap(home, "true").exited).toEqual({ code: 0 });
+    const before = home.machine().device;
+    await home.cli("server", "stop");
+    rmSync(home.data, { recursive: true });
+    expect((await home.cli("devices")).code).toBe(0);
+    const after = home.machine().device;
+    expect(after).not.toBe(before);
+
+    expect((await home.machine().request("DELETE", `/api/devices/${after}`)).status).toBe(200);
+    await home.cli("server", "stop");
+    expect(await home.cli("devices")).toMatchObject({ code: 1, err: expect.stringContaining("revoked") });
+  }, 30_000);
+
+  test("where no server can be started, claude starts all the same and the reason is said", async () => {
+    const home = fresh();
+    const taken = Bun.listen({ hostname: "127.0.0.1", port: Number(home.env.CLAUDE_REMOTE_PORT), socket: { data() {} } });
+    const tty = wrap(home, "echo runs; exit 4");
+    expect(await tty.exited).toEqual({ code: 4 });
+    expect(tty.text()).toContain("is taken");
+    expect(tty.text()).toContain("runs");
+    taken.stop(true);
+  }, 20_000);
+
+  test("switched off, or without a terminal, nothing is started", async () => {
+    const home = fresh();
+    expect(await home.cli("run", "--command", "echo", "--", "hi")).toEqual({ code: 0, out: "hi\n", err: "" });
+    expect(existsSync(home.data)).toBe(false);
+    mkdirSync(join(home.dir, ".config/claude-remote"), { recursive: true });
+    writeFileSync(join(home.dir, ".config/claude-remote/config.toml"), "embedded = false\n");
+    expect(await wrap(home, "true").exited).toEqual({ code: 0 });
+    expect(existsSync(home.data)).toBe(false);
+  }, 20_000);
+});
+
+describe("`pair`", () => {
+  test("starts the server, says that a phone can't reach it, and what to write where", async () => {
+    const home = fresh();
+    const shown = await home.cli("pair");
+    expect(shown).toMatchObject({ code: 0, out: expect.stringContaining(`http://127.0.0.1:${home.env.CLAUDE_REMOTE_PORT}/#pair=`) });
+    for (const words of ["can't reach this server", join(home.dir, ".config/claude-remote/config.toml"), "insecure_lan = true", "public_url = "]) expect(shown.err).toContain(words);
+  }, 20_000);
+
+  test("restarts the server once the options have changed, and says whether the new address answers", async () => {
+    const home = fresh();
+    await home.cli("pair");
+    const before = home.seat()?.pid;
+    writeFileSync(join(home.dir, ".config/claude-remote/config.toml"), "insecure_lan = true\n");
+    const lan = await home.cli("pair");
+    expect(home.seat()?.pid).not.toBe(before ?? 0);
+    if (home.seat()?.origin.includes("127.0.0.1") === false) expect(lan.err).toContain("not encrypted");
+    writeFileSync(join(home.dir, ".config/claude-remote/config.toml"), 'public_url = "https://nowhere.invalid"\n');
+    expect(await home.cli("pair")).toMatchObject({ out: expect.stringContaining("https://nowhere.invalid/#pair="), err: expect.stringContaining("does not answer from here") });
+  }, 30_000);
+});
