@@ -6,6 +6,9 @@ import { type Identity, macWith } from "./keys.ts";
 /** How long a request may take, in ms. */
 const REQUEST_MS = 15_000;
 
+/** What to do where nobody answers. */
+export const UNREACHABLE = "The server can't be reached. Is the machine with claude-remote on, and are you on the same network?";
+
 const Clock = v.object({ error: v.object({ code: v.literal("clock") }), time: v.number(), mac: v.string() });
 
 /** The server said no, in its own words, or can't be reached (`code` is then "offline"). */
@@ -20,6 +23,9 @@ export class RequestError extends Error {
 }
 
 let clockOffset = 0; // seconds that the server is ahead of this device
+
+/** An answer that isn't our server's. */
+export const strangeAnswer = (status: number) => `Something other than claude-remote answered (${status}): a proxy or a tunnel between here and the server? Look there.`;
 
 /** Sends a signed request; a wrong clock is corrected once by what the server proves. Throws a `RequestError`. */
 export async function send(identity: Identity, method: string, target: string, body = "", headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> {
@@ -44,7 +50,7 @@ export async function send(identity: Identity, method: string, target: string, b
       });
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw new RequestError(0, "offline", "The server can't be reached.");
+      throw new RequestError(0, "offline", UNREACHABLE);
     }
     if (response.ok) return response;
     const text = await response.text();
@@ -57,7 +63,7 @@ export async function send(identity: Identity, method: string, target: string, b
       }
     }
     const error = parseJson(ApiError, text)?.error;
-    throw new RequestError(response.status, error?.code ?? "unknown", error?.message ?? `The server answered ${response.status}.`);
+    throw new RequestError(response.status, error?.code ?? "unknown", error?.message ?? strangeAnswer(response.status));
   }
 }
 
@@ -65,6 +71,6 @@ export async function send(identity: Identity, method: string, target: string, b
 export async function call<S extends v.GenericSchema>(identity: Identity, schema: S, method: string, target: string, body?: unknown): Promise<v.InferOutput<S>> {
   const response = await send(identity, method, target, body === undefined ? "" : JSON.stringify(body));
   const parsed = parseJson(schema, await response.text());
-  if (parsed === undefined) throw new RequestError(response.status, "unreadable", "The server's answer can't be read. Reload this page.");
+  if (parsed === undefined) throw new RequestError(response.status, "unreadable", "The server's answer can't be read: it may be newer than this page. Reload this page.");
   return parsed;
 }

@@ -1,10 +1,11 @@
 import * as v from "valibot";
-import { OutputPage, type Prompt, Prompt as PromptSchema, SessionDetail, SessionSummary, type ViewerEvent } from "../src/types.ts";
+import { OutputPage, Prompt, SessionDetail, SessionSummary, type ViewerEvent } from "../src/types.ts";
 import { call, RequestError, send } from "./api.ts";
-import { type Card, promptCard } from "./card.ts";
-import { ago, baseName, el, find } from "./dom.ts";
+import { isLive, setInsecure, setLink, showLink, showPlace } from "./bar.ts";
+import { type Deck, openDeck } from "./deck.ts";
+import { baseName, el, find, mark, setMark } from "./dom.ts";
 import { type Identity, loadIdentity } from "./keys.ts";
-import { listView, sessionState } from "./list.ts";
+import { listView, sessionMark, sessionState } from "./list.ts";
 import { pairView, takeCode } from "./pairing.ts";
 import { openStream, type StreamState } from "./stream.ts";
 import { openTerminal } from "./terminal.ts";
@@ -17,19 +18,17 @@ const SEEN_MS = 250;
 const TICK_MS = 15_000;
 
 const view = find("#view", HTMLElement);
-const linkState = find(".link", HTMLElement);
-const notice = find(".notice", HTMLElement);
 
-/** The page: who we are, what the server told, and what is shown of it. */
+/** The page: what the server told, and what is shown of it. */
 const state = {
   sessions: new Map<string, SessionSummary>(),
-  prompts: new Map<string, Prompt>(),
-  cards: new Map<string, Card>(),
-  link: "connecting" as StreamState,
-  lostAt: 0,
+  deck: undefined as Deck | undefined,
+  /** Something to be said once, atop the list. */
+  word: "",
 };
 
 let leave: () => void = () => undefined;
+let draw: () => void = () => undefined;
 
 async function start(): Promise<void> {
   const identity = await loadIdentity();
@@ -39,7 +38,9 @@ async function start(): Promise<void> {
 
 function askToPair(reason: string | undefined): void {
   leave();
-  showLink("not paired", "starting");
+  setLink("refused");
+  showPlace("", false, true);
+  view.className = "";
   view.replaceChildren(pairView(code, reason, (identity) => route(identity)));
 }
 
@@ -54,38 +55,22 @@ function route(identity: Identity): void {
   // one stream a page, and none while nobody looks
   document.addEventListener("visibilitychange", () => (document.hidden ? pause() : show()));
   window.addEventListener("online", show);
-  setInterval(tick, TICK_MS);
+  setInterval(() => {
+    showLink();
+    draw();
+  }, TICK_MS);
   show();
 }
 
 function pause(): void {
   leave();
-  leave = () => undefined;
-  onLink("waiting");
-}
-
-function showLink(text: string, kind: string): void {
-  linkState.textContent = text;
-  linkState.dataset.state = kind;
-}
-
-function onLink(next: StreamState): void {
-  if (next !== "live" && state.link === "live") state.lostAt = Date.now();
-  state.link = next;
-  tick();
-  for (const card of state.cards.values()) card.enable(next === "live");
-}
-
-/** The connection, told as it is; what is shown without one says how old it is. */
-function tick(): void {
-  const stale = state.lostAt === 0 ? "" : ` · shown as of ${ago(state.lostAt)} ago`.replace("just now ago", "just now");
-  if (state.link === "live") showLink("live", "live");
-  else if (state.link === "refused") showLink("not connected", "refused");
-  else showLink(`reconnecting…${stale}`, "waiting");
+  leave = draw = () => undefined;
+  setLink("waiting");
+  state.deck?.enable();
 }
 
 const Sessions = v.object({ sessions: v.array(SessionSummary) });
-const Prompts = v.object({ prompts: v.array(PromptSchema) });
+const Prompts = v.object({ prompts: v.array(Prompt) });
 
 /** Keeps sessions and prompts up to date from the stream; true where this event was about them. */
 function take(event: ViewerEvent): boolean {
@@ -97,63 +82,42 @@ function take(event: ViewerEvent): boolean {
       return true;
     case "prompt":
     case "prompt_response":
-      state.prompts.set(event.data.id, event.data);
+      state.deck?.take(event.data);
       return true;
     default:
       return false;
   }
 }
 
-/** Puts the open prompts of `wanted` into `place`, oldest first; a card that stands there never moves. */
-function placeCards(identity: Identity, place: HTMLElement, wanted: (prompt: Prompt) => boolean): void {
-  const open = [...state.prompts.values()].filter((prompt) => wanted(prompt)).sort((a, b) => a.created_at - b.created_at);
-  for (const prompt of open) {
-    const known = state.cards.get(prompt.id);
-    if (known !== undefined) {
-      if (known.update(prompt)) armAll();
-      continue;
-    }
-    if (prompt.state !== "pending" && prompt.state !== "sending") continue;
-    const session = state.sessions.get(prompt.session);
-    const card = promptCard(identity, prompt, session?.title ?? "", () => {
-      card.element.remove();
-      state.cards.delete(prompt.id);
-      state.prompts.delete(prompt.id);
-      armAll();
-    });
-    card.enable(state.link === "live");
-    state.cards.set(prompt.id, card);
-    place.append(card.element);
-  }
-}
-
-/** A card that shrinks or goes moves the others: none of them takes the tap that was meant for it. */
-function armAll(): void {
-  for (const card of state.cards.values()) card.arm();
-}
-
-function clearCards(): void {
-  state.cards.clear();
-  state.prompts.clear();
+/** Whether something waits for a person in any session but `here`. */
+function waitsElsewhere(here = ""): boolean {
+  return [...state.sessions.values()].some((session) => session.id !== here && sessionMark(session) === "you");
 }
 
 function showList(identity: Identity): () => void {
-  clearCards();
-  const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } });
-  const list = el("div");
-  view.replaceChildren(cards, list);
+  const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } }, el("h2", { text: "Waits for you" }));
+  const list = el("div", { class: "groups" });
+  const deck = openDeck(identity, cards, (id) => state.sessions.get(id));
+  const word = el("p", { class: "said", text: state.word, attrs: { role: "status" }, init: (p) => (p.hidden = state.word === "") });
+  state.word = "";
+  view.replaceChildren(el("h1", { class: "spoken", text: "Sessions" }), word, el("div", { class: "sessions" }, cards, list));
   view.className = "list";
-  document.title = "claude-remote";
-  const draw = () => {
-    const rank = (s: SessionSummary) => (s.pending > 0 ? 0 : s.status === "running" ? 1 : s.status === "offline" ? 2 : 3);
-    const sorted = [...state.sessions.values()].sort((a, b) => rank(a) - rank(b) || b.started_at - a.started_at);
-    list.replaceChildren(listView(sorted));
-    placeCards(identity, cards, () => true);
+  state.deck = deck;
+  let known = false;
+  draw = () => {
+    showPlace("", false, waitsElsewhere());
+    if (!known) return;
+    const focused = document.activeElement?.getAttribute("href");
+    deck.draw();
+    list.replaceChildren(...listView([...state.sessions.values()], deck.asking()));
+    list.querySelector<HTMLElement>(`a[href="${focused}"]`)?.focus();
   };
+  draw();
   const fetchAll = guarded(async () => {
     const [{ sessions }, { prompts }] = await Promise.all([call(identity, Sessions, "GET", "/api/sessions"), call(identity, Prompts, "GET", "/api/prompts")]);
     state.sessions = new Map(sessions.map((session) => [session.id, session]));
-    settleMissing(prompts, () => true);
+    deck.takeAll(prompts);
+    known = true;
     draw();
   });
   return openStream(
@@ -161,7 +125,7 @@ function showList(identity: Identity): () => void {
     undefined,
     (event) => {
       if (event.name === "hello") {
-        showInsecure(event.data.insecure);
+        setInsecure(event.data.insecure);
         fetchAll();
       } else if (event.name === "reset") fetchAll();
       else if (take(event)) draw();
@@ -171,38 +135,43 @@ function showList(identity: Identity): () => void {
 }
 
 function showSession(identity: Identity, id: string): () => void {
-  clearCards();
   const fetchLines = (before: number, limit: number) =>
     call(identity, OutputPage, "GET", `/api/sessions/${id}/output?limit=${limit}${before === Number.MAX_SAFE_INTEGER ? "" : `&before=${before}`}`);
   const terminal = openTerminal(fetchLines);
   const title = el("h1");
   const about = el("p", { class: "about" });
   const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } });
-  view.replaceChildren(el("div", { class: "head" }, el("a", { class: "back", text: "‹ Sessions", attrs: { href: "#/" } }), title, about), terminal.element, cards);
+  const hint = el("p", { class: "hint" });
+  const deck = openDeck(identity, cards, (other) => state.sessions.get(other), id);
+  state.deck = deck;
+  view.replaceChildren(terminal.element, hint, cards);
   view.className = "one";
+  showPlace("", false, waitsElsewhere(id), title, about);
   let stream = "";
   let seenRev = 0;
   let ackedRev = 0;
   let ack: ReturnType<typeof setTimeout> | undefined;
 
-  const draw = () => {
+  draw = () => {
     const session = state.sessions.get(id);
     if (session !== undefined) {
-      title.textContent = baseName(session.cwd);
-      document.title = `${session.pending > 0 ? "● " : ""}${baseName(session.cwd)} – claude-remote`;
-      const hooks = session.hooks === "off" ? " · hooks are off: questions can't be answered here" : "";
-      about.textContent = `${session.host} · ${sessionState(session)}${hooks}`;
-      about.dataset.status = session.status;
+      const name = baseName(session.cwd);
+      const sign = sessionMark(session);
+      title.replaceChildren(mark(sign), name);
+      about.textContent = `${sessionState(session)} · ${session.host}`;
+      showPlace(name, sign === "you", waitsElsewhere(id), title, about);
+      const trouble = troubleOf(session);
+      hint.replaceChildren(mark(trouble === undefined ? "free" : sign), trouble ?? "Nothing waits for you here. When Claude asks, it asks here too.");
+      hint.dataset.calm = String(trouble === undefined);
+      setMark(terminal.element, sign);
     }
-    placeCards(identity, cards, (prompt) => prompt.session === id);
-    const live = state.link === "live" && session?.status === "running";
-    for (const card of state.cards.values()) card.enable(live);
-    terminal.element.dataset.stale = String(!live);
+    deck.draw();
+    terminal.element.dataset.stale = String(!isLive() || session?.status !== "running");
   };
   const fetchAll = guarded(async () => {
     const detail = await call(identity, SessionDetail, "GET", `/api/sessions/${id}`);
     state.sessions.set(id, detail.session);
-    settleMissing(detail.prompts, (prompt) => prompt.session === id);
+    deck.takeAll(detail.prompts);
     if (detail.screen !== null && detail.screen.rev > seenRev) terminal.draw(detail.screen);
     await terminal.reload();
     draw();
@@ -224,7 +193,7 @@ function showSession(identity: Identity, id: string): () => void {
       switch (event.name) {
         case "hello":
           stream = event.data.stream;
-          showInsecure(event.data.insecure);
+          setInsecure(event.data.insecure);
           fetchAll();
           return;
         case "reset":
@@ -254,24 +223,20 @@ function showSession(identity: Identity, id: string): () => void {
   };
 }
 
-/** What the server no longer lists was settled while we were away. */
-function settleMissing(listed: readonly Prompt[], mine: (prompt: Prompt) => boolean): void {
-  for (const prompt of state.prompts.values()) {
-    const open = prompt.state === "pending" || prompt.state === "sending";
-    if (open && mine(prompt) && !listed.some((other) => other.id === prompt.id)) state.prompts.set(prompt.id, { ...prompt, state: "withdrawn" });
-  }
-  for (const prompt of listed) state.prompts.set(prompt.id, prompt);
+/** What stands in the way of a session, and what to do about it. */
+function troubleOf(session: SessionSummary): string | undefined {
+  if (session.status === "offline") return "This is the last that the machine sent. Once it is awake and on the network again, this goes on by itself.";
+  if (session.status === "ended") return "This session is over: this is what it left on the screen.";
+  return session.hooks === "off" ? "Hooks are off in this session, so what Claude asks can't be answered here: answer at the desk." : undefined;
 }
 
 function streamState(next: StreamState, reason?: string): void {
-  onLink(next);
+  setLink(next, next === "waiting" ? reason : "");
+  state.deck?.enable();
   if (next === "refused") askToPair(reason);
-  if (next === "missing") location.hash = "#/";
-}
-
-function showInsecure(insecure: boolean): void {
-  notice.hidden = !insecure || isSecureContext;
-  notice.textContent = "Plain HTTP: anybody on this network could replace this page. Prefer HTTPS.";
+  if (next !== "missing") return;
+  state.word = "That session is no longer here: it was deleted, or the link belongs to another server.";
+  location.replace("#/");
 }
 
 /** Runs a fetch that may fail for want of a connection, which the stream then tells about. */
@@ -283,4 +248,12 @@ function guarded(fetchIt: () => Promise<void>): () => void {
   };
 }
 
-void start();
+start().catch((error: unknown) => {
+  view.replaceChildren(
+    el("p", {
+      class: "said",
+      attrs: { role: "alert" },
+      text: `This browser lets the page keep nothing, so it can't stay paired. Is this a private window? Open it in an ordinary one. (${error})`,
+    }),
+  );
+});

@@ -26,13 +26,38 @@ export function find<E extends Element>(selector: string, kind: new () => E): E 
   throw new Error(`the page has no ${selector}`);
 }
 
-/** How long ago, in words: "just now", "5 min", "3 h", "2 d". */
-export function ago(time: number, now = Date.now()): string {
+/**
+ * The one sign of this page, a terminal's cursor: filled where something waits for a person, hollow where all goes on without,
+ * filling where Claude is at work, a line where it is over, broken where nothing is heard. Words always stand beside it.
+ */
+export type Mark = "you" | "free" | "busy" | "ended" | "away";
+
+export function mark(kind: Mark): HTMLElement {
+  return el("span", { class: "mark", attrs: { "aria-hidden": "true" }, init: (span) => setMark(span, kind) });
+}
+
+/** One period of all that moves, in ms: whenever a sign appears, it keeps time with the others. */
+const PERIOD_MS = 4400;
+
+export function setMark(element: HTMLElement, kind: Mark): void {
+  if (element.dataset.mark === kind) return;
+  element.dataset.mark = kind;
+  element.style.animationDelay = `-${Math.round(performance.now() % PERIOD_MS)}ms`;
+}
+
+/** How long since, in words: "5 min", "3 h", "2 d"; empty where it is hardly a minute. */
+export function since(time: number, now = Date.now()): string {
   const seconds = Math.max(0, (now - time) / 1000);
-  if (seconds < 45) return "just now";
+  if (seconds < 45) return "";
   if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
   if (seconds < 86_400) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86_400)} d`;
+}
+
+/** How long ago, in words. */
+export function ago(time: number): string {
+  const passed = since(time);
+  return passed === "" ? "just now" : `${passed} ago`;
 }
 
 /** The last part of a path. */

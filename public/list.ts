@@ -1,49 +1,51 @@
 import type { SessionSummary } from "../src/types.ts";
-import { ago, baseName, el } from "./dom.ts";
+import { ago, baseName, el, find, type Mark, mark, since } from "./dom.ts";
 
-const ACTIVITY: Record<SessionSummary["activity"], string> = {
-  unknown: "running",
-  idle: "waits for you to say something",
-  busy: "at work",
-  waiting: "waits at a question",
-};
+const ACTIVITY: Record<SessionSummary["activity"], string> = { unknown: "running", idle: "idle at its prompt", busy: "at work", waiting: "waits at the desk" };
 
 /** One line about how a session is. */
 export function sessionState(session: SessionSummary): string {
+  const { exit, offline_since, ended_at } = session;
   if (session.status === "offline")
-    return `machine offline ${session.offline_since === null ? "" : `since ${new Date(session.offline_since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`}`.trim();
+    return `machine offline ${offline_since === null ? "" : `since ${new Date(offline_since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`}`.trim();
   if (session.status === "ended") {
-    const { exit } = session;
     const how = exit === null ? "" : exit.signal !== undefined ? `, ended by ${exit.signal}` : exit.code === 0 ? "" : `, exit code ${exit.code}`;
-    return `ended ${session.ended_at === null ? "" : ago(session.ended_at)}${how}`;
+    return `ended ${ended_at === null ? "" : ago(ended_at)}${how}`;
   }
+  if (session.pending > 0) return session.pending === 1 ? "waits for you" : `${session.pending} questions wait for you`;
   return ACTIVITY[session.activity];
 }
 
-/** The list of sessions, what waits for somebody first. */
-export function listView(sessions: readonly SessionSummary[]): HTMLElement {
-  if (sessions.length === 0) {
-    return el(
-      "section",
-      { class: "empty" },
-      el("h1", { text: "No sessions yet" }),
-      el("p", { text: "On your machine, type claude-remote where you would type claude. The session appears here, and so does every question it asks." }),
-      el("pre", { text: "$ claude-remote" }),
-    );
-  }
-  const items = sessions.map((session) =>
-    el(
-      "li",
-      { class: "session", attrs: { "data-status": session.status, "data-pending": String(session.pending) } },
-      el(
-        "a",
-        { attrs: { href: `#/s/${session.id}` } },
-        el("strong", { text: baseName(session.cwd) }),
-        el("span", { class: "command", text: session.title || session.command }),
-        el("span", { class: "about", text: `${session.host} · ${sessionState(session)}` }),
-        ...(session.pending > 0 ? [el("span", { class: "badge", text: session.pending === 1 ? "waits for you" : `${session.pending} wait for you` })] : []),
-      ),
-    ),
+/** The sign for how a session is. */
+export function sessionMark({ status, pending, activity }: SessionSummary): Mark {
+  if (status !== "running") return status === "offline" ? "away" : "ended";
+  return pending > 0 || activity === "waiting" ? "you" : activity === "busy" ? "busy" : "free";
+}
+
+/** The list of sessions in sections; those in `asked` have a card already, which leads to them. */
+export function listView(sessions: readonly SessionSummary[], asked: ReadonlySet<string>): Node[] {
+  if (sessions.length === 0) return [find("#lesson", HTMLTemplateElement).content.cloneNode(true)];
+  const newest = sessions.filter(({ id }) => !asked.has(id)).sort((a, b) => (b.ended_at ?? b.started_at) - (a.ended_at ?? a.started_at));
+  const section = (session: SessionSummary) => (session.status === "ended" ? "Earlier" : sessionMark(session) === "you" ? "Waits at the desk" : "Running");
+  return ["Waits at the desk", "Running", "Earlier"].flatMap((name) => {
+    const rows = newest.filter((session) => section(session) === name).map(row);
+    return rows.length === 0 ? [] : [el("section", { class: "group" }, el("h2", { text: name }), el("ul", {}, ...rows))];
+  });
+}
+
+function row(session: SessionSummary): HTMLElement {
+  const { id, status, cwd, host, title, command, started_at, ended_at } = session;
+  const name = baseName(cwd);
+  const above = cwd.replace(/\/+$/, "").slice(0, -name.length - 1);
+  const link = el(
+    "a",
+    { attrs: { href: `#/s/${id}` } },
+    mark(sessionMark(session)),
+    el("strong", { text: name }),
+    el("time", { text: status === "ended" ? ago(ended_at ?? started_at) : since(started_at) || "new" }),
+    el("span", { class: "parent", text: above }),
+    el("span", { class: "command", text: title || command }),
+    el("span", { class: "about", text: `${sessionState(session)} · ${host}` }),
   );
-  return el("section", {}, el("h1", { class: "quiet", text: "Sessions" }), el("ul", { class: "sessions" }, ...items));
+  return el("li", { class: "session", attrs: { "data-status": status } }, link);
 }

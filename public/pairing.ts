@@ -1,6 +1,7 @@
 import { beginPairing, deviceKeys, fromBase64url, NONCE_BYTES } from "../src/auth.ts";
 import { ApiError, PairResponse, parseJson } from "../src/types.ts";
-import { el } from "./dom.ts";
+import { RequestError, strangeAnswer, UNREACHABLE } from "./api.ts";
+import { el, mark } from "./dom.ts";
 import { type Identity, saveIdentity } from "./keys.ts";
 
 /** Takes the pairing code out of the address, before anything else can see it there. */
@@ -21,14 +22,17 @@ function ownName(): string {
 /** Pairs this browser; both sides derive the secret from the code. Throws an error whose message is for the person. */
 async function pairBrowser(codeText: string, name: string): Promise<Identity> {
   const code = fromBase64url(codeText, NONCE_BYTES);
-  if (code === undefined) throw new Error("This is not a pairing code.");
+  if (code === undefined) throw new Error("This is not a whole pairing link: it ends in #pair= and 22 characters. Copy all of it.");
   const pairing = beginPairing(code, "viewer", name);
-  const response = await fetch("/api/pair", { method: "POST", body: JSON.stringify(pairing.request) });
+  const response = await fetch("/api/pair", { method: "POST", body: JSON.stringify(pairing.request) }).catch(() => {
+    throw new RequestError(0, "offline", UNREACHABLE);
+  });
   const text = await response.text();
-  if (!response.ok) throw new Error(parseJson(ApiError, text)?.error.message ?? `The server answered ${response.status}.`);
+  if (!response.ok) throw new Error(parseJson(ApiError, text)?.error.message ?? strangeAnswer(response.status));
   const paired = parseJson(PairResponse, text);
   const secret = paired === undefined ? undefined : pairing.finish(paired);
-  if (paired === undefined || secret === undefined) throw new Error("Whoever answered does not know the code: this may not be your server.");
+  if (paired === undefined || secret === undefined)
+    throw new Error("Whoever answered does not know the code: this may not be your server. Compare the address above with the one your machine shows.");
   return saveIdentity(paired.device, name, deviceKeys(secret));
 }
 
@@ -55,20 +59,27 @@ export function pairView(code: string | undefined, reason: string | undefined, o
             .catch((error: unknown) => {
               problem.textContent = error instanceof Error ? error.message : String(error);
               button.disabled = false;
+              if (error instanceof RequestError) return; // nobody has taken the code
               code = undefined; // it works once: ask for another
               link.closest("label")?.removeAttribute("hidden");
+              link.focus();
             });
         },
       },
     },
-    el("h1", { text: "Pair this browser" }),
-    el("p", {
-      text: "Once paired, it shows your sessions and answers what Claude asks. Run claude-remote pair on your machine for a link; each works once, for five minutes.",
-    }),
+    el("h1", {}, "Pair this browser", mark("you")),
+    el("p", { text: "Once paired, it shows your Claude Code sessions live and answers what Claude asks. Its key is worked out here and never leaves this browser." }),
+    problem,
     el("label", { text: "Name, as your other devices will see it" }, name),
     el("label", { text: "Pairing link", init: (label) => (label.hidden = code !== undefined) }, link),
     button,
-    problem,
+    el(
+      "p",
+      { class: "help" },
+      "A link works once, for five minutes. Used or too old? Run ",
+      el("code", { text: "claude-remote pair" }),
+      " on your machine for a new one.",
+    ),
   );
   if (code !== undefined) link.removeAttribute("required");
   return form;

@@ -6,6 +6,8 @@ import type { Identity } from "./keys.ts";
 const SILENCE_MS = 25_000;
 const FIRST_PAUSE_MS = 300;
 const LONGEST_PAUSE_MS = 10_000;
+/** So many attempts may fail before the person is told why. */
+const QUIET_ATTEMPTS = 3;
 
 export type StreamState = "connecting" | "live" | "waiting" | "refused" | "missing";
 
@@ -28,6 +30,7 @@ export function openStream(
   const connect = async () => {
     abort = new AbortController();
     onState("connecting");
+    let trouble: string | undefined;
     const target = session === undefined ? "/events" : `/events?session=${session}`;
     let silence = setTimeout(() => abort.abort(), SILENCE_MS);
     try {
@@ -52,11 +55,12 @@ export function openStream(
         return onState(error.status === 401 ? "refused" : "missing", error.message);
       }
       if (!(error instanceof Error || error instanceof DOMException)) throw error;
+      if (error instanceof RequestError && attempt >= QUIET_ATTEMPTS) trouble = `${error.message} This page keeps trying.`;
     } finally {
       clearTimeout(silence);
     }
     if (closed) return;
-    onState("waiting");
+    onState("waiting", trouble);
     const pause = Math.min(FIRST_PAUSE_MS * 2 ** attempt++, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
     retry = setTimeout(connect, pause);
   };

@@ -28,16 +28,20 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   let cols = 80;
 
   const atBottom = () => element.scrollHeight - element.scrollTop - element.clientHeight < BOTTOM_PX;
+  let stuck = true; // as of the last scroll: a smaller window alone does not take the reader from the bottom
+  element.addEventListener("scroll", () => (stuck = atBottom()));
   const keepBottom = (change: () => void) => {
-    const stick = atBottom();
     change();
-    if (stick) element.scrollTop = element.scrollHeight;
+    if (stuck) element.scrollTop = element.scrollHeight;
   };
 
-  /** The largest type in which all columns fit, within what can be read; beyond that the terminal pans. */
+  /** The largest type in which all columns fit, and the rows where that leaves it legible; beyond that the terminal pans. */
   const fit = () => {
-    const size = Math.max(7, Math.min(15, (element.clientWidth - 16) / cols / 0.602));
+    const padding = 2 * Number.parseFloat(getComputedStyle(element).paddingLeft);
+    const byHeight = Math.max(11, (element.clientHeight - padding) / screen.childElementCount / 1.2);
+    const size = Math.max(7, Math.min(18, byHeight, (element.clientWidth - padding) / cols / 0.602));
     text.style.fontSize = `${size.toFixed(2)}px`;
+    text.style.minWidth = `${cols}ch`; // its place in the middle does not depend on what stands there
   };
   new ResizeObserver(() => keepBottom(fit)).observe(element);
 
@@ -98,12 +102,11 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
 
     draw(frame: Frame): void {
       keepBottom(() => {
-        if (frame.cols !== cols) {
-          cols = frame.cols;
-          fit();
-        }
+        const resized = frame.cols !== cols || frame.rows !== screen.childElementCount;
+        cols = frame.cols;
         while (screen.childElementCount > frame.rows) screen.lastElementChild?.remove();
         while (screen.childElementCount < frame.rows) screen.append(el("div", { class: "row" }));
+        if (resized) fit();
         payloads.length = frame.rows;
         for (const [y, payload] of Object.entries(frame.lines)) {
           const row = screen.children[Number(y)];

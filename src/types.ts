@@ -115,6 +115,26 @@ export const View = v.object({
 });
 export type View = v.InferOutput<typeof View>;
 
+/** The input of Claude Code's AskUserQuestion: what is asked, and what can be chosen. */
+export const Questions = v.object({
+  questions: v.pipe(
+    v.array(
+      v.object({
+        question: text(LIMITS.messageChars),
+        multiSelect: v.optional(v.boolean(), false),
+        options: v.pipe(v.array(v.object({ label: text(1024), description: v.optional(text(LIMITS.messageChars)), preview: v.optional(v.string()) })), v.maxLength(20)),
+      }),
+    ),
+    v.minLength(1),
+    v.maxLength(10),
+  ),
+});
+export type Questions = v.InferOutput<typeof Questions>["questions"];
+
+/** The answers to a prompt's questions, in their order: numbers of chosen options from 0, words of one's own, or both where several may be chosen. */
+const answers = v.pipe(v.array(v.object({ options: v.pipe(v.array(count), v.maxLength(20)), text: v.optional(text(LIMITS.messageChars)) })), v.maxLength(10));
+export type Answers = v.InferOutput<typeof answers>;
+
 export const Exit = v.object({ code: v.pipe(v.number(), v.integer()), signal: v.optional(text(16)) });
 export type Exit = v.InferOutput<typeof Exit>;
 
@@ -160,6 +180,7 @@ export const FromServer = v.variant("type", [
     /** Hex sha256 of the view that was shown; approvals need it. */
     shown: v.optional(text(64)),
     message: v.optional(text(LIMITS.messageChars)),
+    answers: v.optional(answers),
     device: id,
     name: text(LIMITS.nameChars),
   }),
@@ -175,7 +196,7 @@ const deviceName = v.pipe(text(LIMITS.nameChars), v.minLength(1), v.regex(/^[^\p
 
 export const PairRequest = v.object({ code_id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)), kind, name: deviceName, nonce: base64url(22), mac: base64url(43) });
 export const PairResponse = v.object({ device: id, nonce: base64url(22), mac: base64url(43) });
-export const ApproveRequest = v.object({ shown: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
+export const ApproveRequest = v.object({ shown: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)), answers: v.optional(answers) });
 export const RejectRequest = v.object({ message: v.optional(text(LIMITS.messageChars)) });
 export const SeenRequest = v.object({ rev: count, stream: v.optional(id) });
 export const RenameRequest = v.object({ name: deviceName });

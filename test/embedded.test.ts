@@ -122,7 +122,7 @@ describe("with nothing configured", () => {
 
   test("where no server can be started, claude starts all the same and the reason is said", async () => {
     const home = fresh();
-    const taken = Bun.listen({ hostname: "127.0.0.1", port: Number(home.env.CLAUDE_REMOTE_PORT), socket: { data() {} } });
+    const taken = Bun.listen({ hostname: "127.0.0.1", port: Number(home.env.CLAUDE_REMOTE_PORT), socket: { data: () => undefined } });
     const tty = wrap(home, "echo runs; exit 4");
     expect(await tty.exited).toEqual({ code: 4 });
     expect(tty.text()).toContain("is taken");
@@ -146,7 +146,8 @@ describe("`pair`", () => {
     const home = fresh();
     const shown = await home.cli("pair");
     expect(shown).toMatchObject({ code: 0, out: expect.stringContaining(`http://127.0.0.1:${home.env.CLAUDE_REMOTE_PORT}/#pair=`) });
-    for (const words of ["can't reach this server", join(home.dir, ".config/claude-remote/config.toml"), "insecure_lan = true", "public_url = "]) expect(shown.err).toContain(words);
+    for (const words of ["can't reach this server", join(home.dir, ".config/claude-remote/config.toml"), "insecure_lan = true", "public_url = "])
+      expect(shown.err).toContain(words);
   }, 20_000);
 
   test("restarts the server once the options have changed, and says whether the new address answers", async () => {
@@ -158,6 +159,9 @@ describe("`pair`", () => {
     expect(home.seat()?.pid).not.toBe(before ?? 0);
     if (home.seat()?.origin.includes("127.0.0.1") === false) expect(lan.err).toContain("not encrypted");
     writeFileSync(join(home.dir, ".config/claude-remote/config.toml"), 'public_url = "https://nowhere.invalid"\n');
-    expect(await home.cli("pair")).toMatchObject({ out: expect.stringContaining("https://nowhere.invalid/#pair="), err: expect.stringContaining("does not answer from here") });
+    expect(await home.cli("pair")).toMatchObject({
+      out: expect.stringContaining("https://nowhere.invalid/#pair="),
+      err: expect.stringContaining("does not answer from here"),
+    });
   }, 30_000);
 });

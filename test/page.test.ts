@@ -218,6 +218,37 @@ describe("the dashboard on a phone", () => {
     socket.close();
   }, 30_000);
 
+  test("questions are answered by touch or in one's own words, and only once nothing is open", async () => {
+    const questions = [
+      { question: "Which one?", options: [{ label: "First", description: "the old way" }, { label: "Second" }] },
+      { question: "What else?", multiSelect: true, options: [{ label: "This" }, { label: "That", preview: "+---+" }] },
+    ];
+    const ask = (id: string) => ({ ...makePrompt("ask", id, { tool: "AskUserQuestion", input: { questions } }), kind: "question" as const });
+    const socket = await playRunner("ask", [ask("p_ask")]);
+    const phone = await openPaired();
+    await phone.page.goto(`${server.origin}/#/s/ask`);
+    const card = phone.page.getByRole("alertdialog");
+    const answer = card.getByRole("button", { name: "Answer" });
+    await card.getByText("+---+").waitFor();
+    const [one, several] = [card.getByRole("group", { name: "Which one?" }), card.getByRole("group", { name: "What else?" })];
+    await one.getByRole("radio", { name: "Second" }).check();
+    expect(await answer.isDisabled()).toBe(true);
+    await several.getByRole("checkbox", { name: "This" }).check();
+    await several.getByRole("checkbox", { name: "That" }).check();
+    await one.getByLabel("Something else").fill("neither"); // words take the choice back
+    expect(await one.getByRole("radio", { name: "Second" }).isChecked()).toBe(false);
+    await answer.click();
+    const decide = await socket.next("decide");
+    expect(decide).toMatchObject({ prompt: "p_ask", action: "approve", answers: [{ options: [], text: "neither" }, { options: [0, 1] }] });
+    socket.send({ type: "decided", decision: decide.decision, result: "sent" });
+    const said = { by: "viewer", device: decide.device, name: "x", decision: "approve", message: "neither · This, That", at: Date.now(), receipt: "applied" };
+    socket.send({ type: "prompt", prompt: { ...ask("p_ask"), state: "answered", answer: said } });
+    await card.getByText("Answered “neither · This, That” — applied.").waitFor();
+    expect(phone.suspicious).toEqual([]);
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
   test("answered at the desk, the card says so and goes; several keep their places", async () => {
     const prompts = ["p_one", "p_two", "p_three"].map((id, i) => ({ ...makePrompt("several", id, { input: { command: `step ${i}` } }), created_at: Date.now() + i }));
     const socket = await playRunner("several", prompts);

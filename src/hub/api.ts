@@ -1,5 +1,5 @@
 import { sha256hex } from "../auth.ts";
-import { ApproveRequest, CodeRequest, type Decision, isOpen, LIMITS, parseJson, RejectRequest, RenameRequest, SeenRequest } from "../types.ts";
+import { type Answers, ApproveRequest, CodeRequest, type Decision, isOpen, LIMITS, parseJson, RejectRequest, RenameRequest, SeenRequest } from "../types.ts";
 import type { Device, Devices } from "./devices.ts";
 import type { Prompts } from "./prompts.ts";
 import { fail, reply } from "./replies.ts";
@@ -71,13 +71,18 @@ function reject(hub: Hub, call: Call): Promise<Response> | Response {
 const REFUSALS: Record<Exclude<DecisionResult, "sent" | "answered">, [status: number, code: string, message: string]> = {
   gone: [410, "gone", "Claude no longer asks this."],
   changed: [409, "changed", "What was shown is not what Claude asks. Look again."],
-  refused: [409, "refused", "This can only be answered at the desk."],
+  refused: [409, "refused", "This can't be answered like that. The desk can."],
   away: [503, "runner_away", "The machine that asks is not connected. Nothing was sent."],
   unknown: [503, "runner_lost", "The connection broke while the answer travelled. This page will show what became of it."],
 };
 
 /** Passes a decision to the runner and answers with what became of it. */
-async function decide(hub: Hub, { id, device }: Call, action: Decision, detail: { shown?: string; message?: string | undefined }): Promise<Response> {
+async function decide(
+  hub: Hub,
+  { id, device }: Call,
+  action: Decision,
+  detail: { shown?: string; message?: string | undefined; answers?: Answers | undefined },
+): Promise<Response> {
   const prompt = hub.prompts.get(id);
   if (prompt === undefined) return notFound("prompt");
   if (!isOpen(prompt)) return settled(hub, id, action, device);
@@ -87,7 +92,7 @@ async function decide(hub: Hub, { id, device }: Call, action: Decision, detail: 
   const sending = hub.prompts.sending(id);
   if (sending !== undefined) hub.viewers.broadcast("prompt_response", sending);
   hub.devices.audit(device.id, action, id, detail.message ?? "");
-  const { message, shown } = detail;
+  const { message, shown, answers } = detail;
   const result = await hub.runners.decide(prompt.session, {
     prompt: id,
     action,
@@ -95,6 +100,7 @@ async function decide(hub: Hub, { id, device }: Call, action: Decision, detail: 
     name: device.name,
     ...(shown === undefined ? {} : { shown }),
     ...(message === undefined ? {} : { message }),
+    ...(answers === undefined ? {} : { answers }),
   });
   if (result === "sent") return reply({ state: "sent" });
   return result === "answered" ? settled(hub, id, action, device) : fail(...REFUSALS[result]);

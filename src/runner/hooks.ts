@@ -29,7 +29,7 @@ export type HookEvent = v.InferOutput<typeof HookEvent>;
 export type PermissionRequest = Extract<HookEvent, { hook_event_name: "PermissionRequest" }>;
 
 /** The answer to a `PermissionRequest`; undefined is no decision, which leaves it to the dialog at the desk. */
-export type HookDecision = { behavior: "allow" } | { behavior: "deny"; message: string; interrupt?: true };
+export type HookDecision = { behavior: "allow"; updatedInput?: Record<string, unknown> } | { behavior: "deny"; message: string; interrupt?: true };
 
 export interface HookListener {
   /** Hooks for Claude Code's settings. */

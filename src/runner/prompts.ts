@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
+import * as v from "valibot";
 import { randomNonce, sha256hex } from "../auth.ts";
-import { type Answer, type FromServer, isOpen, LIMITS, type Prompt, type View } from "../types.ts";
+import { type Answer, type Answers, type FromServer, isOpen, LIMITS, type Prompt, Questions, type View } from "../types.ts";
 import type { HookDecision, HookEvent, PermissionRequest } from "./hooks.ts";
 
 /** After this long without evidence an answer is unconfirmed, in ms. */
@@ -14,7 +15,7 @@ const SETTLE_MS = 150;
 const REMEMBERED = 200;
 
 /** Tools whose question a plain allow does not answer. */
-const SHOWN_ONLY: Record<string, Prompt["kind"]> = { AskUserQuestion: "question", ExitPlanMode: "plan" };
+const KINDS: Record<string, Prompt["kind"]> = { AskUserQuestion: "question", ExitPlanMode: "plan" };
 
 type Decide = Extract<FromServer, { type: "decide" }>;
 export type DecideResult = "sent" | "answered" | "gone" | "changed" | "refused";
@@ -98,7 +99,7 @@ export function openPrompts(options: PromptsOptions) {
       if (shown > LIMITS.viewsChars) return Promise.resolve(undefined); // more than one message could carry: the desk answers
       return new Promise((respond) => {
         const id = `p_${randomNonce()}`;
-        const kind = SHOWN_ONLY[event.tool_name] ?? "permission";
+        const kind = KINDS[event.tool_name] ?? "permission";
         const prompt: Prompt = { id, session: options.session, kind, state: "pending", created_at: Date.now(), view: text };
         const entry: Entry = { prompt, view, event, respond, signal, waited: false, done: false };
         entries.set(id, entry);
@@ -115,16 +116,31 @@ export function openPrompts(options: PromptsOptions) {
     },
 
     /** A person decided from afar. Claims the prompt, answers the hook, and looks for evidence. */
-    decide({ prompt: id, action, shown, message, device, name }: Decide): DecideResult {
+    decide({ prompt: id, action, shown, message, answers, device, name }: Decide): DecideResult {
       const entry = entries.get(id);
       if (entry === undefined) return "gone";
       if (!isOpen(entry.prompt)) return entry.prompt.state === "answered" ? "answered" : "gone";
       if (entry.signal.aborted) return "gone";
       if (!entry.view.actions.includes(action)) return "refused";
       if (action === "approve" && shown !== sha256hex(entry.prompt.view)) return "changed";
+      const reply =
+        action === "reject"
+          ? { decision: rejection(message), said: message }
+          : entry.prompt.kind === "question"
+            ? answered(entry.event.tool_input, answers)
+            : { decision: { behavior: "allow" } as const, said: undefined };
+      if (reply === undefined) return "refused";
       const found = options.watch(entry.event, action);
-      const answer: Answer = { by: "viewer", device, name, decision: action, at: Date.now(), receipt: "sent", ...(message === undefined ? {} : { message }) };
-      entry.respond(action === "approve" ? { behavior: "allow" } : rejection(message));
+      const answer: Answer = {
+        by: "viewer",
+        device,
+        name,
+        decision: action,
+        at: Date.now(),
+        receipt: "sent",
+        ...(reply.said === undefined ? {} : { message: reply.said }),
+      };
+      entry.respond(reply.decision);
       void confirm(entry, answer, found);
       settle(entry, "answered", answer);
       return "sent";
@@ -188,13 +204,38 @@ function rejection(message: string | undefined): HookDecision {
   return { behavior: "deny", message: `${refusal} The user said:\n${said}` };
 }
 
+/** What AskUserQuestion asks; undefined where it can't be answered from afar, such as two questions of the same words. */
+function askedBy(input: Record<string, unknown>): Questions | undefined {
+  const parsed = v.safeParse(Questions, input);
+  const questions = parsed.success ? parsed.output.questions : [];
+  return questions.length > 0 && new Set(questions.map(({ question }) => question)).size === questions.length ? questions : undefined;
+}
+
+/**
+ * Claude's questions with a person's answers, as Claude takes them back (measured with 2.1.328: by the question's own words,
+ * several choices with commas); undefined where not every question is answered by what it offers.
+ */
+function answered(input: Record<string, unknown>, answers: Answers | undefined): { decision: HookDecision; said: string } | undefined {
+  const questions = askedBy(input) ?? [];
+  if (answers?.length !== questions.length) return undefined;
+  const given: Record<string, string> = {};
+  for (const [i, { question, multiSelect, options }] of questions.entries()) {
+    const { options: chosen = [], text = "" } = answers[i] ?? {};
+    const words = [...chosen.map((number) => options[number]?.label), ...(text.trim() === "" ? [] : [text.trim()])];
+    if (words.length === 0 || words.includes(undefined) || new Set(chosen).size < chosen.length || (words.length > 1 && !multiSelect)) return undefined;
+    given[question] = words.join(", ");
+  }
+  const said = Object.values(given).join(" · ").slice(0, LIMITS.messageChars);
+  return { decision: { behavior: "allow", updatedInput: { ...input, answers: given } }, said };
+}
+
 /** Deeper than this, an input is not for eyes: indented, 60 kB can become 200 MB. */
 const MAX_DEPTH = 50;
 const isShallow = (value: unknown, depth: number): boolean =>
   typeof value !== "object" || value === null || (depth > 0 && Object.values(value).every((part) => isShallow(part, depth - 1)));
 
 function makeView(event: PermissionRequest, host: string): { view: View; text: string } {
-  const shownOnly = SHOWN_ONLY[event.tool_name] !== undefined;
+  const shownOnly = event.tool_name === "ExitPlanMode" || (event.tool_name === "AskUserQuestion" && askedBy(event.tool_input) === undefined);
   const base: View = {
     tool: event.tool_name,
     input: event.tool_input,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { parseJson, View } from "../../src/types.ts";
+import { parseJson, Questions, View } from "../../src/types.ts";
 import { type RealClaude, startRealClaude } from "../support/claude.ts";
 import { type HomeServer, startHomeServer } from "../support/home-server.ts";
 import { until } from "../support/until.ts";
@@ -128,15 +128,25 @@ describe("the real Claude Code", () => {
     again.close();
   }, 40_000);
 
-  test("a question and a plan show their content, without Approve", async () => {
+  test("a question is answered by the number of an option, turned down with words, and never by a bare approval", async () => {
     await claude.say("ask");
     const prompt = await server.phone.prompt();
     expect(prompt.kind).toBe("question");
-    expect(parseJson(View, prompt.view)).toMatchObject({ tool: "AskUserQuestion", actions: ["reject"] });
+    const view = parseJson(View, prompt.view);
+    expect(view).toMatchObject({ tool: "AskUserQuestion", actions: ["approve", "reject"] });
+    const [question] = parseJson(Questions, JSON.stringify(view?.input))?.questions ?? [];
     expect((await server.phone.approve(prompt)).status).toBe(409);
-    expect((await server.phone.json("POST", `/api/prompts/${prompt.id}/reject`, { message: "later" })).status).toBe(200);
+    expect((await server.phone.approve(prompt, [{ options: [99] }])).status).toBe(409);
+    expect((await server.phone.approve(prompt, [{ options: [1] }])).status).toBe(200);
+    const chosen = question?.options[1]?.label ?? "";
+    await until("Claude was told", () => claude.api.results.some((result) => result.text.includes(`"${chosen}"`)));
+    await claude.tty.sees("Done.");
+
+    await claude.say("ask");
+    const second = await server.phone.prompt();
+    expect((await server.phone.json("POST", `/api/prompts/${second.id}/reject`, { message: "later" })).status).toBe(200);
     await until("Claude was told", () => claude.api.results.some((result) => result.text.includes("later")));
-  }, 40_000);
+  }, 60_000);
 
   test("edits and files come whole", async () => {
     await claude.say("write: notes.txt :: one\\ntwo\\n");

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { sha256hex } from "../../src/auth.ts";
 import { HookEvent, type PermissionRequest } from "../../src/runner/hooks.ts";
 import { openPrompts } from "../../src/runner/prompts.ts";
-import { LIMITS, type Prompt, parseEvent, parseJson, View } from "../../src/types.ts";
+import { type Answers, LIMITS, type Prompt, parseEvent, parseJson, View } from "../../src/types.ts";
 import { expectParsed } from "../support/phone.ts";
 import { until } from "../support/until.ts";
 
@@ -16,13 +16,13 @@ function open() {
     dialogOpen: () => true,
     watch: () => () => true,
   });
-  const ask = (input: object, agent?: string) => {
+  const ask = (input: object, agent?: string, tool = "Bash") => {
     const event: PermissionRequest = {
       hook_event_name: "PermissionRequest",
       session_id: "x",
       transcript_path: "/x",
       cwd: "/x",
-      tool_name: "Bash",
+      tool_name: tool,
       tool_input: { ...input },
       ...(agent === undefined ? {} : { agent_id: agent }),
     };
@@ -30,8 +30,8 @@ function open() {
     const decision = prompts.ask(event, abort.signal);
     return { event, decision, abort, prompt: seen.at(-1) as Prompt };
   };
-  const approve = ({ id, view }: Prompt) =>
-    prompts.decide({ type: "decide", decision: "d", prompt: id, action: "approve", shown: sha256hex(view), device: "dev", name: "phone" });
+  const approve = ({ id, view }: Prompt, answers?: Answers) =>
+    prompts.decide({ type: "decide", decision: "d", prompt: id, action: "approve", shown: sha256hex(view), device: "dev", name: "phone", ...(answers && { answers }) });
   const state = (id: string) => prompts.get(id)?.state;
   return { prompts, ask, approve, state, seen };
 }
@@ -114,4 +114,44 @@ test("every key of a tool's input is shown, also those that objects have of them
 test("line separators in a message do not break the stream apart", () => {
   const data = { session: "s", rev: 1, cols: 2, rows: 1, cursor: { x: 0, y: 0, visible: true }, title: "a\u2028b\u2029c", lines: { 0: "\u2028" } };
   expect(parseEvent(`id: e:1\nevent: screen\ndata: ${JSON.stringify(data)}`)).toEqual({ id: "e:1", event: { name: "screen", data } });
+});
+
+describe("questions", () => {
+  const one = { question: "Which?", options: [{ label: "A" }, { label: "B" }] };
+  const several = { question: "What else?", multiSelect: true, options: [{ label: "C" }, { label: "D" }] };
+  const input = { questions: [one, several], kept: true };
+
+  test("are answered in their own words, each by what it offers or by words of one's own", async () => {
+    const { ask, approve, prompts } = open();
+    const asked = ask(input, undefined, "AskUserQuestion");
+    expect(approve(asked.prompt, [{ options: [1] }, { options: [0, 1], text: " and E " }])).toBe("sent");
+    expect(await asked.decision).toEqual({ behavior: "allow", updatedInput: { ...input, answers: { "Which?": "B", "What else?": "C, D, and E" } } });
+    expect(prompts.get(asked.prompt.id)?.answer?.message).toBe("B · C, D, and E");
+  });
+
+  test.each([
+    ["nothing", undefined],
+    ["too few", [{ options: [0] }]],
+    ["too many", [{ options: [0] }, { options: [0] }, { options: [0] }]],
+    ["an option that is not there", [{ options: [2] }, { options: [0] }]],
+    ["two where one is asked for", [{ options: [0, 1] }, { options: [0] }]],
+    ["one and words where one is asked for", [{ options: [0], text: "x" }, { options: [0] }]],
+    ["the same twice", [{ options: [0] }, { options: [1, 1] }]],
+    ["nothing but blanks", [{ options: [0] }, { options: [], text: "  " }]],
+  ])("are not answered by %s", (_, answers) => {
+    const { ask, approve, state } = open();
+    const asked = ask(input, undefined, "AskUserQuestion");
+    expect(approve(asked.prompt, answers)).toBe("refused");
+    expect(state(asked.prompt.id)).toBe("pending");
+  });
+
+  test.each([[{ questions: [one, one] }], [{ questions: [] }], [{ questions: "x" }], [{}]])(
+    "that could not be told apart, or can't be read, are left to the desk: %p",
+    (odd) => {
+      const { ask } = open();
+      const view = expectParsed(View, ask(odd, undefined, "AskUserQuestion").prompt.view);
+      expect(view.actions).toEqual(["reject"]);
+      expect(view.note).toContain("at the desk");
+    },
+  );
 });

@@ -21,7 +21,7 @@ export interface FreshHome {
 
 export function freshHome(): FreshHome {
   const home = emptyHome();
-  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
   const env: FreshHome["env"] = { ...home.env, CLAUDE_REMOTE_EMBEDDED: undefined, CLAUDE_REMOTE_PORT: String(probe.port) };
   probe.stop(true);
   const data = join(home.dir, ".local/share/claude-remote");

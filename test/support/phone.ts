@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { beginPairing, type DeviceKind, deviceKeys, randomNonce, sha256hex, signRequest } from "../../src/auth.ts";
 import { parseLink } from "../../src/runner/pairing.ts";
-import { ApiError, PairResponse, Prompt, parseEvent, parseJson, SessionSummary, type ViewerEvent, type ViewerEvents } from "../../src/types.ts";
+import { type Answers, ApiError, PairResponse, Prompt, parseEvent, parseJson, SessionSummary, type ViewerEvent, type ViewerEvents } from "../../src/types.ts";
 import { until } from "./until.ts";
 
 /** A paired device that speaks the contract over real sockets, as a phone does. */
@@ -20,7 +20,7 @@ export interface Phone {
   prompts(): Promise<Prompt[]>;
   /** The prompt that comes up next, other than those already seen. */
   prompt(ms?: number): Promise<Prompt>;
-  approve(prompt: Prompt): Promise<{ status: number; body: unknown }>;
+  approve(prompt: Prompt, answers?: Answers): Promise<{ status: number; body: unknown }>;
   events(session?: string, lastEventId?: string): Promise<EventReader>;
 }
 
@@ -70,7 +70,8 @@ export function phoneOf(server: string, device: string, secret: Uint8Array, ca?:
       known.add(prompt.id);
       return prompt;
     },
-    approve: (prompt) => phone.json("POST", `/api/prompts/${prompt.id}/approve`, { shown: sha256hex(prompt.view) }),
+    approve: (prompt, answers) =>
+      phone.json("POST", `/api/prompts/${prompt.id}/approve`, { shown: sha256hex(prompt.view), ...(answers === undefined ? {} : { answers }) }),
     async events(session, lastEventId) {
       const response = await phone.request(
         "GET",

@@ -1,0 +1,69 @@
+import { isOpen, type Prompt, type SessionSummary } from "../src/types.ts";
+import { isLive } from "./bar.ts";
+import { type Card, promptCard } from "./card.ts";
+import { baseName, el } from "./dom.ts";
+import type { Identity } from "./keys.ts";
+
+export type Deck = ReturnType<typeof openDeck>;
+
+/** The prompts that a view knows, and the cards in `place` that stand for them: `only` one session's, or all, each with a link to its own. */
+export function openDeck(identity: Identity, place: HTMLElement, sessionOf: (id: string) => SessionSummary | undefined, only?: string) {
+  const prompts = new Map<string, Prompt>();
+  const cards = new Map<string, Card>();
+
+  /** A card that shrinks or goes moves the others: none of them takes the tap that was meant for it. */
+  const armAll = () => {
+    for (const card of cards.values()) card.arm();
+  };
+
+  const deal = (prompt: Prompt) => {
+    const session = sessionOf(prompt.session);
+    const from =
+      session === undefined || only !== undefined ? undefined : el("a", { class: "from", text: `${baseName(session.cwd)} ›`, attrs: { href: `#/s/${session.id}` } });
+    const card = promptCard(identity, prompt, from, () => {
+      card.element.remove();
+      cards.delete(prompt.id);
+      prompts.delete(prompt.id);
+      armAll();
+    });
+    cards.set(prompt.id, card);
+    place.append(card.element);
+  };
+
+  const deck = {
+    take(prompt: Prompt): void {
+      prompts.set(prompt.id, prompt);
+    },
+
+    /** Takes the server's whole list: what it no longer holds was settled while we were away. */
+    takeAll(listed: readonly Prompt[]): void {
+      for (const prompt of prompts.values()) {
+        if (isOpen(prompt) && !listed.some((other) => other.id === prompt.id)) prompts.set(prompt.id, { ...prompt, state: "withdrawn" });
+      }
+      for (const prompt of listed) prompts.set(prompt.id, prompt);
+    },
+
+    /** The sessions that have an open card here. */
+    asking: () => new Set([...prompts.values()].filter(isOpen).map(({ session }) => session)),
+
+    /** Brings the cards up to date, oldest first; one that stands there never moves. */
+    draw(): void {
+      const shown = [...prompts.values()].filter(({ session }) => only === undefined || session === only);
+      for (const prompt of shown.sort((a, b) => a.created_at - b.created_at)) {
+        const known = cards.get(prompt.id);
+        if (known === undefined && isOpen(prompt)) deal(prompt);
+        else if (known?.update(prompt)) armAll();
+      }
+      deck.enable();
+    },
+
+    /** Only what is shown as it is may be acted on, and only where somebody is there to take the answer. */
+    enable(): void {
+      for (const [id, card] of cards) {
+        const away = sessionOf(prompts.get(id)?.session ?? "")?.status === "offline";
+        card.enable(isLive() && !away, away && only === undefined ? "The machine is offline. This can be answered here once it is back." : "");
+      }
+    },
+  };
+  return deck;
+}

@@ -1,0 +1,51 @@
+import type { Answers, Questions } from "../src/types.ts";
+import { el } from "./dom.ts";
+import { visibleText } from "./visible.ts";
+
+/** A prompt's questions as a form: options by touch, or words of one's own. */
+export interface QuestionForm {
+  element: HTMLElement;
+  /** What was answered, in the order of the questions; undefined while something is open. */
+  answers(): Answers | undefined;
+}
+
+/** `name` keeps the form's groups apart from others on the page; `onChange` comes with each change. */
+export function questionForm(questions: Questions, name: string, onChange: () => void): QuestionForm {
+  const parts = questions.map(({ question, multiSelect, options }, i) => {
+    const type = multiSelect ? "checkbox" : "radio";
+    const own = el("input", { attrs: { type: "text", maxlength: "1000", placeholder: "Something else", "aria-label": "Something else", autocomplete: "off" } });
+    const boxes = options.map(() => el("input", { attrs: { type, name: `${name}-${i}` } }));
+    const labels = options.map(({ label, description, preview }, n) =>
+      el(
+        "label",
+        {},
+        ...boxes.slice(n, n + 1),
+        el("strong", {}, ...visibleText(label)),
+        ...(description === undefined ? [] : [el("span", {}, ...visibleText(description))]),
+        ...(preview === undefined ? [] : [el("pre", {}, ...visibleText(preview))]),
+      ),
+    );
+    // one answer where one is asked for: words take the choice back, a choice the words
+    own.addEventListener("input", () => {
+      if (!multiSelect && own.value.trim() !== "") for (const box of boxes) box.checked = false;
+    });
+    for (const box of boxes)
+      box.addEventListener("change", () => {
+        if (!multiSelect) own.value = "";
+      });
+    return {
+      element: el("fieldset", { class: "question" }, el("legend", {}, ...visibleText(question)), ...labels, own),
+      answer: () => {
+        const said = own.value.trim();
+        return { options: boxes.flatMap((box, n) => (box.checked ? [n] : [])), ...(said === "" ? {} : { text: said }) };
+      },
+    };
+  });
+  return {
+    element: el("div", { class: "questions", on: { input: onChange, change: onChange } }, ...parts.map(({ element }) => element)),
+    answers() {
+      const all = parts.map(({ answer }) => answer());
+      return all.every(({ options, text }) => options.length > 0 || text !== undefined) ? all : undefined;
+    },
+  };
+}
