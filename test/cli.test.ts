@@ -174,6 +174,17 @@ describe("pairing by command", () => {
     expect((await minted.exited).code).toBe(0);
   }, 20_000);
 
+  test("the dashboard comes whole from wherever the server runs", async () => {
+    const get = async (path: string) => (await fetch(server.origin + path)).text();
+    expect(await get("/")).toContain('<main id="view"');
+    for (const [path, words] of [
+      ["/app.js", "/api/pair"],
+      ["/app.css", "--ground"],
+      ["/icon.svg", "<svg"],
+    ] as const)
+      expect(await get(path)).toContain(words);
+  });
+
   test("a device can be locked out", async () => {
     const list = (await cli(["devices"], server.home.env)).out;
     const id = /(\S+) +viewer +test phone/.exec(list)?.[1] ?? "";

@@ -33,12 +33,15 @@ async function atTerminal(argv: string[], more: Record<string, string> = {}) {
 }
 
 describe("help and versions", () => {
-  test.each([["--help"], ["-h"], ["server", "--help"], ["run", "-h"], ["pair", "--help"]])("`%s %s` tells what there is, with examples, on stdout", async (...argv) => {
-    const result = await cli(argv.filter((arg) => arg !== undefined));
-    expect(result).toMatchObject({ code: 0, err: "" });
-    for (const words of ["claude-remote pair", "Examples", "alias claude=claude-remote", "config.toml"]) expect(result.out).toContain(words);
-    for (const line of result.out.split("\n")) expect(line.length).toBeLessThan(120);
-  });
+  test.each([[["--help"]], [["-h"]], [["server", "--help"]], [["run", "-h"]], [["pair", "--help"]]])(
+    "%p tells what there is, with examples, on stdout",
+    async (args: string[]) => {
+      const result = await cli(args);
+      expect(result).toMatchObject({ code: 0, err: "" });
+      for (const words of ["claude-remote pair", "Examples", "alias claude=claude-remote", "config.toml"]) expect(result.out).toContain(words);
+      for (const line of result.out.split("\n")) expect(line.length).toBeLessThan(120);
+    },
+  );
 
   test("`--version` is ours and claude's", async () => {
     const both = await cli(["--version"]);
@@ -67,18 +70,19 @@ describe("as `alias claude=claude-remote`", () => {
     expect(result).toEqual({ code: 7, out: `[-p][a b][--model][x] pid ${result.pid} wrapped  at ${join(bin, "claude")}\n`, err: "", pid: result.pid });
   });
 
-  test.each([["-p", "hi"], ["mcp", "list"], ["doctor"], ["update"], ["plugin", "install", "x"]])("at a terminal `claude %s %s` runs untouched", async (...argv) => {
-    const args = argv.filter((arg) => arg !== undefined);
-    const { code, text } = await atTerminal(args);
-    expect(code).toBe(7);
-    expect(text).toContain(`${args.map((arg) => `[${arg}]`).join("")} pid`);
-    expect(text).toContain("wrapped  at");
-  });
+  test.each([[["-p", "hi"]], [["mcp", "list"]], [["doctor"]], [["update"]], [["plugin", "install", "x"]]])(
+    "at a terminal claude %p runs untouched",
+    async (args: string[]) => {
+      const { code, text } = await atTerminal(args);
+      expect(code).toBe(7);
+      expect(text).toContain(`${args.map((arg) => `[${arg}]`).join("")} pid`);
+      expect(text).toContain("wrapped  at");
+    },
+  );
 
-  test.each([["--resume"], ["auth", "login"], ["--debug", "--", "-p"], ["--mcp-config", "x", "say something"]])(
-    "at a terminal `claude %s %s` passes every argument through",
-    async (...argv) => {
-      const args = argv.filter((arg) => arg !== undefined);
+  test.each([[["--resume"]], [["auth", "login"]], [["--debug", "--", "-p"]], [["--mcp-config", "x", "say something"]]])(
+    "at a terminal claude %p passes every argument through",
+    async (args: string[]) => {
       const { code, text } = await atTerminal(args);
       expect(code).toBe(7);
       expect(text).toContain(`${args.map((arg) => `[${arg}]`).join("")} pid`);

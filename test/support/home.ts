@@ -12,8 +12,10 @@ export function emptyHome(): { dir: string; env: Record<string, string | undefin
   const dir = mkdtempSync(join(tmpdir(), "claude-remote-test-"));
   const work = join(dir, "work");
   mkdirSync(work);
-  const { PATH, LANG } = process.env;
-  const env = { PATH: `${join(process.execPath, "..")}:${PATH}`, LANG, TERM: "xterm-256color", HOME: dir, TMPDIR: join(dir, "tmp"), CLAUDE_REMOTE_EMBEDDED: "0" };
+  const { PATH = "", LANG } = process.env;
+  // `bun run` adds this project's own tools, claude among them
+  const path = PATH.split(":").filter((dir) => !dir.endsWith("node_modules/.bin"));
+  const env = { PATH: [join(process.execPath, ".."), ...path].join(":"), LANG, TERM: "xterm-256color", HOME: dir, TMPDIR: join(dir, "tmp"), CLAUDE_REMOTE_EMBEDDED: "0" };
   mkdirSync(env.TMPDIR);
   return { dir, env, remove: () => rmSync(dir, { recursive: true, force: true }) };
 }
