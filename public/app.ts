@@ -27,6 +27,7 @@ const state = {
   word: "",
 };
 
+let routed = false;
 let leave: () => void = () => undefined;
 let draw: () => void = () => undefined;
 
@@ -41,11 +42,12 @@ function askToPair(reason: string | undefined): void {
   setLink("refused");
   showPlace("", false, true);
   view.className = "";
-  view.replaceChildren(pairView(code, reason, (identity) => route(identity)));
+  view.replaceChildren(pairView(code, reason, (identity) => (routed ? location.reload() : route(identity))));
 }
 
 /** Shows what the address names, now and whenever it changes or the page comes back into view. */
 function route(identity: Identity): void {
+  routed = true;
   const show = () => {
     leave();
     const session = /^#\/s\/([\w-]+)$/.exec(location.hash)?.[1];

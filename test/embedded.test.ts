@@ -116,6 +116,9 @@ describe("with nothing configured", () => {
     expect(after).not.toBe(before);
 
     expect((await home.machine().request("DELETE", `/api/devices/${after}`)).status).toBe(200);
+    const unseen = wrap(home, "sleep 1; exit 5");
+    expect(await unseen.exited).toEqual({ code: 5 });
+    expect(unseen.text().replaceAll("\n", "")).toContain("the server does not know this machine, or has locked it out");
     await home.cli("server", "stop");
     expect(await home.cli("devices")).toMatchObject({ code: 1, err: expect.stringContaining("revoked") });
   }, 30_000);

@@ -73,8 +73,7 @@ export async function runWith(pairing: Pairing | undefined, program: Program, un
     .catch(complain);
   const looked = pairing.embedded === true ? lookForServer() : undefined;
   const exit = await start(session?.program ?? program, session?.watch);
-  await session?.end(exit).catch(complain);
-  const trouble = looked?.();
+  const trouble = (await session?.end(exit).catch(complain)) ?? looked?.();
   if (trouble !== undefined) say(`not shown on the phone: ${trouble}`);
   return exit.code;
 }

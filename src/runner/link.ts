@@ -52,10 +52,13 @@ export interface LinkOptions {
   /** The connection stands and the server has proved itself. */
   onUp(): void;
   onMessage(message: FromServer): void;
-  onDown(reason: string): void;
+  /** `lasting`: it won't come back until somebody does what the reason says. */
+  onDown(reason: string, lasting: boolean): void;
   /** For tests: how long to wait before an attempt, given the longest it may be. */
   pause?(longestMs: number): number;
 }
+
+const UNKNOWN_HERE = "the server does not know this machine, or has locked it out: let it in again with `claude-remote pair LINK`";
 
 const ClockRefusal = v.object({ error: v.object({ code: v.literal("clock") }), time: v.number(), mac: v.string() });
 
@@ -77,13 +80,13 @@ export function openLink(options: LinkOptions): Link {
   const sign = (nonce: string) =>
     signRequest(keys, { method: "GET", host, target: "/ws", device: pairing.device, ts: Math.floor(Date.now() / 1000) + clockOffset, nonce });
 
-  const again = (reason: string) => {
+  const again = (reason: string, lasting = false) => {
     clearTimeout(silence);
     const wasUp = session !== undefined;
     socket = session = undefined;
     if (closed) return;
     if (wasUp) attempt = 0;
-    options.onDown(reason);
+    options.onDown(reason, lasting);
     retry = setTimeout(connect, pause(Math.min(FIRST_PAUSE_MS * 2 ** attempt++, LONGEST_PAUSE_MS)));
   };
 
@@ -133,7 +136,7 @@ export function openLink(options: LinkOptions): Link {
     ws.onclose = ({ reason }) => {
       if (ws !== socket) return;
       if (opened) again(reason || "the connection was lost");
-      else void askWhy().then((why) => ws === socket && again(why));
+      else void askWhy().then((why) => ws === socket && again(why, why === UNKNOWN_HERE));
     };
   };
 
@@ -148,7 +151,7 @@ export function openLink(options: LinkOptions): Link {
         clockOffset = clock.time - Math.floor(Date.now() / 1000);
         return "this machine's clock is off; corrected";
       }
-      if (response.status === 401) return "the server does not know this machine any more: pair it again with `claude-remote pair`";
+      if (response.status === 401) return UNKNOWN_HERE;
       return `the server refused the connection (${response.status})`;
     } catch (error) {
       if (!(error instanceof Error)) throw error;

@@ -29,8 +29,8 @@ export interface Session {
   /** The program with our hooks added, where it is claude. */
   readonly program: Program;
   readonly watch: Watch;
-  /** Reports the exit and takes leave of the server. */
-  end(exit: Exit): Promise<void>;
+  /** Reports the exit and takes leave of the server; resolves with what kept the session from being shown, where somebody has to mend that. */
+  end(exit: Exit): Promise<string | undefined>;
 }
 
 /** One wrapped program as the server sees it: screen, history, prompts and status, sent over one link. */
@@ -57,6 +57,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
   let toldExit = false;
   let resumed = false; // the server knows this session on the present connection
   let left: () => void = () => undefined;
+  let trouble: string | undefined;
 
   const sendStatus = (change: Partial<SessionInfo>) => {
     Object.assign(info, change);
@@ -145,6 +146,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
       case "resume": {
         const begins = !resumed;
         resumed = true;
+        trouble = undefined;
         outbox.resume(message.seq);
         if (begins && screen !== undefined) link?.send({ type: "screen", session: id, frame: screen.whole() });
         return drain();
@@ -158,8 +160,10 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
         return tell(prompts.get(message.prompt));
       case "ended":
         return left();
-      case "ping":
       case "refused":
+        trouble = message.message;
+        return;
+      case "ping":
         return;
       default:
         message satisfies never;
@@ -172,8 +176,9 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
     version,
     onUp: () => void link?.send({ type: "session", session: info, first: outbox.first, prompts: prompts.list() }),
     onMessage,
-    onDown: () => {
+    onDown: (reason, lasting) => {
       resumed = toldExit = false;
+      if (lasting) trouble = reason;
     },
   });
 
@@ -229,6 +234,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
       outbox.close();
       screen?.dispose();
       rmSync(dir, { recursive: true, force: true });
+      return trouble;
     },
   };
 }
