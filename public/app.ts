@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { OutputPage, Prompt, SessionDetail, SessionSummary, type ViewerEvent } from "../src/types.ts";
 import { call, RequestError, send } from "./api.ts";
 import { isLive, setInsecure, setLink, showLink, showPlace } from "./bar.ts";
+import { openComposer } from "./composer.ts";
 import { type Deck, openDeck } from "./deck.ts";
 import { baseName, el, find, mark, setMark } from "./dom.ts";
 import { type Identity, loadIdentity } from "./keys.ts";
@@ -146,7 +147,9 @@ function showSession(identity: Identity, id: string): () => void {
   const hint = el("p", { class: "hint" });
   const deck = openDeck(identity, cards, (other) => state.sessions.get(other), id);
   state.deck = deck;
-  view.replaceChildren(terminal.element, hint, cards);
+  const composer = openComposer(identity, id);
+  composer.enable(false, false);
+  view.replaceChildren(terminal.element, hint, cards, composer.element);
   view.className = "one";
   showPlace("", false, waitsElsewhere(id), title, about);
   let stream = "";
@@ -168,7 +171,9 @@ function showSession(identity: Identity, id: string): () => void {
       setMark(terminal.element, sign);
     }
     deck.draw();
-    terminal.element.dataset.stale = String(!isLive() || session?.status !== "running");
+    const runs = session?.status === "running";
+    terminal.element.dataset.stale = String(!isLive() || !runs);
+    composer.enable(isLive() && runs, session?.status !== "ended" && deck.asking().size === 0);
   };
   const fetchAll = guarded(async () => {
     const detail = await call(identity, SessionDetail, "GET", `/api/sessions/${id}`);

@@ -25,6 +25,9 @@ export const LIMITS = {
   pathChars: 4096,
   /** What somebody writes to Claude with a rejection, in UTF-16 units. */
   messageChars: 4096,
+  /** What is typed at once, in UTF-16 units, and keys pressed at once. */
+  typedChars: 48 * 1024,
+  keys: 100,
   /** Lines in one history operation. */
   opLines: 1000,
   /** Open prompts of one session, and what the views of all its prompts may come to in one message, in UTF-16 units. */
@@ -146,6 +149,26 @@ export const SessionInfo = v.object({ id, host: text(256), cwd: text(LIMITS.path
 export type SessionInfo = v.InferOutput<typeof SessionInfo>;
 export type SessionStatus = Pick<SessionInfo, "hooks" | "activity">;
 
+/** A key by its name, as tmux has them. */
+const key = v.pipe(v.string(), v.regex(/^(?:Enter|Escape|Tab|BTab|BSpace|Delete|Up|Down|Left|Right|Home|End|PageUp|PageDown|C-[a-z])$/));
+/** What is typed from afar: text, Enter, then keys. */
+const typed = {
+  /** A page's own line of inputs, numbered from 0 or 1: applied in order, each once. */
+  stream: id,
+  seq: count,
+  text: v.optional(text(LIMITS.typedChars)),
+  /** Brackets the text, so that the program takes it for a paste. */
+  paste: v.optional(v.boolean()),
+  enter: v.optional(v.boolean()),
+  keys: v.optional(v.pipe(v.array(key), v.maxLength(LIMITS.keys))),
+  /** Somebody was asked and means it: text that begins with `!` runs in a shell without a question. */
+  shell: v.optional(v.boolean()),
+};
+export const InputRequest = v.object(typed);
+/** What became of an input; refused are those into an open question, a `!` that nobody confirmed, and a number out of turn. */
+const inputResult = v.picklist(["applied", "asked", "shell", "order"]);
+export type InputResult = v.InferOutput<typeof inputResult>;
+
 export const FromRunner = v.variant("type", [
   v.object({ type: v.literal("hello"), protocol: count, version: text(32), host: text(256) }),
   /** Begins or resumes a session; the list of prompts is the whole truth about them, `first` the oldest history operation still at hand. */
@@ -156,6 +179,8 @@ export const FromRunner = v.variant("type", [
   v.object({ type: v.literal("prompt"), prompt: Prompt }),
   /** What became of a decision. */
   v.object({ type: v.literal("decided"), decision: id, result: v.picklist(["sent", "answered", "gone", "changed", "refused"]) }),
+  /** What became of an input, and the last of its stream that was applied. */
+  v.object({ type: v.literal("typed"), input: id, result: inputResult, seq: v.pipe(v.number(), v.safeInteger(), v.minValue(-1)) }),
   v.object({ type: v.literal("status"), session: id, hooks, activity }),
   v.object({ type: v.literal("exit"), session: id, exit: Exit, ended_at: count }),
   v.object({ type: v.literal("pong") }),
@@ -184,6 +209,7 @@ export const FromServer = v.variant("type", [
     device: id,
     name: text(LIMITS.nameChars),
   }),
+  v.object({ type: v.literal("input"), input: id, session: id, ...typed }),
   v.object({ type: v.literal("ping") }),
   v.object({ type: v.literal("refused"), message: text(1024) }),
 ]);

@@ -249,6 +249,48 @@ describe("the dashboard on a phone", () => {
     socket.close();
   }, 30_000);
 
+  test("what is typed arrives in order and once, keeps its draft, and gives way to a question", async () => {
+    const socket = await playRunner("typed");
+    const phone = await openPaired();
+    await phone.page.goto(`${server.origin}/#/s/typed`);
+    const text = phone.page.getByLabel("Type to the session");
+    const sent = async (answer: { result: string; seq: number }) => {
+      const input = await socket.next("input");
+      socket.send({ type: "typed", input: input.input, ...answer });
+      return input;
+    };
+    await text.fill("two\nlines");
+    await phone.page.reload();
+    await until("the draft is still there", async () => (await text.inputValue()) === "two\nlines");
+    await phone.page.getByRole("button", { name: "Send" }).click();
+    await phone.page.getByRole("button", { name: "Up", exact: true }).click();
+    expect(await sent({ result: "applied", seq: 1 })).toMatchObject({ session: "typed", seq: 1, text: "two\nlines", paste: true, enter: true });
+    expect(await sent({ result: "applied", seq: 2 })).toMatchObject({ seq: 2, keys: ["Up"] });
+    expect(await text.inputValue()).toBe("");
+
+    await phone.page.getByRole("button", { name: "Control, for the next letter" }).click();
+    await text.press("r");
+    expect(await sent({ result: "applied", seq: 3 })).toMatchObject({ seq: 3, keys: ["C-r"] });
+    await text.fill("too late");
+    await text.press("Control+Enter");
+    expect(await sent({ result: "asked", seq: 3 })).toMatchObject({ seq: 4, text: "too late" });
+    await phone.page.getByText("A question is open").waitFor();
+    expect(await text.inputValue()).toBe("too late"); // nothing is lost
+
+    phone.page.once("dialog", (dialog) => void dialog.accept());
+    await text.fill("!ls");
+    await phone.page.getByRole("button", { name: "Send" }).click();
+    expect((await sent({ result: "shell", seq: 3 })).shell).toBeUndefined();
+    expect(await sent({ result: "applied", seq: 4 })).toMatchObject({ seq: 4, text: "!ls", shell: true });
+
+    socket.send({ type: "prompt", prompt: makePrompt("typed", "p_typed", { input: { command: "make" } }) });
+    await phone.page.getByRole("alertdialog").waitFor();
+    expect(await text.isVisible()).toBe(false);
+    expect(phone.suspicious).toEqual([]);
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
   test("answered at the desk, the card says so and goes; several keep their places", async () => {
     const prompts = ["p_one", "p_two", "p_three"].map((id, i) => ({ ...makePrompt("several", id, { input: { command: `step ${i}` } }), created_at: Date.now() + i }));
     const socket = await playRunner("several", prompts);

@@ -1,5 +1,17 @@
 import { sha256hex } from "../auth.ts";
-import { type Answers, ApproveRequest, CodeRequest, type Decision, isOpen, LIMITS, parseJson, RejectRequest, RenameRequest, SeenRequest } from "../types.ts";
+import {
+  type Answers,
+  ApproveRequest,
+  CodeRequest,
+  type Decision,
+  InputRequest,
+  isOpen,
+  LIMITS,
+  parseJson,
+  RejectRequest,
+  RenameRequest,
+  SeenRequest,
+} from "../types.ts";
 import type { Device, Devices } from "./devices.ts";
 import type { Prompts } from "./prompts.ts";
 import { fail, reply } from "./replies.ts";
@@ -117,6 +129,24 @@ function settled(hub: Hub, id: string, action: Decision, device: Device): Respon
   return fail(...REFUSALS.gone);
 }
 
+const INPUT_REFUSALS = {
+  asked: "A question is open: answer that first.",
+  shell: "Text that begins with ! runs as a shell command, without a question.",
+  order: "Something typed before this has not arrived.",
+};
+
+/** Passes on what was typed; a refusal tells the last input of the stream that was applied. */
+async function input(hub: Hub, { id, body }: Call): Promise<Response> {
+  const session = hub.sessions.get(id);
+  if (session === undefined) return notFound("session");
+  const parsed = parseJson(InputRequest, body);
+  if (parsed === undefined || (parsed.paste !== true && /[\r\n]/.test(parsed.text ?? ""))) return badRequest();
+  if (session.status === "ended") return fail(410, "gone", "This session is over.");
+  const typed = await hub.runners.type(id, parsed);
+  if (typed === "away" || typed === "unknown") return fail(...REFUSALS[typed]);
+  return typed.result === "applied" ? reply({ applied: typed.seq }) : fail(409, typed.result, INPUT_REFUSALS[typed.result], { applied: typed.seq });
+}
+
 function mintCode(hub: Hub, { body, device }: Call): Response {
   const parsed = parseJson(CodeRequest, body);
   if (parsed === undefined) return badRequest();
@@ -151,6 +181,7 @@ export const ROUTES: readonly (readonly [method: string, path: RegExp, handler: 
   ["GET", /^\/api\/sessions\/([\w-]+)$/, sessionDetail],
   ["GET", /^\/api\/sessions\/([\w-]+)\/output$/, output],
   ["POST", /^\/api\/sessions\/([\w-]+)\/seen$/, seen],
+  ["POST", /^\/api\/sessions\/([\w-]+)\/input$/, input],
   ["GET", /^\/api\/prompts$/, (hub, { request }) => reply({ prompts: hub.prompts.open() }, request)],
   ["POST", /^\/api\/prompts\/([\w-]+)\/approve$/, approve],
   ["POST", /^\/api\/prompts\/([\w-]+)\/reject$/, reject],

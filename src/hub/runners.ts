@@ -9,8 +9,8 @@ import type { Viewers } from "./viewers.ts";
 /** A runner is asked for a sign of life this often, and taken for gone after this long without any, in ms. */
 const PING_MS = 2000;
 const SILENCE_MS = 6000;
-/** How long a decision may take to come back, in ms. */
-const DECISION_MS = 8000;
+/** How long a runner may take to say what became of a decision or an input, in ms. */
+const ANSWER_MS = 8000;
 /** After a write failed (a full disk) the runner is asked to send again, in ms. */
 const RETRY_MS = 5000;
 
@@ -31,7 +31,11 @@ export interface Connection {
 }
 type Socket = ServerWebSocket<Connection>;
 
-export type DecisionResult = "sent" | "answered" | "gone" | "changed" | "refused" | "away" | "unknown";
+type Decided = Extract<FromRunner, { type: "decided" }>;
+type Typed = Extract<FromRunner, { type: "typed" }>;
+/** Nobody is there to be asked, or the answer never came. */
+export type Lost = "away" | "unknown";
+export type DecisionResult = Decided["result"] | Lost;
 
 export type Runners = ReturnType<typeof openRunners>;
 
@@ -40,7 +44,8 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
   const { sessions, prompts, viewers } = hub;
   const sockets = new Set<Socket>();
   const bySession = new Map<string, Socket>();
-  const decisions = new Map<string, { socket: Socket; settle: (result: DecisionResult) => void }>();
+  /** What runners were asked and have not answered yet, by the question's id. */
+  const asked = new Map<string, { socket: Socket; settle: (answer: Decided | Typed | "unknown") => void }>();
 
   const send = (socket: Socket, message: FromServer) => {
     socket.sendBinary(sealFrame(socket.data.keys.s2c, socket.data.sent++, JSON.stringify(message)));
@@ -88,9 +93,9 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
     if (!data.greeted) return socket.close(CLOSE.badFrame, "hello first");
     if (message.type === "pong") return;
     if (message.type === "session") return begin(socket, message);
-    if (message.type === "decided") {
-      const waiting = decisions.get(message.decision);
-      if (waiting?.socket === socket) waiting.settle(message.result);
+    if (message.type === "decided" || message.type === "typed") {
+      const waiting = asked.get(message.type === "decided" ? message.decision : message.input);
+      if (waiting?.socket === socket) waiting.settle(message);
       return;
     }
     const id = message.type === "prompt" ? message.prompt.session : message.session;
@@ -181,9 +186,26 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
     if (!sockets.delete(socket)) return;
     for (const id of socket.data.sessions) leave(socket, id);
     socket.data.sessions.clear();
-    for (const waiting of [...decisions.values()]) if (waiting.socket === socket) waiting.settle("unknown");
+    for (const waiting of [...asked.values()]) if (waiting.socket === socket) waiting.settle("unknown");
     const stillThere = [...sockets].some((other) => other.data.device.id === socket.data.device.id);
     if (!stillThere) viewers.broadcast("runner_status", { runner: socket.data.device.id, online: false, since: Date.now() });
+  };
+
+  /** Asks the runner of a session; nothing is kept for one that is away. */
+  const ask = (session: string, question: (id: string) => FromServer): Promise<Decided | Typed | Lost> => {
+    const socket = bySession.get(session);
+    if (socket === undefined) return Promise.resolve("away");
+    const id = `q_${randomNonce()}`;
+    return new Promise((resolve) => {
+      const settle = (answer: Decided | Typed | "unknown") => {
+        clearTimeout(timer);
+        asked.delete(id);
+        resolve(answer);
+      };
+      const timer = setTimeout(() => settle("unknown"), ANSWER_MS);
+      asked.set(id, { socket, settle });
+      send(socket, question(id));
+    });
   };
 
   return {
@@ -231,20 +253,15 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
     online: (session: string) => bySession.has(session),
 
     /** Passes a person's decision on to the runner that asked; nothing is kept to fire later. */
-    decide(session: string, message: Omit<Extract<FromServer, { type: "decide" }>, "type" | "decision">): Promise<DecisionResult> {
-      const socket = bySession.get(session);
-      if (socket === undefined) return Promise.resolve("away");
-      const decision = `d_${randomNonce()}`;
-      return new Promise((resolve) => {
-        const settle = (result: DecisionResult) => {
-          clearTimeout(timer);
-          decisions.delete(decision);
-          resolve(result);
-        };
-        const timer = setTimeout(() => settle("unknown"), DECISION_MS);
-        decisions.set(decision, { socket, settle });
-        send(socket, { type: "decide", decision, ...message });
-      });
+    async decide(session: string, message: Omit<Extract<FromServer, { type: "decide" }>, "type" | "decision">): Promise<DecisionResult> {
+      const answer = await ask(session, (decision) => ({ type: "decide", decision, ...message }));
+      return typeof answer === "string" ? answer : answer.type === "decided" ? answer.result : "unknown";
+    },
+
+    /** Passes on what was typed; `seq` is the last of its stream that was applied. */
+    async type(session: string, message: Omit<Extract<FromServer, { type: "input" }>, "type" | "input" | "session">): Promise<Typed | Lost> {
+      const answer = await ask(session, (input) => ({ type: "input", input, session, ...message }));
+      return typeof answer === "string" || answer.type === "typed" ? answer : "unknown";
     },
 
     /** Ends the sockets of a revoked device. */

@@ -17,6 +17,8 @@ export interface Screen {
   whole(): Frame;
   /** The visible rows as text. */
   text(): string[];
+  /** How the program has set its terminal for what is typed. */
+  modes(): { applicationCursor: boolean; bracketedPaste: boolean };
   /** Resolves once everything that was fed is on the screen. */
   settled(): Promise<void>;
   dispose(): void;
@@ -125,6 +127,7 @@ export function openScreen(options: ScreenOptions): Screen {
       return { rev, ...meta(), lines: Object.fromEntries(sent.map((payload, y) => [y, payload])) };
     },
     text: () => rows().map((payload) => payload.split("\n", 1)[0] ?? ""),
+    modes: () => ({ applicationCursor: term.modes.applicationCursorKeysMode, bracketedPaste: term.modes.bracketedPasteMode }),
     settled: () => new Promise((resolve) => term.write("", resolve)),
     dispose() {
       disposed = true;

@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomNonce } from "../auth.ts";
-import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.ts";
+import { type Exit, type FromServer, type HistoryOp, isOpen, type Prompt, type SessionInfo } from "../types.ts";
 import { decisionApplied, dialogOnScreen, hookWordsOnScreen, transcriptSize, trustedTranscript } from "./evidence.ts";
 import { listenForHooks, proxyExceptions } from "./hooks.ts";
+import { openInput } from "./input.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
 import { openOutbox } from "./outbox.ts";
 import { programPid } from "./program.ts";
@@ -53,6 +54,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
   let screen: Screen | undefined;
   let loaded: Promise<void> | undefined;
   let status: ReturnType<typeof followStatus> | undefined;
+  let type: ReturnType<typeof openInput> | undefined;
   let exit: { exit: Exit; ended_at: number } | undefined;
   let toldExit = false;
   let resumed = false; // the server knows this session on the present connection
@@ -158,6 +160,8 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
         link?.send({ type: "decided", decision: message.decision, result: prompts.decide(message) });
         // the server may think that it is on its way: what is true now is told again
         return tell(prompts.get(message.prompt));
+      case "input":
+        return void link?.send({ type: "typed", input: message.input, ...(type?.(message) ?? { result: "order", seq: message.seq - 1 }) });
       case "ended":
         return left();
       case "refused":
@@ -198,6 +202,11 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
         for (const act of early) act(opened);
         screen = opened;
         if (resumed) link?.send({ type: "screen", session: id, frame: opened.whole() });
+      });
+      type = openInput({
+        write: pty.write,
+        modes: () => screen?.modes() ?? { applicationCursor: false, bracketedPaste: false },
+        asked: () => (hooks !== undefined && dialogOpen() === true) || prompts.list().some(isOpen),
       });
       if (hooks !== undefined) {
         status = followStatus(

@@ -1,0 +1,63 @@
+import type { FromServer, InputResult } from "../types.ts";
+
+type Input = Extract<FromServer, { type: "input" }>;
+
+/** Streams whose place is remembered; each page that types opens one. */
+const STREAMS = 100;
+
+/** What keys send in a terminal (ECMA-48, xterm's ctlseqs); cursor keys have a second form for applications. */
+const KEYS: Record<string, string> = {
+  Enter: "\r",
+  Escape: "\x1b",
+  Tab: "\t",
+  BTab: "\x1b[Z",
+  BSpace: "\x7f",
+  Delete: "\x1b[3~",
+  PageUp: "\x1b[5~",
+  PageDown: "\x1b[6~",
+};
+const CURSOR: Record<string, string> = { Up: "A", Down: "B", Right: "C", Left: "D", Home: "H", End: "F" };
+/** With a question open these could answer it; others only look around, or say no. */
+const HARMLESS = new Set([...Object.keys(CURSOR), "Escape", "PageUp", "PageDown", "C-c", "C-o", "C-l"]);
+
+/** Control characters would be keys, and an escape could end the brackets around a paste; line feeds and tabs are text. */
+const CONTROL = /[^\P{Cc}\n\t]/gu;
+
+export interface InputOptions {
+  write(data: string): void;
+  /** How the program has set its terminal: cursor keys in their other form, pastes in brackets. */
+  modes(): { applicationCursor: boolean; bracketedPaste: boolean };
+  /** Whether a question waits that keys could answer. */
+  asked(): boolean;
+}
+
+/** What is typed from afar: in order and each once for every stream, and never into an open question. */
+export function openInput({ write, modes, asked }: InputOptions) {
+  const places = new Map<string, number>();
+
+  return function apply(input: Input): { result: InputResult; seq: number } {
+    const last = places.get(input.stream) ?? (input.seq === 0 ? -1 : 0); // a stream begins with 0 or 1
+    if (input.seq <= last) return { result: "applied", seq: last }; // sent again, as its answer was lost
+    if (input.seq !== last + 1) return { result: "order", seq: last };
+    const { text = "", keys = [] } = input;
+    const answers = text !== "" || input.enter === true || keys.some((key) => !HARMLESS.has(key));
+    if (answers && asked()) return { result: "asked", seq: last };
+    if (text.trimStart().startsWith("!") && input.shell !== true) return { result: "shell", seq: last };
+    places.delete(input.stream);
+    places.set(input.stream, input.seq);
+    for (const [oldest] of places) {
+      if (places.size <= STREAMS) break;
+      places.delete(oldest);
+    }
+    const { applicationCursor, bracketedPaste } = modes();
+    const plain = text.replace(CONTROL, "").replaceAll("\n", "\r");
+    const typed = input.paste === true && bracketedPaste && plain !== "" ? `\x1b[200~${plain}\x1b[201~` : plain;
+    const pressed = keys.map((key) => {
+      const cursor = CURSOR[key];
+      if (cursor !== undefined) return `\x1b${applicationCursor ? "O" : "["}${cursor}`;
+      return key.startsWith("C-") ? String.fromCharCode(key.charCodeAt(2) & 0x1f) : (KEYS[key] ?? "");
+    });
+    write(typed + (input.enter === true ? "\r" : "") + pressed.join(""));
+    return { result: "applied", seq: input.seq };
+  };
+}

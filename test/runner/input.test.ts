@@ -1,0 +1,80 @@
+import { describe, expect, test } from "bun:test";
+import { openInput } from "../../src/runner/input.ts";
+import type { FromServer } from "../../src/types.ts";
+
+type Given = Partial<Extract<FromServer, { type: "input" }>>;
+
+function open(modes = { applicationCursor: false, bracketedPaste: true }) {
+  const chunks: string[] = [];
+  const state = { asked: false };
+  const apply = openInput({ write: (data) => void chunks.push(data), modes: () => modes, asked: () => state.asked });
+  let seq = 0;
+  return {
+    state,
+    apply: (given: Given) => apply({ type: "input", input: "q", session: "s", stream: "page", seq: ++seq, ...given }),
+    written: () => chunks.splice(0).join(""),
+  };
+}
+
+describe("what is typed from afar", () => {
+  test("is text, then Enter, then keys, as the terminal sends them", () => {
+    const { apply, written } = open();
+    apply({ text: "hällo", enter: true });
+    expect(written()).toBe("hällo\r");
+    apply({ text: "two\nlines", paste: true, enter: true });
+    expect(written()).toBe("\x1b[200~two\rlines\x1b[201~\r");
+    apply({ keys: ["Up", "C-c", "BTab", "Escape", "Enter", "PageUp", "C-a", "C-z"] });
+    expect(written()).toBe("\x1b[A\x03\x1b[Z\x1b\r\x1b[5~\x01\x1a");
+  });
+
+  test("follows how the program has set its terminal", () => {
+    const { apply, written } = open({ applicationCursor: true, bracketedPaste: false });
+    apply({ keys: ["Up", "Home"] });
+    apply({ text: "a paste", paste: true });
+    expect(written()).toBe("\x1bOA\x1bOHa paste");
+  });
+
+  test("can't hide keys in text, nor end a paste's brackets", () => {
+    const { apply, written } = open();
+    apply({ text: "a\x1b[201~\x03b\x9bc\x7f\td", paste: true });
+    expect(written()).toBe("\x1b[200~a[201~bc\td\x1b[201~");
+  });
+
+  test("comes in order and once, however often it is sent", () => {
+    const { apply, written } = open();
+    expect(apply({ seq: 1, text: "a" })).toEqual({ result: "applied", seq: 1 });
+    expect(apply({ seq: 1, text: "a" })).toEqual({ result: "applied", seq: 1 });
+    expect(apply({ seq: 3, text: "c" })).toEqual({ result: "order", seq: 1 });
+    expect(apply({ seq: 2, text: "b" })).toEqual({ result: "applied", seq: 2 });
+    expect(apply({ stream: "other", seq: 0, text: "x" })).toEqual({ result: "applied", seq: 0 });
+    expect(apply({ stream: "third", seq: 5, text: "x" })).toEqual({ result: "order", seq: 0 });
+    expect(written()).toBe("abx");
+  });
+
+  test("is refused while a question is open, but for keys that could not answer it", () => {
+    const { apply, written, state } = open();
+    state.asked = true;
+    for (const given of [
+      { text: "y" },
+      { enter: true },
+      { keys: ["Enter"] },
+      { keys: ["Up", "Tab"] },
+      { keys: ["BTab"] },
+      { keys: ["C-m"] },
+      { keys: ["C-i"] },
+      { keys: ["C-j"] },
+    ])
+      expect(apply({ seq: 1, ...given }).result).toBe("asked");
+    expect(apply({ seq: 1, keys: ["Down", "PageUp", "Escape"] }).result).toBe("applied");
+    state.asked = false;
+    expect(apply({ seq: 2, text: "y" }).result).toBe("applied"); // the refused ones took no number
+    expect(written()).toBe("\x1b[B\x1b[5~\x1by");
+  });
+
+  test("runs a shell command only where somebody confirmed it", () => {
+    const { apply, written } = open();
+    expect(apply({ seq: 1, text: " !rm x", enter: true }).result).toBe("shell");
+    expect(apply({ seq: 1, text: "!rm x", enter: true, shell: true }).result).toBe("applied");
+    expect(written()).toBe("!rm x\r");
+  });
+});
