@@ -1,11 +1,11 @@
 import * as v from "valibot";
 import { sha256hex } from "../src/auth.ts";
-import { isOpen, type Prompt, parseJson, Questions, View } from "../src/types.ts";
+import { isOpen, type Prompt, parseJson, View } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
+import { approvalForm } from "./approval.ts";
 import { el, mark, setMark } from "./dom.ts";
 import { inputParts } from "./input.ts";
 import type { Identity } from "./keys.ts";
-import { questionForm } from "./questions.ts";
 import { visibleText } from "./visible.ts";
 
 /** Buttons take no tap for this long after a card appeared, so that nobody hits what was not there a moment ago, in ms. */
@@ -52,27 +52,21 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
   const heading = el("h2", { attrs: { id: `title-${first.id}` } }, sign, TITLES[view?.tool ?? ""] ?? view?.tool ?? "Claude asks");
   const state = el("p", { class: "state", attrs: { role: "status" } });
   const message = el("textarea", { attrs: { rows: "2", placeholder: "Goes along with Reject", "aria-label": "Message to Claude with the rejection" } });
-  const asked = v.safeParse(Questions, first.kind === "question" && view?.actions.includes("approve") ? view.input : undefined);
-  const form = asked.success ? questionForm(asked.output.questions, first.id, () => refresh()) : undefined;
-  const approve = el("button", {
-    class: "approve",
-    text: form === undefined ? "Approve" : "Answer",
-    attrs: { type: "button" },
-    on: { click: () => void decide("approve") },
-  });
+  const form = approvalForm(first, view, () => refresh());
+  const approve = el("button", { class: "approve", text: form.label(), attrs: { type: "button" }, on: { click: () => void decide("approve") } });
   const reject = el("button", { class: "reject", text: "Reject", attrs: { type: "button" }, on: { click: () => void decide("reject") } });
   const actions = el("div", { class: "actions" }, reject, ...(view?.actions.includes("approve") ? [approve] : []));
   const details = el("details", { class: "why" }, el("summary", { text: "Tell Claude what to do instead" }), message);
   const asker = view?.agent === undefined ? "" : ` · from the ${view.agent} agent`;
   const where = view === undefined ? "" : `in ${view.cwd} on ${view.host}${asker}`;
   const note = view === undefined ? "This question can't be read here, perhaps because this page is older than the server: reload it, or answer at the desk." : view.note;
-  const answers = el("div", {}, ...(note === undefined ? [] : [el("p", { class: "note", text: note })]), details, actions);
+  const answers = el("div", {}, ...(note === undefined ? [] : [el("p", { class: "note", text: note })]), ...form.more, details, actions);
   const fold = el("div", { class: "fold" }, answers);
   const element = el(
     "article",
     { class: "card", attrs: { role: "alertdialog", "aria-labelledby": `title-${first.id}` } },
     el("div", { class: "top" }, heading, ...(from === undefined ? [] : [from])),
-    ...(view === undefined ? [] : inputParts(view, form?.element)),
+    ...(view === undefined ? [] : inputParts(view, form.questions)),
     el("p", { class: "where" }, ...visibleText(where)),
     fold,
     state,
@@ -81,10 +75,10 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
   async function decide(action: "approve" | "reject"): Promise<void> {
     if (!armed || busy || !live || !isOpen(prompt)) return;
     busy = true;
-    state.textContent = action === "approve" ? (form === undefined ? "Approving…" : "Answering…") : "Rejecting…";
+    state.textContent = action === "reject" ? "Rejecting…" : form.questions === undefined ? "Approving…" : "Answering…";
     refresh();
     const said = message.value.trim();
-    const body = action === "approve" ? { shown: sha256hex(prompt.view), answers: form?.answers() } : said === "" ? {} : { message: said };
+    const body = action === "approve" ? { shown: sha256hex(prompt.view), ...form.given() } : said === "" ? {} : { message: said };
     try {
       await call(identity, Receipt, "POST", `/api/prompts/${prompt.id}/${action}`, body);
     } catch (error) {
@@ -100,7 +94,8 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
   function refresh(): void {
     const off = !armed || busy || !live || !isOpen(prompt);
     reject.disabled = off;
-    approve.disabled = off || (form !== undefined && form.answers() === undefined);
+    approve.disabled = off || form.given() === undefined;
+    approve.textContent = form.label();
     element.dataset.state = isOpen(prompt) ? (live ? "open" : "stale") : "settled";
     element.dataset.arming = String(!armed);
     if (isOpen(prompt)) setMark(sign, live ? "you" : "away");
@@ -138,7 +133,7 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
         state.textContent = outcome(identity, next);
         setMark(sign, unsure ? "you" : next.answer?.receipt === "sent" ? "busy" : "ended");
         fold.inert = true;
-        form?.element.remove();
+        form.questions?.remove();
         if (news) {
           clearTimeout(going);
           going = setTimeout(onGone, unsure ? UNSURE_MS : LINGER_MS);

@@ -25,6 +25,8 @@ export const LIMITS = {
   pathChars: 4096,
   /** What somebody writes to Claude with a rejection, in UTF-16 units. */
   messageChars: 4096,
+  /** A plan that was edited, in UTF-16 units. */
+  planChars: 48 * 1024,
   /** What is typed at once, in UTF-16 units, and keys pressed at once. */
   typedChars: 48 * 1024,
   keys: 100,
@@ -113,6 +115,8 @@ export const View = v.object({
   agent: v.optional(text(256)),
   /** What can be answered from afar. */
   actions: v.array(decision),
+  /** What an approval may change for good, each with exactly what would be written and where. */
+  always: v.optional(v.array(v.object({ says: text(256), writes: text(LIMITS.messageChars) }))),
   /** Says why something can't be, in words for the person. */
   note: v.optional(text(1024)),
 });
@@ -137,6 +141,10 @@ export type Questions = v.InferOutput<typeof Questions>["questions"];
 /** The answers to a prompt's questions, in their order: numbers of chosen options from 0, words of one's own, or both where several may be chosen. */
 const answers = v.pipe(v.array(v.object({ options: v.pipe(v.array(count), v.maxLength(20)), text: v.optional(text(LIMITS.messageChars)) })), v.maxLength(10));
 export type Answers = v.InferOutput<typeof answers>;
+
+/** What an approval may bring along: answers, one of the view's `always` by number, a plan that was edited. */
+const approval = { answers: v.optional(answers), always: v.optional(count), plan: v.optional(text(LIMITS.planChars)) };
+export type Approval = v.InferOutput<ReturnType<typeof v.object<typeof approval, undefined>>>;
 
 export const Exit = v.object({ code: v.pipe(v.number(), v.integer()), signal: v.optional(text(16)) });
 export type Exit = v.InferOutput<typeof Exit>;
@@ -205,7 +213,7 @@ export const FromServer = v.variant("type", [
     /** Hex sha256 of the view that was shown; approvals need it. */
     shown: v.optional(text(64)),
     message: v.optional(text(LIMITS.messageChars)),
-    answers: v.optional(answers),
+    ...approval,
     device: id,
     name: text(LIMITS.nameChars),
   }),
@@ -222,7 +230,7 @@ const deviceName = v.pipe(text(LIMITS.nameChars), v.minLength(1), v.regex(/^[^\p
 
 export const PairRequest = v.object({ code_id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)), kind, name: deviceName, nonce: base64url(22), mac: base64url(43) });
 export const PairResponse = v.object({ device: id, nonce: base64url(22), mac: base64url(43) });
-export const ApproveRequest = v.object({ shown: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)), answers: v.optional(answers) });
+export const ApproveRequest = v.object({ shown: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)), ...approval });
 export const RejectRequest = v.object({ message: v.optional(text(LIMITS.messageChars)) });
 export const SeenRequest = v.object({ rev: count, stream: v.optional(id) });
 export const RenameRequest = v.object({ name: deviceName });

@@ -249,6 +249,31 @@ describe("the dashboard on a phone", () => {
     socket.close();
   }, 30_000);
 
+  test("an approval for good shows what would be written, behind a step of its own; a plan can be edited", async () => {
+    const always = [{ says: "Don't ask again in this session", writes: "allow Bash(make *) → this session" }];
+    const plan = { ...makePrompt("good", "p_plan", { tool: "ExitPlanMode", input: { plan: "1. Do it" } }), kind: "plan" as const, created_at: Date.now() + 1 };
+    const socket = await playRunner("good", [makePrompt("good", "p_good", { input: { command: "make" }, always }), plan]);
+    const phone = await openPaired();
+    await phone.page.goto(`${server.origin}/#/s/good`);
+    const bash = phone.page.getByRole("alertdialog", { name: "Run a command" });
+    await bash.getByRole("button", { name: "Approve", exact: true }).waitFor();
+    expect(await bash.getByText("allow Bash(make *)").isVisible()).toBe(false);
+    await bash.getByText("Approve for good…").click();
+    await bash.getByRole("radio", { name: /Don't ask again/ }).check();
+    await bash.getByRole("button", { name: "Approve for good" }).click();
+    const first = await socket.next("decide");
+    expect(first).toMatchObject({ prompt: "p_good", action: "approve", always: 0 });
+    expect(first.plan).toBeUndefined();
+    const card = phone.page.getByRole("alertdialog", { name: "Approve a plan" });
+    await card.getByText("Edit the plan").click();
+    await card.getByLabel("The plan").fill("1. Do it well");
+    await card.getByRole("button", { name: "Approve as edited" }).click();
+    expect(await socket.next("decide")).toMatchObject({ prompt: "p_plan", plan: "1. Do it well" });
+    expect(phone.suspicious).toEqual([]);
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
   test("what is typed arrives in order and once, keeps its draft, and gives way to a question", async () => {
     const socket = await playRunner("typed");
     const phone = await openPaired();

@@ -104,16 +104,8 @@ async function decide(
   const sending = hub.prompts.sending(id);
   if (sending !== undefined) hub.viewers.broadcast("prompt_response", sending);
   hub.devices.audit(device.id, action, id, detail.message ?? "");
-  const { message, shown, answers } = detail;
-  const result = await hub.runners.decide(prompt.session, {
-    prompt: id,
-    action,
-    device: device.id,
-    name: device.name,
-    ...(shown === undefined ? {} : { shown }),
-    ...(message === undefined ? {} : { message }),
-    ...(answers === undefined ? {} : { answers }),
-  });
+  const given = Object.fromEntries(Object.entries(detail).filter(([, value]) => value !== undefined));
+  const result = await hub.runners.decide(prompt.session, { prompt: id, action, device: device.id, name: device.name, ...given });
   if (result === "sent") return reply({ state: "sent" });
   return result === "answered" ? settled(hub, id, action, device) : fail(...REFUSALS[result]);
 }

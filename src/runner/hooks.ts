@@ -21,15 +21,22 @@ const path = v.pipe(v.string(), v.maxLength(LIMITS.pathChars));
 const common = { session_id: shortText, transcript_path: path, cwd: path };
 const tool = { tool_name: shortText, tool_input: ToolInput, agent_id: v.optional(shortText), agent_type: v.optional(shortText) };
 export const HookEvent = v.variant("hook_event_name", [
-  v.object({ hook_event_name: v.literal("PermissionRequest"), ...common, ...tool }),
+  v.object({ hook_event_name: v.literal("PermissionRequest"), ...common, ...tool, permission_suggestions: v.optional(v.fallback(v.array(v.unknown()), [])) }),
   v.object({ hook_event_name: v.picklist(["PostToolUse", "PostToolUseFailure"]), ...common, ...tool }),
   v.object({ hook_event_name: v.picklist(["UserPromptSubmit", "Stop", "StopFailure", "SessionEnd"]), ...common }),
 ]);
 export type HookEvent = v.InferOutput<typeof HookEvent>;
 export type PermissionRequest = Extract<HookEvent, { hook_event_name: "PermissionRequest" }>;
 
+/** A change of Claude's permissions, in its own form (measured with 2.1.328). */
+export type PermissionUpdate =
+  | { type: "addRules"; behavior: "allow"; destination: string; rules: { toolName: string; ruleContent?: string | undefined }[] }
+  | { type: "setMode"; mode: "acceptEdits"; destination: "session" };
+
 /** The answer to a `PermissionRequest`; undefined is no decision, which leaves it to the dialog at the desk. */
-export type HookDecision = { behavior: "allow"; updatedInput?: Record<string, unknown> } | { behavior: "deny"; message: string; interrupt?: true };
+export type HookDecision =
+  | { behavior: "allow"; updatedInput?: Record<string, unknown>; updatedPermissions?: PermissionUpdate[] }
+  | { behavior: "deny"; message: string; interrupt?: true };
 
 export interface HookListener {
   /** Hooks for Claude Code's settings. */

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
 import { randomNonce, sha256hex } from "../auth.ts";
-import { type Answer, type Answers, type FromServer, isOpen, LIMITS, type Prompt, Questions, type View } from "../types.ts";
-import type { HookDecision, HookEvent, PermissionRequest } from "./hooks.ts";
+import { type Answer, type Answers, type Approval, type FromServer, isOpen, LIMITS, type Prompt, Questions, type View } from "../types.ts";
+import { alwaysChoices } from "./always.ts";
+import type { HookDecision, HookEvent, PermissionRequest, PermissionUpdate } from "./hooks.ts";
 
 /** After this long without evidence an answer is unconfirmed, in ms. */
 const EVIDENCE_MS = 5000;
@@ -23,6 +24,8 @@ export type DecideResult = "sent" | "answered" | "gone" | "changed" | "refused";
 interface Entry {
   prompt: Prompt;
   view: View;
+  /** What the view's `always` would tell Claude. */
+  updates: PermissionUpdate[];
   event: PermissionRequest;
   respond: (decision: HookDecision | undefined) => void;
   signal: AbortSignal;
@@ -94,14 +97,14 @@ export function openPrompts(options: PromptsOptions) {
     /** A permission waits: shows it and resolves with what Claude is to be told. */
     ask(event: PermissionRequest, signal: AbortSignal): Promise<HookDecision | undefined> {
       if (opened().length >= LIMITS.openPrompts || ended) return Promise.resolve(undefined);
-      const { view, text } = makeView(event, options.host);
+      const { view, text, updates } = makeView(event, options.host);
       const shown = opened().reduce((sum, { prompt }) => sum + prompt.view.length, text.length);
       if (shown > LIMITS.viewsChars) return Promise.resolve(undefined); // more than one message could carry: the desk answers
       return new Promise((respond) => {
         const id = `p_${randomNonce()}`;
         const kind = KINDS[event.tool_name] ?? "permission";
         const prompt: Prompt = { id, session: options.session, kind, state: "pending", created_at: Date.now(), view: text };
-        const entry: Entry = { prompt, view, event, respond, signal, waited: false, done: false };
+        const entry: Entry = { prompt, view, updates, event, respond, signal, waited: false, done: false };
         entries.set(id, entry);
         options.onChange(prompt);
         hurry();
@@ -116,19 +119,14 @@ export function openPrompts(options: PromptsOptions) {
     },
 
     /** A person decided from afar. Claims the prompt, answers the hook, and looks for evidence. */
-    decide({ prompt: id, action, shown, message, answers, device, name }: Decide): DecideResult {
+    decide({ prompt: id, action, shown, message, device, name, ...approval }: Decide): DecideResult {
       const entry = entries.get(id);
       if (entry === undefined) return "gone";
       if (!isOpen(entry.prompt)) return entry.prompt.state === "answered" ? "answered" : "gone";
       if (entry.signal.aborted) return "gone";
       if (!entry.view.actions.includes(action)) return "refused";
       if (action === "approve" && shown !== sha256hex(entry.prompt.view)) return "changed";
-      const reply =
-        action === "reject"
-          ? { decision: rejection(message), said: message }
-          : entry.prompt.kind === "question"
-            ? answered(entry.event.tool_input, answers)
-            : { decision: { behavior: "allow" } as const, said: undefined };
+      const reply = action === "reject" ? { decision: rejection(message), said: message } : approvalOf(entry, approval);
       if (reply === undefined) return "refused";
       const found = options.watch(entry.event, action);
       const answer: Answer = {
@@ -211,6 +209,23 @@ function askedBy(input: Record<string, unknown>): Questions | undefined {
   return questions.length > 0 && new Set(questions.map(({ question }) => question)).size === questions.length ? questions : undefined;
 }
 
+/** What Claude is told for an approval; undefined where what came along does not fit what was asked. */
+function approvalOf({ event, prompt, updates }: Entry, { answers, always, plan }: Approval): { decision: HookDecision; said?: string | undefined } | undefined {
+  if (prompt.kind === "question") return answered(event.tool_input, answers);
+  const update = always === undefined ? undefined : updates[always];
+  if (always !== undefined && update === undefined) return undefined;
+  if (plan !== undefined && prompt.kind !== "plan") return undefined;
+  return {
+    decision: {
+      behavior: "allow",
+      // a plan is approved by its echo (measured: a plain allow does nothing)
+      ...(prompt.kind === "plan" ? { updatedInput: { ...event.tool_input, ...(plan === undefined ? {} : { plan }) } } : {}),
+      ...(update === undefined ? {} : { updatedPermissions: [update] }),
+    },
+    said: plan === undefined ? undefined : "with a plan that was edited",
+  };
+}
+
 /**
  * Claude's questions with a person's answers, as Claude takes them back (measured with 2.1.328: by the question's own words,
  * several choices with commas); undefined where not every question is answered by what it offers.
@@ -234,8 +249,9 @@ const MAX_DEPTH = 50;
 const isShallow = (value: unknown, depth: number): boolean =>
   typeof value !== "object" || value === null || (depth > 0 && Object.values(value).every((part) => isShallow(part, depth - 1)));
 
-function makeView(event: PermissionRequest, host: string): { view: View; text: string } {
-  const shownOnly = event.tool_name === "ExitPlanMode" || (event.tool_name === "AskUserQuestion" && askedBy(event.tool_input) === undefined);
+function makeView(event: PermissionRequest, host: string): { view: View; text: string; updates: PermissionUpdate[] } {
+  const shownOnly = event.tool_name === "AskUserQuestion" && askedBy(event.tool_input) === undefined;
+  const always = event.tool_name === "AskUserQuestion" ? { shown: [], updates: [] } : alwaysChoices(event);
   const base: View = {
     tool: event.tool_name,
     input: event.tool_input,
@@ -243,12 +259,14 @@ function makeView(event: PermissionRequest, host: string): { view: View; text: s
     host,
     ...(event.agent_id === undefined ? {} : { agent: event.agent_type ?? "subagent" }),
     actions: shownOnly ? ["reject"] : ["approve", "reject"],
+    ...(always.shown.length === 0 ? {} : { always: always.shown }),
     ...(shownOnly ? { note: "Answer this at the desk; from here it can only be turned down." } : {}),
   };
   const text = JSON.stringify(base);
-  if (text.length <= LIMITS.viewChars && isShallow(event.tool_input, MAX_DEPTH)) return { view: base, text };
+  if (text.length <= LIMITS.viewChars && isShallow(event.tool_input, MAX_DEPTH)) return { view: base, text, updates: always.updates };
   // what can't be shown whole can't be approved from afar
   const part = JSON.stringify(event.tool_input).slice(0, LIMITS.viewChars / 4);
-  const view: View = { ...base, input: { part }, actions: ["reject"], note: "Too much to be shown whole, so it can only be approved at the desk." };
-  return { view, text: JSON.stringify(view) };
+  const { always: _, ...rest } = base;
+  const view: View = { ...rest, input: { part }, actions: ["reject"], note: "Too much to be shown whole, so it can only be approved at the desk." };
+  return { view, text: JSON.stringify(view), updates: [] };
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseJson, Questions, View } from "../../src/types.ts";
 import { type RealClaude, startRealClaude } from "../support/claude.ts";
@@ -163,14 +163,45 @@ describe("the real Claude Code", () => {
   }, 60_000);
 });
 
-test("a plan shows its text, without Approve", async () => {
+test("a plan is edited and approved from the phone, into accepting edits", async () => {
   const server = await startHomeServer();
   const claude = await startRealClaude(server, ["--permission-mode", "plan"], {}, "plan mode on");
   await claude.say("plan: x :: # The plan\\n\\n1. Do it");
   const prompt = await until("the plan comes up", async () => (await server.phone.prompts()).find(({ kind }) => kind === "plan"), 20_000);
   const view = parseJson(View, prompt.view);
-  expect(view).toMatchObject({ tool: "ExitPlanMode", actions: ["reject"] });
-  expect(view?.input.plan).toContain("The plan");
+  expect(view).toMatchObject({ tool: "ExitPlanMode", actions: ["approve", "reject"], always: [{ writes: "mode acceptEdits → this session" }] });
+  const plan = String(view?.input.plan);
+  expect(plan).toContain("The plan");
+  expect((await server.phone.approve(prompt, undefined, { always: 1 })).status).toBe(409); // there is no second choice
+  expect((await server.phone.approve(prompt, undefined, { always: 0, plan: `${plan}\n2. Do it well` })).status).toBe(200);
+  await claude.tty.sees("2. Do it well");
+  await claude.tty.sees("accept edits on");
+  await claude.quit();
+  await server.stop();
+}, 60_000);
+
+test("an approval for good writes the rule that was shown, and the same call asks no more", async () => {
+  const server = await startHomeServer();
+  const claude = await startRealClaude(server);
+  await claude.say("run: mkfifo one.pipe");
+  const prompt = await server.phone.prompt();
+  const always = parseJson(View, prompt.view)?.always ?? [];
+  expect(always.map(({ writes }) => writes)).toEqual([
+    expect.stringMatching(/^allow Bash\(mkfifo.*\) → this session$/),
+    expect.stringMatching(/^allow Bash\(mkfifo.*\) → \.claude\/settings\.local\.json of this project$/),
+  ]);
+  expect((await server.phone.approve(prompt, undefined, { always: 1 })).status).toBe(200);
+  await until("the command ran", () => existsSync(join(claude.work, "one.pipe")));
+  await claude.tty.sees("Done.");
+  const rule = /Bash\(.*\)/.exec(always[1]?.writes ?? "")?.[0] ?? "";
+  await until("the rule is written", () => existsSync(join(claude.work, ".claude/settings.local.json")));
+  expect(JSON.parse(readFileSync(join(claude.work, ".claude/settings.local.json"), "utf8"))).toMatchObject({ permissions: { allow: [rule] } });
+  await claude.say("run: rm one.pipe");
+  await server.phone.approve(await server.phone.prompt());
+  await until("it is gone", () => !existsSync(join(claude.work, "one.pipe")));
+  await claude.say("run: mkfifo one.pipe");
+  await until("it ran without a question", () => existsSync(join(claude.work, "one.pipe")));
+  expect(await server.phone.prompts()).toEqual([]);
   await claude.quit();
   await server.stop();
 }, 60_000);

@@ -20,7 +20,7 @@ export interface Phone {
   prompts(): Promise<Prompt[]>;
   /** The prompt that comes up next, other than those already seen. */
   prompt(ms?: number): Promise<Prompt>;
-  approve(prompt: Prompt, answers?: Answers): Promise<{ status: number; body: unknown }>;
+  approve(prompt: Prompt, answers?: Answers, more?: object): Promise<{ status: number; body: unknown }>;
   events(session?: string, lastEventId?: string): Promise<EventReader>;
 }
 
@@ -70,8 +70,8 @@ export function phoneOf(server: string, device: string, secret: Uint8Array, ca?:
       known.add(prompt.id);
       return prompt;
     },
-    approve: (prompt, answers) =>
-      phone.json("POST", `/api/prompts/${prompt.id}/approve`, { shown: sha256hex(prompt.view), ...(answers === undefined ? {} : { answers }) }),
+    approve: (prompt, answers, more = {}) =>
+      phone.json("POST", `/api/prompts/${prompt.id}/approve`, { shown: sha256hex(prompt.view), ...(answers && { answers }), ...more }),
     async events(session, lastEventId) {
       const response = await phone.request(
         "GET",

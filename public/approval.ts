@@ -1,0 +1,55 @@
+import * as v from "valibot";
+import { type Approval, type Prompt, Questions, type View } from "../src/types.ts";
+import { el } from "./dom.ts";
+import { questionForm } from "./questions.ts";
+import { visibleText } from "./visible.ts";
+
+/** What an approval may bring along: the answers to questions, something for good, a plan that was edited. */
+export interface ApprovalForm {
+  /** Stands for the questions themselves. */
+  questions: HTMLElement | undefined;
+  /** Behind a second step each. */
+  more: HTMLElement[];
+  /** What the button says. */
+  label(): string;
+  /** What goes along; undefined while a question is open. */
+  given(): Approval | undefined;
+}
+
+/** The form of one prompt; `onChange` comes with each change. */
+export function approvalForm(prompt: Prompt, view: View | undefined, onChange: () => void): ApprovalForm {
+  const asked = v.safeParse(Questions, prompt.kind === "question" && view?.actions.includes("approve") ? view.input : undefined);
+  const form = asked.success ? questionForm(asked.output.questions, prompt.id, onChange) : undefined;
+  if (form !== undefined) {
+    const given = () => {
+      const answers = form.answers();
+      return answers === undefined ? undefined : { answers };
+    };
+    return { questions: form.element, more: [], label: () => "Answer", given };
+  }
+
+  const radio = (init: (input: HTMLInputElement) => void = () => undefined) =>
+    el("input", { attrs: { type: "radio", name: `always-${prompt.id}` }, on: { change: onChange }, init });
+  const once = radio((input) => (input.checked = true));
+  const choices = (view?.always ?? []).map(({ says, writes }) => {
+    const box = radio();
+    return { box, label: el("label", {}, box, el("strong", {}, ...visibleText(says)), el("span", { class: "writes" }, ...visibleText(writes))) };
+  });
+  const always = el(
+    "details",
+    { class: "why" },
+    el("summary", { text: "Approve for good…" }),
+    el("fieldset", { class: "question" }, el("label", {}, once, el("strong", { text: "Only this once" })), ...choices.map(({ label }) => label)),
+  );
+  const original = prompt.kind === "plan" && typeof view?.input.plan === "string" ? view.input.plan : undefined;
+  const plan = el("textarea", { attrs: { rows: "8", "aria-label": "The plan" }, on: { input: onChange }, init: (area) => (area.value = original ?? "") });
+  const edit = el("details", { class: "why" }, el("summary", { text: "Edit the plan" }), plan);
+  const chosen = () => choices.findIndex(({ box }) => box.checked);
+  const edited = () => original !== undefined && plan.value !== original;
+  return {
+    questions: undefined,
+    more: [...(original === undefined ? [] : [edit]), ...(choices.length === 0 ? [] : [always])],
+    label: () => (edited() ? "Approve as edited" : chosen() < 0 ? "Approve" : "Approve for good"),
+    given: () => ({ ...(chosen() < 0 ? {} : { always: chosen() }), ...(edited() ? { plan: plan.value } : {}) }),
+  };
+}
