@@ -1,4 +1,4 @@
-#!/usr/bin/env -S bun --no-env-file --config=/dev/null
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null
 import { UsageError } from "./commands/usage.ts";
 import { PairingError } from "./runner/pairing.ts";
 import { StartError } from "./runner/program.ts";
@@ -34,7 +34,9 @@ try {
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   const usage = error instanceof UsageError || (error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"));
-  if (!usage && !(error instanceof PairingError) && !(error instanceof StartError)) throw error;
+  const isOurs = usage || error instanceof PairingError || error instanceof StartError;
+  // what the system says no to (a folder that can't be written) is no defect of ours to be shown with a stack
+  if (!isOurs && !(error instanceof Error && "code" in error)) throw error;
   const { say } = await import("./commands/say.ts");
   say(usage ? `${error.message}\n\nclaude-remote --help tells more.` : error.message);
   process.exit(usage ? 2 : error instanceof StartError ? error.exitCode : 1);

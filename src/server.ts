@@ -129,6 +129,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   seat.announce({
     pid: process.pid,
     url: nearOrigin(listen, port),
+    port,
     origin: hub.publicOrigin(),
     version,
     protocol: PROTOCOL,

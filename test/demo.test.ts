@@ -33,11 +33,11 @@ const screenText = async (phone: Phone, session: string) =>
   JSON.stringify(((await phone.json("GET", `/api/sessions/${session}`)).body as { screen: { lines: object } }).screen.lines);
 
 describe("the demo at a terminal", () => {
-  test("shows the link and a QR code, starts with Enter, and is answered from the phone", async () => {
+  test("shows the link and how a phone gets there, starts once somebody has paired, and is answered from there", async () => {
     const tty = openTty([...SELF, "demo"], { env: home.env, cwd: home.dir, rows: 60, cols: 100 });
     await tty.sees("Enter starts");
-    expect(tty.text()).toMatch(/[█▀▄]{10}/);
     expect(tty.text()).toContain("can't reach this server");
+    expect(tty.text()).not.toMatch(/[█▀▄]{10}/); // a QR code that leads nowhere
     const phone = await pairDevice(LINK.exec(tty.text())?.[0] ?? "");
     await tty.sees("no AI; nothing is run"); // pairing starts it as well
     await tapThrough(phone);
@@ -47,6 +47,23 @@ describe("the demo at a terminal", () => {
     expect(await tty.exited).toEqual({ code: 0 });
     expect(home.seat()).toBeDefined(); // the dashboard stays
     await until("the exit is known", async () => (await phone.sessions()).every(({ status }) => status === "ended"));
+  }, 40_000);
+
+  test("shows a QR code where a phone can follow it, Enter starts it, Ctrl-D leaves", async () => {
+    const other = freshHome();
+    const env = { ...other.env, CLAUDE_REMOTE_PUBLIC_URL: "https://home.example" };
+    const tty = openTty([...SELF, "demo"], { env, cwd: other.dir });
+    await tty.sees("Enter starts", 20_000);
+    await tty.sees(/[█▀▄]{10}/);
+    tty.type("\r");
+    await tty.sees("❯ 1. Yes");
+    tty.type("\x03");
+    expect(await tty.exited).toEqual({ code: 0 });
+    const left = openTty([...SELF, "demo"], { env: { ...env, CLAUDE_REMOTE_PORT: undefined }, cwd: other.dir });
+    await left.sees("Enter starts", 20_000);
+    left.type("\x04");
+    expect(await left.exited).toMatchObject({ code: 130 });
+    other.remove();
   }, 40_000);
 
   test("somebody is paired already: it starts at once, and can be answered at the desk", async () => {

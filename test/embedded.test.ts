@@ -24,7 +24,7 @@ describe("with nothing configured", () => {
     const tty = wrap(home, "echo runs; sleep 1; exit 3");
     await tty.sees("runs");
     expect(tty.text().match(/claude-remote:.*/g)?.length).toBe(1);
-    expect(tty.text().replaceAll("\n", "")).toContain(`your dashboard is at http://127.0.0.1:${home.env.CLAUDE_REMOTE_PORT}`);
+    expect(tty.text().replace(/\s+/g, " ")).toContain(`your dashboard is at http://127.0.0.1:${home.env.CLAUDE_REMOTE_PORT}`);
     expect(await tty.exited).toEqual({ code: 3 });
     await until("the exit is known", async () => (await home.machine().sessions())[0]?.exit?.code === 3);
     expect(home.seat()).toMatchObject({ url: `http://127.0.0.1:${home.env.CLAUDE_REMOTE_PORT}` });
@@ -77,6 +77,38 @@ describe("with nothing configured", () => {
     await Promise.all([first.exited, second.exited]);
   }, 40_000);
 
+  test("a server that was killed is brought back by a session that runs; one that was stopped is not", async () => {
+    const home = fresh();
+    const tty = wrap(home, "echo runs; sleep 60");
+    await tty.sees("runs");
+    await until("it is shown", async () => (await running(home)) === 1);
+    process.kill(home.seat()?.pid ?? 0, "SIGKILL");
+    await until("the seat is free", () => home.seat() === undefined);
+    await until("a server is there again", () => home.seat() !== undefined, 20_000);
+    await until("the session is shown again", async () => (await running(home)) === 1, 20_000);
+    await Bun.sleep(500); // a session that has just begun would start it for itself
+    await home.cli("server", "stop");
+    await Bun.sleep(3000);
+    expect(home.seat()).toBeUndefined();
+    tty.pty.kill("SIGKILL");
+    await tty.exited;
+  }, 60_000);
+
+  test("a relative data folder, a proxy in the environment and an empty HOME do no harm", async () => {
+    const home = fresh();
+    Object.assign(home.env, { CLAUDE_REMOTE_DATA: "mine", HTTP_PROXY: "http://127.0.0.1:9", http_proxy: "http://127.0.0.1:9", ANTHROPIC_API_KEY: "sk-secret" });
+    expect((await home.cli("pair")).code).toBe(0);
+    const { data, pid } = JSON.parse((await home.cli("server", "status", "--json")).out);
+    expect(data).toBe(join(home.dir, "mine"));
+    if (process.platform === "linux") expect(readFileSync(`/proc/${pid}/environ`, "utf8")).not.toContain("sk-secret"); // it lives long
+    await home.cli("server", "stop");
+    writeFileSync(join(home.dir, "evil"), "#!/bin/sh\necho evil\n", { mode: 0o755 });
+    mkdirSync(join(home.dir, ".config/claude-remote"), { recursive: true });
+    writeFileSync(join(home.dir, ".config/claude-remote/config.toml"), 'claude = "./evil"\n');
+    home.env.HOME = "";
+    expect((await home.cli("-p", "x")).out).not.toContain("evil");
+  }, 30_000);
+
   test("an older server is asked to restart, and live sessions reconnect", async () => {
     const home = fresh();
     const tty = wrap(home, "echo lives on; sleep 60");
@@ -118,9 +150,11 @@ describe("with nothing configured", () => {
     expect((await home.machine().request("DELETE", `/api/devices/${after}`)).status).toBe(200);
     const unseen = wrap(home, "sleep 1; exit 5");
     expect(await unseen.exited).toEqual({ code: 5 });
-    expect(unseen.text().replaceAll("\n", "")).toContain("the server does not know this machine, or has locked it out");
+    expect(unseen.text().replace(/\s+/g, " ")).toContain("the server does not know this machine, or has locked it out");
     await home.cli("server", "stop");
     expect(await home.cli("devices")).toMatchObject({ code: 1, err: expect.stringContaining("revoked") });
+    expect((await home.cli("pair")).code).toBe(0); // whoever owns the server's files may
+    expect((await home.cli("devices")).code).toBe(0);
   }, 30_000);
 
   test("where no server can be started, claude starts all the same and the reason is said", async () => {
@@ -153,7 +187,7 @@ describe("`pair`", () => {
       expect(shown.err).toContain(words);
   }, 20_000);
 
-  test("restarts the server once the options have changed, and says whether the new address answers", async () => {
+  test("restarts the server once more is asked of it, keeps that, and says whether the new address answers", async () => {
     const home = fresh();
     await home.cli("pair");
     const before = home.seat()?.pid;
@@ -161,6 +195,13 @@ describe("`pair`", () => {
     const lan = await home.cli("pair");
     expect(home.seat()?.pid).not.toBe(before ?? 0);
     if (home.seat()?.origin.includes("127.0.0.1") === false) expect(lan.err).toContain("not encrypted");
+    const kept = home.seat()?.pid;
+    rmSync(join(home.dir, ".config/claude-remote/config.toml"));
+    await home.cli("pair");
+    expect(home.seat()?.pid).toBe(kept ?? 0); // a phone may be connected that way
+    writeFileSync(join(home.dir, ".config/claude-remote/config.toml"), 'public_url = "home.example"\n');
+    expect(await home.cli("pair")).toMatchObject({ code: 1, err: expect.stringContaining("--public-url home.example: give an origin") });
+    expect(home.seat()?.pid).toBe(kept ?? 0); // nothing is stopped for a mistake
     writeFileSync(join(home.dir, ".config/claude-remote/config.toml"), 'public_url = "https://nowhere.invalid"\n');
     expect(await home.cli("pair")).toMatchObject({
       out: expect.stringContaining("https://nowhere.invalid/#pair="),

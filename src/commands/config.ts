@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import * as v from "valibot";
-import { configPath, dataDir } from "./places.ts";
+import { configPath, dataDir, homeDir } from "./places.ts";
 import { UsageError } from "./usage.ts";
 
 const words = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
@@ -36,11 +37,20 @@ export function loadConfig(flags: Record<string, string | boolean | undefined> =
   const env = Object.fromEntries(Object.keys(OPTIONS).map((name) => [name, process.env[`CLAUDE_REMOTE_${name.toUpperCase()}`] || undefined]));
   const file = configPath();
   const given: Given = {
-    ...check(readFile(file), (name) => `${file}: ${name}`),
-    ...check(env, (name) => `CLAUDE_REMOTE_${name.toUpperCase()}`),
-    ...check(flags, (name) => `--${name.replaceAll("_", "-")}`),
+    ...whole(
+      check(readFile(file), (name) => `${file}: ${name}`),
+      dirname(file),
+    ),
+    ...whole(
+      check(env, (name) => `CLAUDE_REMOTE_${name.toUpperCase()}`),
+      process.cwd(),
+    ),
+    ...whole(
+      check(flags, (name) => `--${name.replaceAll("_", "-")}`),
+      process.cwd(),
+    ),
   };
-  if ((given.tls_cert === undefined) !== (given.tls_key === undefined)) throw new UsageError("--tls-cert and --tls-key go together");
+  if ((given.tls_cert === undefined) !== (given.tls_key === undefined)) throw new UsageError("tls_cert and tls_key (--tls-cert and --tls-key) go together");
   const insecure_lan = given.insecure_lan ?? false;
   return {
     ...given,
@@ -50,6 +60,12 @@ export function loadConfig(flags: Record<string, string | boolean | undefined> =
     embedded: given.embedded ?? true,
     claude: given.claude ?? "claude",
   };
+}
+
+/** Paths from the root: the server in the background runs in a folder of its own. */
+function whole(given: Given, from: string): Given {
+  const paths = (["data", "tls_cert", "tls_key"] as const).map((name) => [name, given[name]] as const).filter(([, path]) => path !== undefined);
+  return { ...given, ...Object.fromEntries(paths.map(([name, path = ""]) => [name, resolve(from, path.replace(/^~(?=\/|$)/, homeDir()))])) };
 }
 
 function readFile(file: string): unknown {

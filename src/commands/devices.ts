@@ -15,7 +15,7 @@ export async function devices(argv: readonly string[]): Promise<number> {
   const [action, id, ...rest] = argv;
   if (action === "revoke" && id !== undefined && rest.length === 0) {
     const answer = parseJson(Revoked, await signedRequest(pairing, "DELETE", `/api/devices/${encodeURIComponent(id)}`));
-    process.stdout.write(`${id} is locked out.\n`);
+    process.stdout.write(`${id} is locked out.${id === pairing.device ? " That is this machine: `claude-remote pair` lets it in again." : ""}\n`);
     for (const other of answer?.minted ?? []) process.stdout.write(`It had let in ${other.name}: claude-remote devices revoke ${other.id}\n`);
     return 0;
   }

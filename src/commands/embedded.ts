@@ -1,10 +1,11 @@
-import { chmodSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { accessSync, constants, mkdirSync, openSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { version } from "../../package.json";
 import { openDatabase } from "../db.ts";
 import { openDevices } from "../hub/devices.ts";
-import { readSeat, type Seat, takeLock } from "../hub/seat.ts";
+import { checkExposure, OptionError } from "../hub/origins.ts";
+import { hasCrashed, readSeat, type Seat, takeLock } from "../hub/seat.ts";
 import type { Pairing } from "../runner/link.ts";
 import { loadPairing, PairingError, pairWith, savePairing } from "../runner/pairing.ts";
 import { ownCommand } from "../runner/program.ts";
@@ -29,9 +30,15 @@ export interface Home {
   paired: boolean;
 }
 
-/** How an embedded server was told to listen: what a restart would change. */
+/** How an embedded server was told to listen, by whoever started it. */
 export function listening({ host, public_url, tls_cert, insecure_lan, port }: Config): string {
   return JSON.stringify({ host, public_url, tls_cert, insecure_lan, port });
+}
+
+/** Whether somebody asks now for what the server was not told. What is merely not asked for again stays: a phone may be connected that way. */
+function asksForMore(config: Config, embedded: string): boolean {
+  const plain = !config.insecure_lan && config.public_url === undefined && config.tls_cert === undefined;
+  return !plain && embedded !== listening(config);
 }
 
 /**
@@ -46,10 +53,16 @@ export async function findHome(config: Config, options: { afresh?: boolean } = {
   return alone(config.data, async () => {
     const before = loadPairing(pairingPath()); // another claude-remote may have been quicker
     const { seat, started } = await ensureServer(config, before, options.afresh === true);
-    const kept = before !== undefined && (!started || isKnown(config.data, before.device)) ? before : undefined;
+    const unknown = before !== undefined && (started || options.afresh === true) && !isKnown(config.data, before.device, options.afresh === true);
+    const kept = unknown ? undefined : before;
     const pairing = kept ?? (await pairOurselves(config.data, seat));
     return { pairing, seat, started, paired: kept === undefined };
   });
+}
+
+/** Starts the server again where it has died; one that was stopped stays so. */
+export async function reviveServer(config: Config): Promise<void> {
+  if (config.embedded && hasCrashed(config.data)) await findHome(config);
 }
 
 /** Ends the server that runs on this data; undefined where none does. Throws a `PairingError` where it does not end. */
@@ -65,23 +78,37 @@ async function ensureServer(config: Config, pairing: Pairing | undefined, afresh
   const running = readSeat(config.data);
   if (running !== undefined) {
     const older = Bun.semver.order(running.version, version) < 0 || running.protocol < PROTOCOL;
-    const others = afresh && running.embedded !== listening(config);
+    const others = afresh && running.embedded !== undefined && asksForMore(config, running.embedded);
     if (running.embedded === undefined || !(older || others)) return { seat: running, started: false };
+    checkListening(config);
     await stopServer(config.data);
   }
-  // phones know this server by its origin, so it keeps its port
-  const port = config.port ?? (pairing === undefined ? freePort() : Number(new URL(pairing.server).port));
+  checkListening(config);
+  const port = config.port ?? pairing?.port ?? freePort();
   mkdirSync(config.data, { recursive: true, mode: 0o700 });
   mkdirSync(dirname(logPath()), { recursive: true, mode: 0o700 });
   const log = openSync(logPath(), "w", 0o600);
-  const env = { ...process.env, CLAUDE_REMOTE_HOOK_TOKEN: undefined };
+  // it lives long, so it keeps nothing of this shell but what it needs: no keys, no tokens
+  const kept = Object.entries(process.env).filter(([name]) => /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|XDG_.*|NODE_EXTRA_CA_CERTS|CLAUDE_REMOTE_(?!HOOK_TOKEN).*)$/.test(name));
+  const env = Object.fromEntries(kept);
   const argv = [...ownCommand(), "server", "--in-background", "--data", config.data, "--port", String(port)];
   const child = Bun.spawn(argv, { detached: true, cwd: config.data, env, stdin: "ignore", stdout: log, stderr: log });
   child.unref();
   await comes(() => readSeat(config.data) !== undefined || child.exitCode !== null, START_MS);
   const seat = readSeat(config.data);
-  if (seat === undefined) throw new PairingError(`the server could not be started: ${readFileSync(logPath(), "utf8").trim().split("\n").pop() || `see ${logPath()}`}`);
+  if (seat === undefined) child.kill();
+  if (seat === undefined) throw new PairingError(`the server could not be started: ${readFileSync(logPath(), "utf8").trim().split("\n")[0] || `see ${logPath()}`}`);
   return { seat, started: true };
+}
+
+/** Finds what is wrong with the options while nothing has been stopped for them. Throws a `PairingError`. */
+function checkListening({ host, port = FIRST_PORT, public_url: publicUrl, tls_cert, insecure_lan: insecureLan }: Config): void {
+  try {
+    checkExposure({ host, port, publicUrl, tls: tls_cert !== undefined, insecureLan });
+  } catch (error) {
+    if (error instanceof OptionError) throw new PairingError(error.message);
+    throw error;
+  }
 }
 
 /** The first port that nobody listens on. */
@@ -97,22 +124,25 @@ function freePort(): number {
   throw new PairingError(`ports ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1} are all taken: choose another with CLAUDE_REMOTE_PORT`);
 }
 
-/** Whether the server has ever heard of a device; one that was revoked stays so. */
-function isKnown(data: string, device: string): boolean {
+/** Whether the server has ever heard of a device. One that was locked out stays so, unless its owner asks for a pairing here (`letIn`). */
+function isKnown(data: string, device: string, letIn: boolean): boolean {
   const db = openDatabase(data);
   const found = openDevices(db)
     .list("")
-    .some(({ id }) => id === device);
+    .some(({ id, revoked_at }) => id === device && !(letIn && revoked_at !== null));
   db.close();
   return found;
 }
 
 /** Whoever owns the server's files may pair with it. */
 async function pairOurselves(data: string, seat: Seat): Promise<Pairing> {
+  // before anything is paired that could not be kept
+  mkdirSync(dirname(pairingPath()), { recursive: true, mode: 0o700 });
+  accessSync(dirname(pairingPath()), constants.W_OK);
   const db = openDatabase(data);
   const { code } = openDevices(db).mint("machine", undefined);
   db.close();
-  const pairing = { ...(await pairWith(`${seat.url}/#pair=${code}`, "machine", hostname() || "this machine")), embedded: true };
+  const pairing = { ...(await pairWith(`${seat.url}/#pair=${code}`, "machine", hostname() || "this machine")), embedded: true, port: seat.port };
   savePairing(pairingPath(), pairing);
   return pairing;
 }
@@ -120,7 +150,6 @@ async function pairOurselves(data: string, seat: Seat): Promise<Pairing> {
 /** Runs `act` while no other claude-remote does the same. */
 async function alone<T>(data: string, act: () => Promise<T>): Promise<T> {
   mkdirSync(data, { recursive: true, mode: 0o700 });
-  chmodSync(data, 0o700);
   let release: (() => void) | undefined;
   await comes(() => {
     release = takeLock(join(data, "start.lock"));

@@ -1,19 +1,22 @@
+import { constants } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import * as v from "valibot";
 import { signedRequest } from "../runner/pairing.ts";
 import { findProgram, ownCommand, StartError } from "../runner/program.ts";
 import type { Program } from "../runner/wrap.ts";
-import { DeviceInfo, parseJson } from "../types.ts";
+import { DeviceInfo, parseJson, SessionSummary } from "../types.ts";
 import { loadConfig } from "./config.ts";
 import { findHome, type Home, stopServer } from "./embedded.ts";
-import { mintLink, printLink, reachability } from "./pair.ts";
+import { mintLink, reachability, showLink } from "./pair.ts";
 import { programOf, runWith } from "./run.ts";
-import { say } from "./say.ts";
+import { fold, OWN_NAME, say } from "./say.ts";
 
 const Devices = v.object({ devices: v.array(DeviceInfo) });
 
-/** How often we look whether a phone has been paired, in ms. */
-const LOOK_EVERY_MS = 500;
+/** How often we look whether somebody has pressed Enter, in ms, and every so many times, whether a phone has been paired. */
+const WAIT_MS = 20;
+const LOOK_EVERY = 25;
+const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 /** The size of a terminal that nobody sits at. */
 const UNSEEN = { cols: 80, rows: 24 };
 
@@ -33,38 +36,61 @@ export function demo(): Promise<number> {
 
 async function begin(program: Program, why: string | undefined): Promise<number> {
   if (why !== undefined) say(why);
+  if (atTerminal()) {
+    const home = await findHome(loadConfig(), { afresh: true });
+    if (home !== undefined && !(await invite(home, program.name))) return 130;
+    return runWith(home?.pairing, program);
+  }
+  let ended: NodeJS.Signals | undefined;
+  const end = (signal: NodeJS.Signals) => {
+    ended = signal;
+  };
+  for (const signal of SIGNALS) process.on(signal, end);
   const home = await findHome(loadConfig(), { afresh: true });
-  if (home !== undefined) await invite(home, program.name);
   try {
-    return await runWith(home?.pairing, program, atTerminal() ? undefined : UNSEEN);
+    if (home !== undefined && ended === undefined) await invite(home, program.name);
+    return ended === undefined ? await runWith(home?.pairing, program, UNSEEN) : 128 + constants.signals[ended];
   } finally {
-    // without a terminal nobody would know that something stays behind
-    if (!atTerminal() && home?.started === true) await stopServer(loadConfig().data);
+    // nobody would know that something stays behind, unless others use it by now
+    if (home?.started === true && !(await isUsed(home.pairing))) await stopServer(loadConfig().data);
   }
 }
 
-/** Shows the way to the dashboard, and at a terminal waits until somebody has seen it. */
-async function invite({ pairing, seat }: Home, name: string): Promise<void> {
+/** Whether the server has sessions that run. */
+async function isUsed(pairing: Home["pairing"]): Promise<boolean> {
+  const list = parseJson(v.object({ sessions: v.array(SessionSummary) }), await signedRequest(pairing, "GET", "/api/sessions"));
+  return list?.sessions.some(({ status }) => status === "running") === true;
+}
+
+/** Shows the way to the dashboard, and at a terminal waits until somebody has seen it; false where they leave. */
+async function invite({ pairing, seat, started }: Home, name: string): Promise<boolean> {
   say(`the dashboard is at ${seat?.origin ?? pairing.server}`);
-  if (atTerminal() && (await viewers(pairing)) > 0) return;
-  const link = await mintLink(pairing, "viewer");
-  process.stderr.write(`\n${await reachability(link, seat !== undefined)}\n`);
-  printLink(link, process.stderr);
-  if (!atTerminal()) return;
   const before = await viewers(pairing);
-  process.stderr.write(`The link works once, for five minutes; \`claude-remote pair\` makes another. Enter starts ${name}; so does pairing a phone or browser.\n`);
-  let paired = false;
-  const entered = new Promise<void>((resolve) => process.stdin.once("data", () => resolve()));
-  const seen = (async () => {
-    while (!paired) {
-      await Bun.sleep(LOOK_EVERY_MS);
-      paired ||= (await viewers(pairing)) > before;
+  if (atTerminal() && before > 0 && !started) {
+    say(`\`${OWN_NAME} pair\` lets one more phone or browser in`);
+    return true;
+  }
+  const link = await mintLink(pairing, "viewer");
+  process.stderr.write("\n");
+  showLink(link, await reachability(link, seat !== undefined), process.stderr);
+  if (!atTerminal()) return true;
+  process.stderr.write(`${fold(`Enter starts ${name}; so does pairing a phone or browser.`)}\n`);
+  let answer: boolean | undefined;
+  process.stdin.once("data", () => {
+    answer ??= true;
+  });
+  process.stdin.once("end", () => {
+    answer ??= false; // Ctrl-D: nothing more will come from this terminal
+  });
+  for (let look = 0; answer === undefined; look++) {
+    await Bun.sleep(WAIT_MS);
+    if (look % LOOK_EVERY === 0 && (await viewers(pairing).catch(() => before)) > before) {
+      say("paired");
+      answer = true;
     }
-  })();
-  await Promise.race([entered, seen]);
-  if (paired) say("paired");
-  paired = true;
+  }
   process.stdin.pause();
+  return answer;
 }
 
 async function viewers(pairing: Home["pairing"]): Promise<number> {

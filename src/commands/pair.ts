@@ -12,6 +12,7 @@ import { parseJson } from "../types.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
 import { configPath, pairingPath } from "./places.ts";
+import { fold, OWN_NAME } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
 type Kind = "viewer" | "runner" | "machine";
@@ -57,9 +58,7 @@ async function invite(kind: Kind): Promise<number> {
   const home = await findHome(loadConfig(), { afresh: true });
   if (home === undefined) throw new PairingError("This machine is not paired yet. Start `claude-remote server`, then run `claude-remote pair` with the link it prints.");
   const link = await mintLink(home.pairing, kind);
-  process.stderr.write(`${await reachability(link, home.seat !== undefined)}\n`);
-  printLink(link, process.stdout);
-  process.stderr.write("It works once, for five minutes.\n");
+  showLink(link, await reachability(link, home.seat !== undefined), process.stdout);
   return 0;
 }
 
@@ -71,33 +70,49 @@ export async function mintLink(pairing: Pairing, kind: Kind): Promise<string> {
 }
 
 /** Whether a phone can follow a link, as far as can be told from here, and what to do if not. `ours`: the server is this machine's own. */
-export async function reachability(link: string, ours: boolean): Promise<string> {
+export async function reachability(link: string, ours: boolean): Promise<Reach> {
   const { hostname: host, origin, port } = new URL(link);
   if (isLoopback(host)) {
     const line = (name: string, value: string, when: string) => {
       const option = ours ? `${name} = ${value === "" ? "true" : `"${value}"`}` : `--${name.replace("_", "-")} ${value}`;
-      return `  ${option.padEnd(36)}  ${when}`;
+      return `  ${option.padEnd(35)} ${when}`;
     };
-    return [
-      "A phone can't reach this server yet: it listens on this machine alone. For a phone,",
-      ours ? `write one of these into ${configPath()} and run this again:` : "start it with one of these:",
-      line("insecure_lan", "", "on a network you trust: plain HTTP, which others there can read and change"),
-      line("public_url", "https://NAME.ts.net", `with Tailscale, after \`tailscale serve --bg ${port}\``),
-      line("public_url", "https://your.name", `with Caddy or another HTTPS proxy before port ${port}`),
-      "Until then this opens in a browser on this machine:",
-    ].join("\n");
+    const ways = [
+      `\nA phone can't reach this server yet: it listens on this machine alone. For a phone, ${ours ? `write one of these into ${configPath()} and run this again:` : "start it with one of these:"}`,
+      line("insecure_lan", "", "a network you trust, unencrypted"),
+      line("public_url", "https://NAME.ts.net", `after \`tailscale serve --bg ${port}\``),
+      line("public_url", "https://your.name", `an HTTPS proxy before port ${port}`),
+    ];
+    return { before: "Open this in a browser on this machine:", after: ways.join("\n") };
   }
   const answers = await fetch(`${origin}/healthz`, { redirect: "error", signal: AbortSignal.timeout(REACH_MS) }).then(
     (response) => (response.ok ? undefined : `it answers ${response.status}`),
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   );
-  if (answers !== undefined) return `Careful: ${origin} does not answer from here (${answers}). Is the proxy up, and the name right?`;
-  if (origin.startsWith("https:")) return `${origin} answers. Point the phone's camera at this, or open the link there:`;
-  return `${origin} answers here; a phone on the same network reaches it unless a firewall blocks port ${port}. It is not encrypted: anybody on this network can replace the page.`;
+  const before = "Point the phone's camera at this, or open the link there:";
+  if (answers !== undefined) return { before, after: ` Careful: ${origin} does not answer from here (${answers}). Is the proxy up, and the name right?` };
+  if (origin.startsWith("https:")) return { before, after: ` ${origin} answers.` };
+  return {
+    before,
+    after: ` A phone on the same network reaches it unless a firewall blocks port ${port}. It is not encrypted: anybody on that network can replace the page.`,
+  };
 }
 
-/** Prints a pairing link, as a QR code too where somebody can point a phone at it. */
+/** Prints a pairing link, as a QR code too where somebody can point a phone at it: one to this very machine would lead a phone nowhere. */
 export function printLink(link: string, out: NodeJS.WriteStream): void {
-  if (out.isTTY) out.write(`\n${renderUnicodeCompact(link, { border: 2 })}\n`);
+  if (out.isTTY && !isLoopback(new URL(link).hostname)) out.write(`${renderUnicodeCompact(link, { border: 2 })}\n`);
   out.write(`\n  ${link}\n\n`);
+}
+
+/** The link, with what is to be said about it, last what must not scroll away. */
+export function showLink(link: string, reach: Reach, out: NodeJS.WriteStream): void {
+  process.stderr.write(`${fold(reach.before)}\n`);
+  printLink(link, out);
+  process.stderr.write(`${fold(`It works once, for five minutes; \`${OWN_NAME} pair\` makes another.${reach.after}`)}\n`);
+}
+
+/** What is said before a link, and after it. */
+interface Reach {
+  before: string;
+  after: string;
 }

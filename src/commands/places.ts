@@ -1,9 +1,15 @@
-import { homedir } from "node:os";
+import { userInfo } from "node:os";
 import { join } from "node:path";
+
+/** The user's home; an empty or relative HOME would make the present folder's files ours. */
+export function homeDir(): string {
+  const { HOME = "" } = process.env;
+  return HOME.startsWith("/") ? HOME : userInfo().homedir;
+}
 
 function xdg(variable: string, fallback: string): string {
   const given = process.env[variable];
-  return given?.startsWith("/") ? given : join(process.env.HOME ?? homedir(), fallback); // the specification has relative ones ignored
+  return given?.startsWith("/") ? given : join(homeDir(), fallback); // the specification has relative ones ignored
 }
 
 /** Where this machine keeps what it is paired with. */

@@ -5,7 +5,7 @@ import { loadPairing } from "../runner/pairing.ts";
 import { findProgram, StartError } from "../runner/program.ts";
 import { NoPty } from "../runner/pty.ts";
 import { type Program, passThrough, type Size, type Watch, wrap, wrapUnseen } from "../runner/wrap.ts";
-import { loadConfig } from "./config.ts";
+import { type Config, loadConfig } from "./config.ts";
 import { pairingPath } from "./places.ts";
 import { say } from "./say.ts";
 import { UsageError } from "./usage.ts";
@@ -17,8 +17,8 @@ const NO_CLAUDE = `Claude Code is not installed here, or not on the PATH. Get it
 or see https://claude.com/claude-code. Without it, \`claude-remote demo\` shows what this does, and
 \`claude-remote run --command PROG -- ARGS\` wraps any other program.`;
 
-/** Claude's own commands that are over at once and ask nothing: they run untouched, and no phone is bothered with them. */
-const MAINTENANCE = new Set("auto-mode doctor gateway import install kill logs mcp plugin plugins purge respawn rm stop update upgrade".split(" "));
+/** Claude's own commands that are over at once and ask nothing, or print a token: they run untouched, and no phone is bothered with them. */
+const MAINTENANCE = new Set("auto-mode doctor gateway import install kill logs mcp plugin plugins purge respawn rm setup-token stop update upgrade".split(" "));
 /** A server that has gone is looked for only after the program has started, in ms. */
 const LOOK_AFTER_MS = 300;
 
@@ -34,9 +34,9 @@ export function run(argv: readonly string[]): Promise<number> {
 
 /** Runs claude with what it was given; resolves with its exit code. */
 export async function runClaude(args: readonly string[]): Promise<number> {
-  const program = programOf(loadConfig().claude, args, true);
+  const program = programOf(lenientConfig().claude, args, true);
   const end = args.indexOf("--");
-  const prints = args.slice(0, end < 0 ? args.length : end).some((arg) => arg === "-p" || arg === "--print");
+  const prints = args.slice(0, end < 0 ? args.length : end).some((arg) => arg === "--print" || /^-c?pc?$/.test(arg));
   return prints || MAINTENANCE.has(args[0] ?? "") ? unlessMissing(program, () => passThrough(program)) : runProgram(program);
 }
 
@@ -68,12 +68,12 @@ export async function runWith(pairing: Pairing | undefined, program: Program, un
   const { openSession } = await import("../runner/session.ts");
   // a full disk must not keep claude from starting, nor take its exit code away
   const complain = (error: unknown): undefined => say(`not shown on the phone: ${error instanceof Error ? error.message : error}`) as undefined;
+  const server = pairing.embedded === true ? keepServer() : undefined;
   const session = await Promise.resolve()
-    .then(() => openSession(program, pairing, version))
+    .then(() => openSession(program, pairing, version, server?.lost))
     .catch(complain);
-  const looked = pairing.embedded === true ? lookForServer() : undefined;
   const exit = await start(session?.program ?? program, session?.watch);
-  const trouble = (await session?.end(exit).catch(complain)) ?? looked?.();
+  const trouble = (await session?.end(exit).catch(complain)) ?? server?.end();
   if (trouble !== undefined) say(`not shown on the phone: ${trouble}`);
   return exit.code;
 }
@@ -83,7 +83,7 @@ async function unlessMissing(program: Program, act: () => Promise<number>): Prom
     findProgram(program.command, program.cwd, program.env.PATH ?? "");
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    say(program.name === "claude" && error.exitCode === 127 ? NO_CLAUDE : error.message);
+    say(program.command === "claude" && error.exitCode === 127 ? NO_CLAUDE : error.message);
     return error.exitCode;
   }
   return act();
@@ -93,11 +93,10 @@ async function unlessMissing(program: Program, act: () => Promise<number>): Prom
 async function knownPairing(): Promise<Pairing | undefined> {
   const known = loadPairing(pairingPath());
   if (known !== undefined) return known;
-  const config = loadConfig();
-  if (!config.embedded) return undefined;
+  if (!lenientConfig().embedded) return undefined;
   try {
     const { findHome } = await import("./embedded.ts");
-    const home = await findHome(config);
+    const home = await findHome(loadConfig());
     if (home?.seat !== undefined) say(`your dashboard is at ${home.seat.origin} (\`claude-remote pair\` lets a phone or browser in)`);
     return home?.pairing;
   } catch (error) {
@@ -107,18 +106,42 @@ async function knownPairing(): Promise<Pairing | undefined> {
   }
 }
 
-/** Starts the embedded server should it not run; the answer tells what has gone wrong so far, in words. */
-function lookForServer(): () => string | undefined {
+/** Sees to it that the embedded server runs: at the start, and when it has died. The answer at the end tells what has gone wrong, in words. */
+function keepServer() {
   let trouble: string | undefined;
-  const timer = setTimeout(() => {
+  let busy = false;
+  const look = (find: (embedded: typeof import("./embedded.ts")) => Promise<unknown>) => {
+    if (busy) return;
+    busy = true;
     import("./embedded.ts")
-      .then(({ findHome }) => findHome(loadConfig()))
+      .then(find)
+      .then(() => {
+        trouble = undefined;
+      })
       .catch((error: unknown) => {
         trouble = error instanceof Error ? error.message : String(error);
+      })
+      .finally(() => {
+        busy = false;
       });
-  }, LOOK_AFTER_MS);
-  return () => {
-    clearTimeout(timer);
-    return trouble;
   };
+  const timer = setTimeout(() => look(({ findHome }) => findHome(loadConfig())), LOOK_AFTER_MS);
+  return {
+    lost: () => look(({ reviveServer }) => reviveServer(loadConfig())),
+    end() {
+      clearTimeout(timer);
+      return trouble;
+    },
+  };
+}
+
+/** The options; where they can't be read that is said, and claude starts all the same. */
+function lenientConfig(): Pick<Config, "claude" | "embedded"> {
+  try {
+    return loadConfig();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    say(error.message);
+    return { claude: "claude", embedded: false };
+  }
 }

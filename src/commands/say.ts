@@ -1,5 +1,24 @@
-/** Our own words: on stderr, the name before them dimmed where colour is wanted (https://no-color.org). */
+/** How a person who tries this from a clone types it; otherwise by its name. */
+export const OWN_NAME = process.env.npm_lifecycle_event === "start" ? `npx -y bun@${Bun.version} run start` : "claude-remote";
+
+/** Our own words: on stderr, whole words to a line, the name before them dimmed where colour is wanted (https://no-color.org). */
 export function say(text: string): void {
   const plain = !process.stderr.isTTY || (process.env.NO_COLOR ?? "") !== "" || process.env.TERM === "dumb";
-  process.stderr.write(`${plain ? "claude-remote:" : "\x1b[2mclaude-remote:\x1b[22m"} ${text}\n`);
+  const lines = fold(`claude-remote: ${text}`).slice("claude-remote:".length);
+  process.stderr.write(`${plain ? "claude-remote:" : "\x1b[2mclaude-remote:\x1b[22m"}${lines}\n`);
+}
+
+/** Breaks lines between words, where there is a terminal that would break them anywhere. */
+export function fold(text: string): string {
+  const columns = process.stderr.isTTY ? process.stderr.columns || 80 : Number.POSITIVE_INFINITY;
+  const foldLine = (line: string) => {
+    const rows = [""];
+    for (const word of line.split(/(?<= )/)) {
+      const row = rows.at(-1) ?? "";
+      if (row === "" || row.length + word.trimEnd().length <= columns) rows[rows.length - 1] = row + word;
+      else rows.push(word);
+    }
+    return rows.map((row) => row.trimEnd()).join("\n");
+  };
+  return text.split("\n").map(foldLine).join("\n");
 }

@@ -5,6 +5,9 @@ import { PROTOCOL } from "../types.ts";
 /** The command line is not right; the message says what would be. Exit code 2. */
 export class UsageError extends Error {}
 
+/** How long claude may take to tell its version, in ms. */
+const VERSION_MS = 10_000;
+
 const USAGE = `claude-remote: your Claude Code session on your phone
 
   claude-remote [claude's arguments]      claude as ever, and on the phone too
@@ -42,11 +45,11 @@ export async function versions(): Promise<number> {
   const { loadConfig } = await import("./config.ts");
   const { claude } = loadConfig();
   try {
-    const ran = Bun.spawnSync([findProgram(claude, process.cwd(), process.env.PATH ?? ""), "--version"], { stdin: "ignore", stderr: "ignore" });
+    const ran = Bun.spawnSync([findProgram(claude, process.cwd(), process.env.PATH ?? ""), "--version"], { stdin: "ignore", stderr: "ignore", timeout: VERSION_MS });
     process.stdout.write(`claude ${ran.stdout.toString().trim() || "does not tell its version"}\n`);
   } catch (error) {
-    if (!(error instanceof StartError)) throw error;
-    process.stdout.write("claude is not installed\n");
+    if (!(error instanceof Error)) throw error;
+    process.stdout.write(error instanceof StartError ? "claude is not installed\n" : `claude can't be run: ${error.message}\n`);
   }
   return 0;
 }

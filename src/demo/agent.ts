@@ -1,5 +1,5 @@
 import { readHooks } from "./hooks.ts";
-import { openKeys, type Tone, write } from "./terminal.ts";
+import { openKeys, plain, type Tone, write } from "./terminal.ts";
 
 /**
  * A scripted stand-in for Claude Code: it draws on a terminal, asks through the same hooks, and takes the first answer, from
@@ -69,7 +69,7 @@ export async function playAgent(argv: readonly string[]): Promise<number> {
     if (!allowed) {
       letGo(); // a No at the desk closes the hook's connection
       const message = typeof answer === "object" && answer.behavior === "deny" ? answer.message.split("The user said:\n")[1] : undefined;
-      await say(message === undefined ? "All right, I leave it at that." : `All right. You said: ${message}`);
+      await say(message === undefined ? "All right, I leave it at that." : `All right. You said: ${plain(message)}`);
       return false;
     }
     await Bun.sleep(900);
@@ -85,8 +85,9 @@ export async function playAgent(argv: readonly string[]): Promise<number> {
     const labels = QUESTION.options.map(({ label }) => label);
     const { answer, letGo } = await ask(call, QUESTION.header, [QUESTION.question], labels);
     const fromPhone = typeof answer === "object" && answer.behavior === "allow" ? answer.updatedInput?.answers?.[QUESTION.question] : undefined;
-    const said = fromPhone ?? (typeof answer === "number" ? labels[answer] : undefined);
+    const said = (fromPhone === undefined ? undefined : plain(fromPhone)) ?? (typeof answer === "number" ? labels[answer] : undefined);
     write(`● ${QUESTION.question}\n  ⎿  ${said ?? "not answered"}\n`);
+    if (typeof answer === "object") write(`  ⎿  ${fromPhone === undefined ? "Denied" : "Allowed"} by PermissionRequest hook\n`, fromPhone === undefined ? "bad" : "good");
     await callHooks("PostToolUse", call);
     letGo();
     await Bun.sleep(600);

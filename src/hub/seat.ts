@@ -9,6 +9,8 @@ const Seat = v.object({
   pid: v.number(),
   /** Where it is reached from this machine. */
   url: v.string(),
+  /** On which port it listens. */
+  port: v.number(),
   /** Where phones are told to find it. */
   origin: v.string(),
   version: v.string(),
@@ -66,6 +68,11 @@ export function readSeat(data: string): Seat | undefined {
   const file = join(data, "server.json");
   if (!existsSync(file) || !isHeld(join(data, "server.lock"))) return undefined;
   return parseJson(Seat, readFileSync(file, "utf8"));
+}
+
+/** Whether the last server on a data folder died without taking leave. */
+export function hasCrashed(data: string): boolean {
+  return existsSync(join(data, "server.json")) && !isHeld(join(data, "server.lock"));
 }
 
 function isHeld(file: string): boolean {

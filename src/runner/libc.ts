@@ -37,6 +37,7 @@ const symbols = {
   fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
   pipe: { args: [FFIType.ptr], returns: FFIType.i32 },
+  dup: { args: [FFIType.i32], returns: FFIType.i32 },
   dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   execve: { args: [FFIType.ptr, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
   signal: { args: [FFIType.i32, FFIType.u64], returns: FFIType.ptr },
@@ -149,6 +150,15 @@ function whereTo(fd: number): string | undefined {
   }
 }
 
+/** Bun closes what it inherits on exec, also the descriptors of a shell's `<(command)`: a copy put in their place is not closed (dup2(2)). */
+function keepOpen(fd: number): void {
+  if (fd < 3) return;
+  const copy = libc.dup(fd);
+  if (copy < 0) return;
+  libc.dup2(copy, fd);
+  closeSync(copy);
+}
+
 /**
  * Becomes another program: same process, same descriptors, same signals (execve(2)). Returns only where that failed. Bun
  * ignores SIGPIPE and SIGXFSZ, which the program would inherit: they are put back.
@@ -164,6 +174,7 @@ export function becomeProgram(path: string, args: readonly string[], env: Record
   const argv = list(args);
   const environment = list(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`])));
   for (const signal of [os.signals.SIGPIPE, os.signals.SIGXFSZ]) libc.signal(signal, 0);
+  for (const arg of args) keepOpen(Number(/^\/(?:dev|proc\/self)\/fd\/(\d+)$/.exec(arg)?.[1] ?? 0));
   libc.execve(text(path), ptr(argv), ptr(environment));
   for (const signal of [os.signals.SIGPIPE, os.signals.SIGXFSZ]) libc.signal(signal, 1);
 }

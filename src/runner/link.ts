@@ -24,6 +24,8 @@ export interface Pairing {
   secret: string;
   /** The server runs on this machine, in the background, and is started when it is needed. */
   embedded?: boolean | undefined;
+  /** And listens on this port, which it keeps: phones know it by its origin. */
+  port?: number | undefined;
 }
 
 /** First and longest pause before another attempt, in ms; each is drawn at random from its range, so that runners don't come back all at once. */
@@ -58,9 +60,19 @@ export interface LinkOptions {
   pause?(longestMs: number): number;
 }
 
-const UNKNOWN_HERE = "the server does not know this machine, or has locked it out: let it in again with `claude-remote pair LINK`";
+const UNKNOWN_HERE = "the server does not know this machine, or has locked it out: let it in again with `claude-remote pair`";
 
 const ClockRefusal = v.object({ error: v.object({ code: v.literal("clock") }), time: v.number(), mac: v.string() });
+
+/** A request to a server; one on this machine is not sent through a proxy, as `fetch` would where one is set (WebSockets never are). */
+export function fetchServer(url: string, init: RequestInit): Promise<Response> {
+  const { NO_PROXY } = process.env;
+  if (/^https?:\/\/(127\.|localhost[:/]|\[::1\])/.test(url)) process.env.NO_PROXY = "*"; // read as the request begins
+  const response = fetch(url, { ...init, redirect: "error" });
+  if (NO_PROXY === undefined) delete process.env.NO_PROXY;
+  else process.env.NO_PROXY = NO_PROXY;
+  return response;
+}
 
 /** Keeps a signed WebSocket to the server open, from this side: nothing listens here. */
 export function openLink(options: LinkOptions): Link {
@@ -144,7 +156,7 @@ export function openLink(options: LinkOptions): Link {
   const askWhy = async (): Promise<string> => {
     const nonce = randomNonce();
     try {
-      const response = await fetch(`${pairing.server}/ws`, { headers: { authorization: sign(nonce) }, redirect: "error", signal: AbortSignal.timeout(CONNECT_MS) });
+      const response = await fetchServer(`${pairing.server}/ws`, { headers: { authorization: sign(nonce) }, signal: AbortSignal.timeout(CONNECT_MS) });
       const text = (await response.text()).slice(0, 4096);
       const clock = parseJson(ClockRefusal, text);
       if (clock !== undefined && sameMac(clock.mac, mac(keys.clock, clockText(pairing.device, nonce, clock.time)))) {

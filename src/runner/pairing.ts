@@ -3,9 +3,15 @@ import { dirname } from "node:path";
 import * as v from "valibot";
 import { beginPairing, type DeviceKind, deviceKeys, fromBase64url, NONCE_BYTES, randomNonce, signRequest, toBase64url } from "../auth.ts";
 import { ApiError, PairResponse, parseJson } from "../types.ts";
-import type { Pairing } from "./link.ts";
+import { fetchServer, type Pairing } from "./link.ts";
 
-const PairingFile = v.object({ server: v.pipe(v.string(), v.url()), device: v.string(), secret: v.pipe(v.string(), v.length(43)), embedded: v.optional(v.boolean()) });
+const PairingFile = v.object({
+  server: v.pipe(v.string(), v.url()),
+  device: v.string(),
+  secret: v.pipe(v.string(), v.length(43)),
+  embedded: v.optional(v.boolean()),
+  port: v.optional(v.number()),
+});
 
 /** How long a request to the server may take, in ms. */
 const REQUEST_MS = 10_000;
@@ -67,7 +73,7 @@ export function signedRequest(pairing: Pairing, method: string, target: string, 
 async function request(server: string, target: string, init: RequestInit): Promise<string> {
   let response: Response;
   try {
-    response = await fetch(server + target, { ...init, redirect: "error", signal: AbortSignal.timeout(REQUEST_MS) });
+    response = await fetchServer(server + target, { ...init, signal: AbortSignal.timeout(REQUEST_MS) });
   } catch (error) {
     throw new PairingError(`${server} can't be reached (${error instanceof Error ? error.message : error}). Is the server running?`);
   }

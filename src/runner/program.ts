@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** The program can't be started; `exitCode` is what a shell would say (127 not found, 126 not executable). */
@@ -14,15 +14,18 @@ export class StartError extends Error {
 /** Compiled into one executable, or run from source by Bun. */
 const compiled = Bun.main.startsWith("/$bunfs/");
 
-/** The command that starts claude-remote once more; from source without what the present folder's .env and bunfig.toml would add. */
+/** The command that starts claude-remote once more; from source without what the present folder's .env, bunfig.toml and tsconfig.json would add. */
 export function ownCommand(): [program: string, ...args: string[]] {
-  return compiled ? [process.execPath] : [process.execPath, "--no-env-file", "--config=/dev/null", Bun.main];
+  return compiled ? [process.execPath] : [process.execPath, "--no-env-file", "--config=/dev/null", "--tsconfig-override=/dev/null", Bun.main];
 }
 
 /** Whether this is claude-remote under another name, such as a link `claude`, which would wrap itself for ever. */
 function isOurselves(place: string): boolean {
   return existsSync(place) && realpathSync(place) === (compiled ? process.execPath : Bun.main);
 }
+
+/** A folder of the same name is passed over, as shells do. */
+const isFile = (place: string) => statSync(place, { throwIfNoEntry: false })?.isFile() === true;
 
 /** Finds a program the way a shell does. Throws a `StartError` that says what is wrong with it. */
 export function findProgram(command: string, cwd: string, path: string): string {
@@ -32,9 +35,9 @@ export function findProgram(command: string, cwd: string, path: string): string 
         .split(delimiter)
         .map((dir) => join(dir || cwd, command))
         .filter((place) => !isOurselves(place));
-  const found = places.find((place) => existsSync(place));
+  const found = places.find(isFile);
   if (found === undefined) throw new StartError(`${command}: command not found`, 127);
-  for (const place of places) {
+  for (const place of places.filter(isFile)) {
     try {
       accessSync(place, constants.X_OK);
       return place;

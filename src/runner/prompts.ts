@@ -202,11 +202,15 @@ function rejection(message: string | undefined): HookDecision {
   return { behavior: "deny", message: `${refusal} The user said:\n${said}` };
 }
 
-/** What AskUserQuestion asks; undefined where it can't be answered from afar, such as two questions of the same words. */
+/** What AskUserQuestion asks; undefined where an answer could be taken for another: two of the same words, or a comma where several may be chosen. */
 function askedBy(input: Record<string, unknown>): Questions | undefined {
   const parsed = v.safeParse(Questions, input);
   const questions = parsed.success ? parsed.output.questions : [];
-  return questions.length > 0 && new Set(questions.map(({ question }) => question)).size === questions.length ? questions : undefined;
+  const differ = (words: string[]) => new Set(words).size === words.length && !words.includes("");
+  const clear = questions.every(
+    ({ options, multiSelect }) => differ(options.map(({ label }) => label.trim())) && !(multiSelect && options.some(({ label }) => label.includes(", "))),
+  );
+  return questions.length > 0 && clear && differ(questions.map(({ question }) => question)) ? questions : undefined;
 }
 
 /** What Claude is told for an approval; undefined where what came along does not fit what was asked. */
@@ -233,15 +237,18 @@ function approvalOf({ event, prompt, updates }: Entry, { answers, always, plan }
 function answered(input: Record<string, unknown>, answers: Answers | undefined): { decision: HookDecision; said: string } | undefined {
   const questions = askedBy(input) ?? [];
   if (answers?.length !== questions.length) return undefined;
-  const given: Record<string, string> = {};
+  const given: [question: string, answer: string][] = [];
   for (const [i, { question, multiSelect, options }] of questions.entries()) {
     const { options: chosen = [], text = "" } = answers[i] ?? {};
     const words = [...chosen.map((number) => options[number]?.label), ...(text.trim() === "" ? [] : [text.trim()])];
     if (words.length === 0 || words.includes(undefined) || new Set(chosen).size < chosen.length || (words.length > 1 && !multiSelect)) return undefined;
-    given[question] = words.join(", ");
+    given.push([question, words.join(", ")]);
   }
-  const said = Object.values(given).join(" · ").slice(0, LIMITS.messageChars);
-  return { decision: { behavior: "allow", updatedInput: { ...input, answers: given } }, said };
+  const said = given
+    .map(([, answer]) => answer)
+    .join(" · ")
+    .slice(0, LIMITS.messageChars);
+  return { decision: { behavior: "allow", updatedInput: { ...input, answers: Object.fromEntries(given) } }, said };
 }
 
 /** Deeper than this, an input is not for eyes: indented, 60 kB can become 200 MB. */

@@ -62,7 +62,7 @@ function offer(dir: string, rest: Rest, outbox: Outbox, pairing: Pairing): Promi
       host: session.host,
       version,
       onUp: () => void link.send({ type: "session", session, first: outbox.first, prompts }),
-      onDown: () => void (existsSync(dir) || finish()), // somebody has cleaned up
+      onDown: (_, lasting) => void ((lasting || !existsSync(dir)) && finish()), // locked out, or somebody has cleaned up
       onMessage(message) {
         if (message.type === "ended" || message.type === "refused") return finish();
         if (message.type === "ack") outbox.acknowledged(message.seq);

@@ -34,8 +34,8 @@ export interface Session {
   end(exit: Exit): Promise<string | undefined>;
 }
 
-/** One wrapped program as the server sees it: screen, history, prompts and status, sent over one link. */
-export function openSession(given: Program, pairing: Pairing, version: string): Session {
+/** One wrapped program as the server sees it: screen, history, prompts and status, sent over one link; `onLost` comes with each attempt that fails. */
+export function openSession(given: Program, pairing: Pairing, version: string, onLost: () => void = () => undefined): Session {
   const id = `s_${randomNonce()}`;
   const host = hostname();
   const dir = mkdtempSync(join(tmpdir(), "claude-remote-"));
@@ -183,6 +183,7 @@ export function openSession(given: Program, pairing: Pairing, version: string): 
     onDown: (reason, lasting) => {
       resumed = toldExit = false;
       if (lasting) trouble = reason;
+      onLost();
     },
   });
 

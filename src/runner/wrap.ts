@@ -28,6 +28,7 @@ const FORWARDED = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2
 export function passThrough({ command, before = [], args, env, cwd }: Program): never {
   const path = findProgram(command, cwd, env.PATH ?? "");
   becomeProgram(path, [command, ...before, ...args], env);
+  becomeProgram("/bin/sh", ["sh", path, ...before, ...args], env); // a script without a first line that names its shell, as shells do
   throw new StartError(`${command}: ${path} can't be run`, 126);
 }
 
