@@ -40,6 +40,7 @@ async function start(): Promise<void> {
 
 function askToPair(reason: string | undefined): void {
   leave();
+  leave = draw = () => undefined;
   setLink("refused");
   showPlace("", false, true);
   view.className = "";
@@ -98,7 +99,8 @@ function waitsElsewhere(here = ""): boolean {
 }
 
 function showList(identity: Identity): () => void {
-  const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } }, el("h2", { text: "Waits for you" }));
+  const heading = el("h2");
+  const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } }, heading);
   const list = el("div", { class: "groups" });
   const deck = openDeck(identity, cards, (id) => state.sessions.get(id));
   const word = el("p", { class: "said", text: state.word, attrs: { role: "status" }, init: (p) => (p.hidden = state.word === "") });
@@ -110,6 +112,7 @@ function showList(identity: Identity): () => void {
   draw = () => {
     showPlace("", false, waitsElsewhere());
     if (!known) return;
+    heading.textContent = deck.asking().size > 0 ? "Waits for you" : "Answered";
     const focused = document.activeElement?.getAttribute("href");
     deck.draw();
     list.replaceChildren(...listView([...state.sessions.values()], deck.asking()));
@@ -232,7 +235,8 @@ function showSession(identity: Identity, id: string): () => void {
 
 /** What stands in the way of a session, and what to do about it. */
 function troubleOf(session: SessionSummary): string | undefined {
-  if (session.status === "offline") return "This is the last that the machine sent. Once it is awake and on the network again, this goes on by itself.";
+  if (session.status === "offline")
+    return "This is the last that came. If the machine only sleeps or lost its network, this goes on by itself; if claude-remote was killed there, it is over.";
   if (session.status === "ended") return "This session is over: this is what it left on the screen.";
   return session.hooks === "off" ? "Hooks are off in this session, so what Claude asks can't be answered here: answer at the desk." : undefined;
 }

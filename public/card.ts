@@ -51,7 +51,10 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
   const sign = mark("you");
   const heading = el("h2", { attrs: { id: `title-${first.id}` } }, sign, TITLES[view?.tool ?? ""] ?? view?.tool ?? "Claude asks");
   const state = el("p", { class: "state", attrs: { role: "status" } });
-  const message = el("textarea", { attrs: { rows: "2", placeholder: "Goes along with Reject", "aria-label": "Message to Claude with the rejection" } });
+  const message = el("textarea", {
+    attrs: { rows: "2", placeholder: "Goes along with Reject", "aria-label": "Message to Claude with the rejection" },
+    on: { input: () => refresh() },
+  });
   const form = approvalForm(first, view, () => refresh());
   const approve = el("button", { class: "approve", text: form.label(), attrs: { type: "button" }, on: { click: () => void decide("approve") } });
   const reject = el("button", { class: "reject", text: "Reject", attrs: { type: "button" }, on: { click: () => void decide("reject") } });
@@ -93,8 +96,10 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
 
   function refresh(): void {
     const off = !armed || busy || !live || !isOpen(prompt);
+    const words = message.value.trim() !== ""; // they go along with a no alone
     reject.disabled = off;
-    approve.disabled = off || form.given() === undefined;
+    reject.textContent = words ? "Reject and say this" : "Reject";
+    approve.disabled = off || words || form.given() === undefined;
     approve.textContent = form.label();
     element.dataset.state = isOpen(prompt) ? (live ? "open" : "stale") : "settled";
     element.dataset.arming = String(!armed);

@@ -61,7 +61,7 @@ export function openDeck(identity: Identity, place: HTMLElement, sessionOf: (id:
     enable(): void {
       for (const [id, card] of cards) {
         const away = sessionOf(prompts.get(id)?.session ?? "")?.status === "offline";
-        card.enable(isLive() && !away, away && only === undefined ? "The machine is offline. This can be answered here once it is back." : "");
+        card.enable(isLive() && !away, away && only === undefined ? "The machine is not connected. This can be answered here once it is." : "");
       }
     },
   };

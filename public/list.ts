@@ -7,7 +7,7 @@ const ACTIVITY: Record<SessionSummary["activity"], string> = { unknown: "running
 export function sessionState(session: SessionSummary): string {
   const { exit, offline_since, ended_at } = session;
   if (session.status === "offline")
-    return `machine offline ${offline_since === null ? "" : `since ${new Date(offline_since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`}`.trim();
+    return `not connected ${offline_since === null ? "" : `since ${new Date(offline_since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`}`.trim();
   if (session.status === "ended") {
     const how = exit === null ? "" : exit.signal !== undefined ? `, ended by ${exit.signal}` : exit.code === 0 ? "" : `, exit code ${exit.code}`;
     return `ended ${ended_at === null ? "" : ago(ended_at)}${how}`;

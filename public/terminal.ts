@@ -16,7 +16,7 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   const history = el("div", { class: "history" });
   const screen = el("div", { class: "screen" });
   const cursor = el("span", { class: "cursor", attrs: { "aria-hidden": "true" } });
-  const text = el("div", { class: "terminal", attrs: { "aria-hidden": "true" } }, history, screen, cursor);
+  const text = el("div", { class: "terminal", attrs: { "aria-hidden": "true" } }, history, el("div", { class: "live" }, screen, cursor));
   const spoken = el("div", { class: "spoken", attrs: { role: "log", "aria-label": "Terminal" } });
   const element = el("section", { class: "scroller", attrs: { tabindex: "0", "aria-label": "Terminal" } }, older, text, spoken);
   const payloads: string[] = [];
@@ -114,6 +114,12 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
           payloads[Number(y)] = payload;
           drawRow(row, payload);
         }
+        // what is empty below is not shown: the newest line belongs at the bottom, in sight
+        const used = Math.max(
+          payloads.findLastIndex((payload) => payload !== undefined && payload !== ""),
+          frame.cursor.visible ? frame.cursor.y : 0,
+        );
+        for (const [y, row] of [...screen.children].entries()) row.toggleAttribute("hidden", y > used);
         const under = screen.children[frame.cursor.y];
         if (under instanceof HTMLElement) {
           cursor.hidden = !frame.cursor.visible;

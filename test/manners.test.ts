@@ -70,7 +70,7 @@ describe("as `alias claude=claude-remote`", () => {
     expect(result).toEqual({ code: 7, out: `[-p][a b][--model][x] pid ${result.pid} wrapped  at ${join(bin, "claude")}\n`, err: "", pid: result.pid });
   });
 
-  test.each([[["-p", "hi"]], [["mcp", "list"]], [["doctor"]], [["update"]], [["plugin", "install", "x"]]])(
+  test.each([[["-p", "hi"]], [["mcp", "list"]], [["doctor"]], [["update"]], [["setup-token"]], [["-cp", "hi"]], [["plugin", "install", "x"]]])(
     "at a terminal claude %p runs untouched",
     async (args: string[]) => {
       const { code, text } = await atTerminal(args);
@@ -101,11 +101,30 @@ describe("as `alias claude=claude-remote`", () => {
     expect(result).toMatchObject({ code: 7, out: expect.stringContaining("[x] pid") });
   });
 
-  test("the folder it runs in changes nothing: its .env and bunfig.toml are for its own programs", async () => {
+  test("a script named claude that leads back to us is found out", async () => {
+    const scripts = join(home.dir, "scripts");
+    mkdirSync(scripts);
+    writeFileSync(join(scripts, "claude"), `#!/bin/sh\nexec ${SELF.join(" ")} "$@"\n`);
+    chmodSync(join(scripts, "claude"), 0o755);
+    expect(await cli(["x"], { PATH: `${scripts}:${env.PATH}` })).toMatchObject({ code: 126, err: expect.stringContaining('claude = "/path/to/claude"') });
+  });
+
+  test("what a shell would find and hand over is found and handed over: past folders, without a first line, with its descriptors", async () => {
+    const odd = join(home.dir, "odd");
+    mkdirSync(join(odd, "folder/claude"), { recursive: true });
+    writeFileSync(join(odd, "claude"), "cat $1; exit 9\n", { mode: 0o755 });
+    const script = `exec ${SELF.join(" ")} <(echo handed over)`;
+    const child = Bun.spawn(["bash", "-c", script], { env: { ...env, PATH: `${odd}/folder:${odd}:${home.env.PATH}` }, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    expect(await new Response(child.stdout).text()).toBe("handed over\n");
+    expect(await child.exited).toBe(9);
+  });
+
+  test("the folder it runs in changes nothing: its .env, bunfig.toml and tsconfig.json are for its own programs", async () => {
     const project = join(home.dir, "project");
     mkdirSync(project);
     writeFileSync(join(project, ".env"), "LEAKED=from-dotenv\nCLAUDE_REMOTE_CLAUDE=/bin/false\n");
     writeFileSync(join(project, "bunfig.toml"), 'preload = ["./evil.ts"]\n');
+    writeFileSync(join(project, "tsconfig.json"), '{"compilerOptions":{"paths":{"*":["./evil.ts"]}}}');
     writeFileSync(join(project, "evil.ts"), `await Bun.write(${JSON.stringify(join(project, "ran"))}, "");`);
     // started the way an installed command is: by the first line of the file itself
     const command = SELF.at(-1) ?? "";
@@ -114,6 +133,18 @@ describe("as `alias claude=claude-remote`", () => {
     expect(await child.exited).toBe(0);
     expect(out).toContain("HOME=");
     expect(out).not.toContain("from-dotenv");
+    // nor what the page is made of
+    const server = Bun.spawn([command, "server", "--port", "0", "--data", join(project, "data")], {
+      env,
+      cwd: project,
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
+    });
+    const line = new TextDecoder().decode((await server.stderr.getReader().read()).value);
+    const script = await (await fetch(`${/http:\S+/.exec(line)?.[0]}/app.js`)).text();
+    server.kill();
+    expect(script).toContain("/api/pair");
     expect(existsSync(join(project, "ran"))).toBe(false);
   });
 });
@@ -147,6 +178,11 @@ describe("the configuration file", () => {
     write(text);
     const result = await cli(["server", "status"]);
     expect(result).toMatchObject({ code: 2, err: expect.stringContaining(words) });
+  });
+
+  test("with a mistake in it claude runs all the same, and the mistake is said", async () => {
+    write("prt = 7300\n");
+    expect(await cli(["-p", "x"])).toMatchObject({ code: 7, out: expect.stringContaining("[-p][x] pid"), err: expect.stringContaining("prt is not an option") });
   });
 
   test("docs/configuration.md knows every option and no other", () => {

@@ -129,6 +129,27 @@ describe("the dashboard on a phone", () => {
     await phone.context.close();
   }, 30_000);
 
+  test("the cursor stands in the screen, whatever history is above it, and empty rows below are not shown", async () => {
+    const socket = await playRunner("cursor");
+    const lines = Array.from({ length: 60 }, (_, i) => `line ${i}`);
+    socket.send({ type: "output", session: "cursor", seq: 1, op: { op: "append", generation: 0, from: 0, lines } });
+    socket.send({
+      ...screen("cursor", 1, ["one", "two", "$ ", "", "", "", ""]),
+      frame: { ...screen("cursor", 1, ["one", "two", "$ ", "", "", "", ""]).frame, cursor: { x: 2, y: 2, visible: true } },
+    });
+    const phone = await openPaired();
+    await phone.page.goto(`${server.origin}/#/s/cursor`);
+    await until("history is there", async () => (await phone.page.locator(".history .row").count()) === 60);
+    const box = async (selector: string) => await phone.page.locator(selector).boundingBox();
+    await until("the cursor is on its row", async () => {
+      const [cursor, row] = [await box(".cursor"), await box(".screen .row:nth-child(3)")];
+      return cursor !== null && row !== null && Math.abs(cursor.y - row.y) < 1;
+    });
+    expect(await phone.page.locator(".screen .row:visible").count()).toBe(3);
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
   test("history stands above the screen, grows live, loads backwards, and shows what was lost", async () => {
     const socket = await playRunner("history");
     const append = (seq: number, from: number, count: number) =>
@@ -342,7 +363,7 @@ describe("the dashboard on a phone", () => {
     const approve = phone.page.getByRole("button", { name: "Approve" });
     await until("it is live and armed", async () => (await status.textContent()) === "live" && (await approve.isEnabled()));
     socket.close();
-    await phone.page.getByText(/machine offline since/).waitFor();
+    await phone.page.getByText(/not connected since/).waitFor();
     expect(await approve.isDisabled()).toBe(true);
     const back = await playRunner("truth", [prompt]);
     await until("it can be answered again", async () => await approve.isEnabled());

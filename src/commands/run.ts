@@ -6,7 +6,7 @@ import { findProgram, StartError } from "../runner/program.ts";
 import { NoPty } from "../runner/pty.ts";
 import { type Program, passThrough, type Size, type Watch, wrap, wrapUnseen } from "../runner/wrap.ts";
 import { type Config, loadConfig } from "./config.ts";
-import { pairingPath } from "./places.ts";
+import { configPath, pairingPath } from "./places.ts";
 import { say } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
@@ -19,6 +19,8 @@ or see https://claude.com/claude-code. Without it, \`claude-remote demo\` shows 
 
 /** Claude's own commands that are over at once and ask nothing, or print a token: they run untouched, and no phone is bothered with them. */
 const MAINTENANCE = new Set("auto-mode doctor gateway import install kill logs mcp plugin plugins purge respawn rm setup-token stop update upgrade".split(" "));
+/** How many times over one claude-remote may have started another: more is a script named claude that leads back to us. */
+const DEEPEST = 5;
 /** A server that has gone is looked for only after the program has started, in ms. */
 const LOOK_AFTER_MS = 300;
 
@@ -34,7 +36,11 @@ export function run(argv: readonly string[]): Promise<number> {
 
 /** Runs claude with what it was given; resolves with its exit code. */
 export async function runClaude(args: readonly string[]): Promise<number> {
-  const program = programOf(lenientConfig().claude, args, true);
+  const { claude } = lenientConfig();
+  const depth = Number(process.env.CLAUDE_REMOTE_DEPTH) || 0;
+  if (depth >= DEEPEST)
+    throw new StartError(`${claude} is a script that starts claude-remote again: name the real one, as claude = "/path/to/claude" in ${configPath()}`, 126);
+  const program = { ...programOf(claude, args, true), env: { ...process.env, CLAUDE_REMOTE_DEPTH: String(depth + 1) } };
   const end = args.indexOf("--");
   const prints = args.slice(0, end < 0 ? args.length : end).some((arg) => arg === "--print" || /^-c?pc?$/.test(arg));
   return prints || MAINTENANCE.has(args[0] ?? "") ? unlessMissing(program, () => passThrough(program)) : runProgram(program);
