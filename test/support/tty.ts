@@ -47,7 +47,7 @@ export function openTty(
       screen.feed(bytes);
     },
     onStop: () => undefined,
-    onExit: (how) => exit(how),
+    onExit: (how) => void screen.settled().then(() => exit(how)), // all it wrote can be read by then
   });
   const text = () => screen.text().join("\n");
   return {
