@@ -118,16 +118,16 @@ describe("the README's first command, in a copy of this repository with nothing 
   test("installs, starts the server, prints the link and runs the demo, as there is no claude here", async () => {
     const log = join(home.dir, "start.log");
     const env = { ...home.env, npm_config_cache: process.env.npm_config_cache };
-    const child = Bun.spawn(["sh", "-c", first ?? ""], { env, cwd: copy(), stdin: "ignore", stdout: Bun.file(log), stderr: Bun.file(log), detached: true });
+    const child = Bun.spawn((first ?? "").split(" "), { env, cwd: copy(), stdin: "ignore", stdout: Bun.file(log), stderr: Bun.file(log) });
     const text = () => (existsSync(log) ? readFileSync(log, "utf8") : "");
     const link = await until("it prints the link", () => LINK.exec(text())?.[0], 120_000).catch((error: Error) => {
       throw new Error(`${error.message}; it says:\n${text()}`);
     });
     expect(text()).toContain("Claude Code is not installed here, so a scripted demo stands in");
     await tapThrough(await pairDevice(link));
-    process.kill(-child.pid, "SIGTERM");
+    child.kill("SIGTERM"); // npx alone, as a supervisor would
     await child.exited;
-    await until("the server has gone too", () => home.seat() === undefined);
+    await until("all of it has gone", () => home.seat() === undefined, 20_000);
     expect(existsSync(join(copy(), "node_modules/typescript"))).toBe(false); // what only development needs is left out
   }, 180_000);
 

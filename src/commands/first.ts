@@ -16,6 +16,8 @@ const Devices = v.object({ devices: v.array(DeviceInfo) });
 /** How often we look whether somebody has pressed Enter, in ms, and every so many times, whether a phone has been paired. */
 const WAIT_MS = 20;
 const LOOK_EVERY = 25;
+/** How often we look whether npx is still there, in ms. */
+const ORPHAN_MS = 2000;
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 /** The size of a terminal that nobody sits at. */
 const UNSEEN = { cols: 80, rows: 24 };
@@ -46,6 +48,7 @@ async function begin(program: Program, why: string | undefined): Promise<number>
     ended = signal;
   };
   for (const signal of SIGNALS) process.on(signal, end);
+  if (process.env.npm_config_user_agent?.startsWith("npm/") === true) endWithNpm();
   const home = await findHome(loadConfig(), { afresh: true });
   try {
     if (home !== undefined && ended === undefined) await invite(home, program.name);
@@ -54,6 +57,20 @@ async function begin(program: Program, why: string | undefined): Promise<number>
     // nobody would know that something stays behind, unless others use it by now
     if (home?.started === true && !(await isUsed(home.pairing))) await stopServer(loadConfig().data);
   }
+}
+
+/** Told to end, npx ends the shell between itself and `bun run`, and tells nobody below: then we are told here. */
+function endWithNpm(): void {
+  const shell = parentOf(process.ppid);
+  setInterval(() => {
+    if (parentOf(process.ppid) !== shell) process.kill(process.pid, "SIGTERM");
+  }, ORPHAN_MS).unref();
+}
+
+function parentOf(pid: number): string {
+  return Bun.spawnSync(["ps", "-o", "ppid=", "-p", String(pid)])
+    .stdout.toString()
+    .trim();
 }
 
 /** Whether the server has sessions that run. */
