@@ -5,6 +5,7 @@ import { isLive, setInsecure, setLink, showLink, showPlace } from "./bar.ts";
 import { openComposer } from "./composer.ts";
 import { type Deck, openDeck } from "./deck.ts";
 import { baseName, el, find, mark, setMark } from "./dom.ts";
+import { openFit } from "./fit.ts";
 import { type Identity, loadIdentity } from "./keys.ts";
 import { listView, sessionMark, sessionState } from "./list.ts";
 import { pairView, takeCode } from "./pairing.ts";
@@ -150,7 +151,8 @@ function showSession(identity: Identity, id: string): () => void {
   const hint = el("p", { class: "hint" });
   const deck = openDeck(identity, cards, (other) => state.sessions.get(other), id);
   state.deck = deck;
-  const composer = openComposer(identity, id);
+  const size = openFit(identity, id, terminal.capacity, (on) => composer.setFit(on));
+  const composer = openComposer(identity, id, size.fit);
   composer.enable(false, false);
   view.replaceChildren(terminal.element, hint, cards, composer.element);
   view.className = "one";
@@ -212,6 +214,7 @@ function showSession(identity: Identity, id: string): () => void {
         case "screen":
           if (event.data.session !== id) return;
           terminal.draw(event.data);
+          size.drawn(event.data.cols);
           seenRev = event.data.rev;
           ack ??= setTimeout(acknowledge, SEEN_MS);
           return;
@@ -229,6 +232,7 @@ function showSession(identity: Identity, id: string): () => void {
   );
   return () => {
     clearTimeout(ack);
+    size.close();
     close();
   };
 }

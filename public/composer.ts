@@ -29,7 +29,7 @@ const KEYS: [label: string, name: string, key: string][] = [
 ];
 
 /** Where one types to a session: text with a draft that stays, sent as one paste, and a bar of keys. What is sent arrives in order, each once. */
-export function openComposer(identity: Identity, session: string) {
+export function openComposer(identity: Identity, session: string, onFit: (on: boolean) => void) {
   const stream = randomNonce();
   const drafts = `draft ${session}`;
   const queue: Input[] = [];
@@ -112,7 +112,28 @@ export function openComposer(identity: Identity, session: string) {
       },
     });
   };
-  const bar = el("div", { class: "keys", attrs: { role: "toolbar", "aria-label": "Keys" } }, ...KEYS.map(keyButton));
+  const fit = el("button", {
+    text: "fit",
+    attrs: { type: "button", "aria-label": "Fit the terminal to this screen", "aria-pressed": "false" },
+    on: { click: () => onFit(fit.getAttribute("aria-pressed") !== "true") },
+  });
+  let asked = false; // nicely, once before
+  const end = el("button", {
+    text: "end",
+    attrs: { type: "button", "aria-label": "End this session" },
+    on: {
+      click() {
+        const question = asked ? "It was told to end and has not. Kill it, without saving anything?" : "End this session? The program is told to end.";
+        if (!confirm(question)) return;
+        call(identity, v.object({}), "POST", `/api/sessions/${session}/stop`, { signal: asked ? "SIGKILL" : "SIGTERM" }).catch((error: unknown) => {
+          if (!(error instanceof RequestError)) throw error;
+          state.textContent = error.message;
+        });
+        asked = true;
+      },
+    },
+  });
+  const bar = el("div", { class: "keys", attrs: { role: "toolbar", "aria-label": "Keys" } }, fit, ...KEYS.map(keyButton), end);
 
   text.addEventListener("input", keep);
   text.addEventListener("beforeinput", (event) => {
@@ -150,6 +171,7 @@ export function openComposer(identity: Identity, session: string) {
 
   return {
     element,
+    setFit: (on: boolean) => fit.setAttribute("aria-pressed", String(on)),
     /** Whether anything may be typed: not while a question is open, nor where nobody is there to take it. */
     enable(on: boolean, shown: boolean): void {
       open = on;

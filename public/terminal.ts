@@ -7,6 +7,8 @@ const PAGE_LINES = 100;
 const KEPT_LINES = 5000;
 /** A reader near the bottom is kept there, in CSS pixels. */
 const BOTTOM_PX = 40;
+/** Type that can be read on a phone, in CSS pixels. */
+const READABLE_PX = 13;
 /** The spoken log lags behind the screen, in ms. */
 const SPOKEN_MS = 2000;
 
@@ -35,11 +37,16 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
     if (stuck) element.scrollTop = element.scrollHeight;
   };
 
+  /** What there is for text, in CSS pixels. */
+  const room = () => {
+    const padding = 2 * Number.parseFloat(getComputedStyle(element).paddingLeft);
+    return { width: element.clientWidth - padding, height: element.clientHeight - padding };
+  };
   /** The largest type in which all columns fit, and the rows where that leaves it legible; beyond that the terminal pans. */
   const fit = () => {
-    const padding = 2 * Number.parseFloat(getComputedStyle(element).paddingLeft);
-    const byHeight = Math.max(11, (element.clientHeight - padding) / screen.childElementCount / 1.2);
-    const size = Math.max(7, Math.min(18, byHeight, (element.clientWidth - padding) / cols / 0.602));
+    const { width, height } = room();
+    const byHeight = Math.max(11, height / screen.childElementCount / 1.2);
+    const size = Math.max(7, Math.min(18, byHeight, width / cols / 0.602));
     text.style.fontSize = `${size.toFixed(2)}px`;
     text.style.minWidth = `${cols}ch`; // its place in the middle does not depend on what stands there
   };
@@ -99,6 +106,12 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
 
   return {
     element,
+
+    /** How many columns and rows fit in type that can be read. */
+    capacity() {
+      const { width, height } = room();
+      return { cols: Math.floor(width / READABLE_PX / 0.602), rows: Math.floor(height / READABLE_PX / 1.2) };
+    },
 
     draw(frame: Frame): void {
       keepBottom(() => {

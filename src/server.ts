@@ -60,7 +60,11 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   const devices = openDevices(db);
   const sessions = openSessions(db);
   const prompts = openPrompts(db);
-  const viewers = openViewers(sessions);
+  const viewers = openViewers({
+    live: (id) => sessions.live(id),
+    history: (id) => sessions.history(id),
+    onSizeFree: (id) => void runners.tell({ type: "resize", session: id, cols: null }),
+  });
   const runners = openRunners({ devices, sessions, prompts, viewers, log });
   let origins: string[] = [];
   let known: ReadonlySet<string> = new Set();

@@ -173,6 +173,11 @@ const typed = {
   shell: v.optional(v.boolean()),
 };
 export const InputRequest = v.object(typed);
+/** The size that a phone wants the terminal to have while it looks on; null gives it back to the desk. */
+const wanted = { cols: v.nullable(side), rows: v.optional(side) };
+export const ResizeRequest = v.object(wanted);
+const signal = v.picklist(["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"]);
+export const StopRequest = v.object({ signal: v.optional(signal, "SIGTERM") });
 /** What became of an input; refused are those into an open question, a `!` that nobody confirmed, and a number out of turn. */
 const inputResult = v.picklist(["applied", "asked", "shell", "order"]);
 export type InputResult = v.InferOutput<typeof inputResult>;
@@ -218,6 +223,8 @@ export const FromServer = v.variant("type", [
     name: text(LIMITS.nameChars),
   }),
   v.object({ type: v.literal("input"), input: id, session: id, ...typed }),
+  v.object({ type: v.literal("resize"), session: id, ...wanted }),
+  v.object({ type: v.literal("stop"), session: id, signal }),
   v.object({ type: v.literal("ping") }),
   v.object({ type: v.literal("refused"), message: text(1024) }),
 ]);

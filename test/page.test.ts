@@ -270,6 +270,37 @@ describe("the dashboard on a phone", () => {
     socket.close();
   }, 30_000);
 
+  test("the terminal is fitted to the screen, follows its turning, and lets go when the desk has its size back", async () => {
+    const socket = await playRunner("fit");
+    socket.send(screen("fit", 1, ["one"]));
+    const phone = await openPaired();
+    await phone.page.goto(`${server.origin}/#/s/fit`);
+    await phone.page.getByText("one").first().waitFor();
+    const fit = phone.page.getByRole("button", { name: "Fit the terminal to this screen" });
+    await fit.click();
+    const wanted = await socket.next("resize");
+    expect(wanted.cols).toBeGreaterThan(40);
+    expect(wanted.cols).toBeLessThan(50);
+    const draw = (rev: number, cols: number) => {
+      const { frame, ...rest } = screen("fit", rev, ["two"]);
+      socket.send({ ...rest, frame: { ...frame, cols } });
+    };
+    draw(2, Number(wanted.cols));
+    await phone.page.setViewportSize({ width: 667, height: 375 });
+    const turned = await socket.next("resize");
+    expect(turned.cols).toBeGreaterThan(70);
+    draw(3, Number(turned.cols));
+    await Bun.sleep(2100);
+    expect(await fit.getAttribute("aria-pressed")).toBe("true");
+    draw(4, 120); // somebody types at the desk
+    await until("it has let go", async () => (await fit.getAttribute("aria-pressed")) === "false");
+    await fit.click();
+    await socket.next("resize");
+    await phone.context.close(); // gone without a word
+    expect(await socket.next("resize")).toMatchObject({ session: "fit", cols: null });
+    socket.close();
+  }, 40_000);
+
   test("an approval for good shows what would be written, behind a step of its own; a plan can be edited", async () => {
     const always = [{ says: "Don't ask again in this session", writes: "allow Bash(make *) → this session" }];
     const plan = { ...makePrompt("good", "p_plan", { tool: "ExitPlanMode", input: { plan: "1. Do it" } }), kind: "plan" as const, created_at: Date.now() + 1 };

@@ -10,7 +10,9 @@ import {
   parseJson,
   RejectRequest,
   RenameRequest,
+  ResizeRequest,
   SeenRequest,
+  StopRequest,
 } from "../types.ts";
 import type { Device, Devices } from "./devices.ts";
 import type { Prompts } from "./prompts.ts";
@@ -139,6 +141,28 @@ async function input(hub: Hub, { id, body }: Call): Promise<Response> {
   return typed.result === "applied" ? reply({ applied: typed.seq }) : fail(409, typed.result, INPUT_REFUSALS[typed.result], { applied: typed.seq });
 }
 
+/** A phone takes the terminal's size over, or gives it back; the server gives it back for one that has gone. */
+function resize(hub: Hub, { id, body, device }: Call): Response {
+  if (hub.sessions.get(id) === undefined) return notFound("session");
+  const parsed = parseJson(ResizeRequest, body);
+  if (parsed === undefined || (parsed.cols !== null && parsed.rows === undefined)) return badRequest();
+  if (!hub.runners.tell({ type: "resize", session: id, ...parsed })) return fail(...REFUSALS.away);
+  hub.viewers.holdsSize(id, parsed.cols === null ? undefined : device.id);
+  return reply({});
+}
+
+/** Signals the program of a session. */
+function stop(hub: Hub, { id, body, device }: Call): Response {
+  const session = hub.sessions.get(id);
+  if (session === undefined) return notFound("session");
+  const parsed = parseJson(StopRequest, body === "" ? "{}" : body);
+  if (parsed === undefined) return badRequest();
+  if (session.status === "ended") return fail(410, "gone", "This session is over.");
+  if (!hub.runners.tell({ type: "stop", session: id, signal: parsed.signal })) return fail(...REFUSALS.away);
+  hub.devices.audit(device.id, "stop", id, parsed.signal);
+  return reply({});
+}
+
 function mintCode(hub: Hub, { body, device }: Call): Response {
   const parsed = parseJson(CodeRequest, body);
   if (parsed === undefined) return badRequest();
@@ -174,6 +198,8 @@ export const ROUTES: readonly (readonly [method: string, path: RegExp, handler: 
   ["GET", /^\/api\/sessions\/([\w-]+)\/output$/, output],
   ["POST", /^\/api\/sessions\/([\w-]+)\/seen$/, seen],
   ["POST", /^\/api\/sessions\/([\w-]+)\/input$/, input],
+  ["POST", /^\/api\/sessions\/([\w-]+)\/resize$/, resize],
+  ["POST", /^\/api\/sessions\/([\w-]+)\/stop$/, stop],
   ["GET", /^\/api\/prompts$/, (hub, { request }) => reply({ prompts: hub.prompts.open() }, request)],
   ["POST", /^\/api\/prompts\/([\w-]+)\/approve$/, approve],
   ["POST", /^\/api\/prompts\/([\w-]+)\/reject$/, reject],

@@ -264,6 +264,13 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
       return typeof answer === "string" || answer.type === "typed" ? answer : "unknown";
     },
 
+    /** Tells a session's runner which size is wanted, or to signal the program; false where it is away. */
+    tell(message: Extract<FromServer, { type: "resize" | "stop" }>): boolean {
+      const socket = bySession.get(message.session);
+      if (socket !== undefined) send(socket, message);
+      return socket !== undefined;
+    },
+
     /** Ends the sockets of a revoked device. */
     drop(device: string): void {
       for (const socket of sockets) if (socket.data.device.id === device) socket.close(CLOSE.revoked, "revoked");

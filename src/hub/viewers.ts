@@ -14,6 +14,9 @@ const WAITING_EVENTS = 1000;
 /** New history travels along while it is slower than this, in UTF-16 units a second; beyond, viewers fetch what they look at. */
 const HISTORY_RATE = 16 * 1024;
 
+/** A phone that comes back within this time keeps the size that it took over, in ms. */
+const SIZE_GRACE_MS = 5000;
+
 type BroadcastName = Exclude<keyof ViewerEvents, "hello" | "reset" | "screen" | "output">;
 type Output = ViewerEvents["output"];
 
@@ -33,14 +36,22 @@ interface Viewer {
   closed: boolean;
 }
 
+export interface ViewerSource {
+  live(session: string): Live | undefined;
+  history(session: string): { generation: number; next: number };
+  /** Nobody of the device that holds a session's size looks on any more. */
+  onSizeFree(session: string): void;
+}
+
 export type Viewers = ReturnType<typeof openViewers>;
 
 /** The streams to phones and browsers. `live` gives a session's newest screen, `history` where its log ends. */
-export function openViewers(source: { live(session: string): Live | undefined; history(session: string): { generation: number; next: number } }) {
+export function openViewers(source: ViewerSource) {
   const epoch = randomNonce().slice(0, 8);
   let seq = 0;
   const kept: { seq: number; text: string }[] = [];
   const viewers = new Set<Viewer>();
+  const sizeHolders = new Map<string, string>(); // session → the device that took its size over
 
   const format = (name: keyof ViewerEvents, data: unknown) => `id: ${epoch}:${seq}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 
@@ -130,6 +141,12 @@ export function openViewers(source: { live(session: string): Live | undefined; h
       }
     },
 
+    /** A device has taken a session's size over, or nobody has any more. */
+    holdsSize(session: string, device: string | undefined): void {
+      if (device === undefined) sizeHolders.delete(session);
+      else sizeHolders.set(session, device);
+    },
+
     /** Ends the streams of a revoked device. */
     drop(device: string): void {
       for (const viewer of viewers) if (viewer.device === device) close(viewer);
@@ -185,6 +202,14 @@ export function openViewers(source: { live(session: string): Live | undefined; h
     viewer.closed = true;
     viewers.delete(viewer);
     viewer.wake();
+    const { session, device } = viewer;
+    if (session === undefined || sizeHolders.get(session) !== device) return;
+    setTimeout(() => {
+      const looksOn = [...viewers].some((other) => other.device === device && other.session === session);
+      if (looksOn || sizeHolders.get(session) !== device) return;
+      sizeHolders.delete(session);
+      source.onSizeFree(session);
+    }, SIZE_GRACE_MS).unref();
   }
 }
 

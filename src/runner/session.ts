@@ -10,9 +10,11 @@ import { type Link, openLink, type Pairing } from "./link.ts";
 import { openOutbox } from "./outbox.ts";
 import { programPid } from "./program.ts";
 import { openPrompts } from "./prompts.ts";
+import type { Pty } from "./pty.ts";
 import { leaveRest } from "./rest.ts";
 import type { Screen } from "./screen.ts";
 import { mergeSettings } from "./settings.ts";
+import { openSizes, type Sizes } from "./sizes.ts";
 import { followStatus } from "./status.ts";
 import type { Program, Watch } from "./wrap.ts";
 
@@ -55,6 +57,8 @@ export function openSession(given: Program, pairing: Pairing, version: string, o
   let loaded: Promise<void> | undefined;
   let status: ReturnType<typeof followStatus> | undefined;
   let type: ReturnType<typeof openInput> | undefined;
+  let sizes: Sizes | undefined;
+  let signal: Pty["kill"] | undefined;
   let exit: { exit: Exit; ended_at: number } | undefined;
   let toldExit = false;
   let resumed = false; // the server knows this session on the present connection
@@ -162,6 +166,10 @@ export function openSession(given: Program, pairing: Pairing, version: string, o
         return tell(prompts.get(message.prompt));
       case "input":
         return void link?.send({ type: "typed", input: message.input, ...(type?.(message) ?? { result: "order", seq: message.seq - 1 }) });
+      case "resize":
+        return sizes?.phone(message.cols === null || message.rows === undefined ? undefined : { cols: message.cols, rows: message.rows });
+      case "stop":
+        return signal?.(message.signal);
       case "ended":
         return left();
       case "refused":
@@ -220,7 +228,12 @@ export function openSession(given: Program, pairing: Pairing, version: string, o
           },
         );
       }
-      return { onOutput: (bytes) => later((opened) => opened.feed(bytes)), onResize: (cols, rows) => later((opened) => opened.resize(cols, rows)) };
+      signal = pty.kill;
+      sizes = openSizes(size, ({ cols, rows }) => {
+        pty.resize(cols, rows);
+        later((opened) => opened.resize(cols, rows));
+      });
+      return { onOutput: (bytes) => later((opened) => opened.feed(bytes)), onResize: sizes.desk, onTyped: sizes.typed };
     },
     async end(how) {
       prompts.end();

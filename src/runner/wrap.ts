@@ -35,7 +35,10 @@ export function passThrough({ command, before = [], args, env, cwd }: Program): 
 /** Someone who sees what the program writes, after the desk did. */
 export interface Watcher {
   onOutput(bytes: Uint8Array): void;
-  onResize(cols: number, rows: number): void;
+  /** The desk has another size now; the watcher sees to it that the program has it, unless a phone took the size over. */
+  onResize(desk: Size): void;
+  /** This came from the desk's terminal. */
+  onTyped(bytes: Uint8Array): void;
 }
 
 /**
@@ -122,10 +125,14 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
     listeners.push(["SIGWINCH", () => resize()]);
     for (const [signal, listener] of listeners) process.on(signal, listener);
     const resize = () => {
-      pty.resize(desk.cols, desk.rows);
-      watcher?.onResize(desk.cols, desk.rows);
+      const size = { cols: desk.cols, rows: desk.rows };
+      if (watcher === undefined) pty.resize(size.cols, size.rows);
+      else watcher.onResize(size);
     };
-    process.stdin.on("data", (bytes: Uint8Array) => pty.write(bytes));
+    process.stdin.on("data", (bytes: Uint8Array) => {
+      watcher?.onTyped(bytes);
+      pty.write(bytes);
+    });
     process.stdin.resume(); // whoever read it before us may have paused it
     process.stdin.on("end", () => pty.kill("SIGHUP")); // the terminal was closed
     process.stdin.on("error", () => pty.kill("SIGHUP"));

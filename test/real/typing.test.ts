@@ -48,9 +48,36 @@ test("a shell command needs to be meant", async () => {
   await until("it has run", () => existsSync(join(claude.work, "shell.txt")));
 }, 30_000);
 
+test("a phone takes the terminal's size over, Claude draws for it, and the first key at the desk brings the desk's size back", async () => {
+  const size = async () => {
+    const { body } = await server.phone.json("GET", `/api/sessions/${session}`);
+    return (body as { screen: { cols: number; rows: number } }).screen;
+  };
+  expect(await size()).toMatchObject({ cols: 100, rows: 30 });
+  expect((await server.phone.json("POST", `/api/sessions/${session}/resize`, { cols: 45, rows: 40 })).status).toBe(200);
+  await until("it is drawn for the phone", async () => (await size()).cols === 45);
+  claude.tty.type("\x1b[<35;10;5M"); // the mouse only passes over the desk
+  await Bun.sleep(300);
+  expect((await size()).cols).toBe(45);
+  claude.tty.type("x");
+  await until("the desk has its size", async () => (await size()).cols === 100);
+  claude.tty.type("\x7f");
+  for (const bad of [{}, { cols: 0, rows: 5 }, { cols: 45 }, { cols: 5000, rows: 5 }])
+    expect((await server.phone.json("POST", `/api/sessions/${session}/resize`, bad)).status).toBe(400);
+}, 30_000);
+
 test("bounds and forms are kept, and nobody types into what is over or unknown", async () => {
   for (const bad of [{}, { seq: -1, text: "x" }, { seq: 5, text: "two\nlines" }, { seq: 5, keys: ["F99"] }, { seq: 5, text: "x".repeat(50_000) }])
     expect((await type(bad)).status).toBe(400);
   expect((await server.phone.json("POST", "/api/sessions/s_none/input", { stream: "x", seq: 1, text: "x" })).status).toBe(404);
   expect((await type({ seq: 9, text: "x" })).body).toMatchObject({ error: { code: "order" }, applied: 4 });
 });
+
+test("a session is ended from the phone, and says how it ended", async () => {
+  expect((await server.phone.json("POST", `/api/sessions/${session}/stop`, { signal: "SIGSTOP" })).status).toBe(400);
+  expect((await server.phone.json("POST", `/api/sessions/${session}/stop`, {})).status).toBe(200);
+  expect(await claude.tty.exited).toMatchObject({ code: 143 });
+  const ended = await until("the exit is known", async () => (await server.phone.sessions()).find(({ status }) => status === "ended"));
+  expect(ended.exit?.code).toBe(143);
+  expect((await server.phone.json("POST", `/api/sessions/${session}/stop`, {})).status).toBe(410);
+}, 30_000);

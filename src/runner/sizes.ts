@@ -1,0 +1,45 @@
+import type { Size } from "./wrap.ts";
+
+/** Who has a say in the size of the program's terminal. */
+export interface Sizes {
+  /** The desk has this size now. */
+  desk(size: Size): void;
+  /** This comes from the desk's terminal: whoever types there has its size back, but not the mouse that passes over it. */
+  typed(bytes: Uint8Array): void;
+  /** A phone takes the size over, or gives it back. */
+  phone(size: Size | undefined): void;
+}
+
+/** Smaller than this no program is made, so that a slip of a phone does not wreck its screen. */
+const LEAST: Size = { cols: 20, rows: 5 };
+
+/** What a terminal says by itself: focus, mouse, and answers to queries (xterm's ctlseqs). */
+const REPORTS = /\p{Cc}\[(?:[IO]|<[\d;]+[Mm]|\?[\d;]*\$?[a-z]|[\d;]+R)|\p{Cc}[P\]][^\p{Cc}]*\p{Cc}\\?/gu;
+
+/** The desk's size holds, unless a phone took it over and nobody has typed at the desk since. `apply` comes with each change. */
+export function openSizes(first: Size, apply: (size: Size) => void): Sizes {
+  let desk = first;
+  let phone: Size | undefined;
+  let applied = first;
+  const settle = () => {
+    const size = phone ?? desk;
+    if (size.cols === applied.cols && size.rows === applied.rows) return;
+    applied = size;
+    apply(size);
+  };
+  return {
+    desk(size) {
+      desk = size;
+      settle();
+    },
+    typed(bytes) {
+      if (phone === undefined || new TextDecoder().decode(bytes).replace(REPORTS, "") === "") return;
+      phone = undefined;
+      settle();
+    },
+    phone(size) {
+      phone = size === undefined ? undefined : { cols: Math.max(LEAST.cols, size.cols), rows: Math.max(LEAST.rows, size.rows) };
+      settle();
+    },
+  };
+}

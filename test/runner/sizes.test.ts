@@ -1,0 +1,53 @@
+import { expect, test } from "bun:test";
+import { openSizes } from "../../src/runner/sizes.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+function open() {
+  const applied: string[] = [];
+  const sizes = openSizes({ cols: 120, rows: 40 }, ({ cols, rows }) => applied.push(`${cols}x${rows}`));
+  return { sizes, applied };
+}
+
+test("a phone takes the size over and gives it back", () => {
+  const { sizes, applied } = open();
+  sizes.phone({ cols: 45, rows: 30 });
+  sizes.phone({ cols: 45, rows: 30 });
+  sizes.phone(undefined);
+  expect(applied).toEqual(["45x30", "120x40"]);
+});
+
+test("the desk's own changes wait while a phone has the size, and hold after it", () => {
+  const { sizes, applied } = open();
+  sizes.desk({ cols: 100, rows: 40 });
+  sizes.phone({ cols: 45, rows: 30 });
+  sizes.desk({ cols: 90, rows: 40 });
+  sizes.phone(undefined);
+  expect(applied).toEqual(["100x40", "45x30", "90x40"]);
+});
+
+test("the first key at the desk brings its size back; focus, mouse and answers to queries do not", () => {
+  const { sizes, applied } = open();
+  sizes.phone({ cols: 45, rows: 30 });
+  for (const report of [
+    "\x1b[I",
+    "\x1b[O",
+    "\x1b[<35;10;5M",
+    "\x1b[<0;1;1m\x1b[<0;1;2M",
+    "\x1b[?1;2c",
+    "\x1b[?2026;2$y",
+    "\x1b[12;5R",
+    "\x1bP>|xterm(390)\x1b\\",
+    "\x1b]11;rgb:0/0/0\x07",
+  ])
+    sizes.typed(bytes(report));
+  expect(applied).toEqual(["45x30"]);
+  sizes.typed(bytes("\x1b[A"));
+  expect(applied).toEqual(["45x30", "120x40"]);
+});
+
+test("no program is made too small to draw", () => {
+  const { sizes, applied } = open();
+  sizes.phone({ cols: 1, rows: 1 });
+  expect(applied).toEqual(["20x5"]);
+});
