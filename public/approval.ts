@@ -41,7 +41,7 @@ export function approvalForm(prompt: Prompt, view: View | undefined, onChange: (
     el("summary", { text: "Approve for good…" }),
     el("fieldset", { class: "question" }, el("label", {}, once, el("strong", { text: "Only this once" })), ...choices.map(({ label }) => label)),
   );
-  const original = prompt.kind === "plan" && typeof view?.input.plan === "string" ? view.input.plan : undefined;
+  const original = prompt.kind === "plan" && view?.masked !== true && typeof view?.input.plan === "string" ? view.input.plan : undefined;
   const plan = el("textarea", { attrs: { rows: "8", "aria-label": "The plan" }, on: { input: onChange }, init: (area) => (area.value = original ?? "") });
   const edit = el("details", { class: "why" }, el("summary", { text: "Edit the plan" }), plan);
   const chosen = () => choices.findIndex(({ box }) => box.checked);

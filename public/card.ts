@@ -62,7 +62,10 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
   const details = el("details", { class: "why" }, el("summary", { text: "Tell Claude what to do instead" }), message);
   const asker = view?.agent === undefined ? "" : ` · from the ${view.agent} agent`;
   const where = view === undefined ? "" : `in ${view.cwd} on ${view.host}${asker}`;
-  const note = view === undefined ? "This question can't be read here, perhaps because this page is older than the server: reload it, or answer at the desk." : view.note;
+  const note =
+    view === undefined
+      ? "This question can't be read here, perhaps because this page is older than the server: reload it, or answer at the desk."
+      : (view.note ?? (view.masked === true ? "Dots stand for secrets, which stay on the machine." : undefined));
   const answers = el("div", {}, ...(note === undefined ? [] : [el("p", { class: "note", text: note })]), ...form.more, details, actions);
   const fold = el("div", { class: "fold" }, answers);
   const element = el(

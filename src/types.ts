@@ -107,8 +107,9 @@ export const ToolInput = v.custom<Record<string, unknown>>((value) => typeof val
 /** What a person is shown of a prompt. */
 export const View = v.object({
   tool: text(256),
-  /** The tool's input as Claude gave it. */
+  /** The tool's input as Claude gave it, but for secrets, which are dotted out (`masked` says so). */
   input: ToolInput,
+  masked: v.optional(v.boolean()),
   cwd: text(LIMITS.pathChars),
   host: text(256),
   /** The subagent that asks. */

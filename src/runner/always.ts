@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { View } from "../types.ts";
 import type { PermissionRequest, PermissionUpdate } from "./hooks.ts";
+import { maskSecrets } from "./secrets.ts";
 
 const short = v.pipe(v.string(), v.maxLength(1024));
 /** Of what Claude suggests, rules alone are offered: for `touch x` it would also suggest a folder and another mode, which its own dialog does not. */
@@ -29,7 +30,7 @@ export function alwaysChoices({ tool_name, permission_suggestions = [] }: Permis
     const rules = parsed.output.rules.map(({ toolName, ruleContent }) => (ruleContent === undefined ? toolName : `${toolName}(${ruleContent})`)).join(", ");
     for (const destination of new Set(["session", parsed.output.destination] as const)) {
       const says = destination === "session" ? "Don't ask again in this session" : "Don't ask again, ever";
-      choices.push([says, `allow ${rules} → ${WHERE[destination]}`, { ...parsed.output, destination }]);
+      choices.push([says, maskSecrets(`allow ${rules} → ${WHERE[destination]}`), { ...parsed.output, destination }]);
     }
   }
   if (EDITS.has(tool_name))

@@ -1,6 +1,6 @@
 import type { IMarker, Terminal } from "@xterm/headless";
 import { type HistoryOp, LIMITS } from "../types.ts";
-import { rowPayload } from "./rows.ts";
+import { maskedRows } from "./secrets.ts";
 
 /** Lines that the emulator keeps above the screen; more than one slice of output can scroll. */
 export const SCROLLBACK_LINES = 2000;
@@ -57,9 +57,7 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
       lines = [];
       chars = 0;
     };
-    for (let i = start; i < end; i++) {
-      const line = term.buffer.normal.getLine(i);
-      const payload = line === undefined ? "" : rowPayload(line, term.cols, cell);
+    for (const payload of maskedRows(term.buffer.normal, start, end, term.cols, cell)) {
       lines.push(payload);
       chars += payload.length;
       if (lines.length >= LIMITS.opLines || chars >= OP_CHARS) flush();

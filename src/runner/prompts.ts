@@ -4,6 +4,7 @@ import { randomNonce, sha256hex } from "../auth.ts";
 import { type Answer, type Answers, type Approval, type FromServer, isOpen, LIMITS, type Prompt, Questions, type View } from "../types.ts";
 import { alwaysChoices } from "./always.ts";
 import type { HookDecision, HookEvent, PermissionRequest, PermissionUpdate } from "./hooks.ts";
+import { maskInput, maskSecrets } from "./secrets.ts";
 
 /** After this long without evidence an answer is unconfirmed, in ms. */
 const EVIDENCE_MS = 5000;
@@ -213,12 +214,12 @@ function askedBy(input: Record<string, unknown>): Questions | undefined {
   return questions.length > 0 && clear && differ(questions.map(({ question }) => question)) ? questions : undefined;
 }
 
-/** What Claude is told for an approval; undefined where what came along does not fit what was asked. */
-function approvalOf({ event, prompt, updates }: Entry, { answers, always, plan }: Approval): { decision: HookDecision; said?: string | undefined } | undefined {
+/** What Claude is told for an approval: bound to what Claude asked, not to what was masked of it; undefined where what came along does not fit what was asked. */
+function approvalOf({ event, prompt, view, updates }: Entry, { answers, always, plan }: Approval): { decision: HookDecision; said?: string | undefined } | undefined {
   if (prompt.kind === "question") return answered(event.tool_input, answers);
   const update = always === undefined ? undefined : updates[always];
   if (always !== undefined && update === undefined) return undefined;
-  if (plan !== undefined && prompt.kind !== "plan") return undefined;
+  if (plan !== undefined && (prompt.kind !== "plan" || view.masked === true)) return undefined; // dots would be written into it
   return {
     decision: {
       behavior: "allow",
@@ -259,9 +260,12 @@ const isShallow = (value: unknown, depth: number): boolean =>
 function makeView(event: PermissionRequest, host: string): { view: View; text: string; updates: PermissionUpdate[] } {
   const shownOnly = event.tool_name === "AskUserQuestion" && askedBy(event.tool_input) === undefined;
   const always = event.tool_name === "AskUserQuestion" ? { shown: [], updates: [] } : alwaysChoices(event);
+  const shallow = isShallow(event.tool_input, MAX_DEPTH);
+  const input = shallow ? maskInput(event.tool_input) : {};
   const base: View = {
     tool: event.tool_name,
-    input: event.tool_input,
+    input,
+    ...(isDeepStrictEqual(input, event.tool_input) ? {} : { masked: true }),
     cwd: event.cwd,
     host,
     ...(event.agent_id === undefined ? {} : { agent: event.agent_type ?? "subagent" }),
@@ -270,9 +274,9 @@ function makeView(event: PermissionRequest, host: string): { view: View; text: s
     ...(shownOnly ? { note: "Answer this at the desk; from here it can only be turned down." } : {}),
   };
   const text = JSON.stringify(base);
-  if (text.length <= LIMITS.viewChars && isShallow(event.tool_input, MAX_DEPTH)) return { view: base, text, updates: always.updates };
+  if (shallow && text.length <= LIMITS.viewChars) return { view: base, text, updates: always.updates };
   // what can't be shown whole can't be approved from afar
-  const part = JSON.stringify(event.tool_input).slice(0, LIMITS.viewChars / 4);
+  const part = maskSecrets(JSON.stringify(event.tool_input).slice(0, LIMITS.viewChars / 4));
   const { always: _, ...rest } = base;
   const view: View = { ...rest, input: { part }, actions: ["reject"], note: "Too much to be shown whole, so it can only be approved at the desk." };
   return { view, text: JSON.stringify(view), updates: [] };

@@ -2,7 +2,7 @@ import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
 import { Terminal } from "@xterm/headless";
 import { type Frame, type HistoryOp, LIMITS } from "../types.ts";
 import { followHistory, SCROLLBACK_LINES, slices } from "./history.ts";
-import { rowPayload } from "./rows.ts";
+import { maskedRows, maskSecrets } from "./secrets.ts";
 
 /** Output that the emulator has not worked through holds the program back above the first, lets it go on below the second, in bytes. */
 const HOLD_BYTES = 256 * 1024;
@@ -48,7 +48,7 @@ export function openScreen(options: ScreenOptions): Screen {
   let title = "";
   let cursorVisible = true;
   term.onTitleChange((text) => {
-    title = text.slice(0, LIMITS.titleChars);
+    title = maskSecrets(text.slice(0, LIMITS.titleChars));
   });
   const followCursor = (visible: boolean) => (params: (number | number[])[]) => {
     if (params.includes(25)) cursorVisible = visible;
@@ -81,10 +81,7 @@ export function openScreen(options: ScreenOptions): Screen {
 
   const rows = (): string[] => {
     const buffer = term.buffer.active;
-    return Array.from({ length: term.rows }, (_, y) => {
-      const line = buffer.getLine(buffer.baseY + y);
-      return line === undefined ? "" : rowPayload(line, term.cols, cell);
-    });
+    return maskedRows(buffer, buffer.baseY, buffer.baseY + term.rows, term.cols, cell, buffer.baseY + buffer.cursorY);
   };
   const meta = () => {
     const { cursorX, cursorY } = term.buffer.active;

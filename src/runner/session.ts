@@ -13,6 +13,7 @@ import { openPrompts } from "./prompts.ts";
 import type { Pty } from "./pty.ts";
 import { leaveRest } from "./rest.ts";
 import type { Screen } from "./screen.ts";
+import { maskSecrets } from "./secrets.ts";
 import { mergeSettings } from "./settings.ts";
 import { openSizes, type Sizes } from "./sizes.ts";
 import { followStatus } from "./status.ts";
@@ -46,7 +47,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, o
     id,
     host,
     cwd: given.cwd,
-    command: [given.name, ...given.args].join(" ").slice(0, 1024),
+    command: maskSecrets([given.name, ...given.args].join(" ").slice(0, 1024)),
     started_at: Date.now(),
     hooks: given.hooks ? "waiting" : "none",
     activity: "unknown",
