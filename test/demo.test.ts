@@ -38,7 +38,7 @@ describe("the demo at a terminal", () => {
     await tty.sees("Enter starts");
     expect(tty.text()).toContain("can't reach this server");
     expect(tty.text()).not.toMatch(/[█▀▄]{10}/); // a QR code that leads nowhere
-    const phone = await pairDevice(LINK.exec(tty.text())?.[0] ?? "");
+    const phone = await pairDevice(LINK.exec(Buffer.from(tty.bytes()).toString())?.[0] ?? "");
     await tty.sees("no AI; nothing is run"); // pairing starts it as well
     await tapThrough(phone);
     await tty.sees("Done: wait for the event");
