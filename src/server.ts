@@ -1,3 +1,4 @@
+import { SQLiteError } from "bun:sqlite";
 import type { Server } from "bun";
 import { version } from "../package.json";
 import { openDatabase } from "./db.ts";
@@ -8,6 +9,7 @@ import { openGate } from "./hub/gate.ts";
 import { checkExposure, type ListenOptions, nearOrigin, ownOrigins } from "./hub/origins.ts";
 import { openPrompts } from "./hub/prompts.ts";
 import { fail, reply } from "./hub/replies.ts";
+import { forgetOld, type Retention } from "./hub/retention.ts";
 import { type Connection, openRunners } from "./hub/runners.ts";
 import { takeSeat } from "./hub/seat.ts";
 import { openSessions } from "./hub/sessions.ts";
@@ -18,6 +20,8 @@ export interface ServerOptions extends Omit<ListenOptions, "tls"> {
   /** Where the database lies. */
   data: string;
   tls?: { cert: string; key: string } | undefined;
+  /** How much of what is over is kept; everything unless told. */
+  keep?: Retention | undefined;
   /** Its options in short, where `claude-remote` itself started it in the background. */
   embedded?: string | undefined;
   log?(line: string): void;
@@ -40,6 +44,9 @@ export interface RunningServer {
 /** A silent connection is closed after this long, in seconds; streams send a heartbeat more often. */
 const IDLE_S = 60;
 
+/** Old sessions are looked for this often, in ms. */
+const FORGET_EVERY_MS = 3600_000;
+
 /** Starts the server. Throws an `OptionError`, a `SeatTaken`, a `DatabaseError`, or the system's error where the port is taken. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const listen: ListenOptions = { ...options, tls: options.tls !== undefined };
@@ -57,6 +64,17 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   const log = options.log ?? ((line: string) => process.stderr.write(`${line}\n`));
   const assets = await loadAssets();
   const db = openDatabase(options.data);
+  const forget = () => {
+    try {
+      const gone = options.keep === undefined ? 0 : forgetOld(db, options.keep);
+      if (gone > 0) log(`${gone} old sessions were removed`);
+    } catch (error) {
+      if (!(error instanceof SQLiteError)) throw error; // a full disk
+      log(`old sessions could not be removed: ${error.message}`);
+    }
+  };
+  forget();
+  const forgetting = setInterval(forget, FORGET_EVERY_MS);
   const devices = openDevices(db);
   const sessions = openSessions(db);
   const prompts = openPrompts(db);
@@ -148,6 +166,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     pairingLink: () => `${hub.publicOrigin()}/#pair=${devices.mint("machine", undefined).code}`,
     hasDevices: () => !devices.isEmpty(),
     async stop() {
+      clearInterval(forgetting);
       viewers.closeAll();
       runners.closeAll();
       await server.stop(true);

@@ -5,7 +5,8 @@ import { configPath, dataDir, homeDir } from "./places.ts";
 import { UsageError } from "./usage.ts";
 
 const words = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
-const number = v.pipe(v.union([v.number(), v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number))]), v.integer(), v.minValue(0), v.maxValue(65_535));
+const amount = v.pipe(v.union([v.number(), v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number))]), v.safeInteger(), v.minValue(0));
+const number = v.pipe(amount, v.maxValue(65_535));
 const yes = v.union([
   v.boolean(),
   v.pipe(
@@ -19,6 +20,8 @@ const OPTIONS = {
   port: v.optional(number),
   host: v.optional(words),
   data: v.optional(words),
+  keep_days: v.optional(amount),
+  keep_mb: v.optional(amount),
   public_url: v.optional(words),
   tls_cert: v.optional(words),
   tls_key: v.optional(words),
@@ -86,5 +89,7 @@ function check(values: unknown, place: (name: string) => string): Given {
   const [issue] = parsed.issues;
   const name = String(issue.path?.[0]?.key ?? "");
   if (!Object.hasOwn(OPTIONS, name)) throw new UsageError(`${place(name)} is not an option; there are: ${Object.keys(OPTIONS).join(", ")}`);
-  throw new UsageError(`${place(name)}: give ${name === "port" ? "a number from 0 to 65535" : /^(insecure_lan|embedded)$/.test(name) ? "true or false" : "a text"}`);
+  throw new UsageError(
+    `${place(name)}: give ${name === "port" ? "a number from 0 to 65535" : name.startsWith("keep_") ? "a whole number, 0 for no bound" : /^(insecure_lan|embedded)$/.test(name) ? "true or false" : "a text"}`,
+  );
 }

@@ -8,6 +8,10 @@ import { listening, stopServer } from "./embedded.ts";
 import { printLink } from "./pair.ts";
 import { UsageError } from "./usage.ts";
 
+/** What is kept unless told otherwise: days, and MB of the database. */
+const KEEP_DAYS = 30;
+const KEEP_MB = 2000;
+
 const text = { type: "string" } as const;
 const yes = { type: "boolean" } as const;
 
@@ -16,7 +20,19 @@ export async function serve(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,
-    options: { port: text, host: text, data: text, "public-url": text, "tls-cert": text, "tls-key": text, "insecure-lan": yes, "in-background": yes, json: yes },
+    options: {
+      port: text,
+      host: text,
+      data: text,
+      "public-url": text,
+      "tls-cert": text,
+      "tls-key": text,
+      "insecure-lan": yes,
+      "keep-days": text,
+      "keep-mb": text,
+      "in-background": yes,
+      json: yes,
+    },
   });
   const { "in-background": inBackground, json, ...flags } = values;
   const config = loadConfig(Object.fromEntries(Object.entries(flags).map(([name, value]) => [name.replaceAll("-", "_"), value])));
@@ -34,7 +50,8 @@ export async function serve(argv: readonly string[]): Promise<number> {
 
   let server: RunningServer;
   try {
-    server = await startServer({ port, host, data, publicUrl: config.public_url, tls, insecureLan, embedded });
+    const keep = { days: config.keep_days ?? KEEP_DAYS, megabytes: config.keep_mb ?? KEEP_MB };
+    server = await startServer({ port, host, data, publicUrl: config.public_url, tls, insecureLan, embedded, keep });
   } catch (error) {
     if (error instanceof OptionError) throw new UsageError(error.message);
     process.stderr.write(`claude-remote server: ${explain(error, port)}\n`);
