@@ -233,6 +233,7 @@ function showSession(identity: Identity, id: string): () => void {
   return () => {
     clearTimeout(ack);
     size.close();
+    composer.close();
     close();
   };
 }

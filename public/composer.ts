@@ -62,10 +62,13 @@ export function openComposer(identity: Identity, session: string, onFit: (on: bo
       try {
         await call(identity, Applied, "POST", `/api/sessions/${session}/input`, { stream, seq, ...input });
         seq++;
-        queue.shift();
+        if (queue[0] === input) queue.shift();
+        else if (text.value === input.text) text.value = ""; // closed meanwhile, and it has arrived after all
+        keep();
         state.textContent = "";
       } catch (error) {
         if (!(error instanceof RequestError)) throw error;
+        if (queue[0] !== input) break; // closed meanwhile
         if (error.code === "shell" && confirm("This runs as a shell command, without a question first. Run it?")) {
           queue[0] = { ...input, shell: true };
         } else if (error.status === 0 || error.status === 503) {
@@ -171,6 +174,14 @@ export function openComposer(identity: Identity, session: string, onFit: (on: bo
 
   return {
     element,
+    /** Nothing is sent any more: what has not arrived is a draft again, not something that fires later. */
+    close(): void {
+      const unsent = queue.flatMap((input) => (input.text === undefined ? [] : [input.text]));
+      queue.length = 0;
+      if (unsent.length === 0) return;
+      text.value = [...unsent, ...(text.value === "" ? [] : [text.value])].join("\n");
+      keep();
+    },
     setFit: (on: boolean) => fit.setAttribute("aria-pressed", String(on)),
     /** Whether anything may be typed: not while a question is open, nor where nobody is there to take it. */
     enable(on: boolean, shown: boolean): void {

@@ -64,17 +64,6 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   const log = options.log ?? ((line: string) => process.stderr.write(`${line}\n`));
   const assets = await loadAssets();
   const db = openDatabase(options.data);
-  const forget = () => {
-    try {
-      const gone = options.keep === undefined ? 0 : forgetOld(db, options.keep);
-      if (gone > 0) log(`${gone} old sessions were removed`);
-    } catch (error) {
-      if (!(error instanceof SQLiteError)) throw error; // a full disk
-      log(`old sessions could not be removed: ${error.message}`);
-    }
-  };
-  forget();
-  const forgetting = setInterval(forget, FORGET_EVERY_MS);
   const devices = openDevices(db);
   const sessions = openSessions(db);
   const prompts = openPrompts(db);
@@ -148,6 +137,17 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   const port = server.port ?? options.port;
   origins = ownOrigins(listen, port);
   known = new Set(origins);
+  const forget = () => {
+    try {
+      const gone = options.keep === undefined ? 0 : forgetOld(db, options.keep);
+      if (gone > 0) log(`${gone} old sessions were removed`);
+    } catch (error) {
+      if (!(error instanceof SQLiteError)) throw error; // a full disk
+      log(`old sessions could not be removed: ${error.message}`);
+    }
+  };
+  forget();
+  const forgetting = setInterval(forget, FORGET_EVERY_MS);
   seat.announce({
     pid: process.pid,
     url: nearOrigin(listen, port),

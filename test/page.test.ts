@@ -360,6 +360,13 @@ describe("the dashboard on a phone", () => {
     expect((await sent({ result: "shell", seq: 3 })).shell).toBeUndefined();
     expect(await sent({ result: "applied", seq: 4 })).toMatchObject({ seq: 4, text: "!ls", shell: true });
 
+    await text.fill("never sent");
+    await text.press("Control+Enter");
+    await socket.next("input"); // and no answer to it
+    await phone.page.goto(`${server.origin}/#/`);
+    await phone.page.goto(`${server.origin}/#/s/typed`);
+    await until("it is a draft again", async () => (await text.inputValue()) === "never sent");
+
     socket.send({ type: "prompt", prompt: makePrompt("typed", "p_typed", { input: { command: "make" } }) });
     await phone.page.getByRole("alertdialog").waitFor();
     expect(await text.isVisible()).toBe(false);

@@ -1,6 +1,6 @@
 import { sha256hex } from "../auth.ts";
 import {
-  type Answers,
+  type Approval,
   ApproveRequest,
   CodeRequest,
   type Decision,
@@ -91,12 +91,7 @@ const REFUSALS: Record<Exclude<DecisionResult, "sent" | "answered">, [status: nu
 };
 
 /** Passes a decision to the runner and answers with what became of it. */
-async function decide(
-  hub: Hub,
-  { id, device }: Call,
-  action: Decision,
-  detail: { shown?: string; message?: string | undefined; answers?: Answers | undefined },
-): Promise<Response> {
+async function decide(hub: Hub, { id, device }: Call, action: Decision, detail: { shown?: string; message?: string | undefined } & Approval): Promise<Response> {
   const prompt = hub.prompts.get(id);
   if (prompt === undefined) return notFound("prompt");
   if (!isOpen(prompt)) return settled(hub, id, action, device);

@@ -12,9 +12,9 @@ const DAY_MS = 86_400_000;
 /** So many sessions go at once when room is needed. */
 const AT_ONCE = 10;
 
-/** Removes what is no longer kept; sessions that run, and the audit, stay. The answer is how many sessions went. `now` is in unix ms. */
+/** Removes what is no longer kept; sessions that run or may come back, and the audit, stay. The answer is how many sessions went. `now` is in unix ms. */
 export function forgetOld(db: Database, { days, megabytes }: Retention, now = Date.now()): number {
-  const over = "(status = 'ended' OR status = 'offline')";
+  const over = `(status = 'ended' OR offline_since < ${now - DAY_MS})`; // a laptop may only be asleep
   const remove = db.transaction((ids: string[]) => {
     for (const id of ids) {
       for (const table of ["output_log", "prompts"]) db.query(`DELETE FROM ${table} WHERE session_id = ?`).run(id);

@@ -28,9 +28,10 @@ export function alwaysChoices({ tool_name, permission_suggestions = [] }: Permis
     const parsed = v.safeParse(Suggestion, given);
     if (!parsed.success) continue;
     const rules = parsed.output.rules.map(({ toolName, ruleContent }) => (ruleContent === undefined ? toolName : `${toolName}(${ruleContent})`)).join(", ");
+    if (maskSecrets(rules) !== rules) continue; // nobody approves for good what they can't see
     for (const destination of new Set(["session", parsed.output.destination] as const)) {
       const says = destination === "session" ? "Don't ask again in this session" : "Don't ask again, ever";
-      choices.push([says, maskSecrets(`allow ${rules} → ${WHERE[destination]}`), { ...parsed.output, destination }]);
+      choices.push([says, `allow ${rules} → ${WHERE[destination]}`, { ...parsed.output, destination }]);
     }
   }
   if (EDITS.has(tool_name))

@@ -245,10 +245,7 @@ function answered(input: Record<string, unknown>, answers: Answers | undefined):
     if (words.length === 0 || words.includes(undefined) || new Set(chosen).size < chosen.length || (words.length > 1 && !multiSelect)) return undefined;
     given.push([question, words.join(", ")]);
   }
-  const said = given
-    .map(([, answer]) => answer)
-    .join(" · ")
-    .slice(0, LIMITS.messageChars);
+  const said = maskSecrets(given.map(([, answer]) => answer).join(" · ")).slice(0, LIMITS.messageChars);
   return { decision: { behavior: "allow", updatedInput: { ...input, answers: Object.fromEntries(given) } }, said };
 }
 
@@ -261,7 +258,7 @@ function makeView(event: PermissionRequest, host: string): { view: View; text: s
   const shownOnly = event.tool_name === "AskUserQuestion" && askedBy(event.tool_input) === undefined;
   const always = event.tool_name === "AskUserQuestion" ? { shown: [], updates: [] } : alwaysChoices(event);
   const shallow = isShallow(event.tool_input, MAX_DEPTH);
-  const input = shallow ? maskInput(event.tool_input) : {};
+  const { input, opaque } = shallow ? maskInput(event.tool_input) : { input: {}, opaque: false };
   const base: View = {
     tool: event.tool_name,
     input,
@@ -269,9 +266,10 @@ function makeView(event: PermissionRequest, host: string): { view: View; text: s
     cwd: event.cwd,
     host,
     ...(event.agent_id === undefined ? {} : { agent: event.agent_type ?? "subagent" }),
-    actions: shownOnly ? ["reject"] : ["approve", "reject"],
+    actions: shownOnly || opaque ? ["reject"] : ["approve", "reject"],
     ...(always.shown.length === 0 ? {} : { always: always.shown }),
     ...(shownOnly ? { note: "Answer this at the desk; from here it can only be turned down." } : {}),
+    ...(opaque ? { note: "Dots stand for secrets, and could hide part of a command: this can only be approved at the desk." } : {}),
   };
   const text = JSON.stringify(base);
   if (shallow && text.length <= LIMITS.viewChars) return { view: base, text, updates: always.updates };

@@ -14,19 +14,22 @@ interface Rule {
 
 export const RULES: readonly Rule[] = [
   { name: "Anthropic key", found: /\bsk-ant-[\w-]{2,}|sk-ant-(?:api|oat|sid|admin)\d[\w-]*/g },
-  { name: "OpenAI-like key", found: /\bsk-(?=[\w-]*\d)[\w-]{20,}/g, begun: /\bsk-[\w-]{3,}$/g },
+  { name: "OpenAI-like key", found: /\bsk-(?=[\w-]{0,60}\d)[\w-]{20,}/g, begun: /\bsk-[\w-]{3,}$/g },
   { name: "GitHub token", found: /\b(?:gh[pousr]_|github_pat_)\w{4,}|gh[pousr]_\w{30,}/g },
   { name: "GitLab token", found: /\bgl(?:pat|dt|rt|ptt)-[\w-]{4,}/g },
-  { name: "Slack token", found: /\bxox[abeoprs]-(?=[\w-]*\d)[\w-]{4,}/g, begun: /\bxox[abeoprs]-[\w-]*$/g },
+  { name: "Slack token", found: /\bxox[abeoprs]-(?=[\w-]{0,60}\d)[\w-]{4,}/g, begun: /\bxox[abeoprs]-[\w-]*$/g },
   { name: "Stripe key", found: /\b[rs]k_(?:live|test)_\w{4,}/g },
   { name: "Google key", found: /\bAIza[\w-]{20,}/g, begun: /\bAIza[\w-]*$/g },
   { name: "AWS key id", found: /\b(?:AKIA|ASIA)[0-9A-Z]{12,}/g, begun: /\b(?:AKIA|ASIA)[0-9A-Z]*$/g },
   { name: "npm token", found: /\bnpm_[A-Za-z0-9]{20,}/g, begun: /\bnpm_[A-Za-z0-9]{4,}$/g },
   { name: "Hugging Face token", found: /\bhf_[A-Za-z0-9]{20,}/g, begun: /\bhf_[A-Za-z0-9]{4,}$/g },
-  { name: "JSON Web Token", found: /\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g, begun: /\beyJ[\w.-]{5,}$/g },
+  { name: "JSON Web Token", found: /\beyJ[\w-]{8,1000}\.[\w-]{8,}\.[\w-]*/g, begun: /\beyJ[\w.-]{5,}$/g },
   { name: "password in a URL", found: /:\/\/[^\s/:@]{0,100}:([^\s/@]{1,200})@/g, begun: /:\/\/[^\s/:@]{0,100}:(?!\d{1,5}$)([^\s/@]+)$/g },
   { name: "authorization header", found: /\bauthorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token)\s+)?([^\s"']{8,})/gi },
-  { name: "value of a telling name", found: /(?:password|passwd|secret|token|api_?key|access_?key|private_?key)["']?\s*[:=]\s*["']?((?=[^\s"'()]*\d)[\w+/=.~-]{8,})/gi },
+  {
+    name: "value of a telling name",
+    found: /(?:password|passwd|secret|token|api_?key|access_?key|private_?key)(?:_\w{1,20})?["']?\s*[:=]\s*["']?((?=[^\s"'()]{0,60}\d)[\w+/=.~-]{8,})/gi,
+  },
   { name: "pairing link", found: /#pair=([\w-]{8,})/g },
   { name: "private key", found: /-----BEGIN [A-Z ]*PRIVATE KEY-----([\s\S]*?)(?:-----END|$)/g },
 ];
@@ -35,38 +38,58 @@ export const RULES: readonly Rule[] = [
 const HINT =
   /sk-|gh[pousr]_|github_pat_|gl(?:pat|dt|rt|ptt)-|xox[abeoprs]-|k_(?:live|test)_|AIza|AKIA|ASIA|npm_|hf_|eyJ|:\/\/|authorization|passw|secret|token|key|#pair=|PRIVATE/i;
 
-/** The text with every secret dotted out. `unfinished`: more may be written at its end. */
-export function maskSecrets(text: string, unfinished = false): string {
+/** The beginning of a secret is looked for in so much of what was written last, in UTF-16 units. */
+const BEGUN_CHARS = 300;
+
+/** Hears of every stretch that is dotted out, and of the match that it stands in. */
+type OnMasked = (secret: string, match: string) => void;
+
+/** The text with every secret dotted out. `unfinished`: more may be written at its end. Takes a time that grows with the length alone. */
+export function maskSecrets(text: string, unfinished = false, onMasked: OnMasked = () => undefined): string {
   if (!HINT.test(text)) return text;
-  let masked = text;
-  for (const { found, begun } of RULES) {
-    masked = masked.replace(found, dots);
-    if (unfinished && begun !== undefined) masked = masked.replace(begun, dots);
-  }
-  return masked;
+  const dots = (match: string, ...rest: unknown[]): string => {
+    const secret = typeof rest[0] === "string" ? rest[0] : match; // without a group the offset comes first
+    const at = match.lastIndexOf(secret);
+    onMasked(secret, match);
+    return match.slice(0, at) + secret.replace(/[^\n]/g, "•") + match.slice(at + secret.length);
+  };
+  const masked = RULES.reduce((rest, { found }) => rest.replace(found, dots), text);
+  if (!unfinished) return masked;
+  const tail = Math.max(0, masked.length - BEGUN_CHARS);
+  return masked.slice(0, tail) + RULES.reduce((end, { begun }) => (begun === undefined ? end : end.replace(begun, dots)), masked.slice(tail));
 }
 
-const dots = (whole: string, ...rest: unknown[]): string => {
-  const [group] = rest;
-  if (typeof group !== "string") return whole.replace(/[^\n]/g, "•"); // no group: the offset comes first
-  const at = whole.lastIndexOf(group);
-  return whole.slice(0, at) + group.replace(/[^\n]/g, "•") + whole.slice(at + group.length);
-};
+/** What could be nothing but a secret: no space, path or sign that a shell acts on. */
+const PLAIN_SECRET = /^[\w+=.~-]+$/;
 
-/** Every string of a JSON object, masked; names too. */
-export function maskInput(input: Record<string, unknown>): Record<string, unknown> {
-  const entries = Object.entries(input).map(([name, part]): [string, unknown] => {
-    // a telling name and its value stand apart here
-    const told = typeof part === "string" && maskSecrets(`${name}=${part}`).endsWith("•");
-    return [maskSecrets(name), told ? part.replace(/[^\n]/g, "•") : maskValue(part)];
-  });
-  return Object.fromEntries(entries);
-}
-
-function maskValue(value: unknown): unknown {
-  if (typeof value === "string") return maskSecrets(value);
-  if (Array.isArray(value)) return value.map(maskValue);
-  return typeof value === "object" && value !== null ? maskInput({ ...value }) : value;
+/**
+ * Every string of a JSON object, masked; names too. `opaque`: what was dotted out could also have been part of a command, so
+ * that somebody who sees the dots does not know what they approve.
+ */
+export function maskInput(input: Record<string, unknown>): { input: Record<string, unknown>; opaque: boolean } {
+  let opaque = false;
+  const mask = (text: string) =>
+    maskSecrets(text, false, (secret, match) => {
+      opaque ||= !PLAIN_SECRET.test(secret) || /=\s/.test(match);
+    });
+  const maskObject = (object: object): Record<string, unknown> => {
+    const entries = new Map<string, unknown>();
+    for (const [name, part] of Object.entries(object)) {
+      let shown = mask(name);
+      while (entries.has(shown)) shown += "•"; // two names must not become one, or what stands under it goes unseen
+      // a telling name and its value stand apart here
+      const told = typeof part === "string" && /^•+$/.test(maskSecrets(`${name}=${part}`).slice(name.length + 1));
+      opaque ||= told && name === "command";
+      entries.set(shown, told ? "•".repeat(part.length) : maskValue(part));
+    }
+    return Object.fromEntries(entries);
+  };
+  const maskValue = (value: unknown): unknown => {
+    if (typeof value === "string") return mask(value);
+    if (Array.isArray(value)) return value.map(maskValue);
+    return typeof value === "object" && value !== null ? maskObject(value) : value;
+  };
+  return { input: maskObject(input), opaque };
 }
 
 /** A row on its way out: its payload (see rows.ts), and whether it goes on with the one before. */

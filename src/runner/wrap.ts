@@ -24,11 +24,15 @@ const STOP_MS = 300;
 
 const FORWARDED = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 
+const allArgs = ({ before = [], args }: Program) => [...before, ...args];
+
 /** Becomes the program, where there is no terminal to mirror: nothing of ours is left that could change anything. Throws a `StartError`. */
-export function passThrough({ command, before = [], args, env, cwd }: Program): never {
+export function passThrough(program: Program): never {
+  const { command, env, cwd } = program;
+  const args = allArgs(program);
   const path = findProgram(command, cwd, env.PATH ?? "");
-  becomeProgram(path, [command, ...before, ...args], env);
-  becomeProgram("/bin/sh", ["sh", path, ...before, ...args], env); // a script without a first line that names its shell, as shells do
+  becomeProgram(path, [command, ...args], env);
+  becomeProgram("/bin/sh", ["sh", path, ...args], env); // a script without a first line that names its shell, as shells do
   throw new StartError(`${command}: ${path} can't be run`, 126);
 }
 
@@ -63,7 +67,7 @@ export function wrapUnseen(program: Program, size: Size, watch?: Watch): Promise
     let watcher: Watcher | undefined;
     const pty = startPty({
       ...program,
-      args: [...(program.before ?? []), ...program.args],
+      args: allArgs(program),
       ...size,
       onData: (bytes) => watcher?.onOutput(bytes),
       onStop: () => pty.foreground(), // nobody could continue it
@@ -102,7 +106,7 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
     try {
       pty = startPty({
         ...program,
-        args: [...(program.before ?? []), ...program.args],
+        args: allArgs(program),
         cols: desk.cols,
         rows: desk.rows,
         lineSettings: desk.lineSettings,

@@ -92,11 +92,44 @@ describe("rows", () => {
   });
 });
 
-test("values are masked through and through, also behind a telling name", () => {
+describe("a tool's input", () => {
   const key = made("ghp_", 36);
-  expect(maskInput({ command: `curl -H 'x: ${key}'`, env: { API_TOKEN: "abcdef123456", PATH: "/bin" }, list: [key, 1, null, true] })).toEqual({
-    command: `curl -H 'x: ${"•".repeat(40)}'`,
-    env: { API_TOKEN: "•".repeat(12), PATH: "/bin" },
-    list: ["•".repeat(40), 1, null, true],
+
+  test("is masked through and through, also behind a telling name", () => {
+    expect(maskInput({ command: `curl -H 'x: ${key}'`, env: { API_TOKEN: "abcdef123456", PATH: "/bin" }, list: [key, 1, null, true] })).toEqual({
+      input: { command: `curl -H 'x: ${"•".repeat(40)}'`, env: { API_TOKEN: "•".repeat(12), PATH: "/bin" }, list: ["•".repeat(40), 1, null, true] },
+      opaque: false,
+    });
+  });
+
+  test("keeps what stands before a secret at its end", () => {
+    expect(maskInput({ command: `rm -rf ~; echo ${key}` }).input).toEqual({ command: `rm -rf ~; echo ${"•".repeat(40)}` });
+  });
+
+  test("is opaque where the dots could hide part of a command", () => {
+    const hiding = [
+      "echo ://a:;rm$IFS-rf$IFS$HOME;@x",
+      "echo authorization: x;rm$IFS-rf$IFS~",
+      "password= python3.11 -c x",
+      "cat <<-----BEGIN PRIVATE KEY-----\nrm -rf ~\n-----END",
+      "AWS_SECRET_KEY=abc/def12345",
+      key,
+    ];
+    for (const command of hiding) {
+      const masked = maskInput({ command });
+      expect(masked.input.command).toContain("•");
+      expect(masked.opaque).toBe(true);
+    }
+  });
+
+  test("lets no name stand for two", () => {
+    expect(Object.values(maskInput({ [made("ghp_", 20)]: 1, [`${made("ghp_", 19)}Z`]: 2 }).input)).toEqual([1, 2]);
   });
 });
+
+test("texts made to take for ever do not", () => {
+  for (const part of ["sk-", "-eyJ", "token=", "xoxb-", "://a:", "-----BEGIN A", "authorization ", "password  ", "github_pat_ ", "://"]) {
+    const text = part.repeat(Math.ceil(300_000 / part.length));
+    expect(maskSecrets(text, true).length).toBe(text.length); // a quadratic rule would not come back within this test's time
+  }
+}, 20_000);
