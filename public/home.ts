@@ -1,0 +1,57 @@
+import * as v from "valibot";
+import { Prompt, SessionSummary } from "../src/types.ts";
+import { call } from "./api.ts";
+import { setInsecure, showPlace } from "./bar.ts";
+import { openDeck } from "./deck.ts";
+import { el } from "./dom.ts";
+import type { Identity } from "./keys.ts";
+import { guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
+import { listView } from "./list.ts";
+import { openStream } from "./stream.ts";
+
+const Sessions = v.object({ sessions: v.array(SessionSummary) });
+const Prompts = v.object({ prompts: v.array(Prompt) });
+
+/** The first view: what waits for you, and every session. */
+export function showList(identity: Identity, view: HTMLElement, onStream: OnStream): Shown {
+  const heading = el("h2");
+  const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } }, heading);
+  const list = el("div", { class: "groups" });
+  const deck = openDeck(identity, cards, (id) => known.sessions.get(id));
+  const word = el("p", { class: "said", text: known.word, attrs: { role: "status" }, init: (p) => (p.hidden = known.word === "") });
+  known.word = "";
+  view.replaceChildren(el("h1", { class: "spoken", text: "Sessions" }), word, el("div", { class: "sessions" }, cards, list));
+  view.className = "list";
+  known.deck = deck;
+  let fetched = false;
+  const draw = () => {
+    showPlace("", false, waitsElsewhere());
+    if (!fetched) return;
+    heading.textContent = deck.asking().size > 0 ? "Waits for you" : "Answered";
+    const focused = document.activeElement?.getAttribute("href");
+    deck.draw();
+    list.replaceChildren(...listView([...known.sessions.values()], deck.asking()));
+    list.querySelector<HTMLElement>(`a[href="${focused}"]`)?.focus();
+  };
+  draw();
+  const fetchAll = guarded(async () => {
+    const [{ sessions }, { prompts }] = await Promise.all([call(identity, Sessions, "GET", "/api/sessions"), call(identity, Prompts, "GET", "/api/prompts")]);
+    known.sessions = new Map(sessions.map((session) => [session.id, session]));
+    deck.takeAll(prompts);
+    fetched = true;
+    draw();
+  });
+  const close = openStream(
+    identity,
+    undefined,
+    (event) => {
+      if (event.name === "hello") {
+        setInsecure(event.data.insecure);
+        fetchAll();
+      } else if (event.name === "reset") fetchAll();
+      else if (take(event)) draw();
+    },
+    onStream,
+  );
+  return { draw, close };
+}

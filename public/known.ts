@@ -1,0 +1,54 @@
+import type { SessionSummary, ViewerEvent } from "../src/types.ts";
+import { RequestError } from "./api.ts";
+import type { Deck } from "./deck.ts";
+import { sessionMark } from "./list.ts";
+import type { StreamState } from "./stream.ts";
+
+/** What the server told this page. */
+export const known = {
+  sessions: new Map<string, SessionSummary>(),
+  deck: undefined as Deck | undefined,
+  /** Something to be said once, atop the list. */
+  word: "",
+};
+
+/** One of the page's views while it is shown. */
+export interface Shown {
+  /** Brings it up to date with what is known. */
+  draw(): void;
+  close(): void;
+}
+
+/** Hears how the stream of a view fares. */
+export type OnStream = (state: StreamState, reason?: string) => void;
+
+/** Keeps sessions and prompts up to date from the stream; true where this event was about them. */
+export function take(event: ViewerEvent): boolean {
+  switch (event.name) {
+    case "session_start":
+    case "session_status":
+    case "session_end":
+      known.sessions.set(event.data.id, event.data);
+      return true;
+    case "prompt":
+    case "prompt_response":
+      known.deck?.take(event.data);
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Whether something waits for a person in any session but `here`. */
+export function waitsElsewhere(here = ""): boolean {
+  return [...known.sessions.values()].some((session) => session.id !== here && sessionMark(session) === "you");
+}
+
+/** Runs a fetch that may fail for want of a connection, which the stream then tells about. */
+export function guarded(fetchIt: () => Promise<void>): () => void {
+  return () => {
+    fetchIt().catch((error: unknown) => {
+      if (!(error instanceof RequestError)) throw error;
+    });
+  };
+}

@@ -1,0 +1,124 @@
+import { OutputPage, SessionDetail, type SessionSummary } from "../src/types.ts";
+import { call, RequestError, send } from "./api.ts";
+import { isLive, setInsecure, showPlace } from "./bar.ts";
+import { openComposer } from "./composer.ts";
+import { openDeck } from "./deck.ts";
+import { baseName, el, mark, setMark } from "./dom.ts";
+import { openFit } from "./fit.ts";
+import type { Identity } from "./keys.ts";
+import { guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
+import { sessionMark, sessionState } from "./list.ts";
+import { openStream } from "./stream.ts";
+import { openTerminal } from "./terminal.ts";
+
+/** What has been drawn is acknowledged at most this often, in ms. */
+const SEEN_MS = 250;
+
+/** One session: its terminal, what it asks, and where one types. */
+export function showSession(identity: Identity, id: string, view: HTMLElement, onStream: OnStream): Shown {
+  const fetchLines = (before: number, limit: number) =>
+    call(identity, OutputPage, "GET", `/api/sessions/${id}/output?limit=${limit}${before === Number.MAX_SAFE_INTEGER ? "" : `&before=${before}`}`);
+  const terminal = openTerminal(fetchLines);
+  const title = el("h1");
+  const about = el("p", { class: "about" });
+  const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } });
+  const hint = el("p", { class: "hint" });
+  const deck = openDeck(identity, cards, (other) => known.sessions.get(other), id);
+  known.deck = deck;
+  const size = openFit(identity, id, terminal.capacity, (on) => composer.setFit(on));
+  const composer = openComposer(identity, id, size.fit);
+  composer.enable(false, false);
+  view.replaceChildren(terminal.element, hint, cards, composer.element);
+  view.className = "one";
+  showPlace("", false, waitsElsewhere(id), title, about);
+  let stream = "";
+  let seenRev = 0;
+  let ackedRev = 0;
+  let ack: ReturnType<typeof setTimeout> | undefined;
+
+  const draw = () => {
+    const session = known.sessions.get(id);
+    if (session !== undefined) {
+      const name = baseName(session.cwd);
+      const sign = sessionMark(session);
+      title.replaceChildren(mark(sign), name);
+      about.textContent = `${sessionState(session)} · ${session.host}`;
+      showPlace(name, sign === "you", waitsElsewhere(id), title, about);
+      const trouble = troubleOf(session);
+      hint.replaceChildren(mark(trouble === undefined ? "free" : sign), trouble ?? "Nothing waits for you here. When Claude asks, it asks here too.");
+      hint.dataset.calm = String(trouble === undefined);
+      setMark(terminal.element, sign);
+    }
+    deck.draw();
+    const runs = session?.status === "running";
+    terminal.element.dataset.stale = String(!isLive() || !runs);
+    composer.enable(isLive() && runs, session?.status !== "ended" && deck.asking().size === 0);
+  };
+  const fetchAll = guarded(async () => {
+    const detail = await call(identity, SessionDetail, "GET", `/api/sessions/${id}`);
+    known.sessions.set(id, detail.session);
+    deck.takeAll(detail.prompts);
+    if (detail.screen !== null && detail.screen.rev > seenRev) terminal.draw(detail.screen);
+    await terminal.reload();
+    draw();
+  });
+  /** Tells the server what has been drawn, so that it sends what comes next. */
+  const acknowledge = () => {
+    ack = undefined;
+    if (seenRev === ackedRev) return;
+    ackedRev = seenRev;
+    send(identity, "POST", `/api/sessions/${id}/seen`, JSON.stringify({ rev: seenRev, stream })).catch((error: unknown) => {
+      if (!(error instanceof RequestError)) throw error; // the stream tells about the connection
+    });
+  };
+
+  const close = openStream(
+    identity,
+    id,
+    (event) => {
+      switch (event.name) {
+        case "hello":
+          stream = event.data.stream;
+          setInsecure(event.data.insecure);
+          fetchAll();
+          return;
+        case "reset":
+          fetchAll();
+          return;
+        case "screen":
+          if (event.data.session !== id) return;
+          terminal.draw(event.data);
+          size.drawn(event.data.cols);
+          seenRev = event.data.rev;
+          ack ??= setTimeout(acknowledge, SEEN_MS);
+          return;
+        case "output":
+          if (event.data.session === id) terminal.output(event.data);
+          return;
+        default:
+          if (take(event)) draw();
+      }
+    },
+    (next, reason) => {
+      onStream(next, reason);
+      draw();
+    },
+  );
+  return {
+    draw,
+    close() {
+      clearTimeout(ack);
+      size.close();
+      composer.close();
+      close();
+    },
+  };
+}
+
+/** What stands in the way of a session, and what to do about it. */
+function troubleOf(session: SessionSummary): string | undefined {
+  if (session.status === "offline")
+    return "This is the last that came. If the machine only sleeps or lost its network, this goes on by itself; if claude-remote was killed there, it is over.";
+  if (session.status === "ended") return "This session is over: this is what it left on the screen.";
+  return session.hooks === "off" ? "Hooks are off in this session, so what Claude asks can't be answered here: answer at the desk." : undefined;
+}
