@@ -11,7 +11,7 @@ const REPEAT_MS = 90;
 /** With the server away what was sent is tried again after this long, in ms. */
 const RETRY_MS = 1500;
 
-type Input = Omit<v.InferOutput<typeof InputRequest>, "stream" | "seq">;
+export type Input = Omit<v.InferOutput<typeof InputRequest>, "stream" | "seq">;
 const Applied = v.object({ applied: v.number() });
 
 /** Keys that phones lack: label, name for screen readers, key. */
@@ -182,6 +182,7 @@ export function openComposer(identity: Identity, session: string, onFit: (on: bo
       text.value = [...unsent, ...(text.value === "" ? [] : [text.value])].join("\n");
       keep();
     },
+    type,
     setFit: (on: boolean) => fit.setAttribute("aria-pressed", String(on)),
     /** Whether anything may be typed: not while a question is open, nor where nobody is there to take it. */
     enable(on: boolean, shown: boolean): void {

@@ -30,6 +30,11 @@ export function take(event: ViewerEvent): boolean {
     case "session_end":
       known.sessions.set(event.data.id, event.data);
       return true;
+    case "auth_url": {
+      const session = known.sessions.get(event.data.session);
+      if (session !== undefined) known.sessions.set(session.id, { ...session, auth_url: event.data.url });
+      return true;
+    }
     case "prompt":
     case "prompt_response":
       known.deck?.take(event.data);

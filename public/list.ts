@@ -13,13 +13,13 @@ export function sessionState(session: SessionSummary): string {
     return `ended ${ended_at === null ? "" : ago(ended_at)}${how}`;
   }
   if (session.pending > 0) return session.pending === 1 ? "waits for you" : `${session.pending} questions wait for you`;
-  return ACTIVITY[session.activity];
+  return session.auth_url === null ? ACTIVITY[session.activity] : "wants you to log in";
 }
 
 /** The sign for how a session is. */
-export function sessionMark({ status, pending, activity }: SessionSummary): Mark {
+export function sessionMark({ status, pending, activity, auth_url }: SessionSummary): Mark {
   if (status !== "running") return status === "offline" ? "away" : "ended";
-  return pending > 0 || activity === "waiting" ? "you" : activity === "busy" ? "busy" : "free";
+  return pending > 0 || activity === "waiting" || auth_url !== null ? "you" : activity === "busy" ? "busy" : "free";
 }
 
 /** The list of sessions in sections; those in `asked` have a card already, which leads to them. */

@@ -8,6 +8,7 @@ import { openFit } from "./fit.ts";
 import type { Identity } from "./keys.ts";
 import { guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { sessionMark, sessionState } from "./list.ts";
+import { openLogin } from "./login.ts";
 import { openStream } from "./stream.ts";
 import { openTerminal } from "./terminal.ts";
 
@@ -28,7 +29,8 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   const size = openFit(identity, id, terminal.capacity, (on) => composer.setFit(on));
   const composer = openComposer(identity, id, size.fit);
   composer.enable(false, false);
-  view.replaceChildren(terminal.element, hint, cards, composer.element);
+  const login = openLogin(composer.type);
+  view.replaceChildren(login.element, terminal.element, hint, cards, composer.element);
   view.className = "one";
   showPlace("", false, waitsElsewhere(id), title, about);
   let stream = "";
@@ -52,6 +54,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
     deck.draw();
     const runs = session?.status === "running";
     terminal.element.dataset.stale = String(!isLive() || !runs);
+    login.show(session?.auth_url ?? null, isLive());
     composer.enable(isLive() && runs, session?.status !== "ended" && deck.asking().size === 0);
   };
   const fetchAll = guarded(async () => {

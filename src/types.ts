@@ -23,6 +23,7 @@ export const LIMITS = {
   titleChars: 256,
   nameChars: 64,
   pathChars: 4096,
+  urlChars: 4096,
   /** What somebody writes to Claude with a rejection, in UTF-16 units. */
   messageChars: 4096,
   /** A plan that was edited, in UTF-16 units. */
@@ -153,6 +154,8 @@ export type Exit = v.InferOutput<typeof Exit>;
 /** Whether permission requests reach us: not for other programs, and not where hooks are switched off. */
 const hooks = v.picklist(["waiting", "on", "off", "none"]);
 const activity = v.picklist(["unknown", "idle", "busy", "waiting"]);
+/** A login page that the screen names, to be opened in a browser; null when it no longer does. */
+const authUrl = v.nullable(v.pipe(text(LIMITS.urlChars), v.regex(/^https:\/\/[\x21-\x7e]+$/)));
 
 export const SessionInfo = v.object({ id, host: text(256), cwd: text(LIMITS.pathChars), command: text(LIMITS.pathChars), started_at: count, hooks, activity });
 export type SessionInfo = v.InferOutput<typeof SessionInfo>;
@@ -196,6 +199,7 @@ export const FromRunner = v.variant("type", [
   /** What became of an input, and the last of its stream that was applied. */
   v.object({ type: v.literal("typed"), input: id, result: inputResult, seq: v.pipe(v.number(), v.safeInteger(), v.minValue(-1)) }),
   v.object({ type: v.literal("status"), session: id, hooks, activity }),
+  v.object({ type: v.literal("auth_url"), session: id, url: authUrl }),
   v.object({ type: v.literal("exit"), session: id, exit: Exit, ended_at: count }),
   v.object({ type: v.literal("pong") }),
 ]);
@@ -254,6 +258,7 @@ export const SessionSummary = v.object({
   exit: v.nullable(Exit),
   /** Since when the runner has been away. */
   offline_since: v.nullable(count),
+  auth_url: authUrl,
 });
 export type SessionSummary = v.InferOutput<typeof SessionSummary>;
 
@@ -291,6 +296,7 @@ export const ViewerEvents = {
   runner_status: v.object({ runner: id, online: v.boolean(), since: count }),
   prompt: Prompt,
   prompt_response: Prompt,
+  auth_url: v.object({ session: id, url: authUrl }),
   screen: v.object({ session: id, ...Frame.entries }),
   /** History now ends before `next`; lines from `from` on are replaced by `lines`. Without lines: fetch what is wanted. */
   output: v.object({ session: id, generation: count, from: count, next: count, lines: v.optional(v.array(v.string())) }),
@@ -322,6 +328,7 @@ const ViewerEvent = v.variant("name", [
   named("runner_status"),
   named("prompt"),
   named("prompt_response"),
+  named("auth_url"),
   named("screen"),
   named("output"),
 ]);

@@ -1,56 +1,24 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import * as v from "valibot";
-import { type RunningServer, startServer } from "../src/server.ts";
-import { DeviceInfo, type Prompt } from "../src/types.ts";
-import { openPhonePage, type PhonePage, pairPage, startBrowser } from "./support/browser.ts";
-import { type Phone, pairDevice } from "./support/phone.ts";
-import { hello, openSocket, sessionInfo } from "./support/runner-socket.ts";
+import { DeviceInfo } from "../src/types.ts";
+import { openPhonePage, pairPage } from "./support/browser.ts";
+import { type Dashboard, makePrompt, openDashboard, screen } from "./support/dashboard.ts";
+import type { Phone } from "./support/phone.ts";
 import { until } from "./support/until.ts";
 
-let data: string;
-let server: RunningServer;
+let dashboard: Dashboard;
+let server: Dashboard["server"];
 let machine: Phone;
 let browser: Browser;
-const start = (port = 0) => startServer({ host: "127.0.0.1", port, data, insecureLan: false, log: () => undefined });
+const playRunner: Dashboard["playRunner"] = (...args) => dashboard.playRunner(...args);
+const openPaired = () => dashboard.openPaired();
 
 beforeAll(async () => {
-  data = mkdtempSync(join(tmpdir(), "page-test-"));
-  server = await start();
-  machine = await pairDevice(server.pairingLink(), "machine", "laptop");
-  browser = await startBrowser();
+  dashboard = await openDashboard();
+  ({ server, machine, browser } = dashboard);
 }, 60_000);
-afterAll(async () => {
-  await browser?.close();
-  await server.stop();
-  rmSync(data, { recursive: true, force: true });
-});
-
-/** A session whose runner the test plays. */
-async function playRunner(id: string, prompts: Prompt[] = [], info: object = {}) {
-  const socket = await openSocket(server.origin, machine);
-  socket.send(hello);
-  socket.send({ type: "session", session: { ...sessionInfo(id), cwd: `/home/me/${id}`, ...info }, first: 1, prompts });
-  await socket.next("resume");
-  return socket;
-}
-function makePrompt(session: string, id: string, view: object): Prompt {
-  const whole = { tool: "Bash", input: {}, cwd: `/home/me/${session}`, host: "box", actions: ["approve", "reject"], ...view };
-  return { id, session, kind: "permission", state: "pending", created_at: Date.now(), view: JSON.stringify(whole) };
-}
-const screen = (session: string, rev: number, lines: string[]) => ({
-  type: "screen",
-  session,
-  frame: { rev, cols: 80, rows: lines.length, cursor: { x: 0, y: 0, visible: true }, title: "", lines: Object.fromEntries(lines.map((line, y) => [y, line])) },
-});
-async function openPaired(): Promise<PhonePage> {
-  const phone = await openPhonePage(browser, server.origin);
-  await pairPage(phone, await machine.mint("viewer"));
-  return phone;
-}
+afterAll(() => dashboard.close());
 
 describe("the dashboard on a phone", () => {
   test("pairs by a link, clears the code from the address, and keeps keys that cannot be read", async () => {
@@ -412,7 +380,7 @@ describe("the dashboard on a phone", () => {
     await until("the page says that it reconnects", async () => (await status.textContent())?.startsWith("reconnecting") === true);
     expect(await approve.isDisabled()).toBe(true);
     await phone.page.getByText("Is the machine with claude-remote on").waitFor();
-    server = await start(port);
+    server = dashboard.server = await dashboard.start(port);
     const again = await playRunner("truth", [prompt]);
     again.send(screen("truth", 9, ["after"]));
     await until("it is live again", async () => (await status.textContent()) === "live" && (await approve.isEnabled()), 20_000);

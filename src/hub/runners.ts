@@ -120,6 +120,10 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
         store("a status", () => sessions.status(id, message));
         announce("session_status", id);
         return;
+      case "auth_url":
+        sessions.login(id, message.url);
+        viewers.broadcast("auth_url", { session: id, url: message.url });
+        return;
       case "exit": {
         const stored = store("an exit", () => {
           for (const prompt of prompts.expire(id)) viewers.broadcast("prompt_response", prompt);

@@ -5,7 +5,7 @@ import { applyFrame, frameSince, type Live } from "./live.ts";
 /** The newest screen of a running session is stored at most this often, in ms, for the time after a crash. */
 const STORE_SCREEN_MS = 5000;
 
-type Row = Omit<SessionSummary, "exit" | "pending"> & {
+type Row = Omit<SessionSummary, "exit" | "pending" | "auth_url"> & {
   device_id: string;
   exit: string | null;
   screen: string | null;
@@ -23,6 +23,7 @@ export type Sessions = ReturnType<typeof openSessions>;
 export function openSessions(db: Database, now: () => number = Date.now) {
   const lives = new Map<string, { live: Live; storedAt: number }>();
   const one = db.query<Row, [string]>(`${SUMMARY} WHERE s.id = ?`);
+  const logins = new Map<string, string>(); // never stored: it is of use only while it is on the screen
 
   // whoever was running when the server went down is away until it comes back
   db.query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE status = 'running'").run(now());
@@ -30,7 +31,7 @@ export function openSessions(db: Database, now: () => number = Date.now) {
   const summary = (row: Row): SessionSummary => {
     const { id, host, cwd, command, started_at, hooks, activity, status, pending, title, ended_at, offline_since } = row;
     const exit = row.exit === null ? null : (parseJson(ExitSchema, row.exit) ?? null);
-    return { id, host, cwd, command, started_at, hooks, activity, status, pending, title, ended_at, exit, offline_since };
+    return { id, host, cwd, command, started_at, hooks, activity, status, pending, title, ended_at, exit, offline_since, auth_url: logins.get(id) ?? null };
   };
 
   const storeScreen = (id: string, live: Live) => {
@@ -88,6 +89,12 @@ export function openSessions(db: Database, now: () => number = Date.now) {
       db.query("UPDATE sessions SET hooks = ?, activity = ? WHERE id = ?").run(status.hooks, status.activity, id);
     },
 
+    /** The screen of a session names a login page, or no longer. */
+    login(id: string, url: string | null): void {
+      if (url === null) logins.delete(id);
+      else logins.set(id, url);
+    },
+
     /** Takes a frame in and answers the live screen that viewers read from. */
     frame(id: string, frame: Frame): Live {
       const known = lives.get(id);
@@ -131,6 +138,7 @@ export function openSessions(db: Database, now: () => number = Date.now) {
       const known = lives.get(id);
       if (known !== undefined) storeScreen(id, known.live);
       lives.delete(id);
+      logins.delete(id);
       db.query("UPDATE sessions SET status = 'ended', exit = ?, ended_at = ?, offline_since = NULL WHERE id = ? AND status <> 'ended'").run(
         JSON.stringify(exit),
         endedAt,
@@ -142,6 +150,7 @@ export function openSessions(db: Database, now: () => number = Date.now) {
     offline(id: string): void {
       const known = lives.get(id);
       if (known !== undefined) storeScreen(id, known.live);
+      logins.delete(id);
       db.query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE id = ? AND status = 'running'").run(now(), id);
     },
 

@@ -2,6 +2,7 @@ import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
 import { Terminal } from "@xterm/headless";
 import { type Frame, type HistoryOp, LIMITS } from "../types.ts";
 import { followHistory, SCROLLBACK_LINES, slices } from "./history.ts";
+import { followLogins } from "./logins.ts";
 import { maskedRows, maskSecrets } from "./secrets.ts";
 
 /** Output that the emulator has not worked through holds the program back above the first, lets it go on below the second, in bytes. */
@@ -19,6 +20,8 @@ export interface Screen {
   text(): string[];
   /** How the program has set its terminal for what is typed. */
   modes(): { applicationCursor: boolean; bracketedPaste: boolean };
+  /** A login page that the screen names, and whether a code from there is to be pasted. */
+  login(): { url: string; pastes: boolean } | undefined;
   /** Resolves once everything that was fed is on the screen. */
   settled(): Promise<void>;
   dispose(): void;
@@ -43,6 +46,7 @@ export function openScreen(options: ScreenOptions): Screen {
   term.loadAddon(new UnicodeGraphemesAddon());
   const cell = term.buffer.active.getNullCell();
   const history = followHistory(term, options.onHistory);
+  const login = followLogins(term);
   if (options.onReply !== undefined) term.onData(options.onReply);
 
   let title = "";
@@ -125,6 +129,7 @@ export function openScreen(options: ScreenOptions): Screen {
     },
     text: () => rows().map((payload) => payload.split("\n", 1)[0] ?? ""),
     modes: () => ({ applicationCursor: term.modes.applicationCursorKeysMode, bracketedPaste: term.modes.bracketedPasteMode }),
+    login,
     settled: () => new Promise((resolve) => term.write("", resolve)),
     dispose() {
       disposed = true;

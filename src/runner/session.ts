@@ -23,6 +23,8 @@ import type { Program, Watch } from "./wrap.ts";
 const FRAME_MS = 33;
 /** With the link full, the screen is tried again after this long, in ms. */
 const FULL_MS = 100;
+/** A login page is looked for on the screen at most this often, in ms. */
+const LOGIN_MS = 300;
 /** How long the way out waits for the server to have everything, in ms. */
 const FAREWELL_MS = 1000;
 /** Claude answers somebody, so its hook for what was said should have come by now; otherwise hooks are off. In ms. */
@@ -89,7 +91,17 @@ export function openSession(given: Program, pairing: Pairing, version: string, o
     framedAt = performance.now();
     link.send({ type: "screen", session: id, frame });
   };
+  let login: ReturnType<Screen["login"]>;
+  let loginTimer: ReturnType<typeof setTimeout> | undefined;
+  const lookForLogin = () => {
+    loginTimer = undefined;
+    const found = screen?.login();
+    const told = login?.url;
+    login = found;
+    if (found?.url !== told && resumed) link?.send({ type: "auth_url", session: id, url: found?.url ?? null });
+  };
   const screenChanged = () => {
+    loginTimer ??= setTimeout(lookForLogin, LOGIN_MS);
     if (frameTimer !== undefined) return;
     const wait = FRAME_MS - (performance.now() - framedAt);
     if (wait <= 0) sendFrame();
@@ -156,6 +168,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, o
         trouble = undefined;
         outbox.resume(message.seq);
         if (begins && screen !== undefined) link?.send({ type: "screen", session: id, frame: screen.whole() });
+        if (begins && login !== undefined) link?.send({ type: "auth_url", session: id, url: login.url });
         return drain();
       }
       case "ack":
@@ -216,7 +229,8 @@ export function openSession(given: Program, pairing: Pairing, version: string, o
       type = openInput({
         write: pty.write,
         modes: () => screen?.modes() ?? { applicationCursor: false, bracketedPaste: false },
-        asked: () => (hooks !== undefined && dialogOpen() === true) || prompts.list().some(isOpen),
+        // where a login's code is to be pasted, that is what the dialog is for
+        asked: () => (hooks !== undefined && dialogOpen() === true && login?.pastes !== true) || prompts.list().some(isOpen),
       });
       if (hooks !== undefined) {
         status = followStatus(
@@ -243,6 +257,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, o
       await loaded;
       await screen?.settled();
       clearTimeout(frameTimer);
+      clearTimeout(loginTimer);
       sendFrame();
       exit = { exit: how, ended_at: Date.now() };
       let stored = false;

@@ -1,0 +1,82 @@
+import type { Terminal } from "@xterm/headless";
+import { LIMITS } from "../types.ts";
+import { maskSecrets } from "./secrets.ts";
+
+/** Links (OSC 8) that are remembered by their text: a login takes a handful of rows, each a link of its own. */
+const REMEMBERED = 100;
+/** A link's text must be this long to tell it apart, in UTF-16 units. */
+const LABEL_CHARS = 4;
+
+/** What the last part of a login page's path is called; `…/auth/cli/ID` is npm's and others' way. */
+const LOGIN_PATH =
+  /(?:^|[/_-])(?:oauth2?|auth|authorize|authorise|login|signin|sign-in|sso|device|devicelogin|activate|verify)\/?$|\/(?:auth|login)\/cli\/|\/oauth2?\/(?:v\d\/)?auth/i;
+/** What OAuth and device logins ask for (RFC 6749, 7636, 8628). */
+const LOGIN_QUERY = ["client_id", "code_challenge", "redirect_uri", "user_code"];
+
+const URL_START = /https:\/\/[^\s"'<>`│┃┆|\\^{}]+/g;
+const URL_GOES_ON = /^[^\s"'<>`│┃┆|\\^{}]+$/;
+
+/** An address that a person is to open in a browser to log in; undefined where it is something else, or holds a secret. */
+export function loginAddress(text: string): string | undefined {
+  const trimmed = text.replace(/[.,;:!?)\]]+$/, "");
+  if (trimmed.length > LIMITS.urlChars || !/^https:\/\/[\x21-\x7e]+$/.test(trimmed)) return undefined;
+  const url = URL.parse(trimmed);
+  if (url === null || url.username !== "" || url.password !== "" || maskSecrets(trimmed) !== trimmed) return undefined;
+  const asks = LOGIN_QUERY.some((name) => url.searchParams.has(name));
+  return asks || LOGIN_PATH.test(url.pathname) ? trimmed : undefined;
+}
+
+/** Finds login addresses on an emulator's screen: in links, whose rows need not show all of it, and in text that was wrapped. */
+export function followLogins(term: Terminal) {
+  const links = new Map<string, string>(); // a link's text → where it leads
+  let open: { url: string; x: number; y: number } | undefined;
+
+  term.parser.registerOscHandler(8, (data) => {
+    const buffer = term.buffer.active;
+    const y = buffer.baseY + buffer.cursorY;
+    if (open !== undefined) {
+      const label = buffer.getLine(open.y)?.translateToString(true, open.x, y === open.y ? buffer.cursorX : term.cols) ?? "";
+      links.delete(label);
+      if (label.length >= LABEL_CHARS) links.set(label, open.url);
+      for (const [oldest] of links) {
+        if (links.size <= REMEMBERED) break;
+        links.delete(oldest);
+      }
+    }
+    const url = loginAddress(data.slice(data.indexOf(";") + 1));
+    open = url === undefined ? undefined : { url, x: buffer.cursorX, y };
+    return false; // the emulator acts on it too
+  });
+
+  /** The login address on the screen, if there is one, and whether the screen asks for a code to be pasted. */
+  return (): { url: string; pastes: boolean } | undefined => {
+    const buffer = term.buffer.active;
+    const rows = Array.from({ length: term.rows }, (_, y) => {
+      const line = buffer.getLine(buffer.baseY + y);
+      return { text: line?.translateToString(true) ?? "", wrapped: line?.isWrapped === true };
+    });
+    const linked = [...links].findLast(([label]) => rows.some(({ text }) => text.includes(label)))?.[1];
+    const url = linked ?? wrappedAddress(rows, term.cols);
+    return url === undefined ? undefined : { url, pastes: rows.some(({ text }) => /\b(?:paste|enter)\b.{0,40}\b(?:code|token)\b/i.test(text)) };
+  };
+}
+
+/** The last login address in rows of text; a row that is full may go on in the next, wrapped by the terminal or by the program itself. */
+function wrappedAddress(rows: readonly { text: string; wrapped: boolean }[], cols: number): string | undefined {
+  let found: string | undefined;
+  for (const [y, { text }] of rows.entries()) {
+    for (const match of text.matchAll(URL_START)) {
+      let url = match[0];
+      const toTheEnd = match.index + url.length === text.length;
+      for (let row = y; toTheEnd && (rows[row]?.text.length ?? 0) >= cols && url.length < LIMITS.urlChars; row++) {
+        const next = rows[row + 1];
+        if (next === undefined) break;
+        const more = next.wrapped ? (/^\S*/.exec(next.text)?.[0] ?? "") : URL_GOES_ON.test(next.text) ? next.text : "";
+        url += more;
+        if (more.length < next.text.length || more === "") break;
+      }
+      found = loginAddress(url) ?? found;
+    }
+  }
+  return found;
+}
