@@ -31,6 +31,8 @@ export interface Card {
   element: HTMLElement;
   /** The prompt's newest state; true where this settled it, so that the card has shrunk. */
   update(prompt: Prompt): boolean;
+  /** Presses one of its buttons, where it can be pressed. */
+  press(action: "approve" | "reject"): void;
   /** Takes no tap for a moment: what is under the thumb may have moved. */
   arm(): void;
   /** Whether it may be acted on: not while what is shown may be stale. `why` not is told to the person, unless empty. */
@@ -124,6 +126,7 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
 
   return {
     element,
+    press: (action) => void (actions.isConnected && (action === "reject" ? reject : actions.contains(approve) ? approve : undefined)?.click()),
     arm,
     enable(on, why = "") {
       if (on && !live) arm(); // what is shown may have changed under the thumb

@@ -46,6 +46,15 @@ export function openDeck(identity: Identity, place: HTMLElement, sessionOf: (id:
     /** The sessions that have an open card here. */
     asking: () => new Set([...prompts.values()].filter(isOpen).map(({ session }) => session)),
 
+    /** Presses a button of the one card that is open. */
+    press(action: "approve" | "reject"): void {
+      const open = [...cards].filter(([id]) => isOpen(prompts.get(id) ?? { state: "expired" }));
+      if (open.length === 1) open[0]?.[1].press(action);
+    },
+
+    /** The sessions' open prompts that are shown here. */
+    open: () => [...prompts.values()].filter((prompt) => isOpen(prompt) && (only === undefined || prompt.session === only)).length,
+
     /** Brings the cards up to date, oldest first; one that stands there never moves. */
     draw(): void {
       const shown = [...prompts.values()].filter(({ session }) => only === undefined || session === only);

@@ -1,5 +1,5 @@
-import type { Input } from "./composer.ts";
 import { el, mark } from "./dom.ts";
+import type { Input } from "./typing.ts";
 
 /** A login page that the session names: to be opened or copied here, and the code from there pasted back. */
 export function openLogin(type: (input: Input) => void) {

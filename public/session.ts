@@ -19,7 +19,7 @@ const SEEN_MS = 250;
 export function showSession(identity: Identity, id: string, view: HTMLElement, onStream: OnStream): Shown {
   const fetchLines = (before: number, limit: number) =>
     call(identity, OutputPage, "GET", `/api/sessions/${id}/output?limit=${limit}${before === Number.MAX_SAFE_INTEGER ? "" : `&before=${before}`}`);
-  const terminal = openTerminal(fetchLines);
+  const terminal = openTerminal(fetchLines, (up, steps) => composer.turn(up, steps));
   const title = el("h1");
   const about = el("p", { class: "about" });
   const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } });
@@ -27,8 +27,8 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   const deck = openDeck(identity, cards, (other) => known.sessions.get(other), id);
   known.deck = deck;
   const size = openFit(identity, id, terminal.capacity, (on) => composer.setFit(on));
-  const composer = openComposer(identity, id, size.fit);
-  composer.enable(false, false);
+  const composer = openComposer(identity, id, { fit: size.fit, answer: deck.press });
+  composer.enable(false, 0);
   const login = openLogin(composer.type);
   view.replaceChildren(login.element, terminal.element, hint, cards, composer.element);
   view.className = "one";
@@ -55,7 +55,8 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
     const runs = session?.status === "running";
     terminal.element.dataset.stale = String(!isLive() || !runs);
     login.show(session?.auth_url ?? null, isLive());
-    composer.enable(isLive() && runs, session?.status !== "ended" && deck.asking().size === 0);
+    composer.element.hidden = session?.status === "ended";
+    composer.enable(isLive() && runs, deck.open());
   };
   const fetchAll = guarded(async () => {
     const detail = await call(identity, SessionDetail, "GET", `/api/sessions/${id}`);

@@ -1,6 +1,7 @@
 import type { Frame, OutputPage, ViewerEvents } from "../src/types.ts";
 import { el } from "./dom.ts";
 import { drawRow, rowText } from "./rows.ts";
+import { openWheel } from "./wheel.ts";
 
 /** Lines of history fetched at once, and the most that stay on the page. */
 const PAGE_LINES = 100;
@@ -12,8 +13,8 @@ const READABLE_PX = 13;
 /** The spoken log lags behind the screen, in ms. */
 const SPOKEN_MS = 2000;
 
-/** The screen of a session with its history above, in one scrolling column of text. */
-export function openTerminal(fetchLines: (before: number, limit: number) => Promise<OutputPage>) {
+/** The screen of a session with its history above, in one scrolling column of text; `turn` takes what is for the wheel of a program that has the whole screen. */
+export function openTerminal(fetchLines: (before: number, limit: number) => Promise<OutputPage>, turn: (up: boolean, steps: number) => void) {
   const older = el("button", { class: "older", text: "Earlier lines", attrs: { type: "button" }, on: { click: () => void loadOlder() }, init: (b) => (b.hidden = true) });
   const history = el("div", { class: "history" });
   const screen = el("div", { class: "screen" });
@@ -28,6 +29,8 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   let loading = false;
   let speak: ReturnType<typeof setTimeout> | undefined;
   let cols = 80;
+  let full = false;
+  openWheel(element, () => full, turn);
 
   const atBottom = () => element.scrollHeight - element.scrollTop - element.clientHeight < BOTTOM_PX;
   let stuck = true; // as of the last scroll: a smaller window alone does not take the reader from the bottom
@@ -117,6 +120,7 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
       keepBottom(() => {
         const resized = frame.cols !== cols || frame.rows !== screen.childElementCount;
         cols = frame.cols;
+        full = frame.full === true;
         while (screen.childElementCount > frame.rows) screen.lastElementChild?.remove();
         while (screen.childElementCount < frame.rows) screen.append(el("div", { class: "row" }));
         if (resized) fit();

@@ -53,6 +53,8 @@ export const Frame = v.object({
   rows: side,
   cursor: v.object({ x: count, y: count, visible: v.boolean() }),
   title: text(LIMITS.titleChars),
+  /** A program has the whole screen (the alternate one) and scrolls by itself. */
+  full: v.optional(v.boolean()),
   /** Payloads (see rows.ts) of the rows that changed, by row number from 0. */
   lines: v.record(v.pipe(v.string(), v.regex(/^\d{1,4}$/)), row),
 });
@@ -161,8 +163,8 @@ export const SessionInfo = v.object({ id, host: text(256), cwd: text(LIMITS.path
 export type SessionInfo = v.InferOutput<typeof SessionInfo>;
 export type SessionStatus = Pick<SessionInfo, "hooks" | "activity">;
 
-/** A key by its name, as tmux has them. */
-const key = v.pipe(v.string(), v.regex(/^(?:Enter|Escape|Tab|BTab|BSpace|Delete|Up|Down|Left|Right|Home|End|PageUp|PageDown|C-[a-z])$/));
+/** A key by its name, as tmux has them, or a turn of the mouse wheel. */
+const key = v.pipe(v.string(), v.regex(/^(?:Enter|Escape|Tab|BTab|BSpace|Delete|Up|Down|Left|Right|Home|End|PageUp|PageDown|WheelUp|WheelDown|C-[a-z])$/));
 /** What is typed from afar: text, Enter, then keys. */
 const typed = {
   /** A page's own line of inputs, numbered from 0 or 1: applied in order, each once. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type Dashboard, openDashboard, screen } from "./support/dashboard.ts";
+import { type Dashboard, makePrompt, openDashboard, screen } from "./support/dashboard.ts";
 import { until } from "./support/until.ts";
 
 let dashboard: Dashboard;
@@ -63,4 +63,93 @@ test("an address that is none never becomes a link", async () => {
   socket.send({ type: "auth_url", session: "bad-login", url: "javascript:alert(1)" });
   expect(await socket.closed()).toBe(4400);
   await until("nothing is shown", async () => (await dashboard.machine.sessions()).find(({ id }) => id === "bad-login")?.auth_url === null);
+}, 30_000);
+
+test("the bar's keys go as keys, a slash as text, and a paste after a look at it", async () => {
+  const { page, typed, close } = await openSession("keys");
+  const bar = page.getByRole("toolbar", { name: "Keys" });
+  expect(await bar.getByRole("button", { name: /^Yes/ }).isVisible()).toBe(false); // nothing is asked
+  await bar.getByRole("button", { name: "Slash" }).click();
+  expect(await typed()).toMatchObject({ text: "/" });
+  await bar.getByRole("button", { name: "Control C" }).click();
+  expect(await typed()).toMatchObject({ keys: ["C-c"] });
+
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.evaluate("navigator.clipboard.writeText('rm -rf x\\u200b\\nsecond')");
+  await bar.getByRole("button", { name: /^Paste/ }).click();
+  const dialog = page.getByRole("dialog", { name: "Paste" });
+  const text = dialog.getByLabel("What will be pasted");
+  await until("the clipboard is shown", async () => (await text.inputValue()) === "rm -rf x\u200b\nsecond");
+  expect(await dialog.getByRole("status").textContent()).toBe("16 characters in 2 lines");
+  expect(await dialog.locator("pre").textContent()).toContain("U+200B");
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await bar.getByRole("button", { name: /^Paste/ }).click();
+  await until("it is shown again", async () => (await text.inputValue()) !== "");
+  await text.fill("only this");
+  await dialog.getByRole("button", { name: "Paste" }).click();
+  const pasted = await typed();
+  expect(pasted).toMatchObject({ text: "only this", paste: true });
+  expect(pasted.enter).toBeUndefined();
+
+  await page.context().clearPermissions();
+  await page.evaluate("navigator.clipboard.readText = () => Promise.reject(new DOMException('denied'))");
+  await bar.getByRole("button", { name: /^Paste/ }).click();
+  await dialog.getByText("paste it here by hand").waitFor();
+  expect(await dialog.getByRole("button", { name: "Paste" }).isDisabled()).toBe(true);
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  await close();
+}, 30_000);
+
+test("with a question open Yes and No answer that one, and no key that could is left", async () => {
+  const { socket, page, close } = await openSession("asked");
+  const bar = page.getByRole("toolbar", { name: "Keys" });
+  const yes = bar.getByRole("button", { name: /^Yes/ });
+  socket.send({ type: "prompt", prompt: makePrompt("asked", "p_one", { input: { command: "make one" } }) });
+  const card = page.getByRole("alertdialog", { name: "Run a command" });
+  await until("the card is armed", () => card.first().getByRole("button", { name: "Approve" }).isEnabled());
+  expect(await page.getByLabel("Type to the session").isVisible()).toBe(false);
+  const off = await bar.locator("button:disabled").allTextContents();
+  expect(off).toEqual(["tab", "⇧tab", "ctrl", "⏎", "/", "paste"]);
+  await yes.click();
+  expect(await socket.next("decide")).toMatchObject({ prompt: "p_one", action: "approve" });
+  const settled = makePrompt("asked", "p_one", { input: { command: "make one" } });
+  socket.send({ type: "prompt", prompt: { ...settled, state: "answered", answer: { by: "desk", at: Date.now() } } });
+  await until("typing is back", () => page.getByLabel("Type to the session").isVisible());
+
+  for (const name of ["p_two", "p_three"]) socket.send({ type: "prompt", prompt: makePrompt("asked", name, { input: { command: name } }) });
+  await until("two are open", async () => (await page.locator('.card[data-state="open"]').count()) === 2);
+  expect(await yes.isDisabled()).toBe(true); // which of them?
+  socket.send({ type: "prompt", prompt: { ...makePrompt("asked", "p_two", {}), state: "withdrawn" } });
+  await until("one is left", () => bar.getByRole("button", { name: /^No/ }).isEnabled());
+  await until("it is armed", () => page.locator('.card[data-state="open"] .reject').isEnabled());
+  await bar.getByRole("button", { name: /^No/ }).click();
+  expect(await socket.next("decide")).toMatchObject({ prompt: "p_three", action: "reject" });
+  await close();
+}, 30_000);
+
+test("a swipe or a wheel scrolls inside a program that has the whole screen, and only there", async () => {
+  const { socket, page, typed, close } = await openSession("wheel");
+  const lines = Array.from({ length: 24 }, (_, i) => `row ${i}`);
+  const box = await page.locator(".scroller").boundingBox();
+  await page.mouse.move((box?.x ?? 0) + 50, (box?.y ?? 0) + 50);
+  await page.mouse.wheel(0, -200); // a program without the whole screen: the page's own history scrolls
+  socket.send(screen("wheel", 2, lines, { full: true }));
+  await page.getByText("row 3", { exact: true }).first().waitFor();
+  await page.locator(".scroller").evaluate((scroller) => scroller.scrollTo(0, 0));
+  await page.mouse.wheel(0, -120);
+  expect((await typed()).keys?.every((key) => key === "WheelUp")).toBe(true);
+  await page.locator(".scroller").evaluate((scroller) => scroller.scrollTo(0, scroller.scrollHeight));
+  await page.mouse.wheel(0, 120);
+  while (!(await typed()).keys?.includes("WheelDown")); // turns from before come first
+
+  await page.locator(".scroller").evaluate((scroller) => scroller.scrollTo(0, 0));
+  const touch = await page.context().newCDPSession(page);
+  const [x, y] = [(box?.x ?? 0) + 50, (box?.y ?? 0) + 150];
+  await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [{ x, y }] });
+  for (const dy of [20, 60, 100]) await touch.send("Input.dispatchTouchEvent", { type: "touchMove", touchPoints: [{ x, y: y + dy }] });
+  await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  while (!(await typed()).keys?.includes("WheelUp")); // the finger goes down, the text with it
+  await close();
 }, 30_000);

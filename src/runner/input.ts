@@ -1,4 +1,5 @@
 import type { FromServer, InputResult } from "../types.ts";
+import type { Modes } from "./screen.ts";
 
 type Input = Extract<FromServer, { type: "input" }>;
 
@@ -18,15 +19,17 @@ const KEYS: Record<string, string> = {
 };
 const CURSOR: Record<string, string> = { Up: "A", Down: "B", Right: "C", Left: "D", Home: "H", End: "F" };
 /** With a question open these could answer it; others only look around, or say no. */
-const HARMLESS = new Set([...Object.keys(CURSOR), "Escape", "PageUp", "PageDown", "C-c", "C-o", "C-l"]);
+const HARMLESS = new Set([...Object.keys(CURSOR), "Escape", "PageUp", "PageDown", "WheelUp", "WheelDown", "C-c", "C-o", "C-l"]);
+
+/** A turn of the wheel is so many lines to a program that knows no mouse, as in xterm. */
+const WHEEL_LINES = 3;
 
 /** Control characters would be keys, and an escape could end the brackets around a paste; line feeds and tabs are text. */
 const CONTROL = /[^\P{Cc}\n\t]/gu;
 
 export interface InputOptions {
   write(data: string): void;
-  /** How the program has set its terminal: cursor keys in their other form, pastes in brackets. */
-  modes(): { applicationCursor: boolean; bracketedPaste: boolean };
+  modes(): Modes;
   /** Whether a question waits that keys could answer. */
   asked(): boolean;
 }
@@ -49,12 +52,20 @@ export function openInput({ write, modes, asked }: InputOptions) {
       if (places.size <= STREAMS) break;
       places.delete(oldest);
     }
-    const { applicationCursor, bracketedPaste } = modes();
+    const { applicationCursor, bracketedPaste, wheel, middle } = modes();
+    const cursorKey = (letter: string) => `\x1b${applicationCursor ? "O" : "["}${letter}`;
+    const turn = (up: boolean) => {
+      if (wheel === "keys") return cursorKey(up ? "A" : "B").repeat(WHEEL_LINES);
+      const button = up ? 64 : 65;
+      if (wheel === "sgr") return `\x1b[<${button};${middle.x};${middle.y}M`;
+      return wheel === "x10" ? `\x1b[M${String.fromCharCode(32 + button, 32 + Math.min(95, middle.x), 32 + Math.min(95, middle.y))}` : "";
+    };
     const plain = text.replace(CONTROL, "").replaceAll("\n", "\r");
     const typed = input.paste === true && bracketedPaste && plain !== "" ? `\x1b[200~${plain}\x1b[201~` : plain;
     const pressed = keys.map((key) => {
       const cursor = CURSOR[key];
-      if (cursor !== undefined) return `\x1b${applicationCursor ? "O" : "["}${cursor}`;
+      if (cursor !== undefined) return cursorKey(cursor);
+      if (key === "WheelUp" || key === "WheelDown") return turn(key === "WheelUp");
       return key.startsWith("C-") ? String.fromCharCode(key.charCodeAt(2) & 0x1f) : (KEYS[key] ?? "");
     });
     write(typed + (input.enter === true ? "\r" : "") + pressed.join(""));

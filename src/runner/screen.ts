@@ -19,12 +19,22 @@ export interface Screen {
   /** The visible rows as text. */
   text(): string[];
   /** How the program has set its terminal for what is typed. */
-  modes(): { applicationCursor: boolean; bracketedPaste: boolean };
+  modes(): Modes;
   /** A login page that the screen names, and whether a code from there is to be pasted. */
   login(): { url: string; pastes: boolean } | undefined;
   /** Resolves once everything that was fed is on the screen. */
   settled(): Promise<void>;
   dispose(): void;
+}
+
+/** How a program has set its terminal for what is typed. */
+export interface Modes {
+  applicationCursor: boolean;
+  bracketedPaste: boolean;
+  /** What a wheel's turn is to it: a report in either form (xterm's ctlseqs), cursor keys on the alternate screen, or nothing. */
+  wheel: "sgr" | "x10" | "keys" | "none";
+  /** Where a mouse would stand that is in the middle, from 1. */
+  middle: { x: number; y: number };
 }
 
 export interface ScreenOptions {
@@ -54,14 +64,17 @@ export function openScreen(options: ScreenOptions): Screen {
   term.onTitleChange((text) => {
     title = maskSecrets(text.slice(0, LIMITS.titleChars));
   });
-  const followCursor = (visible: boolean) => (params: (number | number[])[]) => {
-    if (params.includes(25)) cursorVisible = visible;
+  let sgrMouse = false;
+  const followModes = (on: boolean) => (params: (number | number[])[]) => {
+    if (params.includes(25)) cursorVisible = on;
+    if (params.includes(1006)) sgrMouse = on;
     return false; // the emulator acts on it too
   };
-  term.parser.registerCsiHandler({ prefix: "?", final: "h" }, followCursor(true));
-  term.parser.registerCsiHandler({ prefix: "?", final: "l" }, followCursor(false));
+  term.parser.registerCsiHandler({ prefix: "?", final: "h" }, followModes(true));
+  term.parser.registerCsiHandler({ prefix: "?", final: "l" }, followModes(false));
   term.parser.registerEscHandler({ final: "c" }, () => {
     cursorVisible = true;
+    sgrMouse = false;
     return false;
   });
 
@@ -90,7 +103,8 @@ export function openScreen(options: ScreenOptions): Screen {
   const meta = () => {
     const { cursorX, cursorY } = term.buffer.active;
     const cursor = { x: Math.min(cursorX, term.cols - 1), y: cursorY, visible: cursorVisible };
-    return { cols: term.cols, rows: term.rows, cursor, title };
+    const full = term.buffer.active.type === "alternate";
+    return { cols: term.cols, rows: term.rows, cursor, title, ...(full ? { full } : {}) };
   };
 
   return {
@@ -128,7 +142,16 @@ export function openScreen(options: ScreenOptions): Screen {
       return { rev, ...meta(), lines: Object.fromEntries(sent.map((payload, y) => [y, payload])) };
     },
     text: () => rows().map((payload) => payload.split("\n", 1)[0] ?? ""),
-    modes: () => ({ applicationCursor: term.modes.applicationCursorKeysMode, bracketedPaste: term.modes.bracketedPasteMode }),
+    modes() {
+      const { applicationCursorKeysMode, bracketedPasteMode, mouseTrackingMode } = term.modes;
+      const tracked = mouseTrackingMode !== "none" && mouseTrackingMode !== "x10"; // X10's own mode knows no wheel
+      return {
+        applicationCursor: applicationCursorKeysMode,
+        bracketedPaste: bracketedPasteMode,
+        wheel: tracked ? (sgrMouse ? "sgr" : "x10") : term.buffer.active.type === "alternate" ? "keys" : "none",
+        middle: { x: Math.ceil(term.cols / 2), y: Math.ceil(term.rows / 2) },
+      };
+    },
     login,
     settled: () => new Promise((resolve) => term.write("", resolve)),
     dispose() {

@@ -228,7 +228,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, o
       });
       type = openInput({
         write: pty.write,
-        modes: () => screen?.modes() ?? { applicationCursor: false, bracketedPaste: false },
+        modes: () => screen?.modes() ?? { applicationCursor: false, bracketedPaste: false, wheel: "none", middle: { x: 1, y: 1 } },
         // where a login's code is to be pasted, that is what the dialog is for
         asked: () => (hooks !== undefined && dialogOpen() === true && login?.pastes !== true) || prompts.list().some(isOpen),
       });

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { openInput } from "../../src/runner/input.ts";
+import type { Modes } from "../../src/runner/screen.ts";
 import type { FromServer } from "../../src/types.ts";
 
 type Given = Partial<Extract<FromServer, { type: "input" }>>;
 
-function open(modes = { applicationCursor: false, bracketedPaste: true }) {
+function open(given: Partial<Modes> = {}) {
+  const modes: Modes = { applicationCursor: false, bracketedPaste: true, wheel: "sgr", middle: { x: 40, y: 12 }, ...given };
   const chunks: string[] = [];
   const state = { asked: false };
   const apply = openInput({ write: (data) => void chunks.push(data), modes: () => modes, asked: () => state.asked });
@@ -32,6 +34,17 @@ describe("what is typed from afar", () => {
     apply({ keys: ["Up", "Home"] });
     apply({ text: "a paste", paste: true });
     expect(written()).toBe("\x1bOA\x1bOHa paste");
+  });
+
+  test.each<[Modes["wheel"], string]>([
+    ["sgr", "\x1b[<64;40;12M\x1b[<65;40;12M"],
+    ["x10", "\x1b[M`H,\x1b[MaH,"],
+    ["keys", "\x1b[A\x1b[A\x1b[A\x1b[B\x1b[B\x1b[B"],
+    ["none", ""],
+  ])("turns a program's wheel in the form that it knows: %s", (wheel, sent) => {
+    const { apply, written } = open({ wheel });
+    expect(apply({ keys: ["WheelUp", "WheelDown"] }).result).toBe("applied");
+    expect(written()).toBe(sent);
   });
 
   test("can't hide keys in text, nor end a paste's brackets", () => {

@@ -39,6 +39,22 @@ describe("a row's payload", () => {
   });
 });
 
+test("a program's wheel is known by how it has set its mouse and screen", async () => {
+  const wheelAfter = async (text: string) => {
+    const screen = openScreen({ ...quiet, cols: 41, rows: 10 });
+    screen.feed(bytes(text));
+    await screen.settled();
+    return [screen.modes().wheel, screen.frame()?.full === true];
+  };
+  expect(await wheelAfter("")).toEqual(["none", false]);
+  expect(await wheelAfter("\x1b[?1049h")).toEqual(["keys", true]);
+  expect(await wheelAfter("\x1b[?1049h\x1b[?1000h")).toEqual(["x10", true]);
+  expect(await wheelAfter("\x1b[?1049h\x1b[?1002h\x1b[?1006h")).toEqual(["sgr", true]);
+  expect(await wheelAfter("\x1b[?1000;1006h\x1b[?1006l")).toEqual(["x10", false]);
+  expect(await wheelAfter("\x1b[?9h")).toEqual(["none", false]);
+  expect(await wheelAfter("\x1b[?1049h\x1b[?1003h\x1b[?1006h\x1bc")).toEqual(["none", false]);
+});
+
 describe("a frame", () => {
   test("tells cursor, size and title", async () => {
     const frame = await drawn("\x1b]2;a title\x07ab\r\nc\x1b[?25l");

@@ -1,0 +1,103 @@
+import { el } from "./dom.ts";
+import { askPaste } from "./paste.ts";
+import type { Input } from "./typing.ts";
+
+/** A held arrow key begins to repeat after the first, then comes as often as the second says, in ms. */
+const HOLD_MS = 400;
+const REPEAT_MS = 90;
+
+/** Keys that phones lack: label, name for screen readers, key. */
+const KEYS: [label: string, name: string, key: string][] = [
+  ["esc", "Escape", "Escape"],
+  ["tab", "Tab", "Tab"],
+  ["⇧tab", "Shift Tab", "BTab"],
+  ["ctrl", "Control, for the next letter", ""],
+  ["←", "Left", "Left"],
+  ["↓", "Down", "Down"],
+  ["↑", "Up", "Up"],
+  ["→", "Right", "Right"],
+  ["^C", "Control C", "C-c"],
+  ["⏎", "Enter", "Enter"],
+];
+/** With a question open these still go: they only look around, or say no; the rest could answer it. */
+const HARMLESS = /^(?:Escape|Left|Down|Up|Right|C-c)$/;
+
+export interface KeybarEvents {
+  type(input: Input): void;
+  /** Yes or no to the one question that is open. */
+  answer(decision: "approve" | "reject"): void;
+  fit(on: boolean): void;
+  end(): void;
+}
+
+/** The keys that phones lack, and what else is done to a session with one touch. */
+export function openKeybar(events: KeybarEvents) {
+  let ctrl = false;
+  const button = (text: string, label: string, click: () => void) => el("button", { text, attrs: { type: "button", "aria-label": label }, on: { click } });
+  const yes = button("yes", "Yes, to the question that is open", () => events.answer("approve"));
+  const no = button("no", "No, to the question that is open", () => events.answer("reject"));
+  const fit = button("fit", "Fit the terminal to this screen", () => events.fit(fit.getAttribute("aria-pressed") !== "true"));
+  const slash = button("/", "Slash, for a command", () => events.type({ text: "/" }));
+  const paste = button("paste", "Paste, after a look at it", () => askPaste((text) => events.type({ text, paste: true })));
+  const end = button("end", "End this session", events.end);
+  fit.setAttribute("aria-pressed", "false");
+
+  const keys = KEYS.map(([label, name, key]) => ({ key, button: keyButton(label, name, key, press) }));
+  const sticky = keys.find(({ key }) => key === "")?.button;
+  sticky?.setAttribute("aria-pressed", "false");
+  const setCtrl = (on: boolean) => {
+    ctrl = on;
+    sticky?.setAttribute("aria-pressed", String(on));
+  };
+  function press(key: string): void {
+    if (key === "") setCtrl(!ctrl);
+    else events.type({ keys: [key] });
+  }
+
+  return {
+    element: el("div", { class: "keys", attrs: { role: "toolbar", "aria-label": "Keys" } }, yes, no, fit, ...keys.map((key) => key.button), slash, paste, end),
+    setFit: (on: boolean) => fit.setAttribute("aria-pressed", String(on)),
+
+    /** With Control held, a letter is a key: true where it was taken as one. */
+    takesLetter(letter: string): boolean {
+      if (!ctrl || !/^[a-z]$/i.test(letter)) return false;
+      setCtrl(false);
+      events.type({ keys: [`C-${letter.toLowerCase()}`] });
+      return true;
+    },
+
+    /** Whether keys may be pressed, and whether a question is open, which most keys could answer; `one` where it is one alone. */
+    enable(on: boolean, asked: boolean, one: boolean): void {
+      yes.hidden = no.hidden = !asked;
+      yes.disabled = no.disabled = !on || !one;
+      fit.disabled = end.disabled = !on;
+      slash.disabled = paste.disabled = !on || asked;
+      for (const { key, button } of keys) button.disabled = !on || (asked && !HARMLESS.test(key));
+    },
+  };
+}
+
+function keyButton(label: string, name: string, key: string, press: (key: string) => void): HTMLButtonElement {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const stop = () => clearTimeout(timer);
+  const repeat = () => {
+    press(key);
+    timer = setTimeout(repeat, REPEAT_MS);
+  };
+  return el("button", {
+    text: label,
+    attrs: { type: "button", "aria-label": name },
+    on: {
+      pointerdown(event) {
+        event.preventDefault(); // the keyboard stays as it is
+        press(key);
+        if (/^(Up|Down|Left|Right)$/.test(key)) timer = setTimeout(repeat, HOLD_MS);
+      },
+      pointerup: stop,
+      pointerleave: stop,
+      pointercancel: stop,
+      // screen readers and keyboards send no pointer events
+      click: (event) => void (event.detail === 0 && press(key)),
+    },
+  });
+}
