@@ -33,6 +33,13 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   view.replaceChildren(login.element, terminal.element, hint, cards, composer.element);
   view.className = "one";
   showPlace("", false, waitsElsewhere(id), title, about);
+  let followed = false;
+  /** Without a terminal of its own a session has the size of whoever looks on last. */
+  const follow = () => {
+    if (followed || known.sessions.get(id)?.desk !== false || known.sessions.get(id)?.status !== "running") return;
+    followed = true;
+    size.fit(true);
+  };
   let stream = "";
   let seenRev = 0;
   let ackedRev = 0;
@@ -44,7 +51,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
       const name = baseName(session.cwd);
       const sign = sessionMark(session);
       title.replaceChildren(mark(sign), name);
-      about.textContent = `${sessionState(session)} · ${session.host}`;
+      about.textContent = `${sessionState(session)} · ${session.host}${session.unlogged ? " · nothing is written down" : ""}`;
       showPlace(name, sign === "you", waitsElsewhere(id), title, about);
       const trouble = troubleOf(session);
       hint.replaceChildren(mark(trouble === undefined ? "free" : sign), trouble ?? "Nothing waits for you here. When Claude asks, it asks here too.");
@@ -65,6 +72,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
     if (detail.screen !== null && detail.screen.rev > seenRev) terminal.draw(detail.screen);
     await terminal.reload();
     draw();
+    follow();
   });
   /** Tells the server what has been drawn, so that it sends what comes next. */
   const acknowledge = () => {
@@ -93,6 +101,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
           if (event.data.session !== id) return;
           terminal.draw(event.data);
           size.drawn(event.data.cols);
+          follow();
           seenRev = event.data.rev;
           ack ??= setTimeout(acknowledge, SEEN_MS);
           return;

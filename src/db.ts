@@ -79,6 +79,9 @@ const MIGRATIONS = [
   CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
   CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
   `,
+  `
+  ALTER TABLE sessions ADD COLUMN desk INTEGER NOT NULL DEFAULT 1; -- whether it has a terminal of its own
+  `,
 ];
 
 /** How long a statement waits for another process that holds the database, in ms. */
@@ -105,6 +108,13 @@ export function openDatabase(dir: string): Database {
     if (error instanceof DatabaseError || !(error instanceof Error)) throw error;
     throw new DatabaseError(explain(error, file));
   }
+}
+
+/** A database of the same form that is never written anywhere; it knows no devices, so nothing refers to them. */
+export function openMemory(): Database {
+  const db = new Database(":memory:", { strict: true });
+  migrate(db, ":memory:");
+  return db;
 }
 
 function migrate(db: Database, file: string): void {

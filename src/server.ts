@@ -13,6 +13,7 @@ import { forgetOld, type Retention } from "./hub/retention.ts";
 import { type Connection, openRunners } from "./hub/runners.ts";
 import { takeSeat } from "./hub/seat.ts";
 import { openSessions } from "./hub/sessions.ts";
+import { openStores } from "./hub/stores.ts";
 import { openViewers } from "./hub/viewers.ts";
 import { LIMITS, PairRequest, PROTOCOL, parseJson } from "./types.ts";
 
@@ -44,6 +45,8 @@ export interface RunningServer {
 /** A silent connection is closed after this long, in seconds; streams send a heartbeat more often. */
 const IDLE_S = 60;
 
+/** What is kept in memory alone of sessions that are over; as they are looked for once an hour, some stay for two. */
+const KEEP_UNLOGGED: Retention = { days: 1 / 24, megabytes: 100 };
 /** Old sessions are looked for this often, in ms. */
 const FORGET_EVERY_MS = 3600_000;
 
@@ -65,8 +68,9 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   const assets = await loadAssets();
   const db = openDatabase(options.data);
   const devices = openDevices(db);
-  const sessions = openSessions(db);
-  const prompts = openPrompts(db);
+  const stores = openStores(db);
+  const sessions = openSessions(stores);
+  const prompts = openPrompts(stores);
   const viewers = openViewers({
     live: (id) => sessions.live(id),
     history: (id) => sessions.history(id),
@@ -139,6 +143,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   known = new Set(origins);
   const forget = () => {
     try {
+      forgetOld(stores.memory, KEEP_UNLOGGED);
       const gone = options.keep === undefined ? 0 : forgetOld(db, options.keep);
       if (gone > 0) log(`${gone} old sessions were removed`);
     } catch (error) {

@@ -159,7 +159,19 @@ const activity = v.picklist(["unknown", "idle", "busy", "waiting"]);
 /** A login page that the screen names, to be opened in a browser; null when it no longer does. */
 const authUrl = v.nullable(v.pipe(text(LIMITS.urlChars), v.regex(/^https:\/\/[\x21-\x7e]+$/)));
 
-export const SessionInfo = v.object({ id, host: text(256), cwd: text(LIMITS.pathChars), command: text(LIMITS.pathChars), started_at: count, hooks, activity });
+export const SessionInfo = v.object({
+  id,
+  host: text(256),
+  cwd: text(LIMITS.pathChars),
+  command: text(LIMITS.pathChars),
+  started_at: count,
+  hooks,
+  activity,
+  /** Whether a terminal shows it where it runs; without one its size follows the phone. */
+  desk: v.optional(v.boolean(), true),
+  /** Nothing of it is to be written down by the server. */
+  unlogged: v.optional(v.boolean(), false),
+});
 export type SessionInfo = v.InferOutput<typeof SessionInfo>;
 export type SessionStatus = Pick<SessionInfo, "hooks" | "activity">;
 

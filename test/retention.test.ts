@@ -6,13 +6,14 @@ import { openDatabase } from "../src/db.ts";
 import { openDevices } from "../src/hub/devices.ts";
 import { forgetOld } from "../src/hub/retention.ts";
 import { openSessions } from "../src/hub/sessions.ts";
+import { openStores } from "../src/hub/stores.ts";
 import { sessionInfo } from "./support/runner-socket.ts";
 
 const DAY = 86_400_000;
 const NOW = Date.now();
 const dir = mkdtempSync(join(tmpdir(), "retention-test-"));
 const db = openDatabase(dir);
-const sessions = openSessions(db);
+const sessions = openSessions(openStores(db));
 afterAll(() => {
   db.close();
   rmSync(dir, { recursive: true, force: true });
@@ -24,7 +25,7 @@ beforeEach(() => {
 
 /** A session with a history of so many lines, which ended so many days ago, or runs. */
 function session(id: string, endedDaysAgo?: number, lines = 1): void {
-  sessions.begin("dev", { ...sessionInfo(id), hooks: "none", activity: "idle" }, 1);
+  sessions.begin("dev", { ...sessionInfo(id), hooks: "none", activity: "idle", desk: true, unlogged: false }, 1);
   sessions.output(id, 1, { op: "append", generation: 0, from: 0, lines: Array.from({ length: lines }, (_, i) => `${i} ${"x".repeat(1000)}`) });
   if (endedDaysAgo !== undefined) sessions.end(id, { code: 0 }, NOW - endedDaysAgo * DAY);
 }

@@ -153,3 +153,21 @@ test("a swipe or a wheel scrolls inside a program that has the whole screen, and
   while (!(await typed()).keys?.includes("WheelUp")); // the finger goes down, the text with it
   await close();
 }, 30_000);
+
+test("a session without a terminal of its own takes this screen's size by itself; one at a desk keeps its own", async () => {
+  const alone = await openSession("alone", { desk: false });
+  const wanted = await alone.socket.next("resize");
+  expect(wanted.cols).toBeGreaterThan(30);
+  expect(wanted.cols).toBeLessThan(60);
+  expect(wanted.rows).toBeGreaterThan(10);
+  expect(await alone.page.getByRole("button", { name: "Fit the terminal to this screen" }).getAttribute("aria-pressed")).toBe("true");
+  await alone.page.setViewportSize({ width: 667, height: 375 });
+  expect((await alone.socket.next("resize")).cols).toBeGreaterThan(wanted.cols ?? 0);
+  await alone.close();
+
+  const desk = await openSession("at-desk");
+  await desk.page.getByRole("button", { name: "Slash" }).click();
+  expect(await desk.typed()).toMatchObject({ text: "/" });
+  expect(await desk.page.getByRole("button", { name: "Fit the terminal to this screen" }).getAttribute("aria-pressed")).toBe("false");
+  await desk.close();
+}, 30_000);

@@ -52,7 +52,7 @@ async function begin(program: Program, why: string | undefined): Promise<number>
   const home = await findHome(loadConfig(), { afresh: true });
   try {
     if (home !== undefined && ended === undefined) await invite(home, program.name);
-    return ended === undefined ? await runWith(home?.pairing, program, UNSEEN) : 128 + constants.signals[ended];
+    return ended === undefined ? await runWith(home?.pairing, program, { unseen: UNSEEN }) : 128 + constants.signals[ended];
   } finally {
     // nobody would know that something stays behind, unless others use it by now
     if (home?.started === true && !(await isUsed(home.pairing))) await stopServer(loadConfig().data);

@@ -24,18 +24,19 @@ const DEEPEST = 5;
 /** A server that has gone is looked for only after the program has started, in ms. */
 const LOOK_AFTER_MS = 300;
 
-/** `claude-remote run [--command PROG] [-- args]`. */
+/** `claude-remote run [--command PROG] [--no-log] [-- args]`. */
 export function run(argv: readonly string[]): Promise<number> {
   const separator = argv.indexOf("--");
   const own = separator < 0 ? argv : argv.slice(0, separator);
   const args = separator < 0 ? [] : argv.slice(separator + 1);
-  const { values, positionals } = parseArgs({ args: [...own], options: { command: { type: "string" } }, allowPositionals: true });
+  const { values, positionals } = parseArgs({ args: [...own], options: { command: { type: "string" }, "no-log": { type: "boolean" } }, allowPositionals: true });
   if (positionals.length > 0) throw new UsageError(`run: arguments for the wrapped program come after \`--\`, as in: claude-remote run -- ${positionals.join(" ")}`);
-  return values.command === undefined ? runClaude(args) : runProgram(programOf(values.command, args));
+  const how = { unlogged: values["no-log"] === true };
+  return values.command === undefined ? runClaude(args, how) : runProgram(programOf(values.command, args), how);
 }
 
 /** Runs claude with what it was given; resolves with its exit code. */
-export async function runClaude(args: readonly string[]): Promise<number> {
+export async function runClaude(args: readonly string[], how: How = {}): Promise<number> {
   const { claude } = lenientConfig();
   const depth = Number(process.env.CLAUDE_REMOTE_DEPTH) || 0;
   if (depth >= DEEPEST)
@@ -43,7 +44,7 @@ export async function runClaude(args: readonly string[]): Promise<number> {
   const program = { ...programOf(claude, args, true), env: { ...process.env, CLAUDE_REMOTE_DEPTH: String(depth + 1) } };
   const end = args.indexOf("--");
   const prints = args.slice(0, end < 0 ? args.length : end).some((arg) => arg === "--print" || /^-c?pc?$/.test(arg));
-  return prints || MAINTENANCE.has(args[0] ?? "") ? unlessMissing(program, () => passThrough(program)) : runProgram(program);
+  return prints || MAINTENANCE.has(args[0] ?? "") ? unlessMissing(program, () => passThrough(program)) : runProgram(program, how);
 }
 
 /** What is wrapped, here and now. */
@@ -52,15 +53,22 @@ export function programOf(command: string, args: readonly string[], hooks = /(^|
 }
 
 /** Wraps a program on the terminal at the desk; resolves with its exit code. */
-export function runProgram(program: Program): Promise<number> {
+export function runProgram(program: Program, how: How = {}): Promise<number> {
   return unlessMissing(program, async () => {
     if (!process.stdin.isTTY || !process.stdout.isTTY) return passThrough(program);
-    return runWith(await knownPairing(), program);
+    return runWith(await knownPairing(), program, how);
   });
 }
 
-/** Wraps a program and shows it where `pairing` leads; with a size it runs without a terminal of its own. */
-export async function runWith(pairing: Pairing | undefined, program: Program, unseen?: Size): Promise<number> {
+export interface How {
+  /** It runs without a terminal of its own, beginning with this size. */
+  unseen?: Size | undefined;
+  /** Nothing of it is to be written down. */
+  unlogged?: boolean;
+}
+
+/** Wraps a program and shows it where `pairing` leads. */
+export async function runWith(pairing: Pairing | undefined, program: Program, { unseen, unlogged = false }: How = {}): Promise<number> {
   const start = async (wrapped: Program, watch?: Watch) => {
     try {
       return await (unseen === undefined ? wrap(wrapped, watch) : wrapUnseen(wrapped, unseen, watch));
@@ -76,7 +84,7 @@ export async function runWith(pairing: Pairing | undefined, program: Program, un
   const complain = (error: unknown): undefined => say(`not shown on the phone: ${error instanceof Error ? error.message : error}`) as undefined;
   const server = pairing.embedded === true ? keepServer() : undefined;
   const session = await Promise.resolve()
-    .then(() => openSession(program, pairing, version, server?.lost))
+    .then(() => openSession(program, pairing, version, { desk: unseen === undefined, unlogged, onLost: server?.lost }))
     .catch(complain);
   const exit = await start(session?.program ?? program, session?.watch);
   const trouble = (await session?.end(exit).catch(complain)) ?? server?.end();

@@ -21,6 +21,7 @@ const USAGE = `claude-remote: your Claude Code session on your phone
   claude-remote server status [--json]    what runs here
   claude-remote server stop               end it; the next claude-remote starts it again
   claude-remote run --command PROG -- …   wrap any other program
+  claude-remote run --no-log -- …         claude as ever, with nothing of it written down by the server
 
 Examples
   claude-remote                                   as you would type claude

@@ -100,7 +100,8 @@ async function decide(hub: Hub, { id, device }: Call, action: Decision, detail: 
 
   const sending = hub.prompts.sending(id);
   if (sending !== undefined) hub.viewers.broadcast("prompt_response", sending);
-  hub.devices.audit(device.id, action, id, detail.message ?? "");
+  const said = hub.sessions.get(prompt.session)?.unlogged === true ? "" : (detail.message ?? "");
+  hub.devices.audit(device.id, action, id, said);
   const given = Object.fromEntries(Object.entries(detail).filter(([, value]) => value !== undefined));
   const result = await hub.runners.decide(prompt.session, { prompt: id, action, device: device.id, name: device.name, ...given });
   if (result === "sent") return reply({ state: "sent" });

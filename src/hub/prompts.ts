@@ -1,5 +1,5 @@
-import type { Database } from "bun:sqlite";
 import { Answer, type Prompt, parseJson } from "../types.ts";
+import type { Stores } from "./stores.ts";
 
 interface Row extends Omit<Prompt, "answer" | "session"> {
   session_id: string;
@@ -14,17 +14,20 @@ function toPrompt({ session_id, response, id, kind, state, view, created_at }: R
 export type Prompts = ReturnType<typeof openPrompts>;
 
 /** Prompts as their runners report them: the runner is the authority, the server keeps what it said. */
-export function openPrompts(db: Database, now: () => number = Date.now) {
-  const one = db.query<Row, [string]>("SELECT * FROM prompts WHERE id = ?");
+export function openPrompts({ disk, memory, of }: Stores, now: () => number = Date.now) {
+  const all = [memory, disk];
   const get = (id: string): Prompt | undefined => {
-    const row = one.get(id);
-    return row === null ? undefined : toPrompt(row);
+    const rows = all.map((db) => db.query<Row, [string]>("SELECT * FROM prompts WHERE id = ?").get(id));
+    const row = rows.find((found) => found !== null);
+    return row === undefined || row === null ? undefined : toPrompt(row);
   };
   const open = (session?: string): Prompt[] =>
-    db
-      .query<Row, [string | null]>("SELECT * FROM prompts WHERE state IN ('pending', 'sending') AND session_id = coalesce(?, session_id) ORDER BY created_at, rowid")
-      .all(session ?? null)
-      .map(toPrompt);
+    all.flatMap((db) =>
+      db
+        .query<Row, [string | null]>("SELECT * FROM prompts WHERE state IN ('pending', 'sending') AND session_id = coalesce(?, session_id) ORDER BY created_at, rowid")
+        .all(session ?? null)
+        .map(toPrompt),
+    );
 
   return {
     get,
@@ -34,20 +37,22 @@ export function openPrompts(db: Database, now: () => number = Date.now) {
     report(prompt: Prompt): Prompt | undefined {
       const known = get(prompt.id);
       if (known === undefined) {
-        db.query("INSERT INTO prompts (id, session_id, kind, state, view, response, created_at, answered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)").run(
-          prompt.id,
-          prompt.session,
-          prompt.kind,
-          prompt.state,
-          prompt.view,
-          prompt.answer === undefined ? null : JSON.stringify(prompt.answer),
-          prompt.created_at,
-          prompt.answer?.at ?? null,
-        );
+        of(prompt.session)
+          .query("INSERT INTO prompts (id, session_id, kind, state, view, response, created_at, answered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+          .run(
+            prompt.id,
+            prompt.session,
+            prompt.kind,
+            prompt.state,
+            prompt.view,
+            prompt.answer === undefined ? null : JSON.stringify(prompt.answer),
+            prompt.created_at,
+            prompt.answer?.at ?? null,
+          );
         return get(prompt.id);
       }
       const response = prompt.answer === undefined ? null : JSON.stringify(prompt.answer);
-      const changed = db
+      const changed = of(prompt.session)
         .query(
           `UPDATE prompts SET state = ?1, response = ?2, answered_at = coalesce(answered_at, ?3) WHERE id = ?4 AND session_id = ?5
            AND (state IN ('pending', 'sending') OR (state = 'answered' AND ?1 = 'answered')) AND (state <> ?1 OR response IS NOT ?2)`,
@@ -58,8 +63,8 @@ export function openPrompts(db: Database, now: () => number = Date.now) {
 
     /** A decision is on its way to the runner. */
     sending(id: string): Prompt | undefined {
-      const changed = db.query("UPDATE prompts SET state = 'sending' WHERE id = ? AND state = 'pending'").run(id).changes;
-      return changed > 0 ? get(id) : undefined;
+      const changed = all.map((db) => db.query("UPDATE prompts SET state = 'sending' WHERE id = ? AND state = 'pending'").run(id).changes);
+      return changed.some((count) => count > 0) ? get(id) : undefined;
     },
 
     /** After a reconnect the runner's list is the truth: what it no longer knows was settled meanwhile. */
@@ -73,7 +78,7 @@ export function openPrompts(db: Database, now: () => number = Date.now) {
     /** The session is over: nobody can answer what is still open. */
     expire(session: string): Prompt[] {
       const ids = open(session).map((prompt) => prompt.id);
-      db.query("UPDATE prompts SET state = 'expired', answered_at = ? WHERE session_id = ? AND state IN ('pending', 'sending')").run(now(), session);
+      of(session).query("UPDATE prompts SET state = 'expired', answered_at = ? WHERE session_id = ? AND state IN ('pending', 'sending')").run(now(), session);
       return ids.map(get).filter((prompt) => prompt !== undefined);
     },
   };

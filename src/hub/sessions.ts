@@ -1,11 +1,12 @@
-import type { Database } from "bun:sqlite";
 import { type Exit, Exit as ExitSchema, Frame, type HistoryOp, type OutputPage, parseJson, type SessionInfo, type SessionStatus, type SessionSummary } from "../types.ts";
 import { applyFrame, frameSince, type Live } from "./live.ts";
+import type { Stores } from "./stores.ts";
 
 /** The newest screen of a running session is stored at most this often, in ms, for the time after a crash. */
 const STORE_SCREEN_MS = 5000;
 
-type Row = Omit<SessionSummary, "exit" | "pending" | "auth_url"> & {
+type Row = Omit<SessionSummary, "exit" | "pending" | "auth_url" | "desk" | "unlogged"> & {
+  desk: number;
   device_id: string;
   exit: string | null;
   screen: string | null;
@@ -20,25 +21,47 @@ const SUMMARY = `SELECT s.*, (SELECT count(*) FROM prompts p WHERE p.session_id 
 export type Sessions = ReturnType<typeof openSessions>;
 
 /** Sessions, their live screens and their stored history. */
-export function openSessions(db: Database, now: () => number = Date.now) {
+export function openSessions(stores: Stores, now: () => number = Date.now) {
   const lives = new Map<string, { live: Live; storedAt: number }>();
-  const one = db.query<Row, [string]>(`${SUMMARY} WHERE s.id = ?`);
+  const { disk, memory, of } = stores;
+  const all = [disk, memory];
+  const one = { get: (id: string) => of(id).query<Row, [string]>(`${SUMMARY} WHERE s.id = ?`).get(id) };
   const logins = new Map<string, string>(); // never stored: it is of use only while it is on the screen
 
   // whoever was running when the server went down is away until it comes back
-  db.query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE status = 'running'").run(now());
+  disk.query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE status = 'running'").run(now());
 
   const summary = (row: Row): SessionSummary => {
     const { id, host, cwd, command, started_at, hooks, activity, status, pending, title, ended_at, offline_since } = row;
     const exit = row.exit === null ? null : (parseJson(ExitSchema, row.exit) ?? null);
-    return { id, host, cwd, command, started_at, hooks, activity, status, pending, title, ended_at, exit, offline_since, auth_url: logins.get(id) ?? null };
+    return {
+      id,
+      host,
+      cwd,
+      command,
+      started_at,
+      hooks,
+      activity,
+      status,
+      pending,
+      title,
+      ended_at,
+      exit,
+      offline_since,
+      auth_url: logins.get(id) ?? null,
+      desk: row.desk === 1,
+      unlogged: of(id) === memory,
+    };
   };
 
   const storeScreen = (id: string, live: Live) => {
-    db.query("UPDATE sessions SET screen = ?, title = ? WHERE id = ?").run(JSON.stringify(frameSince(live, 0)), live.title, id);
+    of(id)
+      .query("UPDATE sessions SET screen = ?, title = ? WHERE id = ?")
+      .run(JSON.stringify(frameSince(live, 0)), live.title, id);
   };
 
-  const append = db.transaction((id: string, seq: number, op: HistoryOp) => {
+  const append = (id: string, seq: number, op: HistoryOp) => {
+    const db = of(id);
     switch (op.op) {
       case "append": {
         const insert = db.query("INSERT OR REPLACE INTO output_log (session_id, generation, line, row) VALUES (?, ?, ?, ?)");
@@ -53,7 +76,7 @@ export function openSessions(db: Database, now: () => number = Date.now) {
       case "generation":
         db.query("UPDATE sessions SET output_seq = ?, generation = ?, next_line = 0 WHERE id = ?").run(seq, op.generation, id);
     }
-  });
+  };
 
   return {
     /**
@@ -63,7 +86,8 @@ export function openSessions(db: Database, now: () => number = Date.now) {
     begin(device: string, info: SessionInfo, first: number): { outputSeq: number; isNew: boolean } | undefined {
       const row = one.get(info.id);
       if (row === null) {
-        db.query(`INSERT INTO sessions (id, device_id, host, cwd, command, status, hooks, activity, started_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?)`).run(
+        const db = info.unlogged ? memory : disk;
+        db.query(`INSERT INTO sessions (id, device_id, host, cwd, command, status, hooks, activity, started_at, desk) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?)`).run(
           info.id,
           device,
           info.host,
@@ -72,21 +96,24 @@ export function openSessions(db: Database, now: () => number = Date.now) {
           info.hooks,
           info.activity,
           info.started_at,
+          info.desk ? 1 : 0,
         );
         return { outputSeq: this.skipTo(info.id, first), isNew: true };
       }
       if (row.device_id !== device || row.status === "ended") return undefined;
-      db.query("UPDATE sessions SET status = 'running', offline_since = NULL, hooks = ?, activity = ? WHERE id = ?").run(info.hooks, info.activity, info.id);
+      of(info.id).query("UPDATE sessions SET status = 'running', offline_since = NULL, hooks = ?, activity = ? WHERE id = ?").run(info.hooks, info.activity, info.id);
       return { outputSeq: this.skipTo(info.id, first), isNew: false };
     },
 
     skipTo(id: string, first: number): number {
-      db.query("UPDATE sessions SET output_seq = ? WHERE id = ? AND output_seq < ?").run(first - 1, id, first - 1);
+      of(id)
+        .query("UPDATE sessions SET output_seq = ? WHERE id = ? AND output_seq < ?")
+        .run(first - 1, id, first - 1);
       return this.outputSeq(id);
     },
 
     status(id: string, status: SessionStatus): void {
-      db.query("UPDATE sessions SET hooks = ?, activity = ? WHERE id = ?").run(status.hooks, status.activity, id);
+      of(id).query("UPDATE sessions SET hooks = ?, activity = ? WHERE id = ?").run(status.hooks, status.activity, id);
     },
 
     /** The screen of a session names a login page, or no longer. */
@@ -127,7 +154,7 @@ export function openSessions(db: Database, now: () => number = Date.now) {
     output(id: string, seq: number, op: HistoryOp): number {
       const stored = this.outputSeq(id);
       if (seq !== stored + 1) return stored; // sent twice, or one before it could not be stored
-      append(id, seq, op);
+      of(id).transaction(append)(id, seq, op);
       return seq;
     },
 
@@ -139,11 +166,9 @@ export function openSessions(db: Database, now: () => number = Date.now) {
       if (known !== undefined) storeScreen(id, known.live);
       lives.delete(id);
       logins.delete(id);
-      db.query("UPDATE sessions SET status = 'ended', exit = ?, ended_at = ?, offline_since = NULL WHERE id = ? AND status <> 'ended'").run(
-        JSON.stringify(exit),
-        endedAt,
-        id,
-      );
+      of(id)
+        .query("UPDATE sessions SET status = 'ended', exit = ?, ended_at = ?, offline_since = NULL WHERE id = ? AND status <> 'ended'")
+        .run(JSON.stringify(exit), endedAt, id);
     },
 
     /** The runner is gone without a word. */
@@ -151,7 +176,7 @@ export function openSessions(db: Database, now: () => number = Date.now) {
       const known = lives.get(id);
       if (known !== undefined) storeScreen(id, known.live);
       logins.delete(id);
-      db.query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE id = ? AND status = 'running'").run(now(), id);
+      of(id).query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE id = ? AND status = 'running'").run(now(), id);
     },
 
     get(id: string): SessionSummary | undefined {
@@ -161,10 +186,10 @@ export function openSessions(db: Database, now: () => number = Date.now) {
 
     /** Newest first, but what waits for somebody before all else, then what runs. */
     list(): SessionSummary[] {
-      return db
-        .query<Row, []>(`${SUMMARY} ORDER BY pending > 0 DESC, s.status = 'running' DESC, s.status = 'offline' DESC, s.started_at DESC LIMIT 200`)
-        .all()
-        .map(summary);
+      const order = "ORDER BY pending > 0 DESC, s.status = 'running' DESC, s.status = 'offline' DESC, s.started_at DESC LIMIT 200";
+      const place = ({ pending, status, started_at }: SessionSummary) => [pending > 0, status === "running", status === "offline", started_at].map(Number);
+      const sessions = all.flatMap((db) => db.query<Row, []>(`${SUMMARY} ${order}`).all().map(summary));
+      return sessions.sort((a, b) => compare(place(b), place(a)));
     },
 
     history(id: string): { generation: number; next: number } {
@@ -175,7 +200,7 @@ export function openSessions(db: Database, now: () => number = Date.now) {
     /** The `limit` lines before number `before` of the newest generation, oldest first. */
     lines(id: string, before: number, limit: number): OutputPage {
       const { generation, next } = this.history(id);
-      const lines = db
+      const lines = of(id)
         .query<{ line: number; row: string }, [string, number, number, number]>(
           "SELECT line, row FROM output_log WHERE session_id = ? AND generation = ? AND line < ? ORDER BY line DESC LIMIT ?",
         )
@@ -183,4 +208,9 @@ export function openSessions(db: Database, now: () => number = Date.now) {
       return { generation, next, lines: lines.reverse() };
     },
   };
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((value, i) => value !== b[i]);
+  return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
 }

@@ -38,10 +38,10 @@ const sizeOf = (op: HistoryOp) => 40 + (op.op === "append" ? op.lines.reduce((su
 const LIMITS = { memory: MEMORY_BYTES, spool: SPOOL_BYTES, window: WINDOW_BYTES };
 
 /**
- * Keeps history operations until they are acknowledged. `spoolPath` is made, readable for us alone, when memory is full; with
+ * Keeps history operations until they are acknowledged. `spoolPath` (none: nothing is written to disk) is made, readable for us alone, when memory is full; with
  * `first` it is there already, from `keep`, and its operations are numbered from there.
  */
-export function openOutbox(spoolPath: string, limits = LIMITS, first?: number): Outbox {
+export function openOutbox(spoolPath: string | undefined, limits = LIMITS, first?: number): Outbox {
   const queue: Entry[] = []; // the oldest, in memory
   let queued = 0;
   let sent = 0; // how many of the queue are on their way
@@ -56,7 +56,7 @@ export function openOutbox(spoolPath: string, limits = LIMITS, first?: number): 
   };
 
   const closeSpool = () => {
-    if (spool === undefined) return;
+    if (spool === undefined || spoolPath === undefined) return;
     closeSync(spool.fd);
     rmSync(spoolPath, { force: true }); // somebody may have cleaned up
     spool = undefined;
@@ -80,15 +80,15 @@ export function openOutbox(spoolPath: string, limits = LIMITS, first?: number): 
     }
   };
 
-  if (first !== undefined) {
+  if (first !== undefined && spoolPath !== undefined) {
     const fd = openSync(spoolPath, "r+");
     spool = { fd, read: 0, written: fstatSync(fd).size, partial: Buffer.alloc(0) };
     refill();
   }
 
-  const addToSpool = (op: HistoryOp, line: Buffer): void => {
+  const addToSpool = (path: string, op: HistoryOp, line: Buffer): void => {
     try {
-      spool ??= { fd: openSync(spoolPath, "wx+", 0o600), read: 0, written: 0, partial: Buffer.alloc(0) };
+      spool ??= { fd: openSync(path, "wx+", 0o600), read: 0, written: 0, partial: Buffer.alloc(0) };
       // what comes after a gap still has to be cut or numbered anew, so only lines are left out
       if (op.op === "append" && spool.written > limits.spool) {
         lost += op.lines.length;
@@ -103,8 +103,9 @@ export function openOutbox(spoolPath: string, limits = LIMITS, first?: number): 
 
   return {
     add(op) {
-      if (spool === undefined && queued < limits.memory) enqueue(op, sizeOf(op));
-      else addToSpool(op, Buffer.from(`${JSON.stringify(op)}\n`));
+      if (spool === undefined && (queued < limits.memory || (spoolPath === undefined && op.op !== "append"))) enqueue(op, sizeOf(op));
+      else if (spoolPath === undefined) lost += op.op === "append" ? op.lines.length : 0;
+      else addToSpool(spoolPath, op, Buffer.from(`${JSON.stringify(op)}\n`));
     },
     drain(send) {
       for (let entry = queue[sent]; entry !== undefined; entry = queue[sent]) {

@@ -39,8 +39,17 @@ export interface Session {
   end(exit: Exit): Promise<string | undefined>;
 }
 
-/** One wrapped program as the server sees it: screen, history, prompts and status, sent over one link; `onLost` comes with each attempt that fails. */
-export function openSession(given: Program, pairing: Pairing, version: string, onLost: () => void = () => undefined): Session {
+export interface SessionOptions {
+  /** Whether a terminal shows it here. */
+  desk: boolean;
+  /** Nothing of it is to be written down, neither here nor by the server. */
+  unlogged: boolean;
+  /** Comes with each attempt to connect that fails. */
+  onLost?: (() => void) | undefined;
+}
+
+/** One wrapped program as the server sees it: screen, history, prompts and status, sent over one link. */
+export function openSession(given: Program, pairing: Pairing, version: string, { desk, unlogged, onLost }: SessionOptions): Session {
   const id = `s_${randomNonce()}`;
   const host = hostname();
   const dir = mkdtempSync(join(tmpdir(), "claude-remote-"));
@@ -53,8 +62,10 @@ export function openSession(given: Program, pairing: Pairing, version: string, o
     started_at: Date.now(),
     hooks: given.hooks ? "waiting" : "none",
     activity: "unknown",
+    desk,
+    unlogged,
   };
-  const outbox = openOutbox(join(dir, "history"));
+  const outbox = openOutbox(unlogged ? undefined : join(dir, "history"));
   let link: Link | undefined;
   let screen: Screen | undefined;
   let loaded: Promise<void> | undefined;
@@ -205,7 +216,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, o
     onDown: (reason, lasting) => {
       resumed = toldExit = false;
       if (lasting) trouble = reason;
-      onLost();
+      onLost?.();
     },
   });
 
@@ -244,10 +255,14 @@ export function openSession(given: Program, pairing: Pairing, version: string, o
         );
       }
       signal = pty.kill;
-      sizes = openSizes(size, ({ cols, rows }) => {
-        pty.resize(cols, rows);
-        later((opened) => opened.resize(cols, rows));
-      });
+      sizes = openSizes(
+        size,
+        ({ cols, rows }) => {
+          pty.resize(cols, rows);
+          later((opened) => opened.resize(cols, rows));
+        },
+        desk,
+      );
       return { onOutput: (bytes) => later((opened) => opened.feed(bytes)), onResize: sizes.desk, onTyped: sizes.typed };
     },
     async end(how) {
@@ -269,7 +284,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, o
         stored = await Promise.race([farewell.then(() => true), Bun.sleep(FAREWELL_MS).then(() => false)]);
       }
       link?.close();
-      if (!stored) leaveRest({ session: info, prompts: prompts.list(), screen: screen?.whole(), ...exit }, outbox, pairing);
+      if (!stored && !unlogged) leaveRest({ session: info, prompts: prompts.list(), screen: screen?.whole(), ...exit }, outbox, pairing);
       outbox.close();
       screen?.dispose();
       rmSync(dir, { recursive: true, force: true });

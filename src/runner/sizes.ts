@@ -16,8 +16,11 @@ const LEAST: Size = { cols: 20, rows: 5 };
 /** What a terminal says by itself: focus, mouse, and answers to queries (xterm's ctlseqs). */
 const REPORTS = /\p{Cc}\[(?:[IO]|<[\d;]+[Mm]|\?[\d;]*\$?[a-z]|[\d;]+R)|\p{Cc}[P\]][^\p{Cc}]*\p{Cc}\\?/gu;
 
-/** The desk's size holds, unless a phone took it over and nobody has typed at the desk since. `apply` comes with each change. */
-export function openSizes(first: Size, apply: (size: Size) => void): Sizes {
+/**
+ * The desk's size holds, unless a phone took it over and nobody has typed at the desk since; where there is no desk, what the last phone
+ * wanted stays. `apply` comes with each change.
+ */
+export function openSizes(first: Size, apply: (size: Size) => void, hasDesk = true): Sizes {
   let desk = first;
   let phone: Size | undefined;
   let applied = first;
@@ -38,6 +41,7 @@ export function openSizes(first: Size, apply: (size: Size) => void): Sizes {
       settle();
     },
     phone(size) {
+      if (size === undefined && !hasDesk) return;
       phone = size === undefined ? undefined : { cols: Math.max(LEAST.cols, size.cols), rows: Math.max(LEAST.rows, size.rows) };
       settle();
     },

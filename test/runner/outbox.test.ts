@@ -121,3 +121,16 @@ describe("the outbox", () => {
     expect(arrived).toEqual(Array.from({ length: added }, (_, i) => i));
   });
 });
+
+test("without a file it keeps what fits in memory, and every cut", () => {
+  const outbox = openOutbox(undefined, { memory: 50, spool: 1000, window: 1e6 });
+  outbox.add(append(0));
+  outbox.add(append(1));
+  outbox.add({ op: "truncate", generation: 0, to: 1 });
+  expect(outbox.lost).toBe(1);
+  const sent: string[] = [];
+  outbox.drain((_, op) => sent.push(op.op) > 0);
+  expect(sent).toEqual(["append", "truncate"]);
+  outbox.acknowledged(2);
+  expect(outbox.isEmpty).toBe(true);
+});

@@ -51,3 +51,12 @@ test("no program is made too small to draw", () => {
   sizes.phone({ cols: 1, rows: 1 });
   expect(applied).toEqual(["20x5"]);
 });
+
+test("where there is no desk, what the last phone wanted stays", () => {
+  const applied: string[] = [];
+  const sizes = openSizes({ cols: 80, rows: 24 }, ({ cols, rows }) => applied.push(`${cols}x${rows}`), false);
+  sizes.phone({ cols: 45, rows: 30 });
+  sizes.phone(undefined);
+  sizes.phone({ cols: 60, rows: 30 });
+  expect(applied).toEqual(["45x30", "60x30"]);
+});
