@@ -1,4 +1,4 @@
-import type { SessionSummary } from "../src/types.ts";
+import type { Exit, SessionSummary } from "../src/types.ts";
 import { ago, baseName, el, find, type Mark, mark, since } from "./dom.ts";
 
 const ACTIVITY: Record<SessionSummary["activity"], string> = { unknown: "running", idle: "idle at its prompt", busy: "at work", waiting: "waits at the desk" };
@@ -9,11 +9,16 @@ export function sessionState(session: SessionSummary): string {
   if (session.status === "offline")
     return `not connected ${offline_since === null ? "" : `since ${new Date(offline_since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`}`.trim();
   if (session.status === "ended") {
-    const how = exit === null ? "" : exit.signal !== undefined ? `, ended by ${exit.signal}` : exit.code === 0 ? "" : `, exit code ${exit.code}`;
-    return `ended ${ended_at === null ? "" : ago(ended_at)}${how}`;
+    return `ended ${ended_at === null ? "" : ago(ended_at)}${exit === null ? "" : exitWords(exit)}`;
   }
   if (session.pending > 0) return session.pending === 1 ? "waits for you" : `${session.pending} questions wait for you`;
   return session.auth_url === null ? ACTIVITY[session.activity] : "wants you to log in";
+}
+
+function exitWords({ code, signal, lost }: Exit): string {
+  if (lost === true) return ", lost: its claude-remote was killed";
+  if (signal === "SIGKILL") return ", killed (SIGKILL)";
+  return signal !== undefined ? `, ended by ${signal}` : code === 0 ? "" : `, exit code ${code}`;
 }
 
 /** The sign for how a session is. */

@@ -18,7 +18,14 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   "-v": async () => (await import("./commands/usage.ts")).versions,
   __start: async () => (argv) => (argv.length > 0 ? main(argv) : import("./commands/first.ts").then(({ start }) => start())),
   __demo: async () => (await import("./demo/agent.ts")).playAgent,
-  __deliver: async () => (await import("./runner/rest.ts")).deliver,
+  __deliver: async () => async (argv) => {
+    const [{ deliver }, { loadPairing }, { pairingPath }] = await Promise.all([
+      import("./runner/rest.ts"),
+      import("./runner/pairing.ts"),
+      import("./commands/places.ts"),
+    ]);
+    return deliver(argv, () => loadPairing(pairingPath()));
+  },
 };
 
 async function main(argv: readonly string[]): Promise<number> {

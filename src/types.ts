@@ -150,7 +150,12 @@ export type Answers = v.InferOutput<typeof answers>;
 const approval = { answers: v.optional(answers), always: v.optional(count), plan: v.optional(text(LIMITS.planChars)) };
 export type Approval = v.InferOutput<ReturnType<typeof v.object<typeof approval, undefined>>>;
 
-export const Exit = v.object({ code: v.pipe(v.number(), v.integer()), signal: v.optional(text(16)) });
+export const Exit = v.object({
+  code: v.pipe(v.number(), v.integer()),
+  signal: v.optional(text(16)),
+  /** The process that wrapped it was killed: nobody saw how it ended. */
+  lost: v.optional(v.boolean()),
+});
 export type Exit = v.InferOutput<typeof Exit>;
 
 /** Whether permission requests reach us: not for other programs, and not where hooks are switched off. */

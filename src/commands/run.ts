@@ -69,9 +69,9 @@ export interface How {
 
 /** Wraps a program and shows it where `pairing` leads. */
 export async function runWith(pairing: Pairing | undefined, program: Program, { unseen, unlogged = false }: How = {}): Promise<number> {
-  const start = async (wrapped: Program, watch?: Watch) => {
+  const start = async (wrapped: Program, watch?: Watch, ifKilled?: readonly string[]) => {
     try {
-      return await (unseen === undefined ? wrap(wrapped, watch) : wrapUnseen(wrapped, unseen, watch));
+      return await (unseen === undefined ? wrap(wrapped, watch, ifKilled) : wrapUnseen(wrapped, unseen, watch));
     } catch (error) {
       if (!(error instanceof NoPty)) throw error;
       say(`not shown on the phone: ${error.message}`);
@@ -86,7 +86,7 @@ export async function runWith(pairing: Pairing | undefined, program: Program, { 
   const session = await Promise.resolve()
     .then(() => openSession(program, pairing, version, { desk: unseen === undefined, unlogged, onLost: server?.lost }))
     .catch(complain);
-  const exit = await start(session?.program ?? program, session?.watch);
+  const exit = await start(session?.program ?? program, session?.watch, session?.ifKilled);
   const trouble = (await session?.end(exit).catch(complain)) ?? server?.end();
   if (trouble !== undefined) say(`not shown on the phone: ${trouble}`);
   return exit.code;

@@ -29,19 +29,22 @@ const RESET_MODES = "\\033[?1049l\\033[?1000l\\033[?1002l\\033[?1003l\\033[?1006
 
 /**
  * A shell that waits on a pipe: told `done` it just ends, but when this process dies without a word (kill -9, a crash) it
- * puts the terminal back. It ignores what the terminal sends to jobs, and may write although it is in the background.
+ * puts the terminal back, and becomes the command that tells so, if there is one. It ignores what the terminal sends to jobs,
+ * and may write although it is in the background.
  */
 const GUARD = `trap '' INT QUIT TERM HUP TSTP TTOU TTIN
 read -r word; [ "$word" = done ] && exit 0
-stty "$1" </dev/tty; printf '${RESET_MODES}\\r\\n' >/dev/tty`;
+stty "$1" </dev/tty; printf '${RESET_MODES}\\r\\n' >/dev/tty
+shift; [ $# -gt 0 ] || exit 0
+trap - INT QUIT TERM; exec "$@" </dev/null`;
 
-/** Takes hold of the terminal on stdin and stdout; undefined where they are none (then there is nothing to mirror). */
-export function openDesk(): Desk | undefined {
+/** Takes hold of the terminal on stdin and stdout; undefined where they are none (then there is nothing to mirror). `ifKilled` is run when this process dies without a word. */
+export function openDesk(ifKilled: readonly string[] = []): Desk | undefined {
   const found = terminalAttributes(0);
   if (found === undefined || terminalAttributes(1) === undefined) return undefined;
   const fd = openTerminal(1);
   const settings = Bun.spawnSync(["stty", "-g"], { stdin: "inherit", stderr: "ignore" }).stdout.toString().trim();
-  const guard = Bun.spawn(["/bin/sh", "-c", GUARD, "claude-remote", settings], { stdin: "pipe", stdout: "ignore", stderr: "ignore" });
+  const guard = Bun.spawn(["/bin/sh", "-c", GUARD, "claude-remote", settings, ...ifKilled], { stdin: "pipe", stdout: "ignore", stderr: "ignore" });
   guard.unref();
 
   const out = openWriter(fd); // closed at the other end: the hang-up signal ends the session

@@ -9,20 +9,29 @@ import { type Outbox, openOutbox } from "./outbox.ts";
 import { parsePairing } from "./pairing.ts";
 import { ownCommand } from "./program.ts";
 
-/** What is left of a session that ended while the server was away. */
+/** What is left of a session that ended while the server was away, or whose process was killed. */
 const Rest = v.object({
   session: SessionInfo,
   prompts: v.pipe(v.array(Prompt), v.maxLength(2 * LIMITS.openPrompts)),
   screen: v.optional(Frame),
   exit: Exit,
-  ended_at: v.number(),
-  /** Number of the first history operation in the file beside this one. */
-  first: v.number(),
+  /** Just now where it is left out. */
+  ended_at: v.optional(v.number(), Date.now),
+  /** Number of the first history operation in the file beside this one; nobody knows it of a process that was killed. */
+  first: v.optional(v.number()),
 });
 type Rest = v.InferOutput<typeof Rest>;
 
 /** How long the rest is offered to the server, in ms. */
 const OFFER_MS = 10 * 60_000;
+/** The exit code of what nobody saw the end of. */
+const LOST = -1;
+
+/** Prepares for the worst: the answer is the command that tells the server that this session's process was killed. */
+export function prepareLoss(dir: string, session: SessionInfo): string[] {
+  writeFileSync(join(dir, "session.json"), JSON.stringify({ session, prompts: [], exit: { code: LOST, lost: true } }), { mode: 0o600 });
+  return [...ownCommand(), "__deliver", dir];
+}
 
 /** Leaves what the server lacks to a process of its own, so that the exit at the desk waits for nothing. */
 export function leaveRest(rest: Omit<Rest, "first" | "screen"> & { screen: Frame | undefined }, outbox: Outbox, pairing: Pairing): void {
@@ -35,11 +44,13 @@ export function leaveRest(rest: Omit<Rest, "first" | "screen"> & { screen: Frame
   child.unref();
 }
 
-/** `claude-remote __deliver DIR`, for our own use: offers a rest to the server until it has it all, or time is up; then removes it. */
-export async function deliver([dir = ""]: readonly string[]): Promise<number> {
-  const pairing = parsePairing(await Bun.stdin.text());
+/** `claude-remote __deliver DIR`, for our own use: offers a rest to the server until it has it all, or time is up; then removes it. `known` is where this machine is paired, if nobody tells. */
+export async function deliver([dir = ""]: readonly string[], known: () => Pairing | undefined): Promise<number> {
+  const told = await Bun.stdin.text();
+  const pairing = told === "" ? known() : parsePairing(told);
   const rest = parseJson(Rest, readFileSync(join(dir, "session.json"), "utf8"));
-  if (rest !== undefined && pairing !== undefined) await offer(dir, rest, openOutbox(join(dir, "history"), undefined, rest.first), pairing);
+  if (rest !== undefined && pairing !== undefined)
+    await offer(dir, rest, openOutbox(rest.first === undefined ? undefined : join(dir, "history"), undefined, rest.first), pairing);
   rmSync(dir, { recursive: true, force: true });
   return 0;
 }

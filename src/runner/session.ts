@@ -11,7 +11,7 @@ import { openOutbox } from "./outbox.ts";
 import { programPid } from "./program.ts";
 import { openPrompts } from "./prompts.ts";
 import type { Pty } from "./pty.ts";
-import { leaveRest } from "./rest.ts";
+import { leaveRest, prepareLoss } from "./rest.ts";
 import type { Screen } from "./screen.ts";
 import { maskSecrets } from "./secrets.ts";
 import { mergeSettings } from "./settings.ts";
@@ -35,6 +35,8 @@ export interface Session {
   /** The program with our hooks added, where it is claude. */
   readonly program: Program;
   readonly watch: Watch;
+  /** To be run should this process be killed. */
+  readonly ifKilled: readonly string[];
   /** Reports the exit and takes leave of the server; resolves with what kept the session from being shown, where somebody has to mend that. */
   end(exit: Exit): Promise<string | undefined>;
 }
@@ -223,6 +225,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
   return {
     id,
     program: program(),
+    ifKilled: prepareLoss(dir, info),
     watch(pty, size, hold, reply) {
       // the emulator takes 25 ms to load: the program starts meanwhile, and what it does waits here
       const early: ((screen: Screen) => void)[] = [];

@@ -52,9 +52,9 @@ export interface Watcher {
 export type Watch = (pty: Pty, size: Size, hold: (held: boolean) => void, reply?: (data: string) => void) => Watcher;
 export type Size = { cols: number; rows: number };
 
-/** Runs a program in a PTY on the terminal at the desk. Resolves with its exit once the terminal is as it was. */
-export async function wrap(program: Program, watch?: Watch): Promise<Exit> {
-  const desk = openDesk();
+/** Runs a program in a PTY on the terminal at the desk. Resolves with its exit once the terminal is as it was; `ifKilled` is run should this process be killed. */
+export async function wrap(program: Program, watch?: Watch, ifKilled?: readonly string[]): Promise<Exit> {
+  const desk = openDesk(ifKilled);
   if (desk === undefined) return passThrough(program);
   const exit = await runAtDesk(desk, program, watch);
   await desk.close();
