@@ -60,3 +60,16 @@ test("over the bound the oldest that ended go first, and never what runs", () =>
   forgetOld(db, { days: 0, megabytes: 1 }, NOW);
   expect(left()).toEqual(["s_runs"]);
 });
+
+test("a session whose machine only sleeps stays, and goes once it has been away for a month", () => {
+  session("s_asleep", undefined, 3000);
+  db.run("UPDATE sessions SET status = 'offline', offline_since = ? WHERE id = 's_asleep'", [NOW - DAY / 2]);
+  expect(forgetOld(db, { days: 30, megabytes: 1 }, NOW)).toBe(0); // it may come back with its history
+  db.run("UPDATE sessions SET offline_since = ? WHERE id = 's_asleep'", [NOW - 29 * DAY]);
+  expect(forgetOld(db, { days: 30, megabytes: 0 }, NOW)).toBe(0);
+  expect(forgetOld(db, { days: 30, megabytes: 0 }, NOW + 2 * DAY)).toBe(1);
+  session("s_gone", undefined, 3000);
+  db.run("UPDATE sessions SET status = 'offline', offline_since = ? WHERE id = 's_gone'", [NOW - 2 * DAY]);
+  expect(forgetOld(db, { days: 0, megabytes: 1 }, NOW)).toBe(1);
+  expect(left()).toEqual([]);
+});

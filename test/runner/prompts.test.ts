@@ -53,6 +53,17 @@ describe("a prompt", () => {
     expect(approve({ ...asked.prompt, view: "{}" })).toBe("changed");
   });
 
+  test("is answered with words that reach Claude as they are, and everybody else without their secrets", async () => {
+    const { ask, approve, seen } = open();
+    const token = `ghp_${"a1B2c3D4".repeat(4)}`;
+    const asked = ask({ questions: [{ question: "Which token?", options: [{ label: "None" }] }] }, undefined, "AskUserQuestion");
+    expect(approve(asked.prompt, [{ options: [], text: `use ${token}` }])).toBe("sent");
+    expect(await asked.decision).toMatchObject({ behavior: "allow", updatedInput: { answers: { "Which token?": `use ${token}` } } });
+    const told = seen.map(({ answer }) => answer?.message).filter((message) => message !== undefined);
+    expect(told.length).toBeGreaterThan(0);
+    for (const message of told) expect(message).toBe(`use ${"•".repeat(token.length)}`);
+  });
+
   test("whose connection Claude closed was turned down at the desk", async () => {
     const { ask, approve, prompts } = open();
     const asked = ask({ command: "true" });
