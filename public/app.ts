@@ -6,6 +6,7 @@ import { known, type Shown } from "./known.ts";
 import { pairView, takeCode } from "./pairing.ts";
 import { showSession } from "./session.ts";
 import type { StreamState } from "./stream.ts";
+import { followViewport } from "./viewport.ts";
 
 const code = takeCode(); // before anything else
 
@@ -18,6 +19,7 @@ let routed = false;
 let shown: Shown | undefined;
 
 async function start(): Promise<void> {
+  followViewport();
   const identity = await loadIdentity();
   if (identity === undefined || code !== undefined) return askToPair(undefined);
   route(identity);

@@ -54,7 +54,7 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
   const heading = el("h2", { attrs: { id: `title-${first.id}` } }, sign, TITLES[view?.tool ?? ""] ?? view?.tool ?? "Claude asks");
   const state = el("p", { class: "state", attrs: { role: "status" } });
   const message = el("textarea", {
-    attrs: { rows: "2", placeholder: "Goes along with Reject", "aria-label": "Message to Claude with the rejection" },
+    attrs: { rows: "2", dir: "auto", placeholder: "Goes along with Reject", "aria-label": "Message to Claude with the rejection" },
     on: { input: () => refresh() },
   });
   const form = approvalForm(first, view, () => refresh());
@@ -71,7 +71,7 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
   const answers = el("div", {}, ...(note === undefined ? [] : [el("p", { class: "note", text: note })]), ...form.more, details, actions);
   const fold = el("div", { class: "fold" }, answers);
   const element = el(
-    "article",
+    "section",
     { class: "card", attrs: { role: "alertdialog", "aria-labelledby": `title-${first.id}` } },
     el("div", { class: "top" }, heading, ...(from === undefined ? [] : [from])),
     ...(view === undefined ? [] : inputParts(view, form.questions)),

@@ -11,7 +11,7 @@ export function openComposer(identity: Identity, session: string, events: Pick<K
   let open = false;
 
   const text = el("textarea", {
-    attrs: { rows: "1", "aria-label": "Type to the session", placeholder: "Say something", enterkeyhint: "enter", autocapitalize: "sentences" },
+    attrs: { rows: "1", dir: "auto", "aria-label": "Type to the session", placeholder: "Say something", enterkeyhint: "enter", autocapitalize: "sentences" },
   });
   text.value = localStorage.getItem(drafts) ?? "";
   const send = el("button", { class: "send", text: "Send", attrs: { type: "submit" } });

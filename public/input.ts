@@ -15,7 +15,7 @@ function text(value: unknown): string {
 export function inputParts({ tool, input }: View, form?: HTMLElement): HTMLElement[] {
   if (form !== undefined) return [form, ...rest(input, ["questions"])];
   if (tool === "Bash" && typeof input.command === "string") {
-    const described = typeof input.description === "string" ? [el("p", { class: "described" }, ...visibleText(input.description))] : [];
+    const described = typeof input.description === "string" ? [el("p", { class: "described", attrs: { dir: "auto" } }, ...visibleText(input.description))] : [];
     return [el("pre", { class: "command", attrs: { tabindex: "0" } }, ...visibleText(input.command)), ...described, ...rest(input, ["command", "description"])];
   }
   if (tool === "Edit" && typeof input.old_string === "string" && typeof input.new_string === "string") {

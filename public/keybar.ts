@@ -8,10 +8,10 @@ const REPEAT_MS = 90;
 
 /** Keys that phones lack: label, name for screen readers, key. */
 const KEYS: [label: string, name: string, key: string][] = [
-  ["esc", "Escape", "Escape"],
+  ["esc", "Esc", "Escape"],
   ["tab", "Tab", "Tab"],
   ["⇧tab", "Shift Tab", "BTab"],
-  ["ctrl", "Control, for the next letter", ""],
+  ["ctrl", "Ctrl, for the next letter", ""],
   ["←", "Left", "Left"],
   ["↓", "Down", "Down"],
   ["↑", "Up", "Up"],

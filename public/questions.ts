@@ -20,8 +20,8 @@ export function questionForm(questions: Questions, name: string, onChange: () =>
         "label",
         {},
         ...boxes.slice(n, n + 1),
-        el("strong", {}, ...visibleText(label)),
-        ...(description === undefined ? [] : [el("span", {}, ...visibleText(description))]),
+        el("strong", { attrs: { dir: "auto" } }, ...visibleText(label)),
+        ...(description === undefined ? [] : [el("span", { attrs: { dir: "auto" } }, ...visibleText(description))]),
         ...(preview === undefined ? [] : [el("pre", {}, ...visibleText(preview))]),
       ),
     );
@@ -34,7 +34,7 @@ export function questionForm(questions: Questions, name: string, onChange: () =>
         if (!multiSelect) own.value = "";
       });
     return {
-      element: el("fieldset", { class: "question" }, el("legend", {}, ...visibleText(question)), ...labels, own),
+      element: el("fieldset", { class: "question" }, el("legend", { attrs: { dir: "auto" } }, ...visibleText(question)), ...labels, own),
       answer: () => {
         const said = own.value.trim();
         return { options: boxes.flatMap((box, n) => (box.checked ? [n] : [])), ...(said === "" ? {} : { text: said }) };

@@ -313,7 +313,7 @@ describe("the dashboard on a phone", () => {
     expect(await sent({ result: "applied", seq: 2 })).toMatchObject({ seq: 2, keys: ["Up"] });
     expect(await text.inputValue()).toBe("");
 
-    await phone.page.getByRole("button", { name: "Control, for the next letter" }).click();
+    await phone.page.getByRole("button", { name: "Ctrl, for the next letter" }).click();
     await text.press("r");
     expect(await sent({ result: "applied", seq: 3 })).toMatchObject({ seq: 3, keys: ["C-r"] });
     await text.fill("too late");

@@ -1,0 +1,225 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import axe from "axe-core";
+import type { Page } from "playwright-core";
+import * as v from "valibot";
+import { openPhonePage } from "./support/browser.ts";
+import { type Dashboard, makePrompt, openDashboard, screen } from "./support/dashboard.ts";
+import { until } from "./support/until.ts";
+
+let dashboard: Dashboard;
+beforeAll(async () => {
+  dashboard = await openDashboard();
+}, 60_000);
+afterAll(() => dashboard.close());
+
+const Violations = v.object({ violations: v.array(v.object({ id: v.string(), help: v.string(), nodes: v.array(v.object({ html: v.string() })) })) });
+
+/** What WCAG 2.2 A and AA, and axe's own best practices, have against the page as it stands, in both colour schemes. */
+async function violations(page: Page): Promise<string[]> {
+  const found: string[] = [];
+  for (const colorScheme of ["dark", "light"] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.evaluate(axe.source);
+    const result = await page.evaluate(`axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })`);
+    for (const { id, help, nodes } of v.parse(Violations, result).violations)
+      found.push(`${colorScheme}: ${id}: ${help}: ${nodes.map(({ html }) => html.slice(0, 200)).join(" | ")}`);
+  }
+  return found;
+}
+
+async function openAt(hash: string) {
+  const phone = await dashboard.openPaired();
+  await phone.page.goto(`${dashboard.server.origin}/${hash}`);
+  return phone;
+}
+const QUESTION = {
+  questions: [
+    { question: "Which database?", options: [{ label: "SQLite", description: "one file", preview: "CREATE TABLE" }, { label: "Postgres" }] },
+    { question: "Which features?", multiSelect: true, options: [{ label: "Dark mode" }, { label: "Search" }] },
+  ],
+};
+const EDIT = { tool: "Edit", input: { file_path: "/a/b.ts", old_string: "one\ntwo", new_string: "one\nthree" } };
+
+describe("axe has nothing against", () => {
+  test("the page that pairs, and the empty list", async () => {
+    const phone = await openPhonePage(dashboard.browser, dashboard.server.origin);
+    await phone.page.goto(dashboard.server.origin);
+    await phone.page.getByRole("button", { name: "Pair this browser" }).waitFor();
+    expect(await violations(phone.page)).toEqual([]);
+    await phone.context.close();
+    const paired = await openAt("#/");
+    await paired.page.getByText("No sessions yet").waitFor();
+    expect(await violations(paired.page)).toEqual([]);
+    await paired.context.close();
+  }, 60_000);
+
+  test("the list with its cards, and a session with every kind of question", async () => {
+    const always = [{ says: "Don't ask again in this session", writes: "allow Bash(make *) → this session" }];
+    const prompts = [
+      makePrompt("axe", "p_bash", { input: { command: "make", description: "Builds it" }, always, note: "a note" }),
+      makePrompt("axe", "p_edit", EDIT),
+      { ...makePrompt("axe", "p_ask", { tool: "AskUserQuestion", input: QUESTION }), kind: "question" as const },
+      { ...makePrompt("axe", "p_plan", { tool: "ExitPlanMode", input: { plan: "# Plan\n1. Do it" } }), kind: "plan" as const },
+    ];
+    const socket = await dashboard.playRunner("axe", prompts);
+    socket.send(screen("axe", 1, ["red green\n3f1 1 5g#00ff00b", "plain"]));
+    const over = await dashboard.playRunner("axe-over");
+    over.send({ type: "exit", session: "axe-over", exit: { code: 3 }, ended_at: Date.now() });
+    const phone = await openAt("#/");
+    await until("the cards are armed", async () => (await phone.page.locator(".approve:enabled").count()) >= 3);
+    for (const summary of await phone.page.locator(".card summary").all()) await summary.click();
+    expect(await violations(phone.page)).toEqual([]);
+    await phone.page.goto(`${dashboard.server.origin}/#/s/axe`);
+    await until("the cards are armed", async () => (await phone.page.locator(".approve:enabled").count()) >= 3);
+    expect(await violations(phone.page)).toEqual([]);
+    await phone.context.close();
+    socket.close();
+    over.close();
+  }, 60_000);
+
+  test("a session alone: its terminal, a login, the keys, and a paste", async () => {
+    const socket = await dashboard.playRunner("axe-alone");
+    socket.send(screen("axe-alone", 1, ["plain", "漢字\n2w"]));
+    socket.send({ type: "auth_url", session: "axe-alone", url: "https://example.com/login" });
+    const phone = await openAt("#/s/axe-alone");
+    await phone.page.getByRole("region", { name: "Login" }).waitFor();
+    expect(await violations(phone.page)).toEqual([]);
+    await phone.page.getByRole("button", { name: /^Paste/ }).click();
+    await phone.page.getByRole("dialog", { name: "Paste" }).waitFor();
+    expect(await violations(phone.page)).toEqual([]);
+    await phone.context.close();
+    socket.close();
+  }, 60_000);
+});
+
+describe("the page", () => {
+  test("is used with a keyboard alone: through a question to its answer", async () => {
+    const socket = await dashboard.playRunner("keyboard", [
+      { ...makePrompt("keyboard", "p_key", { tool: "AskUserQuestion", input: QUESTION }), kind: "question" as const },
+    ]);
+    const phone = await openAt("#/s/keyboard");
+    const { keyboard } = phone.page;
+    const focused = () =>
+      phone.page.evaluate(`document.activeElement === document.body ? "" : (document.activeElement.closest("label")?.textContent ?? document.activeElement.textContent)`);
+    const tabTo = async (words: string) => {
+      for (let i = 0; i < 40; i++) {
+        if (String(await focused()).includes(words)) return;
+        await keyboard.press("Tab");
+      }
+      throw new Error(`the keyboard does not reach ${words}`);
+    };
+    await until("it is armed", async () => (await phone.page.locator('.card[data-state="open"][data-arming="false"]').count()) === 1);
+    await tabTo("SQLite");
+    await keyboard.press("ArrowDown"); // a radio group moves by arrows
+    await tabTo("Search");
+    await keyboard.press("Space");
+    await tabTo("Answer");
+    expect(await phone.page.evaluate(`getComputedStyle(document.activeElement).outlineStyle`)).toBe("solid"); // one sees where one is
+    await keyboard.press("Enter");
+    const { answers } = await socket.next("decide");
+    expect(answers?.map(({ options }) => options)).toEqual([[1], [1]]);
+    await phone.context.close();
+    socket.close();
+  }, 40_000);
+
+  test("says what it is to a screen reader: the question an alert, the connection a status, the terminal a log beside hidden rows", async () => {
+    const socket = await dashboard.playRunner("reader", [makePrompt("reader", "p_reader", { input: { command: "make" } })]);
+    socket.send(screen("reader", 1, ["first row", "", "third row"]));
+    const phone = await openAt("#/s/reader");
+    await phone.page.getByRole("alertdialog", { name: "Run a command" }).waitFor();
+    expect(await phone.page.getByRole("status").first().textContent()).toBe("live");
+    const log = phone.page.getByRole("log", { name: "Terminal" });
+    await until("the log follows", async () => (await log.textContent()) === "first row\nthird row");
+    expect(await phone.page.locator(".terminal").getAttribute("aria-hidden")).toBe("true");
+    expect(await phone.page.getByRole("main").count()).toBe(1);
+    expect(await phone.page.getByRole("heading", { level: 1 }).count()).toBe(1);
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
+  test("holds text that runs from right to left, and wide text, without breaking out or turning its signs around", async () => {
+    const command = "echo 'مرحبا بالعالم' 漢字かな交じり文 && rm -rf './שלום עולם'";
+    const socket = await dashboard.playRunner("rtl", [makePrompt("rtl", "p_rtl", { input: { command, description: "يحذف المجلد" }, cwd: "/home/me/שלום" })], {
+      cwd: "/home/me/漢字の非常に長い名前".repeat(3),
+    });
+    const phone = await openAt("#/s/rtl");
+    const pre = phone.page.locator(".card .command");
+    await pre.waitFor();
+    expect(await pre.textContent()).toBe(command);
+    const direction = (selector: string) => phone.page.evaluate(`getComputedStyle(document.querySelector("${selector}")).direction`);
+    // a command keeps its own order, whatever it begins with; a sentence takes its language's
+    expect(await direction(".card .command")).toBe("ltr");
+    expect(await direction(".card .described")).toBe("rtl");
+    expect(await phone.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")).toBe(0);
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
+  test("at twice the size of text nothing is cut off, and the answers are still to be reached", async () => {
+    const socket = await dashboard.playRunner("zoom", [makePrompt("zoom", "p_zoom", { input: { command: "make" } })]);
+    const phone = await openAt("#/s/zoom");
+    await phone.page.evaluate(`document.documentElement.style.fontSize = "200%"`);
+    const approve = phone.page.getByRole("button", { name: "Approve", exact: true });
+    await until("it is armed", () => approve.isEnabled());
+    await approve.scrollIntoViewIfNeeded();
+    expect(await phone.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")).toBe(0);
+    const clipped = await phone.page.evaluate(
+      `[...document.querySelectorAll(".card button, .card h2, .bar .place h1")].filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflow === "hidden" && getComputedStyle(e).textOverflow !== "ellipsis").map((e) => e.textContent)`,
+    );
+    expect(clipped).toEqual([]);
+    await approve.click();
+    await socket.next("decide");
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
+  test("the keyboard on the screen covers neither the composer nor the answers", async () => {
+    const socket = await dashboard.playRunner("covered");
+    socket.send(
+      screen(
+        "covered",
+        1,
+        Array.from({ length: 40 }, (_, i) => `row ${i}`),
+      ),
+    );
+    const phone = await openAt("#/s/covered");
+    const text = phone.page.getByLabel("Type to the session");
+    await text.click();
+    const inView = async (what: typeof text, height: number) => {
+      await until("it stands above the keyboard", async () => {
+        const box = await what.boundingBox();
+        return box !== null && box.y >= 0 && box.y + box.height <= height;
+      });
+    };
+    await phone.page.setViewportSize({ width: 375, height: 320 }); // as Chromium does, by `interactive-widget`
+    await inView(text, 320);
+    await phone.page.setViewportSize({ width: 375, height: 667 });
+    // iOS leaves the page as it is and tells the visual viewport alone
+    await phone.page.evaluate(`Object.defineProperty(visualViewport, "height", { value: 330, configurable: true }); visualViewport.dispatchEvent(new Event("resize"))`);
+    await inView(text, 330);
+    await phone.page.evaluate(`document.activeElement.blur()`);
+    socket.send({ type: "prompt", prompt: makePrompt("covered", "p_covered", { input: { command: "make" } }) });
+    await inView(phone.page.getByRole("button", { name: "Approve", exact: true }), 330);
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
+  test("in forced colours every button and sign still shows", async () => {
+    const socket = await dashboard.playRunner("forced", [makePrompt("forced", "p_forced", { input: { command: "make" } })]);
+    const phone = await openAt("#/s/forced");
+    await phone.page.emulateMedia({ forcedColors: "active" });
+    const approve = phone.page.getByRole("button", { name: "Approve", exact: true });
+    await until("it is armed", () => approve.isEnabled());
+    const unseen = await phone.page.evaluate(`(() => {
+      const page = getComputedStyle(document.body).backgroundColor;
+      return [...document.querySelectorAll("button, .mark")].filter((e) => e.checkVisibility()).filter((e) => {
+        const { backgroundColor, borderTopColor, borderTopWidth, borderBottomWidth, color } = getComputedStyle(e);
+        const edged = (parseFloat(borderTopWidth) > 0 || parseFloat(borderBottomWidth) > 0) && borderTopColor !== page;
+        return color === backgroundColor || (!edged && backgroundColor === page && e.textContent === "" && e.dataset.mark !== "free");
+      }).map((e) => e.outerHTML.slice(0, 90));
+    })()`);
+    expect(unseen).toEqual([]);
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+});
