@@ -82,6 +82,19 @@ const MIGRATIONS = [
   `
   ALTER TABLE sessions ADD COLUMN desk INTEGER NOT NULL DEFAULT 1; -- whether it has a terminal of its own
   `,
+  `
+  CREATE TABLE push_subscriptions (
+    device_id TEXT PRIMARY KEY REFERENCES devices (id),
+    endpoint TEXT NOT NULL,
+    p256dh TEXT NOT NULL,
+    auth TEXT NOT NULL,
+    off TEXT NOT NULL, -- JSON: kinds that are not wanted
+    approve INTEGER NOT NULL, -- whether notifications may have an Approve button
+    status INTEGER -- what the push service said last; 0: it did not answer
+  ) STRICT;
+  CREATE TABLE pushed_prompts (prompt_id TEXT PRIMARY KEY) STRICT; -- open ones that phones were told
+  CREATE TABLE server_keys (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  `,
 ];
 
 /** How long a statement waits for another process that holds the database, in ms. */

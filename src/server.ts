@@ -2,12 +2,15 @@ import { SQLiteError } from "bun:sqlite";
 import type { Server } from "bun";
 import { version } from "../package.json";
 import { openDatabase } from "./db.ts";
+import { openAlerts } from "./hub/alerts.ts";
 import { type Hub, ROUTES } from "./hub/api.ts";
 import { loadAssets } from "./hub/assets.ts";
 import { openDevices } from "./hub/devices.ts";
 import { openGate } from "./hub/gate.ts";
 import { checkExposure, type ListenOptions, nearOrigin, ownOrigins } from "./hub/origins.ts";
 import { openPrompts } from "./hub/prompts.ts";
+import { type Later, openPush } from "./hub/push.ts";
+import { vapidSubject } from "./hub/push-service.ts";
 import { fail, reply } from "./hub/replies.ts";
 import { forgetOld, type Retention } from "./hub/retention.ts";
 import { type Connection, openRunners } from "./hub/runners.ts";
@@ -25,6 +28,11 @@ export interface ServerOptions extends Omit<ListenOptions, "tls"> {
   keep?: Retention | undefined;
   /** Its options in short, where `claude-remote` itself started it in the background. */
   embedded?: string | undefined;
+  /** Whom push services can turn to (mailto: or https:) where the public URL does not say, and which services there are but the browsers' own. */
+  pushContact?: string | undefined;
+  pushServices?: string | undefined;
+  /** For tests: a clock for what phones are told. */
+  later?: Later | undefined;
   log?(line: string): void;
 }
 
@@ -76,12 +84,15 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     history: (id) => sessions.history(id),
     onSizeFree: (id) => void runners.tell({ type: "resize", session: id, cols: null }),
   });
-  const runners = openRunners({ devices, sessions, prompts, viewers, log });
+  const later = options.later ?? runLater;
+  const push = openPush(db, { subject: vapidSubject(options.pushContact, options.publicUrl), services: options.pushServices, later, log });
+  const alerts = openAlerts({ db, prompts, sessions, push, later });
+  const runners = openRunners({ devices, sessions, prompts, viewers, alerts, log });
   let origins: string[] = [];
   let known: ReadonlySet<string> = new Set();
   const gate = openGate({ devices, origins: () => known });
   const insecure = options.insecureLan && options.tls === undefined;
-  const hub: Hub = { devices, sessions, prompts, viewers, runners, insecure, publicOrigin: () => origins[0] ?? "" };
+  const hub: Hub = { devices, sessions, prompts, viewers, runners, push, alerts, insecure, publicOrigin: () => origins[0] ?? "" };
 
   const answer = async (request: Request, server: Server<Connection>): Promise<Response | undefined> => {
     const refused = gate.checkPlace(request);
@@ -172,6 +183,8 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     hasDevices: () => !devices.isEmpty(),
     async stop() {
       clearInterval(forgetting);
+      alerts.close();
+      push.close();
       viewers.closeAll();
       runners.closeAll();
       await server.stop(true);
@@ -187,8 +200,15 @@ function pair(hub: Hub, gate: ReturnType<typeof openGate>, request: Request, byt
   const parsed = parseJson(PairRequest, decodeUtf8(bytes) ?? "");
   if (parsed === undefined) return fail(400, "bad_request", "The request is not of the form that this server understands.");
   const paired = hub.devices.pair(parsed);
-  return paired === undefined ? gate.failed(address, fail(403, "bad_code", "This code was used, is too old, or was never made here. Make a new one.")) : reply(paired);
+  if (paired === undefined) return gate.failed(address, fail(403, "bad_code", "This code was used, is too old, or was never made here. Make a new one."));
+  hub.alerts.paired({ ...parsed, id: paired.device });
+  return reply(paired);
 }
+
+const runLater: Later = (ms, act) => {
+  const timer = setTimeout(act, ms);
+  return () => clearTimeout(timer);
+};
 
 /** Reads a body within the limit; what is longer is refused without being kept. */
 async function readBody(request: Request): Promise<Uint8Array | Response> {

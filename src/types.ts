@@ -38,6 +38,12 @@ export const LIMITS = {
   viewsChars: 768 * 1024,
   /** Lines in one answer of `…/output`. */
   outputLines: 1000,
+  /** What Claude said last, or what went wrong, in UTF-16 units. */
+  noticeChars: 1000,
+  /** Where a browser's push service takes messages for it, in UTF-16 units. */
+  endpointChars: 2048,
+  /** What a notification says, in UTF-16 units. */
+  pushChars: 2500,
 } as const;
 
 const id = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/));
@@ -219,6 +225,8 @@ export const FromRunner = v.variant("type", [
   v.object({ type: v.literal("typed"), input: id, result: inputResult, seq: v.pipe(v.number(), v.safeInteger(), v.minValue(-1)) }),
   v.object({ type: v.literal("status"), session: id, hooks, activity }),
   v.object({ type: v.literal("auth_url"), session: id, url: authUrl }),
+  /** Something about a turn that somebody away from the desk may want to hear; `working` takes back what was not yet told. */
+  v.object({ type: v.literal("notice"), session: id, kind: v.picklist(["finished", "waiting", "error", "working"]), text: text(LIMITS.noticeChars) }),
   v.object({ type: v.literal("exit"), session: id, exit: Exit, ended_at: count }),
   v.object({ type: v.literal("pong") }),
 ]);
@@ -267,6 +275,58 @@ export const SeenRequest = v.object({ rev: count, stream: v.optional(id) });
 export const RenameRequest = v.object({ name: deviceName });
 export const CodeRequest = v.object({ kind });
 
+/** What a phone is told while nobody looks at the page; each can be switched off for a device. */
+export const PUSH_KINDS = ["prompt", "finished", "waiting", "error", "ended", "paired"] as const;
+const pushKind = v.picklist(PUSH_KINDS);
+export type PushKind = v.InferOutput<typeof pushKind>;
+/** What is switched off, and whether the notification of a prompt may have an Approve button. */
+const pushChoice = { off: v.optional(v.pipe(v.array(pushKind), v.maxLength(PUSH_KINDS.length)), []), approve: v.optional(v.boolean(), false) };
+
+/** A browser's push subscription, as its `toJSON` tells it, and what its owner chose. */
+export const SubscriptionRequest = v.object({ endpoint: text(LIMITS.endpointChars), keys: v.object({ p256dh: base64url(87), auth: base64url(22) }), ...pushChoice });
+export type SubscriptionRequest = v.InferOutput<typeof SubscriptionRequest>;
+
+/** How it stands with notifications on the device that asks; `trouble`: why the server can't send any. */
+export const PushState = v.object({ key: base64url(87), endpoint: v.nullable(v.string()), trouble: v.optional(v.string()), ...pushChoice });
+export type PushState = v.InferOutput<typeof PushState>;
+
+/** The push service's own answer to a test; 0 where there was none. */
+export const PushTest = v.object({ status: count, body: v.string() });
+
+/** What a notification says. It replaces an earlier one of the same tag. */
+export const PushMessage = v.object({
+  kind: v.picklist([...PUSH_KINDS, "answered", "test"]),
+  tag: text(64),
+  title: text(256),
+  body: text(LIMITS.pushChars),
+  /** Where a tap leads, as the page's hash. */
+  hash: text(128),
+  silent: v.boolean(),
+  /** How many prompts wait. */
+  waiting: count,
+  /** The prompt that its buttons answer; an approval names the view that the body shows whole. */
+  prompt: v.optional(id),
+  actions: v.array(decision),
+  shown: v.optional(text(64)),
+});
+export type PushMessage = v.InferOutput<typeof PushMessage>;
+
+/** The longest command that a notification is trusted to show whole: one line of plain characters, no run of spaces that could push its end out of sight. */
+export const SHOWN_WHOLE = /^(?!.* {2})[!-~](?:[ -~]{0,158}[!-~])?$/;
+
+/** One line of what was done with prompts, sessions and devices. `about`: what was asked, `on`: the device that it was done to. */
+export const AuditEntry = v.object({
+  id: count,
+  at: count,
+  device: v.nullable(v.string()),
+  name: v.nullable(v.string()),
+  action: v.string(),
+  detail: v.string(),
+  about: v.nullable(v.string()),
+  on: v.nullable(v.string()),
+});
+export type AuditEntry = v.InferOutput<typeof AuditEntry>;
+
 export const SessionSummary = v.object({
   ...SessionInfo.entries,
   status: v.picklist(["running", "ended", "offline"]),
@@ -301,6 +361,8 @@ export const DeviceInfo = v.object({
   revoked_at: v.nullable(count),
   minted_by: v.nullable(v.string()),
   self: v.boolean(),
+  /** Whether it gets notifications, or its push service refused the last one. */
+  push: v.optional(v.picklist(["off", "on", "failing"]), "off"),
 });
 export type DeviceInfo = v.InferOutput<typeof DeviceInfo>;
 

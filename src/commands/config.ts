@@ -26,6 +26,8 @@ const OPTIONS = {
   tls_cert: v.optional(words),
   tls_key: v.optional(words),
   insecure_lan: v.optional(yes),
+  push_contact: v.optional(v.pipe(words, v.regex(/^(?:mailto:[^\s@]+@[^\s@]+\.[^\s@]+|https:\/\/\S+\.\S+)$/))),
+  push_services: v.optional(words),
   embedded: v.optional(yes),
   claude: v.optional(words),
 };
@@ -90,6 +92,6 @@ function check(values: unknown, place: (name: string) => string): Given {
   const name = String(issue.path?.[0]?.key ?? "");
   if (!Object.hasOwn(OPTIONS, name)) throw new UsageError(`${place(name)} is not an option; there are: ${Object.keys(OPTIONS).join(", ")}`);
   throw new UsageError(
-    `${place(name)}: give ${name === "port" ? "a number from 0 to 65535" : name.startsWith("keep_") ? "a whole number, 0 for no bound" : /^(insecure_lan|embedded)$/.test(name) ? "true or false" : "a text"}`,
+    `${place(name)}: give ${name === "port" ? "a number from 0 to 65535" : name.startsWith("keep_") ? "a whole number, 0 for no bound" : /^(insecure_lan|embedded)$/.test(name) ? "true or false" : name === "push_contact" ? "an address of yours, such as mailto:you@example.com" : "a text"}`,
   );
 }

@@ -31,8 +31,8 @@ export interface Home {
 }
 
 /** How an embedded server was told to listen, by whoever started it. */
-export function listening({ host, public_url, tls_cert, insecure_lan, port }: Config): string {
-  return JSON.stringify({ host, public_url, tls_cert, insecure_lan, port });
+export function listening({ host, public_url, tls_cert, insecure_lan, port, push_contact, push_services }: Config): string {
+  return JSON.stringify({ host, public_url, tls_cert, insecure_lan, port, push_contact, push_services });
 }
 
 /** Whether somebody asks now for what the server was not told. What is merely not asked for again stays: a phone may be connected that way. */

@@ -30,6 +30,8 @@ export async function serve(argv: readonly string[]): Promise<number> {
       "insecure-lan": yes,
       "keep-days": text,
       "keep-mb": text,
+      "push-contact": text,
+      "push-services": text,
       "in-background": yes,
       json: yes,
     },
@@ -51,7 +53,8 @@ export async function serve(argv: readonly string[]): Promise<number> {
   let server: RunningServer;
   try {
     const keep = { days: config.keep_days ?? KEEP_DAYS, megabytes: config.keep_mb ?? KEEP_MB };
-    server = await startServer({ port, host, data, publicUrl: config.public_url, tls, insecureLan, embedded, keep });
+    const push = { pushContact: config.push_contact, pushServices: config.push_services };
+    server = await startServer({ port, host, data, publicUrl: config.public_url, tls, insecureLan, embedded, keep, ...push });
   } catch (error) {
     if (error instanceof OptionError) throw new UsageError(error.message);
     process.stderr.write(`claude-remote server: ${explain(error, port)}\n`);

@@ -18,6 +18,7 @@ const USAGE = `claude-remote: your Claude Code session on your phone
   claude-remote server                    a server of its own, for several machines
       --port 7200  --host 127.0.0.1  --data DIR  --public-url URL
       --tls-cert FILE  --tls-key FILE  --insecure-lan  --keep-days 30  --keep-mb 2000
+      --push-contact mailto:YOU  --push-services HOSTS
   claude-remote server status [--json]    what runs here
   claude-remote server stop               end it; the next claude-remote starts it again
   claude-remote run --command PROG -- …   wrap any other program

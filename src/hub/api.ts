@@ -2,21 +2,22 @@ import { sha256hex } from "../auth.ts";
 import {
   type Approval,
   ApproveRequest,
-  CodeRequest,
   type Decision,
   InputRequest,
   isOpen,
   LIMITS,
   parseJson,
   RejectRequest,
-  RenameRequest,
   ResizeRequest,
   SeenRequest,
   StopRequest,
 } from "../types.ts";
+import type { Alerts } from "./alerts.ts";
+import { DEVICE_ROUTES } from "./device-api.ts";
 import type { Device, Devices } from "./devices.ts";
 import type { Prompts } from "./prompts.ts";
-import { fail, reply } from "./replies.ts";
+import type { Push } from "./push.ts";
+import { badRequest, fail, notFound, reply } from "./replies.ts";
 import type { DecisionResult, Runners } from "./runners.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Viewers } from "./viewers.ts";
@@ -27,6 +28,8 @@ export interface Hub {
   prompts: Prompts;
   runners: Runners;
   viewers: Viewers;
+  push: Push;
+  alerts: Alerts;
   /** The origin that pairing links lead to. */
   publicOrigin(): string;
   /** Whether phones reach this server over plain HTTP. */
@@ -45,9 +48,7 @@ export interface Call {
 }
 
 type Handler = (hub: Hub, call: Call) => Response | Promise<Response>;
-
-const notFound = (what: string) => fail(404, "not_found", `There is no such ${what}.`);
-const badRequest = () => fail(400, "bad_request", "The request is not of the form that this server understands.");
+export type Route = readonly [method: string, path: RegExp, handler: Handler];
 
 function sessionDetail(hub: Hub, { id, request }: Call): Response {
   const session = hub.sessions.get(id);
@@ -159,35 +160,14 @@ function stop(hub: Hub, { id, body, device }: Call): Response {
   return reply({});
 }
 
-function mintCode(hub: Hub, { body, device }: Call): Response {
-  const parsed = parseJson(CodeRequest, body);
-  if (parsed === undefined) return badRequest();
-  const { code, expires } = hub.devices.mint(parsed.kind, device.id);
-  return reply({ link: `${hub.publicOrigin()}/#pair=${code}`, expires });
-}
-
-function rename(hub: Hub, { id, body, device }: Call): Response {
-  const parsed = parseJson(RenameRequest, body);
-  if (parsed === undefined) return badRequest();
-  return hub.devices.rename(id, parsed.name, device.id) ? reply({}) : notFound("device");
-}
-
-function revoke(hub: Hub, { id, device }: Call): Response {
-  if (!hub.devices.revoke(id, device.id)) return notFound("device");
-  hub.viewers.drop(id);
-  hub.runners.drop(id);
-  const minted = hub.devices.list(device.id).filter((other) => other.minted_by === id && other.revoked_at === null);
-  return reply({ minted: minted.map(({ id, name }) => ({ id, name })) });
-}
-
 function events(hub: Hub, { request, url, device }: Call): Response {
   const session = url.searchParams.get("session") ?? undefined;
   if (session !== undefined && hub.sessions.get(session) === undefined) return notFound("session");
   return hub.viewers.open({ device: device.id, session, lastEventId: request.headers.get("last-event-id"), insecure: hub.insecure, signal: request.signal });
 }
 
-/** Every signed endpoint but `/ws`: method, path, handler. */
-export const ROUTES: readonly (readonly [method: string, path: RegExp, handler: Handler])[] = [
+/** Every signed endpoint but `/ws`. */
+export const ROUTES: readonly Route[] = [
   ["GET", /^\/events$/, events],
   ["GET", /^\/api\/sessions$/, (hub, { request }) => reply({ sessions: hub.sessions.list() }, request)],
   ["GET", /^\/api\/sessions\/([\w-]+)$/, sessionDetail],
@@ -199,8 +179,5 @@ export const ROUTES: readonly (readonly [method: string, path: RegExp, handler: 
   ["GET", /^\/api\/prompts$/, (hub, { request }) => reply({ prompts: hub.prompts.open() }, request)],
   ["POST", /^\/api\/prompts\/([\w-]+)\/approve$/, approve],
   ["POST", /^\/api\/prompts\/([\w-]+)\/reject$/, reject],
-  ["GET", /^\/api\/devices$/, (hub, { device }) => reply({ devices: hub.devices.list(device.id) })],
-  ["POST", /^\/api\/devices\/code$/, mintCode],
-  ["PATCH", /^\/api\/devices\/([\w-]+)$/, rename],
-  ["DELETE", /^\/api\/devices\/([\w-]+)$/, revoke],
+  ...DEVICE_ROUTES,
 ];

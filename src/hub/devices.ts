@@ -12,12 +12,14 @@ import {
   sameMac,
   toBase64url,
 } from "../auth.ts";
-import type { DeviceInfo } from "../types.ts";
+import type { AuditEntry, DeviceInfo } from "../types.ts";
 
 /** How long a pairing code can be used, in ms. */
 export const CODE_LIFETIME_MS = 5 * 60_000;
 /** `last_seen_at` is written at most this often, in ms. */
 const SEEN_EVERY_MS = 60_000;
+/** So many entries of the audit are read at once. */
+const AUDIT_ENTRIES = 50;
 
 /** A paired device as the server knows it. */
 export interface Device {
@@ -80,7 +82,12 @@ export function openDevices(db: Database, now: () => number = Date.now) {
     isEmpty: () => db.query("SELECT 1 FROM devices LIMIT 1").get() === null,
 
     list(self: string): DeviceInfo[] {
-      const rows = db.query<DeviceRow, []>("SELECT * FROM devices ORDER BY created_at").all();
+      const rows = db
+        .query<DeviceRow & { push: DeviceInfo["push"] }, []>(
+          `SELECT d.*, CASE WHEN p.device_id IS NULL THEN 'off' WHEN p.status IS NULL OR p.status BETWEEN 200 AND 299 THEN 'on' ELSE 'failing' END AS push
+           FROM devices d LEFT JOIN push_subscriptions p ON p.device_id = d.id ORDER BY d.created_at`,
+        )
+        .all();
       return rows.map(({ secret: _, ...row }) => ({ ...row, self: row.id === self }));
     },
 
@@ -120,17 +127,33 @@ export function openDevices(db: Database, now: () => number = Date.now) {
       })();
     },
 
+    /** What was done before entry number `before`, newest first: so much at once, and of what was asked the beginning. */
+    audited(before: number): AuditEntry[] {
+      const part = (json: string, path: string) => `CASE WHEN json_valid(${json}) THEN json_extract(${json}, '$.${path}') END`;
+      return db
+        .query<AuditEntry, [number]>(
+          `SELECT a.id, a.at, a.device_id AS device, d.name, a.action, substr(coalesce(nullif(a.detail, ''), ${part("p.response", "decision")}, ''), 1, 200) AS detail,
+             ${part("p.view", "tool")} || substr(coalesce(': ' || coalesce(${part("p.view", "input.command")}, ${part("p.view", "input.file_path")}), ''), 1, 200) AS about,
+             coalesce(o.name, s.cwd) AS "on"
+           FROM audit a LEFT JOIN devices d ON d.id = a.device_id LEFT JOIN prompts p ON p.id = a.subject
+             LEFT JOIN devices o ON o.id = a.subject LEFT JOIN sessions s ON s.id = coalesce(p.session_id, a.subject)
+           WHERE a.id < ? ORDER BY a.id DESC LIMIT ${AUDIT_ENTRIES}`,
+        )
+        .all(before);
+    },
+
     rename(id: string, name: string, by: string): boolean {
       const changed = db.query("UPDATE devices SET name = ? WHERE id = ? AND revoked_at IS NULL").run(name, id).changes > 0;
       if (changed) audit(by, "rename", id, name);
       return changed;
     },
 
-    /** Locks a device out, and the codes that it minted and nobody has used. */
+    /** Locks a device out, with its push subscription and the codes that it minted and nobody has used. */
     revoke(id: string, by: string): boolean {
       const changed = db.query("UPDATE devices SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL").run(now(), id).changes > 0;
       if (!changed) return false;
       db.query("DELETE FROM pairing_codes WHERE minted_by = ?").run(id);
+      db.query("DELETE FROM push_subscriptions WHERE device_id = ?").run(id);
       keyCache.delete(id);
       audit(by, "revoke", id);
       return true;

@@ -1,7 +1,7 @@
 /** Sent with everything: scripts and connections from our own origin alone, no framing, no sniffing, nothing cached. */
 export const SECURITY_HEADERS = {
   "content-security-policy":
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types worker",
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "referrer-policy": "no-referrer",
@@ -26,3 +26,6 @@ export function reply(data: unknown, request?: Request, status = 200): Response 
 export function fail(status: number, code: string, message: string, extra: Record<string, unknown> = {}): Response {
   return reply({ error: { code, message }, ...extra }, undefined, status);
 }
+
+export const notFound = (what: string) => fail(404, "not_found", `There is no such ${what}.`);
+export const badRequest = () => fail(400, "bad_request", "The request is not of the form that this server understands.");

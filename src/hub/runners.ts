@@ -1,6 +1,7 @@
 import type { ServerWebSocket } from "bun";
 import { connectionKeys, helloMac, openFrame, randomNonce, sealFrame, toBase64url } from "../auth.ts";
 import { FromRunner, type FromServer, type Greeting, PROTOCOL, type Prompt, parseJson } from "../types.ts";
+import type { Alerts } from "./alerts.ts";
 import type { Device, Devices } from "./devices.ts";
 import type { Prompts } from "./prompts.ts";
 import type { Sessions } from "./sessions.ts";
@@ -40,7 +41,7 @@ export type DecisionResult = Decided["result"] | Lost;
 export type Runners = ReturnType<typeof openRunners>;
 
 /** The sockets of runners: what they report goes to the database and the viewers, decisions go back. */
-export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts: Prompts; viewers: Viewers; log(line: string): void }) {
+export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts: Prompts; viewers: Viewers; alerts: Alerts; log(line: string): void }) {
   const { sessions, prompts, viewers } = hub;
   const sockets = new Set<Socket>();
   const bySession = new Map<string, Socket>();
@@ -65,11 +66,14 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
 
   const announce = (name: "session_start" | "session_status" | "session_end", id: string) => {
     const session = sessions.get(id);
-    if (session !== undefined) viewers.broadcast(name, session);
+    if (session === undefined) return;
+    viewers.broadcast(name, session);
+    hub.alerts.session(session);
   };
 
   const tell = (prompt: Prompt, isNew: boolean) => {
     viewers.broadcast(isNew ? "prompt" : "prompt_response", prompt);
+    hub.alerts.prompt(prompt);
     if (prompt.answer?.by === "desk") hub.devices.audit(null, "answered at the desk", prompt.id);
   };
 
@@ -124,9 +128,11 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
         sessions.login(id, message.url);
         viewers.broadcast("auth_url", { session: id, url: message.url });
         return;
+      case "notice":
+        return hub.alerts.notice(id, message.kind, message.text);
       case "exit": {
         const stored = store("an exit", () => {
-          for (const prompt of prompts.expire(id)) viewers.broadcast("prompt_response", prompt);
+          for (const prompt of prompts.expire(id)) tell(prompt, false);
           sessions.end(id, message.exit, message.ended_at);
         });
         if (!stored) return;

@@ -125,8 +125,8 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     /** Takes a frame in and answers the live screen that viewers read from. */
     frame(id: string, frame: Frame): Live {
       const known = lives.get(id);
-      const live = applyFrame(known?.live, frame);
       const titled = known?.live.title !== frame.title;
+      const live = applyFrame(known?.live, frame); // changes the one that is known
       const entry = known ?? { live, storedAt: 0 };
       lives.set(id, entry);
       if (titled || now() - entry.storedAt >= STORE_SCREEN_MS) {

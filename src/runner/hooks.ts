@@ -23,7 +23,9 @@ const tool = { tool_name: shortText, tool_input: ToolInput, agent_id: v.optional
 export const HookEvent = v.variant("hook_event_name", [
   v.object({ hook_event_name: v.literal("PermissionRequest"), ...common, ...tool, permission_suggestions: v.optional(v.fallback(v.array(v.unknown()), [])) }),
   v.object({ hook_event_name: v.picklist(["PostToolUse", "PostToolUseFailure"]), ...common, ...tool }),
-  v.object({ hook_event_name: v.picklist(["UserPromptSubmit", "Stop", "StopFailure", "SessionEnd"]), ...common }),
+  v.object({ hook_event_name: v.picklist(["UserPromptSubmit", "SessionEnd"]), ...common }),
+  v.object({ hook_event_name: v.picklist(["Stop", "StopFailure"]), ...common, last_assistant_message: v.optional(v.string()), error: v.optional(v.string()) }),
+  v.object({ hook_event_name: v.literal("Notification"), ...common, notification_type: v.optional(shortText), message: v.optional(v.string()) }),
 ]);
 export type HookEvent = v.InferOutput<typeof HookEvent>;
 export type PermissionRequest = Extract<HookEvent, { hook_event_name: "PermissionRequest" }>;
@@ -91,7 +93,7 @@ export function listenForHooks(handlers: HookHandlers): HookListener {
       ],
     },
   ];
-  const events = ["PostToolUse", "PostToolUseFailure", "UserPromptSubmit", "Stop", "StopFailure", "SessionEnd"];
+  const events = ["PostToolUse", "PostToolUseFailure", "UserPromptSubmit", "Stop", "StopFailure", "Notification", "SessionEnd"];
   return {
     settings: { hooks: { PermissionRequest: hook(PERMISSION_TIMEOUT_S), ...Object.fromEntries(events.map((event) => [event, hook(EVENT_TIMEOUT_S)])) } },
     env: { [TOKEN_VARIABLE]: token },

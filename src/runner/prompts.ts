@@ -159,6 +159,7 @@ export function openPrompts(options: PromptsOptions) {
         answeredAtDesk(ran, "approve");
         return;
       }
+      if (event.hook_event_name === "Notification") return;
       // the turn is over, so nothing of the main conversation can still wait; subagents go on by themselves
       const ends = event.hook_event_name === "SessionEnd";
       for (const entry of opened()) if (ends || entry.event.agent_id === undefined) withdraw(entry, "withdrawn");

@@ -7,6 +7,7 @@ import { decisionApplied, dialogOnScreen, hookWordsOnScreen, transcriptSize, tru
 import { listenForHooks, proxyExceptions } from "./hooks.ts";
 import { openInput } from "./input.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
+import { openNotices } from "./notices.ts";
 import { openOutbox } from "./outbox.ts";
 import { programPid } from "./program.ts";
 import { openPrompts } from "./prompts.ts";
@@ -145,14 +146,17 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
       };
     },
   });
+  const notices = openNotices(id, (notice) => resumed && link?.send(notice) === true);
   const hooks = given.hooks
     ? listenForHooks({
         onPermission(event, signal) {
           sendHooksOn();
+          notices.note(event);
           return prompts.ask(event, signal);
         },
         onEvent(event) {
           sendHooksOn();
+          notices.note(event);
           prompts.note(event);
         },
       })
@@ -180,6 +184,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         resumed = true;
         trouble = undefined;
         outbox.resume(message.seq);
+        notices.flush();
         if (begins && screen !== undefined) link?.send({ type: "screen", session: id, frame: screen.whole() });
         if (begins && login !== undefined) link?.send({ type: "auth_url", session: id, url: login.url });
         return drain();

@@ -1,0 +1,61 @@
+import { CodeRequest, parseJson, RenameRequest, SubscriptionRequest } from "../types.ts";
+import type { Call, Hub, Route } from "./api.ts";
+import { badRequest, fail, notFound, reply } from "./replies.ts";
+
+function mintCode(hub: Hub, { body, device }: Call): Response {
+  const parsed = parseJson(CodeRequest, body);
+  if (parsed === undefined) return badRequest();
+  const { code, expires } = hub.devices.mint(parsed.kind, device.id);
+  return reply({ link: `${hub.publicOrigin()}/#pair=${code}`, expires });
+}
+
+function rename(hub: Hub, { id, body, device }: Call): Response {
+  const parsed = parseJson(RenameRequest, body);
+  if (parsed === undefined) return badRequest();
+  return hub.devices.rename(id, parsed.name, device.id) ? reply({}) : notFound("device");
+}
+
+function revoke(hub: Hub, { id, device }: Call): Response {
+  if (!hub.devices.revoke(id, device.id)) return notFound("device");
+  hub.viewers.drop(id);
+  hub.runners.drop(id);
+  const minted = hub.devices.list(device.id).filter((other) => other.minted_by === id && other.revoked_at === null);
+  return reply({ minted: minted.map(({ id, name }) => ({ id, name })) });
+}
+
+function audit(hub: Hub, { url, request }: Call): Response {
+  const before = Number(url.searchParams.get("before") ?? Number.MAX_SAFE_INTEGER);
+  return Number.isSafeInteger(before) && before >= 0 ? reply({ entries: hub.devices.audited(before) }, request) : badRequest();
+}
+
+function subscribe(hub: Hub, { body, device }: Call): Response {
+  const parsed = parseJson(SubscriptionRequest, body);
+  if (parsed === undefined) return badRequest();
+  const trouble = hub.push.subscribe(device.id, parsed);
+  return trouble === undefined ? reply({}) : fail(409, "refused", trouble);
+}
+
+async function testPush(hub: Hub, { device }: Call): Promise<Response> {
+  const answer = await hub.push.test(device.id);
+  return answer === undefined ? fail(409, "off", "Notifications are not switched on for this device.") : reply(answer);
+}
+
+/** What people do with devices, their notifications, and what was done. */
+export const DEVICE_ROUTES: readonly Route[] = [
+  ["GET", /^\/api\/devices$/, (hub, { device }) => reply({ devices: hub.devices.list(device.id) })],
+  ["POST", /^\/api\/devices\/code$/, mintCode],
+  ["PATCH", /^\/api\/devices\/([\w-]+)$/, rename],
+  ["DELETE", /^\/api\/devices\/([\w-]+)$/, revoke],
+  ["GET", /^\/api\/audit$/, audit],
+  ["GET", /^\/api\/push\/subscription$/, (hub, { device }) => reply(hub.push.state(device.id))],
+  ["POST", /^\/api\/push\/subscription$/, subscribe],
+  [
+    "DELETE",
+    /^\/api\/push\/subscription$/,
+    (hub, { device }) => {
+      hub.push.unsubscribe(device.id);
+      return reply({});
+    },
+  ],
+  ["POST", /^\/api\/push\/test$/, testPush],
+];
