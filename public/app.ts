@@ -1,6 +1,8 @@
 import { setLink, showLink, showPlace } from "./bar.ts";
+import { showDevices } from "./devices.ts";
 import { el, find } from "./dom.ts";
 import { showList } from "./home.ts";
+import { keepSubscribed, startWorker } from "./install.ts";
 import { type Identity, loadIdentity } from "./keys.ts";
 import { known, type Shown } from "./known.ts";
 import { pairView, takeCode } from "./pairing.ts";
@@ -20,6 +22,7 @@ let shown: Shown | undefined;
 
 async function start(): Promise<void> {
   followViewport();
+  void startWorker();
   const identity = await loadIdentity();
   if (identity === undefined || code !== undefined) return askToPair(undefined);
   route(identity);
@@ -40,7 +43,8 @@ function route(identity: Identity): void {
     leave();
     const session = /^#\/s\/([\w-]+)$/.exec(location.hash)?.[1];
     if (document.hidden) return;
-    shown = session === undefined ? showList(identity, view, streamState) : showSession(identity, session, view, streamState);
+    if (session !== undefined) shown = showSession(identity, session, view, streamState);
+    else shown = (location.hash === "#/devices" ? showDevices : showList)(identity, view, streamState);
   };
   window.addEventListener("hashchange", show);
   // one stream a page, and none while nobody looks
@@ -51,6 +55,7 @@ function route(identity: Identity): void {
     shown?.draw();
   }, TICK_MS);
   show();
+  void keepSubscribed(identity);
 }
 
 function leave(): void {

@@ -4,6 +4,7 @@ import { call } from "./api.ts";
 import { setInsecure, showPlace } from "./bar.ts";
 import { openDeck } from "./deck.ts";
 import { el } from "./dom.ts";
+import { closeNotifications } from "./install.ts";
 import type { Identity } from "./keys.ts";
 import { guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { listView } from "./list.ts";
@@ -20,7 +21,8 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
   const deck = openDeck(identity, cards, (id) => known.sessions.get(id));
   const word = el("p", { class: "said", text: known.word, attrs: { role: "status" }, init: (p) => (p.hidden = known.word === "") });
   known.word = "";
-  view.replaceChildren(el("h1", { class: "spoken", text: "Sessions" }), word, el("div", { class: "sessions" }, cards, list));
+  const more = el("a", { class: "more", text: "Devices and notifications ›", attrs: { href: "#/devices" } });
+  view.replaceChildren(el("h1", { class: "spoken", text: "Sessions" }), word, el("div", { class: "sessions" }, cards, list), more);
   view.className = "list";
   known.deck = deck;
   let fetched = false;
@@ -38,6 +40,7 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
     const [{ sessions }, { prompts }] = await Promise.all([call(identity, Sessions, "GET", "/api/sessions"), call(identity, Prompts, "GET", "/api/prompts")]);
     known.sessions = new Map(sessions.map((session) => [session.id, session]));
     deck.takeAll(prompts);
+    void closeNotifications((id) => prompts.every((prompt) => prompt.id !== id));
     fetched = true;
     draw();
   });

@@ -1,6 +1,7 @@
-import type { SessionSummary, ViewerEvent } from "../src/types.ts";
+import { isOpen, type SessionSummary, type ViewerEvent } from "../src/types.ts";
 import { RequestError } from "./api.ts";
 import type { Deck } from "./deck.ts";
+import { closeNotifications, showBadge } from "./install.ts";
 import { sessionMark } from "./list.ts";
 import type { StreamState } from "./stream.ts";
 
@@ -29,6 +30,7 @@ export function take(event: ViewerEvent): boolean {
     case "session_status":
     case "session_end":
       known.sessions.set(event.data.id, event.data);
+      showBadge([...known.sessions.values()].reduce((sum, { pending }) => sum + pending, 0));
       return true;
     case "auth_url": {
       const session = known.sessions.get(event.data.session);
@@ -37,6 +39,7 @@ export function take(event: ViewerEvent): boolean {
     }
     case "prompt":
     case "prompt_response":
+      if (!isOpen(event.data)) void closeNotifications((id) => id === event.data.id);
       known.deck?.take(event.data);
       return true;
     default:

@@ -2,6 +2,7 @@ import { beginPairing, deviceKeys, fromBase64url, NONCE_BYTES } from "../src/aut
 import { ApiError, PairResponse, parseJson } from "../src/types.ts";
 import { RequestError, strangeAnswer, UNREACHABLE } from "./api.ts";
 import { el, mark } from "./dom.ts";
+import { iosGuide, isIosTab } from "./ios.ts";
 import { type Identity, saveIdentity } from "./keys.ts";
 
 /** Takes the pairing code out of the address, before anything else can see it there. */
@@ -70,6 +71,7 @@ export function pairView(code: string | undefined, reason: string | undefined, o
     el("h1", {}, "Pair this browser", mark("you")),
     el("p", { text: "Once paired, it shows your Claude Code sessions live and answers what Claude asks. Its key is worked out here and never leaves this browser." }),
     problem,
+    ...(isIosTab() ? [iosGuide(code === undefined ? undefined : `${location.origin}/#pair=${code}`)] : []),
     el("label", { text: "Name, as your other devices will see it" }, name),
     el("label", { text: "Pairing link", init: (label) => (label.hidden = code !== undefined) }, link),
     button,

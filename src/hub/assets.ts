@@ -1,7 +1,14 @@
 import { pageFiles } from "./page.ts";
 import { SECURITY_HEADERS } from "./replies.ts";
 
-const TYPES: Record<string, string> = { html: "text/html; charset=utf-8", css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" };
+const TYPES: Record<string, string> = {
+  html: "text/html; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  svg: "image/svg+xml",
+  png: "image/png",
+  webmanifest: "application/manifest+json; charset=utf-8",
+};
 
 /** The dashboard's files, by path. */
 export async function loadAssets(): Promise<Map<string, (request: Request) => Response>> {
@@ -9,11 +16,13 @@ export async function loadAssets(): Promise<Map<string, (request: Request) => Re
   return new Map(files.map(([name, text]) => [name === "index.html" ? "/" : `/${name}`, asset(text, name.split(".").pop() ?? "")]));
 }
 
+/** Texts are compressed where the client takes it; pictures come in base64 and are as small as they get. */
 function asset(text: string, kind: string): (request: Request) => Response {
-  const packed = Bun.gzipSync(new TextEncoder().encode(text));
+  const bytes = new Uint8Array(Buffer.from(text, kind === "png" ? "base64" : "utf8"));
+  const packed = kind === "png" ? undefined : Bun.gzipSync(bytes);
   const headers = { ...SECURITY_HEADERS, "content-type": TYPES[kind] ?? "", "cache-control": "no-cache", vary: "accept-encoding" };
   return (request) => {
-    if (!/\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")) return new Response(text, { headers });
+    if (packed === undefined || !/\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")) return new Response(bytes, { headers });
     return new Response(packed, { headers: { ...headers, "content-encoding": "gzip" } });
   };
 }

@@ -1,0 +1,172 @@
+import * as v from "valibot";
+import { DeviceInfo } from "../src/types.ts";
+import { call, RequestError } from "./api.ts";
+import { auditList } from "./audit.ts";
+import { setInsecure, showPlace } from "./bar.ts";
+import { ago, el } from "./dom.ts";
+import { inviteView } from "./invite.ts";
+import type { Identity } from "./keys.ts";
+import { type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
+import { notifyView } from "./notify.ts";
+import { openStream } from "./stream.ts";
+
+const Devices = v.object({ devices: v.array(DeviceInfo) });
+const Revoked = v.object({ minted: v.array(v.object({ id: v.string(), name: v.string() })) });
+
+const KINDS: Record<DeviceInfo["kind"], string> = {
+  viewer: "phone or browser: sees and answers",
+  runner: "runs sessions, and sees nothing",
+  machine: "machine: runs sessions, sees and answers",
+};
+const PUSH = { on: "gets notifications", off: "no notifications", failing: "notifications fail" };
+
+/** Everything that is paired, how to let in and lock out, notifications here, and what was decided. */
+export function showDevices(identity: Identity, view: HTMLElement, onStream: OnStream): Shown {
+  const state = el("p", { class: "problem", attrs: { role: "status" } });
+  const list = el("ul", { class: "devices" });
+  const others = el("div");
+  const audit = auditList(identity);
+  let devices: DeviceInfo[] = [];
+
+  const trying = async (act: () => Promise<void>) => {
+    state.textContent = "";
+    try {
+      await act();
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      state.textContent = error.message;
+    }
+  };
+  const look = async () => {
+    devices = (await call(identity, Devices, "GET", "/api/devices")).devices;
+    draw();
+  };
+  const load = () => trying(() => look().then(audit.load));
+  /** After something was done here, the list is drawn anew even under the fingers. */
+  const reload = () => {
+    list.replaceChildren();
+    return load();
+  };
+  /** Locks devices out, one after the other; the answer is whom they had let in and is still there. */
+  const revoke = async (doomed: readonly Pick<DeviceInfo, "id" | "name">[]) => {
+    const minted = new Map<string, string>();
+    await trying(async () => {
+      for (const { id } of doomed) {
+        const answer = await call(identity, Revoked, "DELETE", `/api/devices/${id}`);
+        for (const other of answer.minted) minted.set(other.id, other.name);
+      }
+    });
+    const trouble = state.textContent;
+    for (const { id } of doomed) minted.delete(id);
+    minted.delete(identity.device);
+    await reload();
+    state.textContent ||= trouble;
+    const left = [...minted].map(([id, name]) => ({ id, name }));
+    others.replaceChildren(...(left.length === 0 ? [] : [stillIn(left)]));
+  };
+  const stillIn = (left: { id: string; name: string }[]) => {
+    const names = left.map(({ name }) => name).join(", ");
+    return el(
+      "div",
+      { class: "said" },
+      `What you revoked had let in: ${names}. `,
+      button("Revoke these too", () => void revoke(left)),
+      button("Keep them", () => others.replaceChildren()),
+    );
+  };
+
+  /** What can't be undone takes a second step, which says what it means. */
+  const twoSteps = (label: string, warning: string, act: () => void) => {
+    const place = el("span", { class: "steps-two" });
+    const reset = () => place.replaceChildren(button(label, ask));
+    const ask = () => place.replaceChildren(el("span", { text: warning }), button("Revoke", act, "stop"), button("Cancel", reset));
+    reset();
+    return place;
+  };
+
+  const row = (device: DeviceInfo) => {
+    const { id, name, kind, self, last_seen_at, push } = device;
+    const field = el("input", { attrs: { type: "text", maxlength: "64", "aria-label": "Name", autocomplete: "off" }, init: (input) => (input.value = name) });
+    const save = async () => {
+      const given = field.value.trim();
+      if (given === name) return;
+      await trying(() => call(identity, v.object({}), "PATCH", `/api/devices/${id}`, { name: given }).then(reload));
+    };
+    field.addEventListener("change", () => void save());
+    const seen = self ? "this one" : last_seen_at === null ? "never seen" : `seen ${ago(last_seen_at)}`;
+    const about = el("p", { class: "about", text: [seen, KINDS[kind], ...(kind === "runner" ? [] : [PUSH[push]])].join(" · ") });
+    const sessions = kind === "viewer" ? "" : " Its sessions go on there, but no longer show here.";
+    const warning = self ? "This very browser will have to be paired again." : `“${name}” is locked out at once.${sessions}`;
+    return el(
+      "li",
+      { attrs: { "data-device": id } },
+      field,
+      about,
+      twoSteps(self ? "Unpair" : "Revoke", warning, () => void revoke([device])),
+    );
+  };
+  const draw = () => {
+    showPlace("Devices", false, waitsElsewhere(), el("h1", { text: "Devices" }));
+    if (list.querySelector("input:focus, .stop") !== null) return; // somebody is at it
+    const paired = devices
+      .filter(({ revoked_at }) => revoked_at === null)
+      .sort((a, b) => Number(b.self) - Number(a.self) || (b.last_seen_at ?? 0) - (a.last_seen_at ?? 0));
+    list.replaceChildren(...paired.map(row));
+    const rest = paired.filter(({ self }) => !self);
+    const names = rest.map(({ name, kind }) => (kind === "viewer" ? name : `${name} (runs sessions)`)).join(", ");
+    if (rest.length > 1)
+      list.append(
+        el(
+          "li",
+          {},
+          twoSteps("Revoke all others", `Locked out at once: ${names}. Only this browser stays.`, () => void revoke(rest)),
+        ),
+      );
+  };
+
+  const invite = inviteView(
+    identity,
+    () => devices.length,
+    () => trying(look),
+  );
+  const notify = notifyView(identity, load);
+  view.replaceChildren(
+    el(
+      "div",
+      { class: "sections" },
+      section("Notifications on this device", notify),
+      section("Paired devices", state, others, list),
+      section("Let one in", invite.element),
+      section("What was done", audit.element),
+    ),
+  );
+  view.className = "list";
+  draw();
+  const close = openStream(
+    identity,
+    undefined,
+    (event) => {
+      if (event.name === "hello") {
+        setInsecure(event.data.insecure);
+        void load();
+      } else if (event.name === "reset") void load();
+      else take(event);
+    },
+    onStream,
+  );
+  return {
+    draw,
+    close() {
+      invite.close();
+      close();
+    },
+  };
+}
+
+function button(text: string, act: () => void, kind = "plain"): HTMLButtonElement {
+  return el("button", { class: kind, text, attrs: { type: "button" }, on: { click: act } });
+}
+
+function section(name: string, ...parts: Node[]): HTMLElement {
+  return el("section", { class: "group", attrs: { "aria-label": name } }, el("h2", { text: name }), ...parts);
+}

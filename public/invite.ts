@@ -1,0 +1,64 @@
+import * as v from "valibot";
+import type { DeviceInfo } from "../src/types.ts";
+import { call, RequestError } from "./api.ts";
+import { el } from "./dom.ts";
+import type { Identity } from "./keys.ts";
+import { qrCode } from "./qr.ts";
+
+const Code = v.object({ link: v.string(), expires: v.number() });
+/** While a link is shown it is looked this often whether it was used, in ms. */
+const LOOK_MS = 2000;
+const KINDS: Record<DeviceInfo["kind"], string> = { viewer: "A phone or browser", machine: "A machine of yours", runner: "A machine that only runs sessions" };
+
+/** Makes a pairing link of a chosen kind, as QR code and text, for as long as it works. `count`: how many devices there are, as of the last `look`. */
+export function inviteView(identity: Identity, count: () => number, look: () => Promise<void>): { element: HTMLElement; close(): void } {
+  const kinds = el(
+    "select",
+    { attrs: { "aria-label": "What is to be let in" } },
+    ...Object.entries(KINDS).map(([kind, text]) => el("option", { text, attrs: { value: kind } })),
+  );
+  const make = el("button", { class: "plain", text: "Make a pairing link", attrs: { type: "button" }, on: { click: () => void mint() } });
+  const shown = el("div", { attrs: { role: "status" } });
+  let looking: ReturnType<typeof setInterval> | undefined;
+  const close = () => clearInterval(looking);
+
+  const mint = async () => {
+    close();
+    try {
+      const { link, expires } = await call(identity, Code, "POST", "/api/devices/code", { kind: kinds.value });
+      const before = count();
+      show(link, expires);
+      looking = setInterval(() => {
+        if (Date.now() > expires) return end("That link is too old now.");
+        void look().then(() => count() > before && end("A new device was paired: it is in the list."));
+      }, LOOK_MS);
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      shown.replaceChildren(error.message);
+    }
+  };
+  const end = (word: string) => {
+    close();
+    shown.replaceChildren(word);
+  };
+  const show = (link: string, expires: number) => {
+    const copy = el("button", {
+      class: "plain",
+      text: "Copy the link",
+      attrs: { type: "button" },
+      on: { click: () => void navigator.clipboard.writeText(link).then(() => copy.replaceChildren("Copied")) },
+    });
+    const until = new Date(expires).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const local = /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(new URL(link).hostname);
+    const how = kinds.value === "viewer" ? "Point its camera at this, or open the link there." : "On that machine, run `claude-remote pair` with the link.";
+    const note = local ? " It leads to this very machine: no other finds it under that name." : "";
+    shown.replaceChildren(
+      ...(kinds.value === "viewer" ? [qrCode(link, "Pairing link as a QR code")] : []),
+      el("p", { class: "about", text: `${how} It works once, until ${until}. Whoever has it gets in: show it to nobody else.${note}` }),
+      el("code", { class: "whole", text: link }),
+      // without HTTPS there is no clipboard
+      ...("clipboard" in navigator ? [copy] : []),
+    );
+  };
+  return { element: el("div", { class: "invite" }, kinds, make, shown), close };
+}
