@@ -134,9 +134,13 @@ function isWhole({ kind, view: text }: Prompt, body: string): boolean {
 /** Leads a page that is there to a place, or opens one. */
 async function openPage(hash: string): Promise<void> {
   const [page] = await self.clients.matchAll({ type: "window" });
-  if (page === undefined) return void (await self.clients.openWindow(`/${hash}`));
-  await page.navigate(`/${hash}`);
-  await page.focus();
+  try {
+    if (page === undefined) return void (await self.clients.openWindow(`/${hash}`));
+    await page.navigate(`/${hash}`);
+    await page.focus();
+  } catch (error) {
+    if (!(error instanceof DOMException || error instanceof TypeError)) throw error; // the tap was too long ago: the notification can be tapped again
+  }
 }
 
 self.addEventListener("pushsubscriptionchange", (event) => {

@@ -7,6 +7,7 @@ import * as v from "valibot";
  *   edit: PATH :: OLD => NEW    Read, then Edit  par: CMD ;; CMD            two Bash calls in one message
  *   ask                         AskUserQuestion  task: STEP                 Agent, which does STEP
  *   plan :: TEXT                ExitPlanMode     long N                     N lines of text
+ *   fail N                      an answer with that status
  *
  * It checks that requests look like Claude Code's and keeps every tool result that it is sent.
  */
@@ -31,6 +32,7 @@ const Body = v.object({
 });
 interface Step {
   text?: string;
+  status?: number;
   tools?: { name: string; input: unknown }[];
 }
 
@@ -73,6 +75,8 @@ function steps(line: string, conversation: () => string): Step[] {
     }
     case "task":
       return [{ tools: [{ name: "Agent", input: { description: "Do a subtask", prompt: rest, subagent_type: "general-purpose", run_in_background: false } }] }];
+    case "fail":
+      return [{ status: Number(rest) }];
     case "long":
       return [{ text: Array.from({ length: Number(rest) }, (_, i) => `Line ${i + 1} of a long answer.`).join("\n") }];
     default:
@@ -119,6 +123,7 @@ export function startMockApi(): MockApi {
         results.push({ text: typeof block.content === "string" ? block.content : JSON.stringify(block.content), isError: block.is_error === true });
     }
     const step = next(body);
+    if (step.status !== undefined) return Response.json({ type: "error", error: { type: "invalid_request_error", message: "as was asked" } }, { status: step.status });
     const content: Block[] = [];
     if (step.text !== undefined) content.push({ type: "text", text: step.text });
     for (const { name, input } of step.tools ?? []) content.push({ type: "tool_use", id: id("toolu"), name, input });
