@@ -6,7 +6,7 @@ import { openDeck } from "./deck.ts";
 import { el } from "./dom.ts";
 import { closeNotifications } from "./install.ts";
 import type { Identity } from "./keys.ts";
-import { guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
+import { badge, guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { listView } from "./list.ts";
 import { openStream } from "./stream.ts";
 
@@ -41,6 +41,7 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
     known.sessions = new Map(sessions.map((session) => [session.id, session]));
     deck.takeAll(prompts);
     void closeNotifications((id) => prompts.every((prompt) => prompt.id !== id));
+    badge();
     fetched = true;
     draw();
   });

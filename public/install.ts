@@ -77,8 +77,3 @@ export async function closeNotifications(isOver: (prompt: string) => boolean): P
     if (message.success && /^(?:prompt|answered)$/.test(message.output.kind) && isOver(message.output.tag)) notification.close();
   }
 }
-
-/** Shows on the app's icon how many prompts wait. */
-export function showBadge(waiting: number): void {
-  if ("setAppBadge" in navigator) navigator.setAppBadge(waiting).catch(() => undefined); // not installed
-}

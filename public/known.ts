@@ -1,7 +1,7 @@
 import { isOpen, type SessionSummary, type ViewerEvent } from "../src/types.ts";
 import { RequestError } from "./api.ts";
 import type { Deck } from "./deck.ts";
-import { closeNotifications, showBadge } from "./install.ts";
+import { closeNotifications } from "./install.ts";
 import { sessionMark } from "./list.ts";
 import type { StreamState } from "./stream.ts";
 
@@ -30,7 +30,7 @@ export function take(event: ViewerEvent): boolean {
     case "session_status":
     case "session_end":
       known.sessions.set(event.data.id, event.data);
-      showBadge([...known.sessions.values()].reduce((sum, { pending }) => sum + pending, 0));
+      badge();
       return true;
     case "auth_url": {
       const session = known.sessions.get(event.data.session);
@@ -45,6 +45,12 @@ export function take(event: ViewerEvent): boolean {
     default:
       return false;
   }
+}
+
+/** Shows on the app's icon how many prompts wait. */
+export function badge(): void {
+  const waiting = [...known.sessions.values()].reduce((sum, { pending }) => sum + pending, 0);
+  if ("setAppBadge" in navigator) navigator.setAppBadge(waiting).catch(() => undefined); // not installed
 }
 
 /** Whether something waits for a person in any session but `here`. */

@@ -13,6 +13,9 @@ declare const SHELL_VERSION: string;
 
 /** The server's own files are preferred; where they take longer than this the kept ones do, in ms. */
 const FRESH_MS = 3000;
+/** After a decision was sent it is looked this often, and so many times, whether Claude took it, in ms. */
+const LOOK_MS = 700;
+const LOOKS = 9;
 const CACHE = `shell ${SHELL_VERSION}`;
 
 const Prompts = v.object({ prompts: v.array(Prompt) });
@@ -112,15 +115,24 @@ async function clicked(notification: Notification, action: string): Promise<void
 async function decide({ prompt: id, shown }: PushMessage, action: Decision, body: string): Promise<string | undefined> {
   const identity = await loadIdentity();
   if (identity === undefined || id === undefined) return "This browser is not paired";
-  if (action === "reject") {
-    await call(identity, Receipt, "POST", `/api/prompts/${id}/reject`, {});
-    return "Rejected";
+  if (action === "approve") {
+    const { prompts } = await call(identity, Prompts, "GET", "/api/prompts");
+    const prompt = prompts.find((other) => other.id === id);
+    // one that is gone is refused in the server's words
+    if (prompt !== undefined && (sha256hex(prompt.view) !== shown || !isWhole(prompt, body))) return undefined;
   }
-  const { prompts } = await call(identity, Prompts, "GET", "/api/prompts");
-  const prompt = prompts.find((other) => other.id === id);
-  if (prompt !== undefined && (sha256hex(prompt.view) !== shown || !isWhole(prompt, body))) return undefined;
-  await call(identity, Receipt, "POST", `/api/prompts/${id}/approve`, { shown }); // one that is gone is refused in the server's words
-  return "Approved";
+  const send = () => call(identity, Receipt, "POST", `/api/prompts/${id}/${action}`, action === "approve" ? { shown } : {});
+  let { state } = await send();
+  for (let look = 0; state === "sent" && look < LOOKS; look++) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    // a device that repeats its own decision hears what became of it
+    state = await send().then(
+      (receipt) => receipt.state,
+      () => "sent",
+    );
+  }
+  if (state === "unconfirmed") return "Sent, but there is no sign that Claude took it: look at the screen";
+  return `${action === "approve" ? "Approved" : "Rejected"}${state === "sent" ? " – sent" : ""}`;
 }
 
 /** Whether a notification with this text shows all that would be approved: the command on a line of its own, and nothing beside it. */

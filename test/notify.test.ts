@@ -268,10 +268,14 @@ describe("a notification on the phone", () => {
   test("shows a prompt; Reject and Approve are the worker's own signed requests, and what became of them takes its place", async () => {
     const { phone, fake, deliver, worker } = await openSubscribed("buttons");
     await choose(phone, () => phone.page.getByLabel("Approve from the notification").check());
-    const [first, second] = [makePrompt("acts", "p_reject", "rm -rf build"), makePrompt("acts", "p_approve", "npm test")];
-    const runner = await playRunner("acts", [first, second]);
+    const [first, second, third] = [
+      makePrompt("acts", "p_reject", "rm -rf build"),
+      makePrompt("acts", "p_approve", "npm test"),
+      makePrompt("acts", "p_third", "npm publish"),
+    ];
+    const runner = await playRunner("acts", [first, second, third]);
     clock.pass(10_000);
-    for (const _ of [first, second]) await deliver((await fake.next()).text);
+    for (const _ of [first, second, third]) await deliver((await fake.next()).text);
     const named = async (tag: string) => (await notifications(worker)).find((shown) => shown.tag === tag);
     expect(await until("it is shown", () => named("p_reject"))).toMatchObject({
       title: "Run a command? · acts",
@@ -279,9 +283,11 @@ describe("a notification on the phone", () => {
       actions: ["reject", "approve"],
     });
     await until("so is the other", () => named("p_approve"));
-    for (const [prompt, action, words] of [
-      [first, "reject", "Rejected"],
-      [second, "approve", "Approved"],
+    await phone.page.goto("about:blank"); // the phone lies there, locked
+    for (const [prompt, action, receipt, words] of [
+      [first, "reject", "applied", "Rejected"],
+      [second, "approve", "applied", "Approved"],
+      [third, "approve", "unconfirmed", "Sent, but there is no sign that Claude took it"],
     ] as const) {
       await tap(worker, prompt.id, action);
       const decide = await runner.next("decide");
@@ -291,10 +297,10 @@ describe("a notification on the phone", () => {
         prompt: { ...prompt, state: "answered", answer: { by: "viewer", device: decide.device, decision: action, at: 1, receipt: "sent" } },
       });
       runner.send({ type: "decided", decision: decide.decision, result: "sent" });
-      await until("the outcome is shown, or the page has cleared it away", async () => {
-        const shown = await named(prompt.id);
-        return shown === undefined || (shown.title === words && shown.silent === true && shown.actions.length === 0);
-      });
+      await until("it is on its way", async () => /^(?:Reject|Approv)ing…$/.test((await named(prompt.id))?.title ?? ""));
+      runner.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { by: "viewer", device: decide.device, decision: action, at: 1, receipt } } });
+      const shown = await until("the outcome is shown", async () => (await named(prompt.id))?.title.startsWith(words) && named(prompt.id));
+      expect(shown).toMatchObject({ silent: true, actions: [] });
     }
     expect(phone.suspicious).toEqual([]);
     await phone.context.close();

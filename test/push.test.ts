@@ -9,7 +9,7 @@ import { type RunningServer, startServer } from "../src/server.ts";
 import { AuditEntry, DeviceInfo, type Prompt, PushState, PushTest } from "../src/types.ts";
 import { fakeClock } from "./support/clock.ts";
 import { type Phone, pairDevice } from "./support/phone.ts";
-import { type FakeBrowser, startPushService } from "./support/push-service.ts";
+import { bytesOf, decrypt, type FakeBrowser, startPushService } from "./support/push-service.ts";
 import { hello, openSocket, sessionInfo } from "./support/runner-socket.ts";
 import { until } from "./support/until.ts";
 
@@ -108,6 +108,28 @@ const notice = async (kind: string, text: string) => {
   runner.send({ type: "notice", session: "s_one", kind, text });
   await takenIn();
 };
+
+describe("the push service that these tests have", () => {
+  test("decrypts the example of RFC 8291, section 5", async () => {
+    const p256dh = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
+    const point = Buffer.from(p256dh, "base64url");
+    const jwk = { kty: "EC", crv: "P-256", d: "q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94", x: point.toString("base64url", 1, 33), y: point.toString("base64url", 33) };
+    const own = await crypto.subtle.importKey("jwk", jwk, { name: "ECDH", namedCurve: "P-256" }, false, ["deriveBits"]);
+    const body =
+      "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN";
+    const text = await decrypt(bytesOf(body), own, p256dh, bytesOf("BTBZMqHH6r4Tts7J_aSIgg"));
+    expect(text).toBe("When I grow up, I want to be a watermelon");
+  });
+
+  test("refuses what is not signed, or signed for another", async () => {
+    const other = startPushService();
+    const { subscription } = await other.browser("x");
+    const headers = { authorization: "vapid t=e30.e30.AAAA, k=BAAA", "content-encoding": "aes128gcm", ttl: "1", topic: "x" };
+    expect((await fetch(subscription.endpoint, { method: "POST", headers, body: "x" })).status).toBe(400);
+    expect(other.refused.length).toBe(1);
+    other.stop();
+  });
+});
 
 describe("a prompt on the phone's lock screen", () => {
   test("comes after ten seconds at the desk without an answer, urgent, under its own topic, for as long as Claude waits", async () => {

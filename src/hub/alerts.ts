@@ -1,4 +1,4 @@
-import type { Database } from "bun:sqlite";
+import { type Database, SQLiteError } from "bun:sqlite";
 import { isOpen, type Prompt, type SessionSummary } from "../types.ts";
 import { answeredMessage, endedMessage, noticeMessage, pairedMessage, postageOf, promptMessage } from "./messages.ts";
 import type { Prompts } from "./prompts.ts";
@@ -32,11 +32,18 @@ export function openAlerts({ db, prompts, sessions, push, later }: { db: Databas
     pending.set(id, undo);
   };
 
+  const remember = (id: string) => {
+    try {
+      db.query("INSERT OR IGNORE INTO pushed_prompts (prompt_id) VALUES (?)").run(id);
+    } catch (error) {
+      if (!(error instanceof SQLiteError)) throw error; // with a full disk it is told all the same
+    }
+  };
   const ask = (id: string) => {
     const prompt = prompts.get(id);
     // a machine that is away can't take the answer; it is told when it is back
     if (prompt === undefined || !isOpen(prompt) || sessions.get(prompt.session)?.status !== "running") return;
-    db.query("INSERT OR IGNORE INTO pushed_prompts (prompt_id) VALUES (?)").run(id);
+    remember(id);
     push.send("prompt", postageOf("prompt", id), ({ approve }) => promptMessage(prompt, waiting(), approve));
   };
 

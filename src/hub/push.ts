@@ -93,7 +93,7 @@ export function openPush(db: Database, { subject, services, later, log }: PushOp
   const deliver = async (item: Item): Promise<void> => {
     for (const pause of [...RETRY_MS, undefined]) {
       const answer = await post(item.device, item.message, item.postage);
-      if (answer === undefined || (answer.status >= 200 && answer.status < 300)) return;
+      if (closed || answer === undefined || (answer.status >= 200 && answer.status < 300)) return;
       const passing = answer.status === 0 || answer.status === 429 || answer.status >= 500;
       if (pause === undefined || !passing) return log(`a notification for ${item.device} was not taken by its push service (${answer.status})`);
       await new Promise<void>((resolve) => {

@@ -88,7 +88,7 @@ export function startPushService() {
   };
 }
 
-const bytesOf = (text: string | undefined): Uint8Array<ArrayBuffer> => new Uint8Array(fromBase64url(text ?? "") ?? []);
+export const bytesOf = (text: string | undefined): Uint8Array<ArrayBuffer> => new Uint8Array(fromBase64url(text ?? "") ?? []);
 
 /** RFC 8292: a token for this very service, signed with the key that stands beside it, and not for longer than a day. */
 async function checkVapid(header: string, audience: string): Promise<v.InferOutput<typeof Claims>> {
@@ -111,7 +111,7 @@ async function hkdf(salt: Uint8Array<ArrayBuffer>, key: Uint8Array<ArrayBuffer>,
 }
 
 /** RFC 8291 with RFC 8188: one record of aes128gcm, under a key that the browser's pair and secret give with the sender's public key. */
-async function decrypt(body: Uint8Array<ArrayBuffer>, own: CryptoKey, p256dh: string, secret: Uint8Array<ArrayBuffer>): Promise<string> {
+export async function decrypt(body: Uint8Array<ArrayBuffer>, own: CryptoKey, p256dh: string, secret: Uint8Array<ArrayBuffer>): Promise<string> {
   const text = (words: string) => new Uint8Array(new TextEncoder().encode(words));
   const salt = body.slice(0, 16);
   const recordBytes = new DataView(body.buffer, 16, 4).getUint32(0);
