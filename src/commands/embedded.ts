@@ -88,8 +88,10 @@ async function ensureServer(config: Config, pairing: Pairing | undefined, afresh
   mkdirSync(config.data, { recursive: true, mode: 0o700 });
   mkdirSync(dirname(logPath()), { recursive: true, mode: 0o700 });
   const log = openSync(logPath(), "w", 0o600);
-  // it lives long, so it keeps nothing of this shell but what it needs: no keys, no tokens
-  const kept = Object.entries(process.env).filter(([name]) => /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|XDG_.*|NODE_EXTRA_CA_CERTS|CLAUDE_REMOTE_(?!HOOK_TOKEN).*)$/.test(name));
+  // it lives long, so it keeps nothing of this shell but what it needs: no keys, no tokens; push services may be behind a proxy
+  const kept = Object.entries(process.env).filter(([name]) =>
+    /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|XDG_.*|NODE_EXTRA_CA_CERTS|(?:HTTPS|NO)_PROXY|(?:https|no)_proxy|CLAUDE_REMOTE_(?!HOOK_TOKEN).*)$/.test(name),
+  );
   const env = Object.fromEntries(kept);
   const argv = [...ownCommand(), "server", "--in-background", "--data", config.data, "--port", String(port)];
   const child = Bun.spawn(argv, { detached: true, cwd: config.data, env, stdin: "ignore", stdout: log, stderr: log });
