@@ -86,7 +86,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   });
   const later = options.later ?? runLater;
   const push = openPush(db, { subject: vapidSubject(options.pushContact, options.publicUrl), services: options.pushServices, later, log });
-  const alerts = openAlerts({ db, prompts, sessions, push, later });
+  const alerts = openAlerts({ stores, prompts, sessions, push, later });
   const runners = openRunners({ devices, sessions, prompts, viewers, alerts, log });
   let origins: string[] = [];
   let known: ReadonlySet<string> = new Set();

@@ -1,9 +1,10 @@
-import { type Database, SQLiteError } from "bun:sqlite";
+import { SQLiteError } from "bun:sqlite";
 import { isOpen, type Prompt, type SessionSummary } from "../types.ts";
 import { answeredMessage, endedMessage, noticeMessage, pairedMessage, postageOf, promptMessage } from "./messages.ts";
 import type { Prompts } from "./prompts.ts";
 import type { Later, Push } from "./push.ts";
 import type { Sessions } from "./sessions.ts";
+import type { Stores } from "./stores.ts";
 
 /** What is answered at the desk within this time makes no sound on the phone, in ms. */
 const QUIET_MS = 10_000;
@@ -12,13 +13,12 @@ export type Notice = "finished" | "waiting" | "error" | "working";
 export type Alerts = ReturnType<typeof openAlerts>;
 
 /** Decides what phones are told, and when. Whoever has the page open is told all the same: a socket that stands is nobody who looks. */
-export function openAlerts({ db, prompts, sessions, push, later }: { db: Database; prompts: Prompts; sessions: Sessions; push: Push; later: Later }) {
+export function openAlerts({ stores, prompts, sessions, push, later }: { stores: Stores; prompts: Prompts; sessions: Sessions; push: Push; later: Later }) {
   const pending = new Map<string, () => void>(); // prompt or session → takes it back
   const toldFinished = new Set<string>(); // sessions whose turn was told to be over
-  const count = db.query<{ n: number }, []>("SELECT count(*) AS n FROM prompts WHERE state IN ('pending', 'sending')");
-  const waiting = () => count.get()?.n ?? 0;
-  const isTold = db.query<{ prompt_id: string }, [string]>("SELECT prompt_id FROM pushed_prompts WHERE prompt_id = ?");
-  db.run("DELETE FROM pushed_prompts WHERE prompt_id NOT IN (SELECT id FROM prompts)");
+  const waiting = () => prompts.open().length;
+  const isTold = ({ id, session }: Prompt) => stores.of(session).query("SELECT 1 FROM pushed_prompts WHERE prompt_id = ?").get(id) !== null;
+  stores.disk.run("DELETE FROM pushed_prompts WHERE prompt_id NOT IN (SELECT id FROM prompts)");
 
   const cancel = (id: string) => {
     pending.get(id)?.();
@@ -32,9 +32,9 @@ export function openAlerts({ db, prompts, sessions, push, later }: { db: Databas
     pending.set(id, undo);
   };
 
-  const remember = (id: string) => {
+  const remember = ({ id, session }: Prompt) => {
     try {
-      db.query("INSERT OR IGNORE INTO pushed_prompts (prompt_id) VALUES (?)").run(id);
+      stores.of(session).query("INSERT OR IGNORE INTO pushed_prompts (prompt_id) VALUES (?)").run(id);
     } catch (error) {
       if (!(error instanceof SQLiteError)) throw error; // with a full disk it is told all the same
     }
@@ -43,7 +43,7 @@ export function openAlerts({ db, prompts, sessions, push, later }: { db: Databas
     const prompt = prompts.get(id);
     // a machine that is away can't take the answer; it is told when it is back
     if (prompt === undefined || !isOpen(prompt) || sessions.get(prompt.session)?.status !== "running") return;
-    remember(id);
+    remember(prompt);
     push.send("prompt", postageOf("prompt", id), ({ approve }) => promptMessage(prompt, waiting(), approve));
   };
 
@@ -52,11 +52,11 @@ export function openAlerts({ db, prompts, sessions, push, later }: { db: Databas
     prompt(prompt: Prompt): void {
       const { id } = prompt;
       if (isOpen(prompt)) {
-        if (!pending.has(id) && isTold.get(id) === null) afterQuiet(id, () => ask(id));
+        if (!pending.has(id) && !isTold(prompt)) afterQuiet(id, () => ask(id));
         return;
       }
       cancel(id);
-      if (db.query("DELETE FROM pushed_prompts WHERE prompt_id = ?").run(id).changes === 0) return;
+      if (stores.of(prompt.session).query("DELETE FROM pushed_prompts WHERE prompt_id = ?").run(id).changes === 0) return;
       // the device that answered has seen that it did
       push.send("prompt", { ...postageOf("prompt", id), urgency: "normal" }, () => answeredMessage(prompt, waiting()), prompt.answer?.device);
     },
