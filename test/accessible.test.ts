@@ -1,7 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import axe from "axe-core";
-import type { Page } from "playwright-core";
-import * as v from "valibot";
+import { violations } from "./support/axe.ts";
 import { openPhonePage } from "./support/browser.ts";
 import { type Dashboard, makePrompt, openDashboard, screen } from "./support/dashboard.ts";
 import { until } from "./support/until.ts";
@@ -11,21 +9,6 @@ beforeAll(async () => {
   dashboard = await openDashboard();
 }, 60_000);
 afterAll(() => dashboard.close());
-
-const Violations = v.object({ violations: v.array(v.object({ id: v.string(), help: v.string(), nodes: v.array(v.object({ html: v.string() })) })) });
-
-/** What WCAG 2.2 A and AA, and axe's own best practices, have against the page as it stands, in both colour schemes. */
-async function violations(page: Page): Promise<string[]> {
-  const found: string[] = [];
-  for (const colorScheme of ["dark", "light"] as const) {
-    await page.emulateMedia({ colorScheme });
-    await page.evaluate(axe.source);
-    const result = await page.evaluate(`axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })`);
-    for (const { id, help, nodes } of v.parse(Violations, result).violations)
-      found.push(`${colorScheme}: ${id}: ${help}: ${nodes.map(({ html }) => html.slice(0, 200)).join(" | ")}`);
-  }
-  return found;
-}
 
 async function openAt(hash: string) {
   const phone = await dashboard.openPaired();
@@ -89,6 +72,16 @@ describe("axe has nothing against", () => {
     expect(await violations(phone.page)).toEqual([]);
     await phone.context.close();
     socket.close();
+  }, 60_000);
+
+  test("the devices page, with a code to scan and a revocation half way", async () => {
+    const phone = await openAt("#/devices");
+    await phone.page.getByRole("button", { name: "Make a pairing link" }).click();
+    await phone.page.locator(".qr").waitFor();
+    await phone.page.getByRole("button", { name: "Revoke" }).first().click();
+    await phone.page.getByText("is locked out at once").waitFor();
+    expect(await violations(phone.page)).toEqual([]);
+    await phone.context.close();
   }, 60_000);
 });
 

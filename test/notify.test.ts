@@ -8,6 +8,7 @@ import * as v from "valibot";
 import { sha256hex } from "../src/auth.ts";
 import { type RunningServer, startServer } from "../src/server.ts";
 import { DeviceInfo, type Prompt } from "../src/types.ts";
+import { violations } from "./support/axe.ts";
 import { openPhonePage, type PhonePage, pairPage, startBrowser } from "./support/browser.ts";
 import { fakeClock } from "./support/clock.ts";
 import { type Phone, pairDevice } from "./support/phone.ts";
@@ -257,6 +258,7 @@ describe("a notification on the phone", () => {
     await page.getByRole("button", { name: "Send a test" }).click();
     await page.getByText("The push service refused it. Its own answer: 400 Unregistered").waitFor();
     await page.getByText("notifications fail").waitFor();
+    expect(await violations(page)).toEqual([]);
     service.behave(() => undefined);
     await page.getByRole("button", { name: "Switch off" }).click();
     await page.getByRole("button", { name: "Switch on notifications" }).waitFor();
