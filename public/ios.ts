@@ -4,7 +4,7 @@ import { el } from "./dom.ts";
 export function isIosTab(): boolean {
   const { userAgent, maxTouchPoints } = navigator;
   const ios = /iPhone|iPad|iPod/.test(userAgent) || (userAgent.includes("Macintosh") && maxTouchPoints > 1);
-  return ios && !matchMedia("(display-mode: standalone)").matches;
+  return ios && isSecureContext && !matchMedia("(display-mode: standalone)").matches;
 }
 
 /** How to get onto the Home Screen before pairing; `link` is taken along, as the app starts without it. */

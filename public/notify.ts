@@ -112,6 +112,7 @@ export function notifyView(identity: Identity, onChange: () => Promise<void>): H
               ? "The server could not reach the push service."
               : "The push service refused it.";
         said.textContent = `${meaning} Its own answer: ${status === 0 ? "none" : status} ${body}`.trim();
+        await load(); // it may have been forgotten
         await onChange();
       }),
     );
