@@ -52,8 +52,11 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
     const minted = new Map<string, string>();
     await trying(async () => {
       for (const { id } of doomed) {
-        const answer = await call(identity, Revoked, "DELETE", `/api/devices/${id}`);
-        for (const other of answer.minted) minted.set(other.id, other.name);
+        const answer = await call(identity, Revoked, "DELETE", `/api/devices/${id}`).catch((error: unknown) => {
+          if (error instanceof RequestError && error.status === 404) return undefined; // somebody else was quicker
+          throw error;
+        });
+        for (const other of answer?.minted ?? []) minted.set(other.id, other.name);
       }
     });
     const trouble = state.textContent;
@@ -79,7 +82,11 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
   const twoSteps = (label: string, warning: string, act: () => void) => {
     const place = el("span", { class: "steps-two" });
     const reset = () => place.replaceChildren(button(label, ask));
-    const ask = () => place.replaceChildren(el("span", { text: warning }), button("Revoke", act, "stop"), button("Cancel", reset));
+    const ask = () => {
+      const cancel = button("Cancel", reset);
+      place.replaceChildren(el("span", { text: warning }), button("Revoke", act, "stop"), cancel);
+      cancel.focus();
+    };
     reset();
     return place;
   };
@@ -107,7 +114,7 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
   };
   const draw = () => {
     showPlace("Devices", false, waitsElsewhere(), el("h1", { text: "Devices" }));
-    if (list.querySelector("input:focus, .stop") !== null) return; // somebody is at it
+    if (list.contains(document.activeElement) || list.querySelector(".stop") !== null) return; // somebody is at it
     const paired = devices
       .filter(({ revoked_at }) => revoked_at === null)
       .sort((a, b) => Number(b.self) - Number(a.self) || (b.last_seen_at ?? 0) - (a.last_seen_at ?? 0));

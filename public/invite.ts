@@ -25,8 +25,9 @@ export function inviteView(identity: Identity, count: () => number, look: () => 
   const mint = async () => {
     close();
     try {
-      const { link, expires } = await call(identity, Code, "POST", "/api/devices/code", { kind: kinds.value });
+      await look();
       const before = count();
+      const { link, expires } = await call(identity, Code, "POST", "/api/devices/code", { kind: kinds.value });
       show(link, expires);
       looking = setInterval(() => {
         if (Date.now() > expires) return end("That link is too old now.");

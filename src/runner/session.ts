@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { randomNonce } from "../auth.ts";
 import { type Exit, type FromServer, type HistoryOp, isOpen, type Prompt, type SessionInfo } from "../types.ts";
 import { decisionApplied, dialogOnScreen, hookWordsOnScreen, transcriptSize, trustedTranscript } from "./evidence.ts";
-import { listenForHooks, proxyExceptions } from "./hooks.ts";
+import { type HookEvent, listenForHooks, proxyExceptions } from "./hooks.ts";
 import { openInput } from "./input.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
 import { openNotices } from "./notices.ts";
@@ -150,19 +150,18 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
   const hooks = given.hooks
     ? listenForHooks({
         onPermission(event, signal) {
-          sendHooksOn();
-          notices.note(event);
+          heard(event);
           return prompts.ask(event, signal);
         },
         onEvent(event) {
-          sendHooksOn();
-          notices.note(event);
+          heard(event);
           prompts.note(event);
         },
       })
     : undefined;
-  const sendHooksOn = () => {
+  const heard = (event: HookEvent) => {
     if (info.hooks !== "on") sendStatus({ hooks: "on" });
+    notices.note(event);
   };
 
   const program = (): Program => {
