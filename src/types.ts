@@ -6,7 +6,7 @@ import * as v from "valibot";
  */
 
 /** Goes up whenever an older runner and a newer server, or the other way round, could misunderstand each other. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** Bounds of everything that crosses the network. */
 export const LIMITS = {
@@ -28,6 +28,9 @@ export const LIMITS = {
   messageChars: 4096,
   /** A plan that was edited, in UTF-16 units. */
   planChars: 48 * 1024,
+  /** Fields of a form, and options of each. */
+  fields: 50,
+  fieldOptions: 200,
   /** What is typed at once, in UTF-16 units, and keys pressed at once. */
   typedChars: 48 * 1024,
   keys: 100,
@@ -97,7 +100,8 @@ export type Answer = v.InferOutput<typeof Answer>;
 export const Prompt = v.object({
   id,
   session: id,
-  kind: v.picklist(["permission", "question", "plan"]),
+  /** `elicitation`: an MCP server asks; `screen`: read off the screen, where any program may have painted it. */
+  kind: v.picklist(["permission", "question", "plan", "elicitation", "screen"]),
   state: v.picklist(["pending", "sending", "answered", "withdrawn", "expired"]),
   created_at: count,
   /** JSON text of a `View`; an approval names its sha256, so that what was shown is what is approved. */
@@ -152,9 +156,47 @@ export type Questions = v.InferOutput<typeof Questions>["questions"];
 const answers = v.pipe(v.array(v.object({ options: v.pipe(v.array(count), v.maxLength(20)), text: v.optional(text(LIMITS.messageChars)) })), v.maxLength(10));
 export type Answers = v.InferOutput<typeof answers>;
 
-/** What an approval may bring along: answers, one of the view's `always` by number, a plan that was edited. */
-const approval = { answers: v.optional(answers), always: v.optional(count), plan: v.optional(text(LIMITS.planChars)) };
+/** What the view's input holds of a screen question: the rows around the options, and these. */
+export const ScreenQuestion = v.object({
+  above: v.string(),
+  options: v.pipe(v.array(v.object({ label: v.string(), number: v.optional(count) })), v.maxLength(LIMITS.screenSide)),
+  selected: v.number(),
+  below: v.string(),
+});
+export type ScreenQuestion = v.InferOutput<typeof ScreenQuestion>;
+
+/** One field that an MCP server wants filled in. */
+const field = v.object({
+  name: v.string(),
+  title: v.string(),
+  about: v.optional(v.string()),
+  required: v.boolean(),
+  type: v.picklist(["text", "number", "integer", "boolean", "one", "several"]),
+  options: v.optional(v.array(v.string()), []),
+  /** Bounds of a number, a text's length, or how many are chosen. */
+  min: v.optional(v.number()),
+  max: v.optional(v.number()),
+  format: v.optional(v.picklist(["email", "uri", "date", "date-time"])),
+  /** Filled in beforehand, as it would be sent. */
+  value: v.optional(v.union([v.string(), v.number(), v.boolean(), v.array(count)])),
+});
+export type Field = v.InferOutput<typeof field>;
+/** What the view's input holds of an elicitation: fields of a form, or a page to be opened. */
+export const Elicited = v.object({ server: v.string(), message: v.string(), fields: v.optional(v.array(field)), url: v.optional(v.string()) });
+export type Elicited = v.InferOutput<typeof Elicited>;
+/** What was filled in, in the order of the fields: null where nothing was; choices by number. */
+const fields = v.pipe(
+  v.array(v.nullable(v.union([text(LIMITS.messageChars), v.number(), v.boolean(), v.pipe(v.array(count), v.maxLength(LIMITS.fieldOptions))]))),
+  v.maxLength(LIMITS.fields),
+);
+export type FieldValues = v.InferOutput<typeof fields>;
+
+/** What an approval may bring along: answers, one of the view's `always` by number, a plan that was edited, a form that was filled in. */
+const approval = { answers: v.optional(answers), always: v.optional(count), plan: v.optional(text(LIMITS.planChars)), fields: v.optional(fields) };
 export type Approval = v.InferOutput<ReturnType<typeof v.object<typeof approval, undefined>>>;
+
+/** With a rejection: what was read off the screen is no question at all, and nothing is to be pressed. */
+const dismiss = v.optional(v.literal(true));
 
 export const Exit = v.object({
   code: v.pipe(v.number(), v.integer()),
@@ -250,6 +292,7 @@ export const FromServer = v.variant("type", [
     /** Hex sha256 of the view that was shown; approvals need it. */
     shown: v.optional(text(64)),
     message: v.optional(text(LIMITS.messageChars)),
+    dismiss,
     ...approval,
     device: id,
     name: text(LIMITS.nameChars),
@@ -270,7 +313,7 @@ const deviceName = v.pipe(text(LIMITS.nameChars), v.minLength(1), v.regex(/^[^\p
 export const PairRequest = v.object({ code_id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)), kind, name: deviceName, nonce: base64url(22), mac: base64url(43) });
 export const PairResponse = v.object({ device: id, nonce: base64url(22), mac: base64url(43) });
 export const ApproveRequest = v.object({ shown: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)), ...approval });
-export const RejectRequest = v.object({ message: v.optional(text(LIMITS.messageChars)) });
+export const RejectRequest = v.object({ message: v.optional(text(LIMITS.messageChars)), dismiss });
 export const SeenRequest = v.object({ rev: count, stream: v.optional(id) });
 export const RenameRequest = v.object({ name: deviceName });
 export const CodeRequest = v.object({ kind });

@@ -92,7 +92,12 @@ const REFUSALS: Record<Exclude<DecisionResult, "sent" | "answered">, [status: nu
 };
 
 /** Passes a decision to the runner and answers with what became of it. */
-async function decide(hub: Hub, { id, device }: Call, action: Decision, detail: { shown?: string; message?: string | undefined } & Approval): Promise<Response> {
+async function decide(
+  hub: Hub,
+  { id, device }: Call,
+  action: Decision,
+  detail: { shown?: string; message?: string | undefined; dismiss?: true | undefined } & Approval,
+): Promise<Response> {
   const prompt = hub.prompts.get(id);
   if (prompt === undefined) return notFound("prompt");
   if (!isOpen(prompt)) return settled(hub, id, action, device);

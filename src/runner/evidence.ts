@@ -80,6 +80,11 @@ export function hookWordsOnScreen(rows: readonly string[], decision: Decision): 
   return rows.filter((row) => row.includes(words)).length;
 }
 
+/** Whether Claude says on the screen that it waits for a hook of ours; a narrow screen cuts that short. */
+export function hookRunsOnScreen(rows: readonly string[], hook: string): boolean {
+  return rows.some((row) => row.includes(`(running ${hook}`));
+}
+
 /** Whether a permission dialog seems to be on the screen. A hint, never proof: any program can paint one. */
 export function dialogOnScreen(rows: readonly string[]): boolean {
   return rows.some((row) => /^\s*(❯\s*)?\d\. (Yes|No)\b/.test(row));

@@ -7,8 +7,8 @@ import { LIMITS, parseJson, ToolInput } from "../types.ts";
 const EVENT_BYTES = 8 * 1024 * 1024;
 /** Events a second that are taken; Claude's own commands can read the token and flood us. */
 const EVENTS_PER_SECOND = 100;
-/** How long a permission may wait for an answer from afar, in seconds: Claude Code asks for a number (measured: 86400 is kept). */
-const PERMISSION_TIMEOUT_S = 86_400;
+/** How long a person may take to answer from afar, in seconds: Claude Code asks for a number (measured: 86400 is kept). */
+const PERSON_TIMEOUT_S = 86_400;
 /** All other events are answered at once. */
 const EVENT_TIMEOUT_S = 5;
 /** The variable that carries the token: hooks name it, so that the token itself stands in no file and no argv. */
@@ -22,6 +22,15 @@ const common = { session_id: shortText, transcript_path: path, cwd: path };
 const tool = { tool_name: shortText, tool_input: ToolInput, agent_id: v.optional(shortText), agent_type: v.optional(shortText) };
 export const HookEvent = v.variant("hook_event_name", [
   v.object({ hook_event_name: v.literal("PermissionRequest"), ...common, ...tool, permission_suggestions: v.optional(v.fallback(v.array(v.unknown()), [])) }),
+  v.object({
+    hook_event_name: v.literal("Elicitation"),
+    ...common,
+    mcp_server_name: shortText,
+    message: v.pipe(v.string(), v.maxLength(LIMITS.planChars)),
+    mode: v.optional(shortText, "form"),
+    requested_schema: v.optional(v.unknown()),
+    url: v.optional(v.string()),
+  }),
   v.object({ hook_event_name: v.picklist(["PostToolUse", "PostToolUseFailure"]), ...common, ...tool }),
   v.object({ hook_event_name: v.picklist(["UserPromptSubmit", "SessionEnd"]), ...common }),
   v.object({ hook_event_name: v.picklist(["Stop", "StopFailure"]), ...common, last_assistant_message: v.optional(v.string()), error: v.optional(v.string()) }),
@@ -29,6 +38,9 @@ export const HookEvent = v.variant("hook_event_name", [
 ]);
 export type HookEvent = v.InferOutput<typeof HookEvent>;
 export type PermissionRequest = Extract<HookEvent, { hook_event_name: "PermissionRequest" }>;
+export type Elicitation = Extract<HookEvent, { hook_event_name: "Elicitation" }>;
+/** Events that only tell something. */
+export type Told = Exclude<HookEvent, PermissionRequest | Elicitation>;
 
 /** A change of Claude's permissions, in its own form (measured with 2.1.328). */
 export type PermissionUpdate =
@@ -39,6 +51,9 @@ export type PermissionUpdate =
 export type HookDecision =
   | { behavior: "allow"; updatedInput?: Record<string, unknown>; updatedPermissions?: PermissionUpdate[] }
   | { behavior: "deny"; message: string; interrupt?: true };
+
+/** The answer to an `Elicitation`; undefined leaves it to the dialog at the desk. Claude passes the content on as it is (measured). */
+export type ElicitationReply = { action: "accept"; content?: Record<string, unknown> } | { action: "decline" };
 
 export interface HookListener {
   /** Hooks for Claude Code's settings. */
@@ -51,7 +66,9 @@ export interface HookListener {
 export interface HookHandlers {
   /** A permission waits; `signal` aborts when Claude no longer wants to know. */
   onPermission(event: PermissionRequest, signal: AbortSignal): Promise<HookDecision | undefined>;
-  onEvent(event: Exclude<HookEvent, PermissionRequest>): void;
+  /** An MCP server asks for something; no dialog comes up at the desk before this is answered. */
+  onElicitation(event: Elicitation, signal: AbortSignal): Promise<ElicitationReply | undefined>;
+  onEvent(event: Told): void;
 }
 
 /** Listens on loopback for Claude Code's hooks, with a random token for this session. Whatever comes is parsed like any hostile input. */
@@ -74,11 +91,15 @@ export function listenForHooks(handlers: HookHandlers): HookListener {
       if (++taken > EVENTS_PER_SECOND) return new Response(null, { status: 429 });
       const event = parseJson(HookEvent, await request.text());
       if (event === undefined) return new Response(null, { status: 400 });
-      if (event.hook_event_name !== "PermissionRequest") {
+      if (event.hook_event_name !== "PermissionRequest" && event.hook_event_name !== "Elicitation") {
         handlers.onEvent(event);
         return new Response(null);
       }
       server.timeout(request, 0); // a person may take their time; Claude closes the connection when it no longer waits
+      if (event.hook_event_name === "Elicitation") {
+        const reply = await handlers.onElicitation(event, request.signal);
+        return reply === undefined ? new Response(null) : Response.json({ hookSpecificOutput: { hookEventName: "Elicitation", ...reply } });
+      }
       const decision = await handlers.onPermission(event, request.signal);
       if (decision === undefined) return new Response(null);
       return Response.json({ hookSpecificOutput: { hookEventName: "PermissionRequest", decision } });
@@ -95,7 +116,13 @@ export function listenForHooks(handlers: HookHandlers): HookListener {
   ];
   const events = ["PostToolUse", "PostToolUseFailure", "UserPromptSubmit", "Stop", "StopFailure", "Notification", "SessionEnd"];
   return {
-    settings: { hooks: { PermissionRequest: hook(PERMISSION_TIMEOUT_S), ...Object.fromEntries(events.map((event) => [event, hook(EVENT_TIMEOUT_S)])) } },
+    settings: {
+      hooks: {
+        PermissionRequest: hook(PERSON_TIMEOUT_S),
+        Elicitation: hook(PERSON_TIMEOUT_S),
+        ...Object.fromEntries(events.map((event) => [event, hook(EVENT_TIMEOUT_S)])),
+      },
+    },
     env: { [TOKEN_VARIABLE]: token },
     close: () => void server.stop(true),
   };

@@ -18,6 +18,13 @@ const KEYS: Record<string, string> = {
   PageDown: "\x1b[6~",
 };
 const CURSOR: Record<string, string> = { Up: "A", Down: "B", Right: "C", Left: "D", Home: "H", End: "F" };
+/** What a key sends, by tmux's name. */
+export function keyBytes(key: string, applicationCursor: boolean): string {
+  const cursor = CURSOR[key];
+  if (cursor !== undefined) return `\x1b${applicationCursor ? "O" : "["}${cursor}`;
+  return key.startsWith("C-") ? String.fromCharCode(key.charCodeAt(2) & 0x1f) : (KEYS[key] ?? "");
+}
+
 /** With a question open these could answer it; others only look around, or say no. */
 const HARMLESS = new Set([...Object.keys(CURSOR), "Escape", "PageUp", "PageDown", "WheelUp", "WheelDown", "C-c", "C-o", "C-l"]);
 
@@ -53,21 +60,15 @@ export function openInput({ write, modes, asked }: InputOptions) {
       places.delete(oldest);
     }
     const { applicationCursor, bracketedPaste, wheel, middle } = modes();
-    const cursorKey = (letter: string) => `\x1b${applicationCursor ? "O" : "["}${letter}`;
     const turn = (up: boolean) => {
-      if (wheel === "keys") return cursorKey(up ? "A" : "B").repeat(WHEEL_LINES);
+      if (wheel === "keys") return keyBytes(up ? "Up" : "Down", applicationCursor).repeat(WHEEL_LINES);
       const button = up ? 64 : 65;
       if (wheel === "sgr") return `\x1b[<${button};${middle.x};${middle.y}M`;
       return wheel === "x10" ? `\x1b[M${String.fromCharCode(32 + button, 32 + Math.min(95, middle.x), 32 + Math.min(95, middle.y))}` : "";
     };
     const plain = text.replace(CONTROL, "").replaceAll("\n", "\r");
     const typed = input.paste === true && bracketedPaste && plain !== "" ? `\x1b[200~${plain}\x1b[201~` : plain;
-    const pressed = keys.map((key) => {
-      const cursor = CURSOR[key];
-      if (cursor !== undefined) return cursorKey(cursor);
-      if (key === "WheelUp" || key === "WheelDown") return turn(key === "WheelUp");
-      return key.startsWith("C-") ? String.fromCharCode(key.charCodeAt(2) & 0x1f) : (KEYS[key] ?? "");
-    });
+    const pressed = keys.map((key) => (key === "WheelUp" || key === "WheelDown" ? turn(key === "WheelUp") : keyBytes(key, applicationCursor)));
     write(typed + (input.enter === true ? "\r" : "") + pressed.join(""));
     return { result: "applied", seq: input.seq };
   };

@@ -22,6 +22,7 @@ export function noticeOf(event: HookEvent, told: Notice["kind"]): Pick<Notice, "
       return event.notification_type === "idle_prompt" ? { kind: "waiting", text: words(event.message) } : undefined;
     case "SessionEnd":
       return undefined;
+    case "Elicitation":
     case "UserPromptSubmit":
       return told === "working" ? undefined : { kind: "working", text: "" };
     default:

@@ -18,6 +18,9 @@ export interface Screen {
   whole(): Frame;
   /** The visible rows as text. */
   text(): string[];
+  /** The visible rows with their secrets: to be compared here, never to be sent. */
+  plain(): string[];
+  cursor(): Frame["cursor"];
   /** How the program has set its terminal for what is typed. */
   modes(): Modes;
   /** A login page that the screen names, and whether a code from there is to be pasted. */
@@ -100,11 +103,10 @@ export function openScreen(options: ScreenOptions): Screen {
     const buffer = term.buffer.active;
     return maskedRows(buffer, buffer.baseY, buffer.baseY + term.rows, term.cols, cell, buffer.baseY + buffer.cursorY);
   };
+  const cursor = () => ({ x: Math.min(term.buffer.active.cursorX, term.cols - 1), y: term.buffer.active.cursorY, visible: cursorVisible });
   const meta = () => {
-    const { cursorX, cursorY } = term.buffer.active;
-    const cursor = { x: Math.min(cursorX, term.cols - 1), y: cursorY, visible: cursorVisible };
     const full = term.buffer.active.type === "alternate";
-    return { cols: term.cols, rows: term.rows, cursor, title, ...(full ? { full } : {}) };
+    return { cols: term.cols, rows: term.rows, cursor: cursor(), title, ...(full ? { full } : {}) };
   };
 
   return {
@@ -142,6 +144,8 @@ export function openScreen(options: ScreenOptions): Screen {
       return { rev, ...meta(), lines: Object.fromEntries(sent.map((payload, y) => [y, payload])) };
     },
     text: () => rows().map((payload) => payload.split("\n", 1)[0] ?? ""),
+    plain: () => Array.from({ length: term.rows }, (_, y) => term.buffer.active.getLine(term.buffer.active.baseY + y)?.translateToString(true) ?? ""),
+    cursor,
     modes() {
       const { applicationCursorKeysMode, bracketedPasteMode, mouseTrackingMode } = term.modes;
       const tracked = mouseTrackingMode !== "none" && mouseTrackingMode !== "x10"; // X10's own mode knows no wheel

@@ -3,9 +3,11 @@ import { homedir, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomNonce } from "../auth.ts";
 import { type Exit, type FromServer, type HistoryOp, isOpen, type Prompt, type SessionInfo } from "../types.ts";
-import { decisionApplied, dialogOnScreen, hookWordsOnScreen, transcriptSize, trustedTranscript } from "./evidence.ts";
+import { openElicitations } from "./elicitations.ts";
+import { decisionApplied, dialogOnScreen, hookRunsOnScreen, hookWordsOnScreen, transcriptSize, trustedTranscript } from "./evidence.ts";
 import { type HookEvent, listenForHooks, proxyExceptions } from "./hooks.ts";
 import { openInput } from "./input.ts";
+import { openLedger } from "./ledger.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
 import { openNotices } from "./notices.ts";
 import { openOutbox } from "./outbox.ts";
@@ -14,9 +16,10 @@ import { openPrompts } from "./prompts.ts";
 import type { Pty } from "./pty.ts";
 import { leaveRest, prepareLoss } from "./rest.ts";
 import type { Screen } from "./screen.ts";
+import { followScreen } from "./screen-questions.ts";
 import { maskSecrets } from "./secrets.ts";
 import { mergeSettings } from "./settings.ts";
-import { openSizes, type Sizes } from "./sizes.ts";
+import { isTyped, openSizes, type Sizes } from "./sizes.ts";
 import { followStatus } from "./status.ts";
 import type { Program, Watch } from "./wrap.ts";
 
@@ -75,6 +78,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
   let status: ReturnType<typeof followStatus> | undefined;
   let type: ReturnType<typeof openInput> | undefined;
   let sizes: Sizes | undefined;
+  let questions: ReturnType<typeof followScreen> | undefined;
   let signal: Pty["kill"] | undefined;
   let exit: { exit: Exit; ended_at: number } | undefined;
   let toldExit = false;
@@ -115,6 +119,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     if (found?.url !== told && resumed) link?.send({ type: "auth_url", session: id, url: found?.url ?? null });
   };
   const screenChanged = () => {
+    questions?.changed();
     loginTimer ??= setTimeout(lookForLogin, LOGIN_MS);
     if (frameTimer !== undefined) return;
     const wait = FRAME_MS - (performance.now() - framedAt);
@@ -123,15 +128,21 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
   };
 
   const tell = (prompt: Prompt | undefined) => void (resumed && prompt !== undefined && link?.send({ type: "prompt", prompt }));
+  const ledger = openLedger({
+    session: id,
+    onHurry: (hurry) => status?.hurry(hurry),
+    onChange(prompt) {
+      tell(prompt);
+      questions?.changed();
+    },
+  });
   const dialogOpen = () => {
     if (status !== undefined && status.activity !== "unknown") return status.activity === "waiting";
     return screen === undefined ? undefined : dialogOnScreen(screen.text());
   };
   const prompts = openPrompts({
-    session: id,
+    ledger,
     host,
-    onChange: tell,
-    onHurry: (hurry) => status?.hurry(hurry),
     dialogOpen,
     watch(event, action) {
       const transcript = trustedTranscript(event.transcript_path, configDir);
@@ -139,7 +150,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
       const words = screen === undefined ? 0 : hookWordsOnScreen(screen.text(), action);
       return () => {
         // the dialog must be gone; one that is open may be the next prompt's, which has come by then
-        if (dialogOpen() === true && !prompts.list().some((prompt) => prompt.state === "pending")) return false;
+        if (dialogOpen() === true && !ledger.list().some((prompt) => prompt.state === "pending")) return false;
         const call = { name: event.tool_name, input: event.tool_input };
         if (transcript !== undefined && decisionApplied(transcript, since, call, action)) return true;
         return screen !== undefined && hookWordsOnScreen(screen.text(), action) > words;
@@ -147,11 +158,16 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     },
   });
   const notices = openNotices(id, (notice) => resumed && link?.send(notice) === true);
+  const elicitations = openElicitations({ ledger, host, heard: () => resumed, waits: () => screen !== undefined && hookRunsOnScreen(screen.text(), "Elicitation") });
   const hooks = given.hooks
     ? listenForHooks({
         onPermission(event, signal) {
           heard(event);
           return prompts.ask(event, signal);
+        },
+        onElicitation(event, signal) {
+          heard(event);
+          return elicitations.ask(event, signal);
         },
         onEvent(event) {
           heard(event);
@@ -192,9 +208,11 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         outbox.acknowledged(message.seq);
         return drain();
       case "decide":
-        link?.send({ type: "decided", decision: message.decision, result: prompts.decide(message) });
-        // the server may think that it is on its way: what is true now is told again
-        return tell(prompts.get(message.prompt));
+        return void Promise.resolve(ledger.decide(message)).then((result) => {
+          link?.send({ type: "decided", decision: message.decision, result });
+          // the server may think that it is on its way: what is true now is told again
+          tell(ledger.get(message.prompt));
+        });
       case "input":
         return void link?.send({ type: "typed", input: message.input, ...(type?.(message) ?? { result: "order", seq: message.seq - 1 }) });
       case "resize":
@@ -217,7 +235,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     pairing,
     host,
     version,
-    onUp: () => void link?.send({ type: "session", session: info, first: outbox.first, prompts: prompts.list() }),
+    onUp: () => void link?.send({ type: "session", session: info, first: outbox.first, prompts: ledger.list() }),
     onMessage,
     onDown: (reason, lasting) => {
       resumed = toldExit = false;
@@ -244,11 +262,18 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         screen = opened;
         if (resumed) link?.send({ type: "screen", session: id, frame: opened.whole() });
       });
+      const asks = followScreen({
+        ...{ ledger, host, cwd: given.cwd, isClaude: given.hooks, write: pty.write },
+        screen: () => screen,
+        activity: () => status?.activity ?? "unknown",
+        // where a login's code is to be pasted, that is what the dialog is for
+        pastes: () => login?.pastes === true,
+      });
+      questions = asks;
       type = openInput({
         write: pty.write,
         modes: () => screen?.modes() ?? { applicationCursor: false, bracketedPaste: false, wheel: "none", middle: { x: 1, y: 1 } },
-        // where a login's code is to be pasted, that is what the dialog is for
-        asked: () => (hooks !== undefined && dialogOpen() === true && login?.pastes !== true) || prompts.list().some(isOpen),
+        asked: () => asks.asked() || ledger.list().some(isOpen),
       });
       if (hooks !== undefined) {
         status = followStatus(
@@ -257,6 +282,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
           (activity, inTurn) => {
             sendStatus({ activity });
             prompts.dialog(activity === "waiting");
+            asks.changed();
             if (inTurn && info.hooks === "waiting") setTimeout(() => info.hooks === "waiting" && sendStatus({ hooks: "off" }), HOOKS_DUE_MS);
           },
         );
@@ -270,10 +296,17 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         },
         desk,
       );
-      return { onOutput: (bytes) => later((opened) => opened.feed(bytes)), onResize: sizes.desk, onTyped: sizes.typed };
+      const onTyped = (bytes: Uint8Array) => {
+        sizes?.typed(bytes);
+        if (!isTyped(bytes)) return;
+        prompts.typed();
+        elicitations.typed();
+      };
+      return { onOutput: (bytes) => later((opened) => opened.feed(bytes)), onResize: sizes.desk, onTyped };
     },
     async end(how) {
-      prompts.end();
+      questions?.close();
+      ledger.end();
       status?.close();
       hooks?.close();
       await loaded;
@@ -291,7 +324,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         stored = await Promise.race([farewell.then(() => true), Bun.sleep(FAREWELL_MS).then(() => false)]);
       }
       link?.close();
-      if (!stored && !unlogged) leaveRest({ session: info, prompts: prompts.list(), screen: screen?.whole(), ...exit }, outbox, pairing);
+      if (!stored && !unlogged) leaveRest({ session: info, prompts: ledger.list(), screen: screen?.whole(), ...exit }, outbox, pairing);
       outbox.close();
       screen?.dispose();
       rmSync(dir, { recursive: true, force: true });

@@ -16,6 +16,11 @@ const LEAST: Size = { cols: 20, rows: 5 };
 /** What a terminal says by itself: focus, mouse, and answers to queries (xterm's ctlseqs). */
 const REPORTS = /\p{Cc}\[(?:[IO]|<[\d;]+[Mm]|\?[\d;]*\$?[a-z]|[\d;]+R)|\p{Cc}[P\]][^\p{Cc}]*\p{Cc}\\?/gu;
 
+/** Whether somebody typed this: a terminal also says much by itself. */
+export function isTyped(bytes: Uint8Array): boolean {
+  return new TextDecoder().decode(bytes).replace(REPORTS, "") !== "";
+}
+
 /**
  * The desk's size holds, unless a phone took it over and nobody has typed at the desk since; where there is no desk, what the last phone
  * wanted stays. `apply` comes with each change.
@@ -36,7 +41,7 @@ export function openSizes(first: Size, apply: (size: Size) => void, hasDesk = tr
       settle();
     },
     typed(bytes) {
-      if (phone === undefined || new TextDecoder().decode(bytes).replace(REPORTS, "") === "") return;
+      if (phone === undefined || !isTyped(bytes)) return;
       phone = undefined;
       settle();
     },

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { sha256hex } from "../../src/auth.ts";
 import { HookEvent, type PermissionRequest } from "../../src/runner/hooks.ts";
+import { openLedger } from "../../src/runner/ledger.ts";
 import { openPrompts } from "../../src/runner/prompts.ts";
 import { type Answers, LIMITS, type Prompt, parseEvent, parseJson, View } from "../../src/types.ts";
 import { expectParsed } from "../support/phone.ts";
@@ -8,14 +9,9 @@ import { until } from "../support/until.ts";
 
 function open() {
   const seen: Prompt[] = [];
-  const prompts = openPrompts({
-    session: "s_1",
-    host: "box",
-    onChange: (prompt) => seen.push(prompt),
-    onHurry: () => undefined,
-    dialogOpen: () => true,
-    watch: () => () => true,
-  });
+  const ledger = openLedger({ session: "s_1", onChange: (prompt) => seen.push(prompt), onHurry: () => undefined });
+  const hooked = openPrompts({ ledger, host: "box", dialogOpen: () => true, watch: () => () => true });
+  const prompts = { ...hooked, ...ledger };
   const ask = (input: object, agent?: string, tool = "Bash") => {
     const event: PermissionRequest = {
       hook_event_name: "PermissionRequest",

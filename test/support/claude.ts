@@ -23,8 +23,8 @@ export interface RealClaude {
   quit(): Promise<void>;
 }
 
-/** The environment in which claude starts without its first-run questions. */
-export function claudeEnv(home: HomeServer["home"], api: MockApi): Record<string, string | undefined> {
+/** The environment in which claude starts without its first-run questions, but for what `unsettled` takes back. */
+export function claudeEnv(home: HomeServer["home"], api: MockApi, unsettled: object = {}): Record<string, string | undefined> {
   const config = join(home.dir, ".claude");
   const work = join(home.dir, "work");
   mkdirSync(config, { recursive: true });
@@ -33,6 +33,7 @@ export function claudeEnv(home: HomeServer["home"], api: MockApi): Record<string
     theme: "dark",
     customApiKeyResponses: { approved: ["sk-ant-dummy"], rejected: [] },
     projects: { [work]: { hasTrustDialogAccepted: true } },
+    ...unsettled,
   };
   writeFileSync(join(config, ".claude.json"), JSON.stringify(settled));
   return {
@@ -49,14 +50,20 @@ export function claudeEnv(home: HomeServer["home"], api: MockApi): Record<string
   };
 }
 
-export async function startRealClaude(server: HomeServer, args: string[] = [], env: Record<string, string> = {}, ready = "manual mode on"): Promise<RealClaude> {
+export async function startRealClaude(
+  server: HomeServer,
+  args: string[] = [],
+  env: Record<string, string> = {},
+  ready = "manual mode on",
+  { cols = 100, rows = 30, unsettled = {} }: { cols?: number; rows?: number; unsettled?: object } = {},
+): Promise<RealClaude> {
   const api = startMockApi();
   const work = join(server.home.dir, "work");
   const tty = openTty([...SELF, ...(args.includes("--permission-mode") ? [] : ["--permission-mode", "manual"]), ...args], {
-    env: { ...claudeEnv(server.home, api), ...env },
+    env: { ...claudeEnv(server.home, api, unsettled), ...env },
     cwd: work,
-    cols: 100,
-    rows: 30,
+    cols,
+    rows,
   });
   await tty.sees(ready, 30_000);
   return {

@@ -8,6 +8,7 @@ import * as v from "valibot";
  *   ask                         AskUserQuestion  task: STEP                 Agent, which does STEP
  *   plan :: TEXT                ExitPlanMode     long N                     N lines of text
  *   fail N                      an answer with that status
+ *   background: STEP            the same, in the background                 tool: NAME      any tool, without input
  *
  * It checks that requests look like Claude Code's and keeps every tool result that it is sent.
  */
@@ -77,6 +78,10 @@ function steps(line: string, conversation: () => string): Step[] {
       return [{ tools: [{ name: "Agent", input: { description: "Do a subtask", prompt: rest, subagent_type: "general-purpose", run_in_background: false } }] }];
     case "fail":
       return [{ status: Number(rest) }];
+    case "background":
+      return [{ tools: [{ name: "Agent", input: { description: "Do a subtask", prompt: rest, subagent_type: "general-purpose" } }] }];
+    case "tool":
+      return [{ tools: [{ name: rest, input: {} }] }];
     case "long":
       return [{ text: Array.from({ length: Number(rest) }, (_, i) => `Line ${i + 1} of a long answer.`).join("\n") }];
     default:
@@ -113,14 +118,15 @@ function next(body: v.InferOutput<typeof Body>): Step {
 export function startMockApi(): MockApi {
   let count = 0;
   const results: MockApi["results"] = [];
+  const told = new Set<unknown>();
   const complaints: string[] = [];
   const id = (kind: string) => `${kind}_mock${String(++count).padStart(6, "0")}${Math.random().toString(36).slice(2, 8)}`;
 
   const answer = (body: v.InferOutput<typeof Body>) => {
-    const last = body.messages.at(-1);
-    for (const block of Array.isArray(last?.content) ? last.content : []) {
-      if (block.type === "tool_result")
-        results.push({ text: typeof block.content === "string" ? block.content : JSON.stringify(block.content), isError: block.is_error === true });
+    for (const block of body.messages.flatMap(({ content }) => (Array.isArray(content) ? content : []))) {
+      if (block.type !== "tool_result" || told.has(block.tool_use_id)) continue;
+      told.add(block.tool_use_id);
+      results.push({ text: typeof block.content === "string" ? block.content : JSON.stringify(block.content), isError: block.is_error === true });
     }
     const step = next(body);
     if (step.status !== undefined) return Response.json({ type: "error", error: { type: "invalid_request_error", message: "as was asked" } }, { status: step.status });

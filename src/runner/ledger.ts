@@ -1,0 +1,154 @@
+import { randomNonce, sha256hex } from "../auth.ts";
+import { type Answer, type FromRunner, type FromServer, isOpen, LIMITS, type Prompt, type View } from "../types.ts";
+
+/** After this long without evidence an answer is unconfirmed, in ms. */
+const EVIDENCE_MS = 5000;
+const LOOK_EVERY_MS = 50;
+/** Settled prompts are remembered, so that a repeated decision gets the same answer. */
+const REMEMBERED = 200;
+
+export type Decide = Extract<FromServer, { type: "decide" }>;
+export type DecideResult = Extract<FromRunner, { type: "decided" }>["result"];
+/** A decision was carried out: what it said, for people, and whether there is evidence by now; or it turned out that nothing was asked. */
+type Taken = { said?: string | undefined; found: () => boolean } | "dismissed" | Exclude<DecideResult, "sent" | "answered">;
+
+/** Whoever asked: Claude by a hook, or the screen. */
+export interface Asker {
+  /** Carries a decision out, if it fits what was asked. */
+  take(decision: Decide): Taken | Promise<Taken>;
+  /** No decision comes from here any more. */
+  release(): void;
+}
+
+/** A prompt with whoever asked it. */
+export interface Entry {
+  readonly prompt: Prompt;
+  readonly view: View;
+}
+
+export type Ledger = ReturnType<typeof openLedger>;
+
+/**
+ * The prompts of one session, wherever they come from. This side decides what becomes of each: it is claimed once, by whoever
+ * is first. `onChange`: something about a prompt is new; `onHurry`: whether it matters now to see quickly what Claude does.
+ */
+export function openLedger({ session, onChange, onHurry }: { session: string; onChange(prompt: Prompt): void; onHurry(hurry: boolean): void }) {
+  type Own = { prompt: Prompt; readonly view: View; readonly asker: Asker; carrying: Promise<unknown> | undefined };
+  const entries = new Map<string, Own>();
+  let ended = false;
+  let confirming = 0;
+
+  const opened = () => [...entries.values()].filter(({ prompt }) => isOpen(prompt));
+  const hurry = () => onHurry(confirming > 0 || opened().length > 0);
+
+  const settle = (entry: Own, state: Prompt["state"], answer?: Answer) => {
+    entry.prompt = { ...entry.prompt, state, ...(answer === undefined ? {} : { answer }) };
+    onChange(entry.prompt);
+    hurry();
+    for (const [id, old] of entries) {
+      if (entries.size <= REMEMBERED) break;
+      if (!isOpen(old.prompt)) entries.delete(id);
+    }
+  };
+
+  const withdraw = (id: string, state: "withdrawn" | "expired") => {
+    const entry = entries.get(id);
+    if (entry === undefined || !isOpen(entry.prompt)) return;
+    settle(entry, state);
+    entry.asker.release();
+  };
+
+  /** Sent becomes applied once there is evidence, or unconfirmed. */
+  const confirm = async (entry: Own, answer: Answer, found: () => boolean) => {
+    const until = performance.now() + EVIDENCE_MS;
+    let receipt: Answer["receipt"] = "unconfirmed";
+    confirming++;
+    while (receipt === "unconfirmed" && performance.now() < until && !ended) {
+      await Bun.sleep(LOOK_EVERY_MS);
+      if (found()) receipt = "applied";
+    }
+    confirming--;
+    settle(entry, "answered", { ...answer, receipt });
+  };
+
+  const conclude = (entry: Own, { action, device, name }: Decide, taken: Taken): DecideResult => {
+    if (taken === "dismissed") {
+      withdraw(entry.prompt.id, "withdrawn");
+      return "sent";
+    }
+    if (typeof taken === "string") return taken;
+    const { said, found } = taken;
+    const answer: Answer = { by: "viewer", device, name, decision: action, at: Date.now(), receipt: "sent", ...(said === undefined ? {} : { message: said }) };
+    void confirm(entry, answer, found);
+    settle(entry, "answered", answer);
+    return "sent";
+  };
+
+  const decide = (decision: Decide): DecideResult | Promise<DecideResult> => {
+    const entry = entries.get(decision.prompt);
+    if (entry === undefined) return "gone";
+    if (!isOpen(entry.prompt)) return entry.prompt.state === "answered" ? "answered" : "gone";
+    if (entry.carrying !== undefined) return entry.carrying.then(() => decide(decision)); // whoever is first
+    if (!entry.view.actions.includes(decision.action) && decision.dismiss !== true) return "refused";
+    if (decision.action === "approve" && decision.shown !== sha256hex(entry.prompt.view)) return "changed";
+    const taken = entry.asker.take(decision);
+    if (!(taken instanceof Promise)) return conclude(entry, decision, taken);
+    const carried = taken.then((result) => {
+      entry.carrying = undefined;
+      return isOpen(entry.prompt) ? conclude(entry, decision, result) : "gone";
+    });
+    entry.carrying = carried;
+    return carried;
+  };
+
+  return {
+    /** Opens a prompt; undefined where there are so many that the desk has to answer. */
+    open(kind: Prompt["kind"], view: View, asker: Asker): Entry | undefined {
+      const text = JSON.stringify(view);
+      const shown = opened().reduce((sum, { prompt }) => sum + prompt.view.length, text.length);
+      if (opened().length >= LIMITS.openPrompts || ended || shown > LIMITS.viewsChars) return undefined; // more than one message could carry
+      const prompt: Prompt = { id: `p_${randomNonce()}`, session, kind, state: "pending", created_at: Date.now(), view: text };
+      const entry: Own = { prompt, view, asker, carrying: undefined };
+      entries.set(prompt.id, entry);
+      onChange(prompt);
+      hurry();
+      return entry;
+    },
+
+    decide,
+
+    /** Nobody asks this any more. */
+    withdraw: ({ prompt }: Entry) => withdraw(prompt.id, "withdrawn"),
+
+    /** Somebody was quicker at the desk. */
+    answeredAtDesk({ prompt: { id } }: Entry, decision: Answer["decision"]): void {
+      const entry = entries.get(id);
+      if (entry === undefined || !isOpen(entry.prompt)) return;
+      settle(entry, "answered", { by: "desk", at: Date.now(), ...(decision === undefined ? {} : { decision }) });
+      entry.asker.release();
+    },
+
+    /** Whether anything but `except` waits, or an answer to anything is not confirmed. */
+    busy: (except?: Entry) => confirming > 0 || opened().some(({ prompt }) => prompt.id !== except?.prompt.id),
+
+    /** All that may still matter to the server, for a new connection: what is open, and the newest of the rest. */
+    list(): Prompt[] {
+      const all = [...entries.values()].map((entry) => entry.prompt).reverse();
+      let room = LIMITS.viewsChars;
+      const fits = (prompt: Prompt) => {
+        room -= prompt.view.length;
+        return room >= 0;
+      };
+      const settled = all.filter((prompt) => !isOpen(prompt)).slice(0, LIMITS.openPrompts);
+      return [...all.filter(isOpen), ...settled].filter(fits).reverse();
+    },
+
+    get: (id: string) => entries.get(id)?.prompt,
+
+    /** The session is over. */
+    end(): void {
+      ended = true;
+      for (const { prompt } of opened()) withdraw(prompt.id, "expired");
+    },
+  };
+}

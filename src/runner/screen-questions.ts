@@ -1,0 +1,256 @@
+import { LIMITS, type ScreenQuestion, type SessionInfo, type View } from "../types.ts";
+import { type Dialog, dialogKey, isSame, type Look, parseDialog, unreadable } from "./dialogs.ts";
+import { keyBytes } from "./input.ts";
+import type { Decide, Entry, Ledger } from "./ledger.ts";
+import type { Screen } from "./screen.ts";
+
+/** A question has to stand still for so long before anybody is asked, in ms; what can't be read may still be on its way, so longer. */
+const STILL_MS = 400;
+const UNREAD_MS = 1500;
+/** While the screen changes it is looked at this often, in ms. */
+const LOOK_MS = 100;
+/** A program that paints anew may show nothing for a moment: after this long the question is gone, in ms. */
+const GONE_MS = 120;
+/** A key has so long to show its effect, and all of them together, in ms: the server waits 8 s for an answer. */
+const KEY_MS = 700;
+const KEYS_MS = 6000;
+/** Claude swallows Enter for some 200 ms after it has painted, in ms. */
+const GUARD_MS = 300;
+/** What a program does with a word is seen after this long, before Enter follows it, in ms. */
+const WORD_MS = 150;
+
+/** What can't be chosen from afar, and why. */
+const BARS: Record<NonNullable<Dialog["bars"]>, string> = {
+  several: "Several of these can be chosen: that is done at the desk.",
+  cut: "This is larger than the screen, so it can't be shown whole: answer at the desk, or make the terminal taller.",
+};
+
+export interface ScreenQuestionsOptions {
+  ledger: Ledger;
+  /** For the view: on which machine, in which folder. */
+  host: string;
+  cwd: string;
+  /** Claude Code has signs of its own, and a status. */
+  isClaude: boolean;
+  screen(): Screen | undefined;
+  activity(): SessionInfo["activity"];
+  /** A code is to be pasted: what waits is a field, and that is what the keys are for. */
+  pastes(): boolean;
+  write(data: string): void;
+}
+
+/** Questions that no hook tells of, read off the screen. Whatever was read there is read again before any key is sent. */
+export function followScreen(options: ScreenQuestionsOptions) {
+  const { ledger, isClaude } = options;
+  const look = (): Look | undefined => {
+    const screen = options.screen();
+    return screen && { rows: screen.plain(), cursor: screen.cursor() };
+  };
+  const press = (key: string) => options.write(keyBytes(key, options.screen()?.modes().applicationCursor === true));
+  let open: { entry: Entry; dialog: Dialog } | undefined;
+  let carrying = false;
+  /** What seems to be asked, and since when. */
+  let seen: { key: string; since: number } | undefined;
+  /** Somebody said that this is no question. */
+  let dismissed: string | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let due = 0;
+  let goneAt: number | undefined;
+
+  const now = (): Dialog | undefined => {
+    const seen = look();
+    return seen && parseDialog(seen, isClaude);
+  };
+  /** Whether there may be a question at all: while Claude is idle or at work, a list is something to read. */
+  const mayAsk = () => !isClaude || options.activity() === "waiting" || options.activity() === "unknown";
+
+  const check = () => {
+    timer = undefined;
+    if (carrying) return;
+    const waits = isClaude && options.activity() === "waiting";
+    const dialog = mayAsk() && !options.pastes() ? (now() ?? (waits ? unreadableNow() : undefined)) : undefined;
+    const key = dialogKey(dialog);
+    if (dismissed !== undefined && !(key === dismissed || (dialog?.way === "none" && isNone(dismissed)))) dismissed = undefined;
+    if (open !== undefined) {
+      goneAt = isSame(dialog, open.dialog) ? undefined : (goneAt ?? performance.now());
+      if (goneAt !== undefined && performance.now() - goneAt >= GONE_MS) close();
+      else if (goneAt !== undefined) again(GONE_MS);
+    }
+    if (dialog === undefined || key === undefined || key === dismissed || open !== undefined) {
+      seen = undefined;
+      return;
+    }
+    if (seen?.key !== key) seen = { key, since: performance.now() };
+    const left = seen.since + (dialog.way === "none" ? UNREAD_MS : STILL_MS) - performance.now();
+    if (left > 0) return again(left);
+    if (ledger.busy()) return again(STILL_MS); // its own dialog, or one that was just answered
+    ask(dialog);
+  };
+  const again = (ms: number) => {
+    const at = performance.now() + ms;
+    if (timer !== undefined && due <= at) return;
+    clearTimeout(timer);
+    due = at;
+    timer = setTimeout(check, ms);
+  };
+  const close = () => {
+    const entry = open?.entry;
+    open = undefined;
+    goneAt = undefined;
+    if (entry !== undefined) ledger.withdraw(entry);
+  };
+  const unreadableNow = () => {
+    const seen = look();
+    return seen && unreadable(seen);
+  };
+
+  const ask = (dialog: Dialog) => {
+    const view = makeView(dialog);
+    const entry = view && ledger.open("screen", view, { take, release: () => undefined });
+    seen = undefined;
+    if (entry !== undefined) open = { entry, dialog };
+  };
+
+  const makeView = (dialog: Dialog): View | undefined => {
+    const plain = look();
+    const masked = plain && { ...plain, rows: options.screen()?.text() ?? [] };
+    const shown = masked && (dialog.way === "none" ? unreadable(masked) : parseDialog(masked, isClaude));
+    if (plain === undefined || masked === undefined || shown?.way !== dialog.way || shown.options.length !== dialog.options.length) return undefined;
+    const input: ScreenQuestion = { above: shown.above.join("\n"), options: shown.options, selected: shown.selected, below: shown.below.join("\n") };
+    const opaque = hides(plain.rows, masked.rows);
+    const note =
+      dialog.way === "none"
+        ? "This asks for more than a choice, or does not fit the screen: answer at the desk, or make the terminal taller."
+        : dialog.bars !== undefined
+          ? BARS[dialog.bars]
+          : opaque
+            ? "Dots stand for secrets, and could hide part of what is asked: answer at the desk."
+            : undefined;
+    // in a line that is typed Escape means something else, and other programs may not know it
+    const leaves = isClaude ? (["reject"] as const) : [];
+    const view: View = {
+      tool: "Screen",
+      input,
+      cwd: options.cwd,
+      host: options.host,
+      actions: note === undefined ? ["approve", ...leaves] : [...leaves],
+      ...(note === undefined ? {} : { note }),
+    };
+    return JSON.stringify(view).length <= LIMITS.viewChars ? view : undefined;
+  };
+
+  const take = async ({ action, dismiss, answers }: Decide) => {
+    const asked = open?.dialog;
+    if (asked === undefined) return "gone";
+    if (dismiss === true) {
+      dismissed = dialogKey(asked);
+      open = undefined;
+      return "dismissed";
+    }
+    const chosen = answers?.[0]?.options ?? [];
+    const wanted = chosen[0];
+    const option = wanted === undefined ? undefined : asked.options[wanted];
+    if (action === "approve" && (option === undefined || wanted === undefined || answers?.length !== 1 || chosen.length !== 1 || answers[0]?.text !== undefined))
+      return "refused";
+    carrying = true;
+    const problem = action === "reject" ? await press1(asked, "Escape") : await choose(asked, wanted ?? 0);
+    carrying = false;
+    if (problem === undefined) open = undefined;
+    changed();
+    if (problem !== undefined) return problem;
+    return {
+      said: action === "approve" ? option?.label.slice(0, LIMITS.messageChars) : undefined,
+      found: () => (asked.way === "word" ? !line().startsWith(asked.above.at(-1)?.trim() ?? "") : !isSame(current(asked), asked)),
+    };
+  };
+
+  /** What is asked now, as far as it can be compared with `asked`. */
+  const current = (asked: Dialog) => (asked.way === "none" ? unreadableNow() : now());
+  /** The question as it stands once all has been painted; undefined where it is another one or none. */
+  const still = async (asked: Dialog): Promise<Dialog | undefined> => {
+    await options.screen()?.settled();
+    const dialog = current(asked);
+    return isSame(dialog, asked) && mayAsk() && !ledger.busy(open?.entry) ? dialog : undefined;
+  };
+  const problemOf = (asked: Dialog) => (current(asked) === undefined ? "gone" : "changed");
+
+  const press1 = async (asked: Dialog, key: string) => {
+    if ((await still(asked)) === undefined) return problemOf(asked);
+    press(key);
+    return undefined;
+  };
+
+  const choose = async (asked: Dialog, wanted: number): Promise<"gone" | "changed" | "refused" | undefined> => {
+    if (asked.way === "keys") return press1(asked, /^shift/i.test(asked.options[wanted]?.label ?? "") ? "BTab" : "Enter");
+    if (asked.way === "word") return answerWord(asked, asked.options[wanted]?.label ?? "");
+    const [back, on] = asked.way === "row" ? (["Left", "Right"] as const) : (["Up", "Down"] as const);
+    const until = performance.now() + KEYS_MS;
+    let moved = false;
+    while (performance.now() < until) {
+      const dialog = await still(asked);
+      if (dialog === undefined) return problemOf(asked);
+      if (dialog.selected === wanted) {
+        if (!moved) return press1(asked, "Enter");
+        moved = false;
+        await Bun.sleep(GUARD_MS);
+        continue;
+      }
+      moved = true;
+      press(wanted < dialog.selected ? back : on);
+      const seenBy = performance.now() + KEY_MS;
+      // nothing more is pressed before the cursor has moved
+      while (performance.now() < seenBy && current(asked)?.selected === dialog.selected) await Bun.sleep(20);
+    }
+    return "refused"; // it does not go where it should: nothing was chosen
+  };
+
+  /** The row where the cursor is. */
+  const line = () => {
+    const { rows, cursor } = look() ?? { rows: [], cursor: { y: 0 } };
+    return (rows[cursor.y] ?? "").trim();
+  };
+  /** Types a word, and Enter only where the word then stands behind the question: some programs take the first letter at once. */
+  const answerWord = async (asked: Dialog, word: string) => {
+    if ((await still(asked)) === undefined) return problemOf(asked);
+    const question = asked.above.at(-1)?.trim() ?? "";
+    const typed = () => line().startsWith(question) && line().slice(question.length).trim() === word;
+    options.write(word);
+    const until = performance.now() + KEY_MS;
+    while (performance.now() < until && !typed()) await Bun.sleep(20);
+    await Bun.sleep(WORD_MS);
+    await options.screen()?.settled();
+    if (typed()) press("Enter");
+    else if (line().startsWith(question)) return "refused";
+    return undefined;
+  };
+
+  const changed = () => {
+    if (open !== undefined && !carrying && ledger.busy(open.entry)) close(); // a hook tells of it
+    if (open !== undefined || mayAsk()) again(LOOK_MS);
+  };
+
+  return {
+    /** The screen, Claude's status or another prompt has changed. */
+    changed,
+
+    /** Whether keys could answer something now: looked up on the screen itself, which knows it before all else. */
+    asked(): boolean {
+      if (options.pastes()) return false;
+      if (carrying || open !== undefined) return true;
+      const dialog = isClaude ? now() : undefined;
+      if (dialog !== undefined) return dialogKey(dialog) !== dismissed;
+      return isClaude && options.activity() === "waiting" && !isNone(dismissed);
+    },
+
+    close(): void {
+      clearTimeout(timer);
+    },
+  };
+}
+
+const isNone = (key: string | undefined) => key?.startsWith('["none"') === true;
+
+/** Whether dots cover anything but letters, digits and a few signs: it could be part of a command. */
+function hides(plain: readonly string[], masked: readonly string[]): boolean {
+  return masked.some((row, y) => [...row.matchAll(/•/g)].some(({ index }) => !/[•\w+=.~-]/.test(plain[y]?.charAt(index) ?? "")));
+}
