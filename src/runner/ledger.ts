@@ -36,10 +36,10 @@ export function openLedger({ session, onChange, onHurry }: { session: string; on
   type Own = { prompt: Prompt; readonly view: View; readonly asker: Asker; carrying: Promise<unknown> | undefined };
   const entries = new Map<string, Own>();
   let ended = false;
-  let confirming = 0;
+  const confirming = new Set<Promise<void>>();
 
   const opened = () => [...entries.values()].filter(({ prompt }) => isOpen(prompt));
-  const hurry = () => onHurry(confirming > 0 || opened().length > 0);
+  const hurry = () => onHurry(confirming.size > 0 || opened().length > 0);
 
   const settle = (entry: Own, state: Prompt["state"], answer?: Answer) => {
     entry.prompt = { ...entry.prompt, state, ...(answer === undefined ? {} : { answer }) };
@@ -59,16 +59,14 @@ export function openLedger({ session, onChange, onHurry }: { session: string; on
   };
 
   /** Sent becomes applied once there is evidence, or unconfirmed. */
-  const confirm = async (entry: Own, answer: Answer, found: () => boolean) => {
+  const confirm = async (found: () => boolean): Promise<Answer["receipt"]> => {
     const until = performance.now() + EVIDENCE_MS;
     let receipt: Answer["receipt"] = "unconfirmed";
-    confirming++;
     while (receipt === "unconfirmed" && performance.now() < until && !ended) {
       await Bun.sleep(LOOK_EVERY_MS);
       if (found()) receipt = "applied";
     }
-    confirming--;
-    settle(entry, "answered", { ...answer, receipt });
+    return receipt;
   };
 
   const conclude = (entry: Own, { action, device, name }: Decide, taken: Taken): DecideResult => {
@@ -79,7 +77,11 @@ export function openLedger({ session, onChange, onHurry }: { session: string; on
     if (typeof taken === "string") return taken;
     const { said, found } = taken;
     const answer: Answer = { by: "viewer", device, name, decision: action, at: Date.now(), receipt: "sent", ...(said === undefined ? {} : { message: said }) };
-    void confirm(entry, answer, found);
+    const confirmed = confirm(found).then((receipt) => {
+      confirming.delete(confirmed);
+      settle(entry, "answered", { ...answer, receipt });
+    });
+    confirming.add(confirmed);
     settle(entry, "answered", answer);
     return "sent";
   };
@@ -129,7 +131,7 @@ export function openLedger({ session, onChange, onHurry }: { session: string; on
     },
 
     /** Whether anything but `except` waits, or an answer to anything is not confirmed. */
-    busy: (except?: Entry) => confirming > 0 || opened().some(({ prompt }) => prompt.id !== except?.prompt.id),
+    busy: (except?: Entry) => confirming.size > 0 || opened().some(({ prompt }) => prompt.id !== except?.prompt.id),
 
     /** All that may still matter to the server, for a new connection: what is open, and the newest of the rest. */
     list(): Prompt[] {
@@ -145,10 +147,11 @@ export function openLedger({ session, onChange, onHurry }: { session: string; on
 
     get: (id: string) => entries.get(id)?.prompt,
 
-    /** The session is over. */
-    end(): void {
+    /** The session is over; resolves once it is known what became of the last answers. */
+    async end(): Promise<void> {
       ended = true;
       for (const { prompt } of opened()) withdraw(prompt.id, "expired");
+      await Promise.all(confirming);
     },
   };
 }

@@ -13,7 +13,7 @@ const LOOK_MS = 100;
 const GONE_MS = 120;
 /** A key has so long to show its effect, and all of them together, in ms: the server waits 8 s for an answer. */
 const KEY_MS = 700;
-const KEYS_MS = 6000;
+const KEYS_MS = 4500;
 /** Claude swallows Enter for some 200 ms after it has painted, in ms. */
 const GUARD_MS = 300;
 /** What a program does with a word is seen after this long, before Enter follows it, in ms. */

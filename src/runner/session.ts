@@ -306,11 +306,12 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     },
     async end(how) {
       questions?.close();
-      ledger.end();
+      const confirmed = ledger.end();
       status?.close();
       hooks?.close();
       await loaded;
       await screen?.settled();
+      await confirmed;
       clearTimeout(frameTimer);
       clearTimeout(loginTimer);
       sendFrame();
