@@ -1,23 +1,39 @@
 import * as v from "valibot";
 import { type Approval, type Prompt, Questions, type View } from "../src/types.ts";
 import { el } from "./dom.ts";
+import { elicitation } from "./elicitation.ts";
 import { questionForm } from "./questions.ts";
+import { screenQuestion } from "./screen-question.ts";
 import { visibleText } from "./visible.ts";
 
 /** What an approval may bring along: the answers to questions, something for good, a plan that was edited. */
 export interface ApprovalForm {
-  /** Stands for the questions themselves. */
+  /** Stands for the questions themselves, and shows these keys of the input. */
   questions: HTMLElement | undefined;
+  covers?: string[];
   /** Behind a second step each. */
   more: HTMLElement[];
   /** What the button says. */
   label(): string;
   /** What goes along; undefined while a question is open. */
   given(): Approval | undefined;
+  /** What a no is called here, where no words of one's own can go along. */
+  words?: { reject: string; rejecting: string; rejected: string };
+  /** What stands on the button that sends it away as nothing at all. */
+  dismiss?: string;
 }
 
 /** The form of one prompt; `onChange` comes with each change. */
 export function approvalForm(prompt: Prompt, view: View | undefined, onChange: () => void): ApprovalForm {
+  const other =
+    view === undefined
+      ? undefined
+      : prompt.kind === "screen"
+        ? screenQuestion(prompt, view, onChange)
+        : prompt.kind === "elicitation"
+          ? elicitation(prompt, view, onChange)
+          : undefined;
+  if (other !== undefined) return other;
   const asked = v.safeParse(Questions, prompt.kind === "question" && view?.actions.includes("approve") ? view.input : undefined);
   const form = asked.success ? questionForm(asked.output.questions, prompt.id, onChange) : undefined;
   if (form !== undefined) {
@@ -25,7 +41,7 @@ export function approvalForm(prompt: Prompt, view: View | undefined, onChange: (
       const answers = form.answers();
       return answers === undefined ? undefined : { answers };
     };
-    return { questions: form.element, more: [], label: () => "Answer", given };
+    return { questions: form.element, covers: ["questions"], more: [], label: () => "Answer", given };
   }
 
   const radio = (init: (input: HTMLInputElement) => void = () => undefined) =>

@@ -25,6 +25,8 @@ const TITLES: Record<string, string> = {
   WebSearch: "Search the web",
   AskUserQuestion: "A question",
   ExitPlanMode: "Approve a plan",
+  Elicitation: "A server asks",
+  Screen: "A question on the screen",
 };
 
 export interface Card {
@@ -59,8 +61,14 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
   });
   const form = approvalForm(first, view, () => refresh());
   const approve = el("button", { class: "approve", text: form.label(), attrs: { type: "button" }, on: { click: () => void decide("approve") } });
-  const reject = el("button", { class: "reject", text: "Reject", attrs: { type: "button" }, on: { click: () => void decide("reject") } });
-  const actions = el("div", { class: "actions" }, reject, ...(view?.actions.includes("approve") ? [approve] : []));
+  const reject = el("button", { class: "reject", text: form.words?.reject ?? "Reject", attrs: { type: "button" }, on: { click: () => void decide("reject") } });
+  const dismiss = el("button", { class: "dismiss", text: form.dismiss ?? "", attrs: { type: "button" }, on: { click: () => void decide("reject", true) } });
+  const actions = el(
+    "div",
+    { class: "actions" },
+    ...(view?.actions.includes("reject") === false ? [] : [reject]),
+    ...(view?.actions.includes("approve") ? [approve] : []),
+  );
   const details = el("details", { class: "why" }, el("summary", { text: "Tell Claude what to do instead" }), message);
   const asker = view?.agent === undefined ? "" : ` · from the ${view.agent} agent`;
   const where = view === undefined ? "" : `in ${view.cwd} on ${view.host}${asker}`;
@@ -68,25 +76,33 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
     view === undefined
       ? "This question can't be read here, perhaps because this page is older than the server: reload it, or answer at the desk."
       : (view.note ?? (view.masked === true ? "Dots stand for secrets, which stay on the machine." : undefined));
-  const answers = el("div", {}, ...(note === undefined ? [] : [el("p", { class: "note", text: note })]), ...form.more, details, actions);
+  const answers = el(
+    "div",
+    {},
+    ...(note === undefined ? [] : [el("p", { class: "note", text: note })]),
+    ...form.more,
+    ...(form.words === undefined ? [details] : []),
+    actions,
+    ...(form.dismiss === undefined ? [] : [dismiss]),
+  );
   const fold = el("div", { class: "fold" }, answers);
   const element = el(
     "section",
     { class: "card", attrs: { role: "alertdialog", "aria-labelledby": `title-${first.id}` } },
     el("div", { class: "top" }, heading, ...(from === undefined ? [] : [from])),
-    ...(view === undefined ? [] : inputParts(view, form.questions)),
+    ...(view === undefined ? [] : inputParts(view, form.questions, form.covers)),
     el("p", { class: "where" }, ...visibleText(where)),
     fold,
     state,
   );
 
-  async function decide(action: "approve" | "reject"): Promise<void> {
+  async function decide(action: "approve" | "reject", dismissed = false): Promise<void> {
     if (!armed || busy || !live || !isOpen(prompt)) return;
     busy = true;
-    state.textContent = action === "reject" ? "Rejecting…" : form.questions === undefined ? "Approving…" : "Answering…";
+    state.textContent = dismissed ? "" : action === "reject" ? (form.words?.rejecting ?? "Rejecting…") : form.questions === undefined ? "Approving…" : "Answering…";
     refresh();
     const said = message.value.trim();
-    const body = action === "approve" ? { shown: sha256hex(prompt.view), ...form.given() } : said === "" ? {} : { message: said };
+    const body = action === "approve" ? { shown: sha256hex(prompt.view), ...form.given() } : dismissed ? { dismiss: true } : said === "" ? {} : { message: said };
     try {
       await call(identity, Receipt, "POST", `/api/prompts/${prompt.id}/${action}`, body);
     } catch (error) {
@@ -103,7 +119,8 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
     const off = !armed || busy || !live || !isOpen(prompt);
     const words = message.value.trim() !== ""; // they go along with a no alone
     reject.disabled = off;
-    reject.textContent = words ? "Reject and say this" : "Reject";
+    dismiss.disabled = off;
+    reject.textContent = words ? "Reject and say this" : (form.words?.reject ?? "Reject");
     approve.disabled = off || words || form.given() === undefined;
     approve.textContent = form.label();
     element.dataset.state = isOpen(prompt) ? (live ? "open" : "stale") : "settled";
@@ -126,7 +143,7 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
 
   return {
     element,
-    press: (action) => void (actions.isConnected && (action === "reject" ? reject : actions.contains(approve) ? approve : undefined)?.click()),
+    press: (action) => void (actions.isConnected && [action === "reject" ? reject : approve].find((button) => actions.contains(button))?.click()),
     arm,
     enable(on, why = "") {
       if (on && !live) arm(); // what is shown may have changed under the thumb
@@ -141,7 +158,7 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
       prompt = next;
       if (!isOpen(next)) {
         const unsure = next.answer?.receipt === "unconfirmed";
-        state.textContent = outcome(identity, next);
+        state.textContent = outcome(identity, next, form.words?.rejected);
         setMark(sign, unsure ? "you" : next.answer?.receipt === "sent" ? "busy" : "ended");
         fold.inert = true;
         form.questions?.remove();
@@ -158,13 +175,14 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
 }
 
 /** What became of a prompt, in words. */
-function outcome(identity: Identity, prompt: Prompt): string {
+function outcome(identity: Identity, prompt: Prompt, rejected = "Rejected"): string {
   const { answer } = prompt;
+  if (prompt.state === "withdrawn" && prompt.kind === "screen") return "This is no longer asked on the screen, or was said to be no question.";
   if (prompt.state === "withdrawn") return "Claude no longer asks this. Nothing is left to do.";
   if (prompt.state === "expired") return "The session ended before anybody answered.";
   if (answer === undefined) return "Answered.";
-  const said = prompt.kind === "question" && answer.message !== undefined ? `Answered “${answer.message}”` : undefined;
-  const what = answer.decision === "approve" ? (said ?? "Approved") : answer.decision === "reject" ? "Rejected" : "Answered";
+  const said = (prompt.kind === "question" || prompt.kind === "screen") && answer.message !== undefined ? `Answered “${answer.message}”` : undefined;
+  const what = answer.decision === "approve" ? (said ?? (prompt.kind === "elicitation" ? "Accepted" : "Approved")) : answer.decision === "reject" ? rejected : "Answered";
   if (answer.by === "desk") return `${what} at the desk.`;
   const who = answer.device === identity.device ? "" : ` by ${answer.name ?? "another device"}`;
   const receipt = {

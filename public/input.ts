@@ -11,9 +11,9 @@ function text(value: unknown): string {
   return typeof value === "string" || plain.length > INDENT_CHARS ? plain : JSON.stringify(value, null, 2);
 }
 
-/** What the tool would do, whole: a command as text, an edit as a diff, a file's content, a plan as such; `form` stands for questions. */
-export function inputParts({ tool, input }: View, form?: HTMLElement): HTMLElement[] {
-  if (form !== undefined) return [form, ...rest(input, ["questions"])];
+/** What the tool would do, whole: a command as text, an edit as a diff, a file's content, a plan as such; `form` stands for what it `covers`. */
+export function inputParts({ tool, input }: View, form?: HTMLElement, covers: string[] = []): HTMLElement[] {
+  if (form !== undefined) return [form, ...rest(input, covers)];
   if (tool === "Bash" && typeof input.command === "string") {
     const described = typeof input.description === "string" ? [el("p", { class: "described", attrs: { dir: "auto" } }, ...visibleText(input.description))] : [];
     return [el("pre", { class: "command", attrs: { tabindex: "0" } }, ...visibleText(input.command)), ...described, ...rest(input, ["command", "description"])];

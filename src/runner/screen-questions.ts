@@ -131,6 +131,7 @@ export function followScreen(options: ScreenQuestionsOptions) {
     const view: View = {
       tool: "Screen",
       input,
+      ...(dialogKey(shown) === dialogKey(dialog) ? {} : { masked: true }),
       cwd: options.cwd,
       host: options.host,
       actions: note === undefined ? ["approve", ...leaves] : [...leaves],
