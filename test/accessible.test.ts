@@ -22,6 +22,15 @@ const QUESTION = {
   ],
 };
 const EDIT = { tool: "Edit", input: { file_path: "/a/b.ts", old_string: "one\ntwo", new_string: "one\nthree" } };
+const SCREEN = { above: "Do you trust this?", options: [{ label: "No" }, { label: "Yes", number: 2 }], selected: 0, below: "Esc to cancel" };
+const FIELDS = ["text", "integer", "boolean", "one", "several"].map((type) => ({
+  name: type,
+  title: type,
+  about: "a hint",
+  required: type === "text",
+  type,
+  options: ["a", "b"],
+}));
 
 describe("axe has nothing against", () => {
   test("the page that pairs, and the empty list", async () => {
@@ -42,6 +51,9 @@ describe("axe has nothing against", () => {
       makePrompt("axe", "p_bash", { input: { command: "make", description: "Builds it" }, always, note: "a note" }),
       makePrompt("axe", "p_edit", EDIT),
       { ...makePrompt("axe", "p_ask", { tool: "AskUserQuestion", input: QUESTION }), kind: "question" as const },
+      { ...makePrompt("axe", "p_screen", { tool: "Screen", input: SCREEN, masked: true }), kind: "screen" as const },
+      { ...makePrompt("axe", "p_form", { tool: "Elicitation", input: { server: "x", message: "Where?", fields: FIELDS } }), kind: "elicitation" as const },
+      { ...makePrompt("axe", "p_page", { tool: "Elicitation", input: { server: "x", message: "Log in", url: "https://a.example/b" } }), kind: "elicitation" as const },
       { ...makePrompt("axe", "p_plan", { tool: "ExitPlanMode", input: { plan: "# Plan\n1. Do it" } }), kind: "plan" as const },
     ];
     const socket = await dashboard.playRunner("axe", prompts);
