@@ -133,5 +133,5 @@ function troubleOf(session: SessionSummary): string | undefined {
   if (session.status === "offline")
     return "This is the last that came. If the machine only sleeps or lost its network, this goes on by itself; if claude-remote was killed there, it is over.";
   if (session.status === "ended") return "This session is over: this is what it left on the screen.";
-  return session.hooks === "off" ? "Hooks are off in this session, so what Claude asks can't be answered here: answer at the desk." : undefined;
+  return session.hooks === "off" ? "Hooks are off in this session: what Claude asks is read off its screen." : undefined;
 }

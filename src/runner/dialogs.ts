@@ -170,18 +170,9 @@ function word(rows: readonly string[], y: number, x: number): Dialog | undefined
 }
 
 /** Where Claude waits for something that is none of the above: a form, a search, or more than the screen has room for. */
-export function unreadable({ rows }: Look): Dialog {
-  return {
-    way: "none",
-    above: around(
-      rows.map((row) => row.trimEnd()),
-      rows.length,
-      true,
-    ),
-    options: [],
-    selected: -1,
-    below: [],
-  };
+export function unreadable({ rows: given }: Look): Dialog {
+  const rows = given.map((row) => row.trimEnd());
+  return { way: "none", above: trimmed(rows.slice(rows.findIndex((row) => RULE.test(row)) + 1)), options: [], selected: -1, below: [] };
 }
 
 /** The rows above row `end` that belong to it: from Claude's line across the screen on, or the paragraph that another program wrote. */

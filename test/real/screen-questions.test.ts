@@ -158,3 +158,55 @@ describe.each(SIZES)("on a screen of %i columns and %i rows", (cols, rows) => {
     await until("it was declined", () => claude.api.results.filter(({ text }) => text.includes("decline")).length === 2);
   }, 60_000);
 });
+
+test("what a hook tells of is never asked a second time off the screen, whoever answers it", async () => {
+  const server = await home();
+  const claude = await real(server);
+  const events = await server.phone.events();
+  await events.next("hello");
+  for (const [script, kind] of [
+    ["run: touch once.txt", "permission"],
+    ["ask", "question"],
+    ["write: once.md :: text", "permission"],
+  ] as const) {
+    await claude.say(script);
+    const prompt = await server.phone.prompt();
+    expect(prompt.kind).toBe(kind);
+    await Bun.sleep(2500); // longer than a list has to stand still
+    expect((await server.phone.prompts()).map(({ id }) => id)).toEqual([prompt.id]);
+    if (script === "ask") expect((await choose(server, prompt, 0)).status).toBe(200);
+    else claude.tty.type("1");
+    await until("it is settled", async () => (await server.phone.prompts()).length === 0);
+  }
+  await Bun.sleep(1500);
+  expect(events.received.filter(({ event }) => event.name === "prompt").length).toBe(3);
+  events.close();
+}, 60_000);
+
+test("with hooks switched off every dialog is a screen question", async () => {
+  const server = await home();
+  const claude = await real(server, ["--settings", '{"disableAllHooks":true}']);
+  await claude.say("run: touch off.txt");
+  const command = await server.phone.prompt();
+  expect(read(command)).toMatchObject({ above: expect.stringContaining("touch off.txt") });
+  expect((await choose(server, command, 0)).body).toEqual({ state: "sent" });
+  await until("it ran", () => existsSync(join(claude.work, "off.txt")));
+  await claude.tty.sees("Done.");
+  await claude.say("ask");
+  const question = await server.phone.prompt();
+  expect(read(question).labels).toEqual(["SQLite a single file, no server", "PostgreSQL a server; scales further", "Type something.", "Chat about this"]);
+  expect((await choose(server, question, 1)).body).toEqual({ state: "sent" });
+  await until("Claude was told", () => claude.api.results.some(({ text }) => text.includes("PostgreSQL")));
+  await claude.say("ask");
+  const words = await server.phone.prompt();
+  expect((await choose(server, words, 2)).status).toBe(410); // there the cursor is in a field: it can't be told what Enter would do
+  const field = await server.phone.prompt();
+  expect(parseJson(View, field.view)).toMatchObject({ actions: ["reject"], note: expect.stringContaining("at the desk") });
+  const type = (seq: number, typed: object) => server.phone.json("POST", `/api/sessions/${field.session}/input`, { stream: "i_w", seq, ...typed });
+  expect((await type(1, { text: "MySQL", enter: true })).status).toBe(409);
+  await server.phone.json("POST", `/api/prompts/${field.id}/reject`, { dismiss: true });
+  expect((await type(1, { text: "MySQL" })).status).toBe(200);
+  await claude.tty.sees("MySQL");
+  expect((await type(2, { enter: true })).status).toBe(200);
+  await until("Claude was told", () => claude.api.results.some(({ text }) => text.includes("MySQL")));
+}, 60_000);
