@@ -89,6 +89,16 @@ describe("a list that a program shows", () => {
     await sees("chose three");
   }, 30_000);
 
+  test("is not answered while another key is on its way, whoever pressed it", async () => {
+    for (const press of [(prompt: Prompt) => type(prompt, { keys: ["Down"] }), async () => tty?.type("\x1b[B")]) {
+      const { sees } = menu("slow", "one", "two", "three");
+      const prompt = await server.phone.prompt();
+      await press(prompt);
+      expect((await choose(prompt, 0)).status).toBe(200);
+      await sees("chose one");
+    }
+  }, 30_000);
+
   test("changes or goes when the desk acts, and then nobody is asked", async () => {
     const desk = menu("honest", "one", "two");
     const prompt = await server.phone.prompt();

@@ -1,4 +1,5 @@
 import { LIMITS, type ScreenQuestion, type SessionInfo, type View } from "../types.ts";
+import { askedLine, choose, type Keyboard, pressKey } from "./choosing.ts";
 import { type Dialog, dialogKey, isSame, type Look, parseDialog, unreadable } from "./dialogs.ts";
 import { keyBytes } from "./input.ts";
 import type { Decide, Entry, Ledger } from "./ledger.ts";
@@ -11,14 +12,6 @@ const UNREAD_MS = 1500;
 const LOOK_MS = 100;
 /** A program that paints anew may show nothing for a moment: after this long the question is gone, in ms. */
 const GONE_MS = 120;
-/** A key has so long to show its effect, and all of them together, in ms: the server waits 8 s for an answer. */
-const KEY_MS = 700;
-const KEYS_MS = 4500;
-/** Claude swallows Enter for some 200 ms after it has painted, in ms. */
-const GUARD_MS = 300;
-/** What a program does with a word is seen after this long, before Enter follows it, in ms. */
-const WORD_MS = 150;
-
 /** What can't be chosen from afar, and why. */
 const BARS: Record<NonNullable<Dialog["bars"]>, string> = {
   several: "Several of these can be chosen: that is done at the desk.",
@@ -46,13 +39,14 @@ export function followScreen(options: ScreenQuestionsOptions) {
     const screen = options.screen();
     return screen && { rows: screen.plain(), cursor: screen.cursor() };
   };
-  const press = (key: string) => options.write(keyBytes(key, options.screen()?.modes().applicationCursor === true));
   let open: { entry: Entry; dialog: Dialog } | undefined;
   let carrying = false;
   /** What seems to be asked, and since when. */
   let seen: { key: string; since: number } | undefined;
   /** Somebody said that this is no question. */
   let dismissed: string | undefined;
+  /** When somebody else pressed a key, at the desk or from afar. */
+  let touched = Number.NEGATIVE_INFINITY;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let due = 0;
   let goneAt: number | undefined;
@@ -154,75 +148,33 @@ export function followScreen(options: ScreenQuestionsOptions) {
     if (action === "approve" && (option === undefined || wanted === undefined || answers?.length !== 1 || chosen.length !== 1 || answers[0]?.text !== undefined))
       return "refused";
     carrying = true;
-    const problem = action === "reject" ? await press1(asked, "Escape") : await choose(asked, wanted ?? 0);
+    const pressed = action === "reject" ? await pressKey(keyboard, asked, "Escape") : await choose(keyboard, asked, wanted ?? 0);
     carrying = false;
-    if (problem === undefined) open = undefined;
+    if (pressed === "pressed") open = undefined;
     changed();
-    if (problem !== undefined) return problem;
-    return {
-      said: action === "approve" ? option?.label.slice(0, LIMITS.messageChars) : undefined,
-      found: () => (asked.way === "word" ? !line().startsWith(asked.above.at(-1)?.trim() ?? "") : !isSame(current(asked), asked)),
-    };
+    if (pressed === "refused") return "refused";
+    if (pressed === "lost") return current(asked) === undefined ? "gone" : "changed";
+    const found = () => (asked.way === "word" ? !keyboard.line().startsWith(askedLine(asked)) : !isSame(current(asked), asked));
+    return { said: action === "approve" ? option?.label.slice(0, LIMITS.messageChars) : undefined, found };
   };
 
   /** What is asked now, as far as it can be compared with `asked`. */
   const current = (asked: Dialog) => (asked.way === "none" ? unreadableNow() : now());
-  /** The question as it stands once all has been painted; undefined where it is another one or none. */
-  const still = async (asked: Dialog): Promise<Dialog | undefined> => {
-    await options.screen()?.settled();
-    const dialog = current(asked);
-    return isSame(dialog, asked) && mayAsk() && !ledger.busy(open?.entry) ? dialog : undefined;
-  };
-  const problemOf = (asked: Dialog) => (current(asked) === undefined ? "gone" : "changed");
-
-  const press1 = async (asked: Dialog, key: string) => {
-    if ((await still(asked)) === undefined) return problemOf(asked);
-    press(key);
-    return undefined;
-  };
-
-  const choose = async (asked: Dialog, wanted: number): Promise<"gone" | "changed" | "refused" | undefined> => {
-    if (asked.way === "keys") return press1(asked, /^shift/i.test(asked.options[wanted]?.label ?? "") ? "BTab" : "Enter");
-    if (asked.way === "word") return answerWord(asked, asked.options[wanted]?.label ?? "");
-    const [back, on] = asked.way === "row" ? (["Left", "Right"] as const) : (["Up", "Down"] as const);
-    const until = performance.now() + KEYS_MS;
-    let moved = false;
-    while (performance.now() < until) {
-      const dialog = await still(asked);
-      if (dialog === undefined) return problemOf(asked);
-      if (dialog.selected === wanted) {
-        if (!moved) return press1(asked, "Enter");
-        moved = false;
-        await Bun.sleep(GUARD_MS);
-        continue;
-      }
-      moved = true;
-      press(wanted < dialog.selected ? back : on);
-      const seenBy = performance.now() + KEY_MS;
-      // nothing more is pressed before the cursor has moved
-      while (performance.now() < seenBy && current(asked)?.selected === dialog.selected) await Bun.sleep(20);
-    }
-    return "refused"; // it does not go where it should: nothing was chosen
-  };
-
-  /** The row where the cursor is. */
-  const line = () => {
-    const { rows, cursor } = look() ?? { rows: [], cursor: { y: 0 } };
-    return (rows[cursor.y] ?? "").trim();
-  };
-  /** Types a word, and Enter only where the word then stands behind the question: some programs take the first letter at once. */
-  const answerWord = async (asked: Dialog, word: string) => {
-    if ((await still(asked)) === undefined) return problemOf(asked);
-    const question = asked.above.at(-1)?.trim() ?? "";
-    const typed = () => line().startsWith(question) && line().slice(question.length).trim() === word;
-    options.write(word);
-    const until = performance.now() + KEY_MS;
-    while (performance.now() < until && !typed()) await Bun.sleep(20);
-    await Bun.sleep(WORD_MS);
-    await options.screen()?.settled();
-    if (typed()) press("Enter");
-    else if (line().startsWith(question)) return "refused";
-    return undefined;
+  const keyboard: Keyboard = {
+    async still(asked) {
+      await options.screen()?.settled();
+      const dialog = current(asked);
+      return isSame(dialog, asked) && mayAsk() && !ledger.busy(open?.entry) ? dialog : undefined;
+    },
+    selected: (asked) => current(asked)?.selected,
+    /** The row where the cursor is. */
+    line() {
+      const { rows, cursor } = look() ?? { rows: [], cursor: { y: 0 } };
+      return (rows[cursor.y] ?? "").trim();
+    },
+    press: (key) => options.write(keyBytes(key, options.screen()?.modes().applicationCursor === true)),
+    write: options.write,
+    touched: () => touched,
   };
 
   const changed = () => {
@@ -233,6 +185,11 @@ export function followScreen(options: ScreenQuestionsOptions) {
   return {
     /** The screen, Claude's status or another prompt has changed. */
     changed,
+
+    /** Somebody else presses a key: what it does is not on the screen yet. */
+    touch(): void {
+      touched = performance.now();
+    },
 
     /** Whether keys could answer something now: looked up on the screen itself, which knows it before all else. */
     asked(): boolean {

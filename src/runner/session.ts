@@ -271,7 +271,10 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
       });
       questions = asks;
       type = openInput({
-        write: pty.write,
+        write(data) {
+          asks.touch();
+          pty.write(data);
+        },
         modes: () => screen?.modes() ?? { applicationCursor: false, bracketedPaste: false, wheel: "none", middle: { x: 1, y: 1 } },
         asked: () => asks.asked() || ledger.list().some(isOpen),
       });
@@ -299,6 +302,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
       const onTyped = (bytes: Uint8Array) => {
         sizes?.typed(bytes);
         if (!isTyped(bytes)) return;
+        asks.touch();
         prompts.typed();
         elicitations.typed();
       };

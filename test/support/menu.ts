@@ -1,4 +1,4 @@
-/** A program that asks with a list, as many do: `menu.ts WAY OPTION…`, where WAY is `honest`, `stubborn` (ignores the arrows) or `swaps` (asks something else at the first arrow). */
+/** A program that asks with a list, as many do: `menu.ts WAY OPTION…`, where WAY is `honest`, `slow` (paints late), `stubborn` (ignores the arrows) or `swaps` (asks something else at the first arrow). */
 const [way = "honest", ...options] = process.argv.slice(2);
 let question = "Which one?";
 let at = 0;
@@ -11,7 +11,7 @@ process.stdin.on("data", (data: Buffer) => {
   if (arrow !== undefined && way === "swaps") question = "Delete it?";
   if (arrow !== undefined && way !== "stubborn") at = (at + arrow + options.length) % options.length;
   if (data.toString() === "q") question = "Which other one?";
-  if (data.toString() !== "\r") return draw();
+  if (data.toString() !== "\r") return void setTimeout(draw, way === "slow" ? 150 : 0);
   process.stdout.write(`\x1b[H\x1b[J\x1b[?25hchose ${options[at]}\r\n`);
   process.exit();
 });
