@@ -8,6 +8,8 @@ import type { Screen } from "./screen.ts";
 /** A question has to stand still for so long before anybody is asked, in ms; what can't be read may still be on its way, so longer. */
 const STILL_MS = 400;
 const UNREAD_MS = 1500;
+/** Whoever types at the desk sees what can't be read here: only so long after that is anybody else told, in ms. */
+const AT_DESK_MS = 5000;
 /** While the screen changes it is looked at this often, in ms. */
 const LOOK_MS = 100;
 /** A program that paints anew may show nothing for a moment: after this long the question is gone, in ms. */
@@ -47,6 +49,7 @@ export function followScreen(options: ScreenQuestionsOptions) {
   let dismissed: string | undefined;
   /** When somebody else pressed a key, at the desk or from afar. */
   let touched = Number.NEGATIVE_INFINITY;
+  let typedAt = Number.NEGATIVE_INFINITY;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let due = 0;
   let goneAt: number | undefined;
@@ -75,7 +78,8 @@ export function followScreen(options: ScreenQuestionsOptions) {
       return;
     }
     if (seen?.key !== key) seen = { key, since: performance.now() };
-    const left = seen.since + (dialog.way === "none" ? UNREAD_MS : STILL_MS) - performance.now();
+    const dueAt = dialog.way === "none" ? Math.max(seen.since + UNREAD_MS, typedAt + AT_DESK_MS) : seen.since + STILL_MS;
+    const left = dueAt - performance.now();
     if (left > 0) return again(left);
     if (ledger.busy()) return again(STILL_MS); // its own dialog, or one that was just answered
     ask(dialog);
@@ -186,9 +190,10 @@ export function followScreen(options: ScreenQuestionsOptions) {
     /** The screen, Claude's status or another prompt has changed. */
     changed,
 
-    /** Somebody else presses a key: what it does is not on the screen yet. */
-    touch(): void {
+    /** Somebody else presses a key, at the desk or from afar: what it does is not on the screen yet. */
+    touch(atDesk: boolean): void {
       touched = performance.now();
+      if (atDesk) typedAt = touched;
     },
 
     /** Whether keys could answer something now: looked up on the screen itself, which knows it before all else. */

@@ -2,21 +2,17 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomNonce } from "../auth.ts";
-import { type Exit, type FromServer, type HistoryOp, isOpen, type Prompt, type SessionInfo } from "../types.ts";
-import { openElicitations } from "./elicitations.ts";
-import { decisionApplied, dialogOnScreen, hookRunsOnScreen, hookWordsOnScreen, transcriptSize, trustedTranscript } from "./evidence.ts";
-import { type HookEvent, listenForHooks, proxyExceptions } from "./hooks.ts";
+import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.ts";
+import { openAsking } from "./asking.ts";
+import { proxyExceptions } from "./hooks.ts";
 import { openInput } from "./input.ts";
-import { openLedger } from "./ledger.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
 import { openNotices } from "./notices.ts";
 import { openOutbox } from "./outbox.ts";
 import { programPid } from "./program.ts";
-import { openPrompts } from "./prompts.ts";
 import type { Pty } from "./pty.ts";
 import { leaveRest, prepareLoss } from "./rest.ts";
 import type { Screen } from "./screen.ts";
-import { followScreen } from "./screen-questions.ts";
 import { maskSecrets } from "./secrets.ts";
 import { mergeSettings } from "./settings.ts";
 import { isTyped, openSizes, type Sizes } from "./sizes.ts";
@@ -78,7 +74,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
   let status: ReturnType<typeof followStatus> | undefined;
   let type: ReturnType<typeof openInput> | undefined;
   let sizes: Sizes | undefined;
-  let questions: ReturnType<typeof followScreen> | undefined;
+  let write: Pty["write"] = () => undefined;
   let signal: Pty["kill"] | undefined;
   let exit: { exit: Exit; ended_at: number } | undefined;
   let toldExit = false;
@@ -119,7 +115,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     if (found?.url !== told && resumed) link?.send({ type: "auth_url", session: id, url: found?.url ?? null });
   };
   const screenChanged = () => {
-    questions?.changed();
+    asking.screenChanged();
     loginTimer ??= setTimeout(lookForLogin, LOGIN_MS);
     if (frameTimer !== undefined) return;
     const wait = FRAME_MS - (performance.now() - framedAt);
@@ -128,57 +124,21 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
   };
 
   const tell = (prompt: Prompt | undefined) => void (resumed && prompt !== undefined && link?.send({ type: "prompt", prompt }));
-  const ledger = openLedger({
-    session: id,
+  const asking = openAsking({
+    ...{ session: id, cwd: given.cwd, isClaude: given.hooks, configDir, onChange: tell },
+    screen: () => screen,
+    activity: () => status?.activity ?? "unknown",
+    pastes: () => login?.pastes === true,
+    heard: () => resumed,
+    write: (data) => write(data),
     onHurry: (hurry) => status?.hurry(hurry),
-    onChange(prompt) {
-      tell(prompt);
-      questions?.changed();
-    },
-  });
-  const dialogOpen = () => {
-    if (status !== undefined && status.activity !== "unknown") return status.activity === "waiting";
-    return screen === undefined ? undefined : dialogOnScreen(screen.text());
-  };
-  const prompts = openPrompts({
-    ledger,
-    host,
-    dialogOpen,
-    watch(event, action) {
-      const transcript = trustedTranscript(event.transcript_path, configDir);
-      const since = transcript === undefined ? 0 : transcriptSize(transcript);
-      const words = screen === undefined ? 0 : hookWordsOnScreen(screen.text(), action);
-      return () => {
-        // the dialog must be gone; one that is open may be the next prompt's, which has come by then
-        if (dialogOpen() === true && !ledger.list().some((prompt) => prompt.state === "pending")) return false;
-        const call = { name: event.tool_name, input: event.tool_input };
-        if (transcript !== undefined && decisionApplied(transcript, since, call, action)) return true;
-        return screen !== undefined && hookWordsOnScreen(screen.text(), action) > words;
-      };
+    onHook(event) {
+      if (info.hooks !== "on") sendStatus({ hooks: "on" });
+      notices.note(event);
     },
   });
   const notices = openNotices(id, (notice) => resumed && link?.send(notice) === true);
-  const elicitations = openElicitations({ ledger, host, heard: () => resumed, waits: () => screen !== undefined && hookRunsOnScreen(screen.text(), "Elicitation") });
-  const hooks = given.hooks
-    ? listenForHooks({
-        onPermission(event, signal) {
-          heard(event);
-          return prompts.ask(event, signal);
-        },
-        onElicitation(event, signal) {
-          heard(event);
-          return elicitations.ask(event, signal);
-        },
-        onEvent(event) {
-          heard(event);
-          prompts.note(event);
-        },
-      })
-    : undefined;
-  const heard = (event: HookEvent) => {
-    if (info.hooks !== "on") sendStatus({ hooks: "on" });
-    notices.note(event);
-  };
+  const { ledger, hooks } = asking;
 
   const program = (): Program => {
     if (hooks === undefined) return given;
@@ -262,21 +222,14 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         screen = opened;
         if (resumed) link?.send({ type: "screen", session: id, frame: opened.whole() });
       });
-      const asks = followScreen({
-        ...{ ledger, host, cwd: given.cwd, isClaude: given.hooks, write: pty.write },
-        screen: () => screen,
-        activity: () => status?.activity ?? "unknown",
-        // where a login's code is to be pasted, that is what the dialog is for
-        pastes: () => login?.pastes === true,
-      });
-      questions = asks;
+      write = pty.write;
       type = openInput({
         write(data) {
-          asks.touch();
+          asking.touch();
           pty.write(data);
         },
         modes: () => screen?.modes() ?? { applicationCursor: false, bracketedPaste: false, wheel: "none", middle: { x: 1, y: 1 } },
-        asked: () => asks.asked() || ledger.list().some(isOpen),
+        asked: asking.asked,
       });
       if (hooks !== undefined) {
         status = followStatus(
@@ -284,8 +237,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
           () => programPid(pty.holder),
           (activity, inTurn) => {
             sendStatus({ activity });
-            prompts.dialog(activity === "waiting");
-            asks.changed();
+            asking.activityChanged(activity);
             if (inTurn && info.hooks === "waiting") setTimeout(() => info.hooks === "waiting" && sendStatus({ hooks: "off" }), HOOKS_DUE_MS);
           },
         );
@@ -301,18 +253,13 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
       );
       const onTyped = (bytes: Uint8Array) => {
         sizes?.typed(bytes);
-        if (!isTyped(bytes)) return;
-        asks.touch();
-        prompts.typed();
-        elicitations.typed();
+        if (isTyped(bytes)) asking.typed();
       };
       return { onOutput: (bytes) => later((opened) => opened.feed(bytes)), onResize: sizes.desk, onTyped };
     },
     async end(how) {
-      questions?.close();
-      const confirmed = ledger.end();
+      const confirmed = asking.end();
       status?.close();
-      hooks?.close();
       await loaded;
       await screen?.settled();
       await confirmed;

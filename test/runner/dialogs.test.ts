@@ -47,6 +47,8 @@ const SCREENS: Record<string, string[] | undefined> = {
   "bypass-warning": ["❯No, exit", "Yes, I accept"],
   "ctrl-c-once": undefined,
   "edit-permission": WRITE,
+  "elicitation-form": undefined, // fields, for the desk where the hook let go
+  "elicitation-url": ["❯Accept", "Decline"],
   "firstrun-apikey": ["Yes", "❯No (recommended)"],
   "firstrun-login-method": LOGIN,
   "firstrun-login-url": undefined,

@@ -1,0 +1,112 @@
+import { hostname } from "node:os";
+import { isOpen, type Prompt, type SessionInfo } from "../types.ts";
+import { openElicitations } from "./elicitations.ts";
+import { decisionApplied, dialogOnScreen, hookRunsOnScreen, hookWordsOnScreen, transcriptSize, trustedTranscript } from "./evidence.ts";
+import { type HookEvent, listenForHooks } from "./hooks.ts";
+import { openLedger } from "./ledger.ts";
+import { openPrompts } from "./prompts.ts";
+import type { Screen } from "./screen.ts";
+import { followScreen } from "./screen-questions.ts";
+
+export interface AskingOptions {
+  session: string;
+  cwd: string;
+  /** Claude Code calls hooks; of other programs there is only the screen. */
+  isClaude: boolean;
+  /** Claude Code's own folder. */
+  configDir: string;
+  screen(): Screen | undefined;
+  activity(): SessionInfo["activity"];
+  /** The screen asks for a login's code: that is what the keys are for. */
+  pastes(): boolean;
+  /** Whether the server hears of prompts. */
+  heard(): boolean;
+  /** Keys for the program. */
+  write(data: string): void;
+  onChange(prompt: Prompt): void;
+  onHurry(hurry: boolean): void;
+  /** A hook has called. */
+  onHook(event: HookEvent): void;
+}
+
+/** All that can ask somebody in a session: Claude's hooks, and the screen. */
+export function openAsking({ session, cwd, isClaude, configDir, screen, activity, pastes, heard, write, onChange, onHurry, onHook }: AskingOptions) {
+  const host = hostname();
+  const ledger = openLedger({
+    session,
+    onHurry,
+    onChange(prompt) {
+      onChange(prompt);
+      questions.changed();
+    },
+  });
+  const questions = followScreen({ ledger, host, cwd, isClaude, screen, activity, pastes, write });
+
+  const text = () => screen()?.text() ?? [];
+  const dialogOpen = () => {
+    if (activity() !== "unknown") return activity() === "waiting";
+    return screen() === undefined ? undefined : dialogOnScreen(text());
+  };
+  const prompts = openPrompts({
+    ledger,
+    host,
+    dialogOpen,
+    watch(event, action) {
+      const transcript = trustedTranscript(event.transcript_path, configDir);
+      const since = transcript === undefined ? 0 : transcriptSize(transcript);
+      const words = hookWordsOnScreen(text(), action);
+      return () => {
+        // the dialog must be gone; one that is open may be the next prompt's, which has come by then
+        if (dialogOpen() === true && !ledger.list().some((prompt) => prompt.state === "pending")) return false;
+        const call = { name: event.tool_name, input: event.tool_input };
+        return (transcript !== undefined && decisionApplied(transcript, since, call, action)) || hookWordsOnScreen(text(), action) > words;
+      };
+    },
+  });
+  const elicitations = openElicitations({ ledger, host, heard, waits: () => hookRunsOnScreen(text(), "Elicitation") });
+  const hooks = isClaude
+    ? listenForHooks({
+        onPermission(event, signal) {
+          onHook(event);
+          return prompts.ask(event, signal);
+        },
+        onElicitation(event, signal) {
+          onHook(event);
+          return elicitations.ask(event, signal);
+        },
+        onEvent(event) {
+          onHook(event);
+          prompts.note(event);
+        },
+      })
+    : undefined;
+
+  return {
+    ledger,
+    /** Claude's settings and environment have to name these. */
+    hooks,
+    screenChanged: questions.changed,
+    /** Claude is at work, idle, or waits. */
+    activityChanged(now: SessionInfo["activity"]): void {
+      prompts.dialog(now === "waiting");
+      questions.changed();
+    },
+    /** A key goes to the program from afar. */
+    touch: () => questions.touch(false),
+    /** Somebody types at the desk. */
+    typed(): void {
+      questions.touch(true);
+      prompts.typed();
+      elicitations.typed();
+    },
+    /** Whether keys from afar could answer something. */
+    asked: () => questions.asked() || ledger.list().some(isOpen),
+    /** The session is over; resolves once it is known what became of the last answers. */
+    end(): Promise<void> {
+      questions.close();
+      const ended = ledger.end();
+      hooks?.close();
+      return ended;
+    },
+  };
+}
