@@ -432,7 +432,7 @@ describe("the dashboard on a phone", () => {
         await look(hash);
       }
       await phone.page.goto(`${server.origin}/#/s/quiet-${id}`);
-      await phone.page.getByText("answer at the desk").waitFor();
+      await phone.page.getByText("read off its screen").waitFor();
       await look("a session alone");
       await phone.context.close();
       socket.close();

@@ -7,10 +7,10 @@ import { type Answers, LIMITS, type Prompt, parseEvent, parseJson, View } from "
 import { expectParsed } from "../support/phone.ts";
 import { until } from "../support/until.ts";
 
-function open() {
+function open(dialogOpen = true) {
   const seen: Prompt[] = [];
   const ledger = openLedger({ session: "s_1", onChange: (prompt) => seen.push(prompt), onHurry: () => undefined });
-  const hooked = openPrompts({ ledger, host: "box", dialogOpen: () => true, watch: () => () => true });
+  const hooked = openPrompts({ ledger, host: "box", dialogOpen: () => dialogOpen, watch: () => () => true });
   const prompts = { ...hooked, ...ledger };
   const ask = (input: object, agent?: string, tool = "Bash") => {
     const event: PermissionRequest = {
@@ -78,6 +78,18 @@ describe("a prompt", () => {
     expect([state(second.prompt.id), state(other.prompt.id)]).toEqual(["pending", "pending"]);
     prompts.note(ran(second)); // nobody approved it from afar, so the desk did
     expect([state(second.prompt.id), state(other.prompt.id)]).toEqual(["answered", "pending"]);
+  });
+
+  test("of a subagent that is held back is let go by whoever types at the desk, others stay", async () => {
+    const { ask, prompts, state } = open(false);
+    const [main, held] = [ask({ command: "a" }), ask({ command: "b" }, "agent")];
+    prompts.typed();
+    expect(await held.decision).toBeUndefined();
+    expect([state(main.prompt.id), state(held.prompt.id)]).toEqual(["pending", "withdrawn"]);
+    const shown = ask({ command: "c" }, "agent");
+    prompts.dialog(true); // its dialog is there: it is not in the background
+    prompts.typed();
+    expect(state(shown.prompt.id)).toBe("pending");
   });
 
   test("that is open is always listed, however many came after; the list fits one message", () => {
