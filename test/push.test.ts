@@ -218,12 +218,15 @@ describe("a prompt on the phone's lock screen", () => {
       [{ input: { command: "npm test" }, actions: ["reject"] }, "permission", false],
       [{ tool: "Write", input: { file_path: "/a", content: "b" } }, "permission", false],
       [{ tool: "ExitPlanMode", input: { plan: "do it" } }, "plan", false],
+      [{ tool: "Elicitation", input: { server: "x", message: "Where to?" } }, "elicitation", false],
+      [{ tool: "Screen", input: { above: "npm test", options: [], below: "" } }, "screen", false],
     ];
     for (const [i, [view, kind, approve]] of cases.entries()) {
       const prompt = { ...makePrompt(`p_button${i}`, view), kind };
       await ask(prompt);
       const { message } = await browser.next();
-      expect(message.actions).toEqual(approve ? ["reject", "approve"] : ["reject"]);
+      // a no to what is read off the screen is a key: that is pressed where one sees what it does
+      expect(message.actions).toEqual(approve ? ["reject", "approve"] : kind === "screen" ? [] : ["reject"]);
       expect(message.shown).toBe(approve ? sha256hex(prompt.view) : undefined);
       if (approve) expect(message.body).toStartWith(`${JSON.parse(prompt.view).input.command}\n`);
       await settle(prompt, atDesk);

@@ -20,6 +20,8 @@ const TOOLS: Record<string, [title: string, part: string]> = {
   WebSearch: ["Search the web?", "query"],
   AskUserQuestion: ["Claude has a question", "questions"],
   ExitPlanMode: ["Approve a plan?", "plan"],
+  Elicitation: ["An MCP server asks", "message"],
+  Screen: ["A question on the screen", "above"],
 };
 
 /** Characters that nobody sees, or that change how others are read; line feeds stay, and what holds emoji together. */
@@ -71,7 +73,11 @@ export function promptMessage(prompt: Prompt, waiting: number, approve: boolean)
     silent: false,
     waiting,
     prompt: prompt.id,
-    actions: [...(view?.actions.includes("reject") ? ["reject" as const] : []), ...(approve && command !== undefined ? ["approve" as const] : [])],
+    // of a screen question a no is a key, and what that does stands on the screen alone
+    actions: [
+      ...(view?.actions.includes("reject") && prompt.kind !== "screen" ? ["reject" as const] : []),
+      ...(approve && command !== undefined ? ["approve" as const] : []),
+    ],
     ...(approve && command !== undefined ? { shown: sha256hex(prompt.view) } : {}),
   };
 }
