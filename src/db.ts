@@ -95,6 +95,37 @@ const MIGRATIONS = [
   CREATE TABLE pushed_prompts (prompt_id TEXT PRIMARY KEY) STRICT; -- open ones that phones were told
   CREATE TABLE server_keys (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   `,
+  `
+  CREATE TABLE transcript (
+    session_id TEXT NOT NULL REFERENCES sessions (id),
+    n INTEGER NOT NULL,
+    entry TEXT NOT NULL, -- JSON
+    PRIMARY KEY (session_id, n)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE transcript_places ( -- how far it has come: see TranscriptPlace
+    session_id TEXT PRIMARY KEY REFERENCES sessions (id),
+    next INTEGER NOT NULL,
+    file INTEGER NOT NULL,
+    at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  -- the words alone: what is found is read, and checked, where it stands
+  CREATE VIRTUAL TABLE search USING fts5 (text, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2');
+  CREATE TABLE search_docs (
+    id INTEGER PRIMARY KEY,
+    session_id TEXT NOT NULL REFERENCES sessions (id),
+    kind TEXT NOT NULL CHECK (kind IN ('history', 'conversation', 'prompt')),
+    place INTEGER NOT NULL -- first line of a block, number of an entry, rowid of a prompt
+  ) STRICT;
+  CREATE INDEX search_docs_by_place ON search_docs (session_id, kind, place);
+  CREATE TABLE search_places ( -- how far a session is indexed
+    session_id TEXT PRIMARY KEY REFERENCES sessions (id),
+    generation INTEGER NOT NULL DEFAULT 0,
+    line INTEGER NOT NULL DEFAULT 0,
+    entry INTEGER NOT NULL DEFAULT 0,
+    prompt INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** How long a statement waits for another process that holds the database, in ms. */

@@ -14,9 +14,11 @@ import { vapidSubject } from "./hub/push-service.ts";
 import { fail, reply } from "./hub/replies.ts";
 import { forgetOld, type Retention } from "./hub/retention.ts";
 import { type Connection, openRunners } from "./hub/runners.ts";
+import { openSearch } from "./hub/search.ts";
 import { takeSeat } from "./hub/seat.ts";
 import { openSessions } from "./hub/sessions.ts";
 import { openStores } from "./hub/stores.ts";
+import { openTranscripts } from "./hub/transcripts.ts";
 import { openViewers } from "./hub/viewers.ts";
 import { LIMITS, PairRequest, PROTOCOL, parseJson } from "./types.ts";
 
@@ -79,20 +81,23 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   const stores = openStores(db);
   const sessions = openSessions(stores);
   const prompts = openPrompts(stores);
+  const transcripts = openTranscripts(stores);
+  const search = openSearch(stores, log);
   const viewers = openViewers({
     live: (id) => sessions.live(id),
     history: (id) => sessions.history(id),
+    entries: (id) => transcripts.place(id).next,
     onSizeFree: (id) => void runners.tell({ type: "resize", session: id, cols: null }),
   });
   const later = options.later ?? runLater;
   const push = openPush(db, { subject: vapidSubject(options.pushContact, options.publicUrl), services: options.pushServices, later, log });
   const alerts = openAlerts({ stores, prompts, sessions, push, later });
-  const runners = openRunners({ devices, sessions, prompts, viewers, alerts, log });
+  const runners = openRunners({ devices, sessions, prompts, transcripts, search, viewers, alerts, log });
   let origins: string[] = [];
   let known: ReadonlySet<string> = new Set();
   const gate = openGate({ devices, origins: () => known });
   const insecure = options.insecureLan && options.tls === undefined;
-  const hub: Hub = { devices, sessions, prompts, viewers, runners, push, alerts, insecure, publicOrigin: () => origins[0] ?? "" };
+  const hub: Hub = { devices, sessions, prompts, transcripts, search, viewers, runners, push, alerts, insecure, publicOrigin: () => origins[0] ?? "" };
 
   const answer = async (request: Request, server: Server<Connection>): Promise<Response | undefined> => {
     const refused = gate.checkPlace(request);
@@ -185,6 +190,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
       clearInterval(forgetting);
       alerts.close();
       push.close();
+      search.close();
       viewers.closeAll();
       runners.closeAll();
       await server.stop(true);

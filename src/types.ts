@@ -47,6 +47,15 @@ export const LIMITS = {
   endpointChars: 2048,
   /** What a notification says, in UTF-16 units. */
   pushChars: 2500,
+  /** One text in an entry of a conversation, in UTF-16 units: what is longer is cut, and says so. */
+  entryChars: 64 * 1024,
+  /** Entries of a conversation in one message or answer, and what an answer may come to, in UTF-16 units. */
+  entries: 200,
+  entriesChars: 512 * 1024,
+  /** What is searched for, in UTF-16 units, and what is found at most: in all, and in one session. */
+  queryChars: 200,
+  results: 50,
+  sessionResults: 20,
 } as const;
 
 const id = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/));
@@ -78,6 +87,20 @@ export const HistoryOp = v.variant("op", [
   v.object({ op: v.literal("generation"), generation: count }),
 ]);
 export type HistoryOp = v.InferOutput<typeof HistoryOp>;
+
+/** One entry of a conversation, out of Claude Code's transcript. A tool's call and its result are told together by `id`. */
+export const Entry = v.variant("kind", [
+  v.object({ kind: v.picklist(["user", "assistant", "thinking", "note"]), at: count, text: text(LIMITS.entryChars) }),
+  /** `input` is JSON text of an object. */
+  v.object({ kind: v.literal("tool"), at: count, id: text(256), tool: text(256), input: text(LIMITS.entryChars) }),
+  v.object({ kind: v.literal("result"), at: count, id: text(256), text: text(LIMITS.entryChars), error: v.boolean() }),
+]);
+export type Entry = v.InferOutput<typeof Entry>;
+
+/** How far a conversation has come: entries so far, and where the next is to be read: which of the runner's files, from which byte on. */
+const place = { next: count, file: count, at: count };
+export const TranscriptPlace = v.object(place);
+export type TranscriptPlace = v.InferOutput<typeof TranscriptPlace>;
 
 const decision = v.picklist(["approve", "reject"]);
 export type Decision = v.InferOutput<typeof decision>;
@@ -260,6 +283,8 @@ export const FromRunner = v.variant("type", [
   v.object({ type: v.literal("screen"), session: id, frame: Frame }),
   /** `seq` counts a session's history operations from 1. */
   v.object({ type: v.literal("output"), session: id, seq: count, op: HistoryOp }),
+  /** Entries of the conversation that end at this place. The file is kept, so nothing is acknowledged: `resume` asks for what is lacking. */
+  v.object({ type: v.literal("transcript"), session: id, ...place, entries: v.pipe(v.array(Entry), v.maxLength(LIMITS.entries)) }),
   v.object({ type: v.literal("prompt"), prompt: Prompt }),
   /** What became of a decision. */
   v.object({ type: v.literal("decided"), decision: id, result: v.picklist(["sent", "answered", "gone", "changed", "refused"]) }),
@@ -279,8 +304,8 @@ export const Greeting = v.object({ type: v.literal("hello"), protocol: count, co
 export type Greeting = v.InferOutput<typeof Greeting>;
 
 export const FromServer = v.variant("type", [
-  /** The session is known; its history is stored up to operation `seq`. */
-  v.object({ type: v.literal("resume"), session: id, seq: count }),
+  /** The session is known; its history is stored up to operation `seq`, its conversation up to that place. */
+  v.object({ type: v.literal("resume"), session: id, seq: count, transcript: TranscriptPlace }),
   v.object({ type: v.literal("ack"), session: id, seq: count }),
   /** The exit is stored; the runner may go. */
   v.object({ type: v.literal("ended"), session: id }),
@@ -395,6 +420,26 @@ export const SessionDetail = v.object({
 export const OutputPage = v.object({ generation: count, next: count, lines: v.array(v.object({ line: count, row: v.string() })) });
 export type OutputPage = v.InferOutput<typeof OutputPage>;
 
+/** A stretch of a conversation, oldest first; it ends before number `next`. */
+export const TranscriptPage = v.object({ next: count, entries: v.array(v.object({ n: count, entry: Entry })) });
+export type TranscriptPage = v.InferOutput<typeof TranscriptPage>;
+
+/** What was found, newest first: in a line of history, an entry of a conversation (`place` is its number) or a prompt. `hit` marks what was looked for. */
+export const SearchAnswer = v.object({
+  results: v.array(
+    v.object({
+      session: id,
+      cwd: v.string(),
+      kind: v.picklist(["history", "conversation", "prompt"]),
+      place: count,
+      snippet: v.array(v.object({ text: v.string(), hit: v.boolean() })),
+    }),
+  ),
+  /** Some of what came last has not been looked through yet. */
+  partial: v.boolean(),
+});
+export type SearchAnswer = v.InferOutput<typeof SearchAnswer>;
+
 export const DeviceInfo = v.object({
   id,
   name: v.string(),
@@ -424,6 +469,8 @@ export const ViewerEvents = {
   screen: v.object({ session: id, ...Frame.entries }),
   /** History now ends before `next`; lines from `from` on are replaced by `lines`. Without lines: fetch what is wanted. */
   output: v.object({ session: id, generation: count, from: count, next: count, lines: v.optional(v.array(v.string())) }),
+  /** The conversation now ends before `next`; entries from `from` on are new. Without them: fetch what is wanted. */
+  transcript: v.object({ session: id, from: count, next: count, entries: v.optional(v.array(Entry)) }),
 } as const;
 export type ViewerEvents = { [Name in keyof typeof ViewerEvents]: v.InferOutput<(typeof ViewerEvents)[Name]> };
 
@@ -455,6 +502,7 @@ const ViewerEvent = v.variant("name", [
   named("auth_url"),
   named("screen"),
   named("output"),
+  named("transcript"),
 ]);
 /** An event of the stream with its name. */
 export type ViewerEvent = v.InferOutput<typeof ViewerEvent>;

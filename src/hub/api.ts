@@ -19,13 +19,17 @@ import type { Prompts } from "./prompts.ts";
 import type { Push } from "./push.ts";
 import { badRequest, fail, notFound, reply } from "./replies.ts";
 import type { DecisionResult, Runners } from "./runners.ts";
+import type { Search } from "./search.ts";
 import type { Sessions } from "./sessions.ts";
+import type { Transcripts } from "./transcripts.ts";
 import type { Viewers } from "./viewers.ts";
 
 export interface Hub {
   devices: Devices;
   sessions: Sessions;
   prompts: Prompts;
+  transcripts: Transcripts;
+  search: Search;
   runners: Runners;
   viewers: Viewers;
   push: Push;
@@ -57,12 +61,21 @@ function sessionDetail(hub: Hub, { id, request }: Call): Response {
   return reply({ session, screen: live ?? null, prompts: hub.prompts.open(id), history: hub.sessions.history(id) }, request);
 }
 
-function output(hub: Hub, { id, url, request }: Call): Response {
+/** Pages of something numbered: those before `before`, at most `limit`. */
+function page(hub: Hub, { id, url, request }: Call, most: number, read: (before: number, limit: number) => object): Response {
   if (hub.sessions.get(id) === undefined) return notFound("session");
   const before = Number(url.searchParams.get("before") ?? Number.MAX_SAFE_INTEGER);
   const limit = Number(url.searchParams.get("limit") ?? 100);
   if (!Number.isSafeInteger(before) || !Number.isSafeInteger(limit) || before < 0 || limit < 1) return badRequest();
-  return reply(hub.sessions.lines(id, before, Math.min(limit, LIMITS.outputLines)), request);
+  return reply(read(before, Math.min(limit, most)), request);
+}
+
+const output = (hub: Hub, call: Call) => page(hub, call, LIMITS.outputLines, (before, limit) => hub.sessions.lines(call.id, before, limit));
+const transcript = (hub: Hub, call: Call) => page(hub, call, LIMITS.entries, (before, limit) => hub.transcripts.page(call.id, before, limit));
+
+function search(hub: Hub, { url, request }: Call): Response {
+  const text = url.searchParams.get("q") ?? "";
+  return text.length > LIMITS.queryChars ? badRequest() : reply(hub.search.find(text), request);
 }
 
 function seen(hub: Hub, { id, body, device }: Call): Response {
@@ -177,6 +190,8 @@ export const ROUTES: readonly Route[] = [
   ["GET", /^\/api\/sessions$/, (hub, { request }) => reply({ sessions: hub.sessions.list() }, request)],
   ["GET", /^\/api\/sessions\/([\w-]+)$/, sessionDetail],
   ["GET", /^\/api\/sessions\/([\w-]+)\/output$/, output],
+  ["GET", /^\/api\/sessions\/([\w-]+)\/transcript$/, transcript],
+  ["GET", /^\/api\/search$/, search],
   ["POST", /^\/api\/sessions\/([\w-]+)\/seen$/, seen],
   ["POST", /^\/api\/sessions\/([\w-]+)\/input$/, input],
   ["POST", /^\/api\/sessions\/([\w-]+)\/resize$/, resize],

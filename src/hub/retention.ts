@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import { dropDocs } from "./search.ts";
 
 /** How much is kept: sessions that ended longer ago go, then the oldest that ended, until the rest fits. */
 export interface Retention {
@@ -17,7 +18,8 @@ export function forgetOld(db: Database, { days, megabytes }: Retention, now = Da
   const over = `(status = 'ended' OR offline_since < ${now - DAY_MS})`; // a laptop may only be asleep
   const remove = db.transaction((ids: string[]) => {
     for (const id of ids) {
-      for (const table of ["output_log", "prompts"]) db.query(`DELETE FROM ${table} WHERE session_id = ?`).run(id);
+      dropDocs(db, id);
+      for (const table of ["output_log", "prompts", "transcript", "transcript_places", "search_places"]) db.query(`DELETE FROM ${table} WHERE session_id = ?`).run(id);
       db.query("DELETE FROM sessions WHERE id = ?").run(id);
     }
     return ids.length;

@@ -4,7 +4,9 @@ import { FromRunner, type FromServer, type Greeting, PROTOCOL, type Prompt, pars
 import type { Alerts } from "./alerts.ts";
 import type { Device, Devices } from "./devices.ts";
 import type { Prompts } from "./prompts.ts";
+import type { Search } from "./search.ts";
 import type { Sessions } from "./sessions.ts";
+import type { Transcripts } from "./transcripts.ts";
 import type { Viewers } from "./viewers.ts";
 
 /** A runner is asked for a sign of life this often, and taken for gone after this long without any, in ms. */
@@ -41,10 +43,21 @@ export type DecisionResult = Decided["result"] | Lost;
 export type Runners = ReturnType<typeof openRunners>;
 
 /** The sockets of runners: what they report goes to the database and the viewers, decisions go back. */
-export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts: Prompts; viewers: Viewers; alerts: Alerts; log(line: string): void }) {
-  const { sessions, prompts, viewers } = hub;
+export function openRunners(hub: {
+  devices: Devices;
+  sessions: Sessions;
+  prompts: Prompts;
+  transcripts: Transcripts;
+  search: Search;
+  viewers: Viewers;
+  alerts: Alerts;
+  log(line: string): void;
+}) {
+  const { sessions, prompts, transcripts, search, viewers } = hub;
   const sockets = new Set<Socket>();
   const bySession = new Map<string, Socket>();
+  /** Sessions of which something could not be stored: their exit waits until it has come again. */
+  const lacking = new Set<string>();
   /** What runners were asked and have not answered yet, by the question's id. */
   const asked = new Map<string, { socket: Socket; settle: (answer: Decided | Typed | "unknown") => void }>();
 
@@ -111,6 +124,15 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
         return;
       case "output":
         return output(socket, id, message);
+      case "transcript": {
+        const ok = store("a conversation", () => {
+          const added = transcripts.add(message);
+          if (added !== undefined) viewers.transcriptChanged(id, added);
+        });
+        if (ok) search.touch(id);
+        else askAgain(socket, id);
+        return;
+      }
       case "prompt":
         store("a prompt", () => {
           const known = prompts.get(message.prompt.id);
@@ -118,6 +140,7 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
           if (changed === undefined || changed.session !== id) return;
           tell(changed, known === undefined);
         });
+        search.touch(id);
         announce("session_status", id);
         return;
       case "status":
@@ -131,6 +154,7 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
       case "notice":
         return hub.alerts.notice(id, message.kind, message.text);
       case "exit": {
+        if (lacking.has(id)) return;
         const stored = store("an exit", () => {
           for (const prompt of prompts.expire(id)) tell(prompt, false);
           sessions.end(id, message.exit, message.ended_at);
@@ -138,6 +162,7 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
         if (!stored) return;
         bySession.delete(id);
         data.sessions.delete(id);
+        search.touch(id);
         announce("session_end", id);
         send(socket, { type: "ended", session: id });
         return;
@@ -157,10 +182,22 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
       socket.data.sessions.add(session.id);
       const mine = message.prompts.filter((prompt) => prompt.session === session.id);
       const changed = prompts.reconcile(session.id, mine);
-      send(socket, { type: "resume", session: session.id, seq: begun.outputSeq });
+      lacking.delete(session.id);
+      send(socket, { type: "resume", session: session.id, seq: begun.outputSeq, transcript: transcripts.place(session.id) });
       announce(begun.isNew ? "session_start" : "session_status", session.id);
       for (const prompt of changed) tell(prompt, prompt.state === "pending");
     });
+  };
+
+  /** What could not be stored the runner keeps, and sends again when asked. */
+  const askAgain = (socket: Socket, id: string) => {
+    if (lacking.has(id)) return;
+    lacking.add(id);
+    setTimeout(() => {
+      lacking.delete(id);
+      if (bySession.get(id) !== socket) return;
+      store("where a session is", () => send(socket, { type: "resume", session: id, seq: sessions.outputSeq(id), transcript: transcripts.place(id) }));
+    }, RETRY_MS);
   };
 
   const output = (socket: Socket, id: string, { seq, op }: Extract<FromRunner, { type: "output" }>) => {
@@ -168,14 +205,8 @@ export function openRunners(hub: { devices: Devices; sessions: Sessions; prompts
     const ok = store("history", () => {
       stored = sessions.output(id, seq, op);
     });
-    if (!ok) {
-      // nothing is acknowledged, so the runner keeps it and sends it again when asked
-      setTimeout(() => {
-        const row = bySession.get(id) === socket ? sessions.outputSeq(id) : undefined;
-        if (row !== undefined) send(socket, { type: "resume", session: id, seq: row });
-      }, RETRY_MS);
-      return;
-    }
+    if (!ok) return askAgain(socket, id);
+    search.touch(id);
     send(socket, { type: "ack", session: id, seq: stored });
     if (stored !== seq) return;
     if (op.op === "append") viewers.historyChanged(id, { generation: op.generation, from: op.from, next: op.from + op.lines.length, lines: op.lines });

@@ -72,6 +72,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       case "truncate":
         db.query("DELETE FROM output_log WHERE session_id = ? AND generation = ? AND line >= ?").run(id, op.generation, op.to);
         db.query("UPDATE sessions SET output_seq = ?, next_line = ? WHERE id = ?").run(seq, op.to, id);
+        db.query("UPDATE search_places SET line = min(line, ?) WHERE session_id = ?").run(op.to, id);
         return;
       case "generation":
         db.query("UPDATE sessions SET output_seq = ?, generation = ?, next_line = 0 WHERE id = ?").run(seq, op.generation, id);

@@ -17,8 +17,9 @@ const HISTORY_RATE = 16 * 1024;
 /** A phone that comes back within this time keeps the size that it took over, in ms. */
 const SIZE_GRACE_MS = 5000;
 
-type BroadcastName = Exclude<keyof ViewerEvents, "hello" | "reset" | "screen" | "output">;
+type BroadcastName = Exclude<keyof ViewerEvents, "hello" | "reset" | "screen" | "output" | "transcript">;
 type Output = ViewerEvents["output"];
+type Talk = ViewerEvents["transcript"];
 
 interface Viewer {
   id: string;
@@ -30,6 +31,7 @@ interface Viewer {
   /** Frames sent and not yet acknowledged. */
   unseen: { rev: number; bytes: number; at: number }[];
   output: Output | undefined;
+  transcript: Talk | undefined;
   historyBudget: number;
   historyAt: number;
   wake: () => void;
@@ -39,6 +41,8 @@ interface Viewer {
 export interface ViewerSource {
   live(session: string): Live | undefined;
   history(session: string): { generation: number; next: number };
+  /** How many entries its conversation has. */
+  entries(session: string): number;
   /** Nobody of the device that holds a session's size looks on any more. */
   onSizeFree(session: string): void;
 }
@@ -92,23 +96,41 @@ export function openViewers(source: ViewerSource) {
       text += format("output", viewer.output);
       viewer.output = undefined;
     }
+    if (viewer.transcript !== undefined) {
+      text += format("transcript", viewer.transcript);
+      viewer.transcript = undefined;
+    }
     return text;
+  };
+
+  /** Whether so much more may travel along now. */
+  const afford = (viewer: Viewer, size: number): boolean => {
+    const now = performance.now();
+    viewer.historyBudget = Math.min(4 * HISTORY_RATE, viewer.historyBudget + ((now - viewer.historyAt) / 1000) * HISTORY_RATE);
+    viewer.historyAt = now;
+    if (size > viewer.historyBudget) return false;
+    viewer.historyBudget -= size;
+    return true;
   };
 
   const note = (viewer: Viewer, op: { generation: number; from: number; next: number; lines?: string[] }, session: string) => {
     const waiting = viewer.output;
     const follows = waiting === undefined || (waiting.generation === op.generation && waiting.next === op.from && waiting.lines !== undefined);
-    const now = performance.now();
-    viewer.historyBudget = Math.min(4 * HISTORY_RATE, viewer.historyBudget + ((now - viewer.historyAt) / 1000) * HISTORY_RATE);
-    viewer.historyAt = now;
     const size = op.lines?.reduce((sum, line) => sum + line.length, 0) ?? 0;
-    if (op.lines !== undefined && follows && size <= viewer.historyBudget) {
-      viewer.historyBudget -= size;
+    if (op.lines !== undefined && follows && afford(viewer, size)) {
       viewer.output = { session, generation: op.generation, from: waiting?.from ?? op.from, next: op.next, lines: [...(waiting?.lines ?? []), ...op.lines] };
     } else {
       const from = waiting?.generation === op.generation ? Math.min(waiting.from, op.from) : op.from;
       viewer.output = { session, generation: op.generation, from, next: op.next };
     }
+    viewer.wake();
+  };
+
+  const noteEntries = (viewer: Viewer, { from, next, entries }: Required<Omit<Talk, "session">>, session: string) => {
+    const waiting = viewer.transcript;
+    const before = waiting === undefined ? [] : waiting.entries;
+    const along = before !== undefined && entries !== undefined && afford(viewer, JSON.stringify(entries).length);
+    viewer.transcript = { session, from: waiting?.from ?? from, next, ...(along ? { entries: [...before, ...entries] } : {}) };
     viewer.wake();
   };
 
@@ -130,6 +152,11 @@ export function openViewers(source: ViewerSource) {
     /** A session's history has changed: it now ends before `next`, and lines from `from` on are these (or to be fetched). */
     historyChanged(session: string, op: { generation: number; from: number; next: number; lines?: string[] }): void {
       for (const viewer of viewers) if (viewer.session === session) note(viewer, op, session);
+    },
+
+    /** A session's conversation has grown by these entries. */
+    transcriptChanged(session: string, grown: Required<Omit<Talk, "session">>): void {
+      for (const viewer of viewers) if (viewer.session === session) noteEntries(viewer, grown, session);
     },
 
     /** A viewer has drawn a session's screen up to `rev`. */
@@ -166,6 +193,7 @@ export function openViewers(source: ViewerSource) {
         sentRev: 0,
         unseen: [],
         output: undefined,
+        transcript: undefined,
         historyBudget: HISTORY_RATE,
         historyAt: performance.now(),
         wake: () => undefined,
@@ -175,6 +203,8 @@ export function openViewers(source: ViewerSource) {
       if (viewer.session !== undefined) {
         const { generation, next } = source.history(viewer.session);
         viewer.output = { session: viewer.session, generation, from: next, next };
+        const entries = source.entries(viewer.session);
+        viewer.transcript = { session: viewer.session, from: entries, next: entries };
       }
       viewers.add(viewer);
       options.signal.addEventListener("abort", () => close(viewer));

@@ -1,4 +1,5 @@
-import { closeSync, openSync, readSync, realpathSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readSync, realpathSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
 import { type Decision, parseJson } from "../types.ts";
@@ -61,6 +62,14 @@ function readFrom(path: string, start: number, end: number): string {
   } finally {
     closeSync(fd);
   }
+}
+
+/** Where Claude Code keeps the transcript of a conversation: in a folder named after the one it was begun in. Empty where there is none. */
+export function transcriptOf(conversation: string, configDir: string): string {
+  const projects = join(configDir, "projects");
+  if (!/^[\w-]{1,64}$/.test(conversation) || !existsSync(projects)) return "";
+  const places = readdirSync(projects).map((folder) => join(projects, folder, `${conversation}.jsonl`));
+  return places.find((place) => existsSync(place)) ?? "";
 }
 
 /** A transcript path from a hook, if it is where Claude Code keeps transcripts: the hook's sender may not be Claude. */

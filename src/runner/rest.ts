@@ -8,6 +8,7 @@ import { openLink, type Pairing } from "./link.ts";
 import { type Outbox, openOutbox } from "./outbox.ts";
 import { parsePairing } from "./pairing.ts";
 import { ownCommand } from "./program.ts";
+import { followTranscript, TranscriptFile } from "./transcript.ts";
 
 /** What is left of a session that ended while the server was away, or whose process was killed. */
 const Rest = v.object({
@@ -17,6 +18,8 @@ const Rest = v.object({
   exit: Exit,
   /** Just now where it is left out. */
   ended_at: v.optional(v.number(), Date.now),
+  /** Where the conversation is read. */
+  transcript: v.optional(v.array(TranscriptFile), []),
   /** Number of the first history operation in the file beside this one; nobody knows it of a process that was killed. */
   first: v.optional(v.number()),
 });
@@ -34,7 +37,11 @@ export function prepareLoss(dir: string, session: SessionInfo): string[] {
 }
 
 /** Leaves what the server lacks to a process of its own, so that the exit at the desk waits for nothing. */
-export function leaveRest(rest: Omit<Rest, "first" | "screen"> & { screen: Frame | undefined }, outbox: Outbox, pairing: Pairing): void {
+export function leaveRest(
+  rest: Omit<Rest, "first" | "screen" | "transcript"> & { screen: Frame | undefined; transcript: readonly TranscriptFile[] },
+  outbox: Outbox,
+  pairing: Pairing,
+): void {
   const dir = mkdtempSync(join(tmpdir(), "claude-remote-rest-")); // 0700
   outbox.keep(join(dir, "history"));
   writeFileSync(join(dir, "session.json"), JSON.stringify({ ...rest, first: outbox.first }), { mode: 0o600 });
@@ -60,29 +67,39 @@ function offer(dir: string, rest: Rest, outbox: Outbox, pairing: Pairing): Promi
   return new Promise((resolve) => {
     const finish = () => {
       clearTimeout(timer);
+      transcript.close();
       link.close();
       resolve();
     };
     const timer = setTimeout(finish, OFFER_MS);
     const drain = () => {
       outbox.drain((seq, op) => !link.full && link.send({ type: "output", session: session.id, seq, op }));
-      if (outbox.isEmpty) link.send({ type: "exit", session: session.id, exit, ended_at });
+      if (outbox.isEmpty && transcript.isDone) link.send({ type: "exit", session: session.id, exit, ended_at });
     };
+    const transcript = followTranscript(
+      { trust: () => undefined, send: (batch) => !link.full && link.send({ type: "transcript", session: session.id, ...batch }), onDone: drain },
+      rest.transcript,
+    );
     const link = openLink({
       pairing,
       host: session.host,
       version,
       onUp: () => void link.send({ type: "session", session, first: outbox.first, prompts }),
-      onDown: (_, lasting) => void ((lasting || !existsSync(dir)) && finish()), // locked out, or somebody has cleaned up
+      onDown(_, lasting) {
+        transcript.pause();
+        if (lasting || !existsSync(dir)) finish(); // locked out, or somebody has cleaned up
+      },
       onMessage(message) {
         if (message.type === "ended" || message.type === "refused") return finish();
         if (message.type === "ack") outbox.acknowledged(message.seq);
         else if (message.type === "resume") {
           outbox.resume(message.seq);
+          transcript.resume(message.transcript);
           if (rest.screen !== undefined) link.send({ type: "screen", session: session.id, frame: rest.screen });
         } else return;
         drain();
       },
     });
+    transcript.finish();
   });
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { randomNonce } from "../auth.ts";
 import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.ts";
 import { openAsking } from "./asking.ts";
+import { transcriptOf, trustedTranscript } from "./evidence.ts";
 import { proxyExceptions } from "./hooks.ts";
 import { openInput } from "./input.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
@@ -17,6 +18,7 @@ import { maskSecrets } from "./secrets.ts";
 import { mergeSettings } from "./settings.ts";
 import { isTyped, openSizes, type Sizes } from "./sizes.ts";
 import { followStatus } from "./status.ts";
+import { followTranscript } from "./transcript.ts";
 import type { Program, Watch } from "./wrap.ts";
 
 /** Frames are at least this far apart, in ms: some 30 a second. */
@@ -89,8 +91,13 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
   const drain = () => {
     if (!resumed || link === undefined) return;
     outbox.drain((seq, op) => link?.full !== true && link?.send({ type: "output", session: id, seq, op }) === true);
-    if (exit !== undefined && outbox.isEmpty && !toldExit) toldExit = link.send({ type: "exit", session: id, ...exit });
+    if (exit !== undefined && outbox.isEmpty && transcript.isDone && !toldExit) toldExit = link.send({ type: "exit", session: id, ...exit });
   };
+  const transcript = followTranscript({
+    trust: (path) => trustedTranscript(path, configDir),
+    send: (batch) => resumed && link?.full === false && link.send({ type: "transcript", session: id, ...batch }),
+    onDone: drain,
+  });
   let frameTimer: ReturnType<typeof setTimeout> | undefined;
   let framedAt = 0;
   const sendFrame = () => {
@@ -135,6 +142,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     onHook(event) {
       if (info.hooks !== "on") sendStatus({ hooks: "on" });
       notices.note(event);
+      transcript.named(event.transcript_path);
     },
   });
   const notices = openNotices(id, (notice) => resumed && link?.send(notice) === true);
@@ -158,8 +166,10 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         const begins = !resumed;
         resumed = true;
         trouble = undefined;
+        toldExit = false; // something before it may be lacking
         outbox.resume(message.seq);
         notices.flush();
+        transcript.resume(message.transcript);
         if (begins && screen !== undefined) link?.send({ type: "screen", session: id, frame: screen.whole() });
         if (begins && login !== undefined) link?.send({ type: "auth_url", session: id, url: login.url });
         return drain();
@@ -199,6 +209,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     onMessage,
     onDown: (reason, lasting) => {
       resumed = toldExit = false;
+      transcript.pause();
       if (lasting) trouble = reason;
       onLost?.();
     },
@@ -240,6 +251,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
             asking.activityChanged(activity);
             if (inTurn && info.hooks === "waiting") setTimeout(() => info.hooks === "waiting" && sendStatus({ hooks: "off" }), HOOKS_DUE_MS);
           },
+          (conversation) => transcript.named(transcriptOf(conversation, configDir)),
         );
       }
       signal = pty.kill;
@@ -267,6 +279,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
       clearTimeout(loginTimer);
       sendFrame();
       exit = { exit: how, ended_at: Date.now() };
+      transcript.finish();
       let stored = false;
       if (link?.up === true) {
         const farewell = new Promise<void>((resolve) => {
@@ -276,7 +289,10 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         stored = await Promise.race([farewell.then(() => true), Bun.sleep(FAREWELL_MS).then(() => false)]);
       }
       link?.close();
-      if (!stored && !unlogged) leaveRest({ session: info, prompts: ledger.list(), screen: screen?.whole(), ...exit }, outbox, pairing);
+      transcript.close();
+      if (!stored && !unlogged) {
+        leaveRest({ session: info, prompts: ledger.list(), screen: screen?.whole(), transcript: transcript.files, ...exit }, outbox, pairing);
+      }
       outbox.close();
       screen?.dispose();
       rmSync(dir, { recursive: true, force: true });

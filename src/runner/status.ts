@@ -7,16 +7,23 @@ import { parseJson, type SessionInfo } from "../types.ts";
 const QUICK_MS = 50;
 const CALM_MS = 1000;
 
-const StatusFile = v.looseObject({ status: v.picklist(["idle", "busy", "waiting"]), waitingFor: v.optional(v.string()) });
+const StatusFile = v.looseObject({ status: v.picklist(["idle", "busy", "waiting"]), waitingFor: v.optional(v.string()), sessionId: v.optional(v.string()) });
 export type Activity = SessionInfo["activity"];
 
 /**
  * Follows the undocumented file in which Claude Code says whether it is busy or waits: an extra signal, with nothing
  * depending on it alone. `program` finds claude's pid once it runs; `inTurn` is whether Claude is answering somebody.
+ * `onConversation` hears Claude's own id of the conversation, also where no hook has come, until it makes something of it.
  */
-export function followStatus(configDir: string, program: () => number | undefined, onChange: (activity: Activity, inTurn: boolean) => void) {
+export function followStatus(
+  configDir: string,
+  program: () => number | undefined,
+  onChange: (activity: Activity, inTurn: boolean) => void,
+  onConversation: (id: string) => boolean,
+) {
   let pid: number | undefined;
   let activity: Activity = "unknown";
+  let conversation = "";
   let quick = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -29,6 +36,8 @@ export function followStatus(configDir: string, program: () => number | undefine
       activity = now;
       onChange(now, now === "busy" || parsed?.waitingFor === "permission prompt");
     }
+    const id = parsed?.sessionId ?? conversation;
+    if (id !== conversation && onConversation(id)) conversation = id;
     timer = setTimeout(read, quick ? QUICK_MS : CALM_MS);
   };
   timer = setTimeout(read, CALM_MS);

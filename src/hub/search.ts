@@ -1,0 +1,292 @@
+import { type Database, SQLiteError } from "bun:sqlite";
+import { Entry, LIMITS, parseJson, type SearchAnswer, ToolInput, View } from "../types.ts";
+import type { Stores } from "./stores.ts";
+
+/** Lines of history that are found together. */
+const BLOCK_LINES = 40;
+/** Indexed at once: lines, entries, prompts. */
+const BATCH_LINES = 10 * BLOCK_LINES;
+const BATCH_ENTRIES = 50;
+const BATCH_PROMPTS = 5;
+/** Of an entry or a prompt so much can be found, in UTF-16 units. */
+const DOC_CHARS = 64 * 1024;
+/** What is new waits this long, so that it is indexed in whole blocks; then indexing rests this many times as long as it works, in ms. */
+const FIRST_PAUSE_MS = 1000;
+const RESTS = 4;
+/** After a write failed (a full disk) indexing goes on after this long, in ms. */
+const RETRY_MS = 10_000;
+/** Before a search is answered so long is spent on what is not indexed yet, in ms. */
+const CATCH_UP_MS = 100;
+/** Words that are looked for, and the newest documents that have them. */
+const WORDS = 10;
+const CANDIDATES = 400;
+/** A snippet shows so much before what was found, and so much in all, in UTF-16 units. */
+const BEFORE_CHARS = 40;
+const SNIPPET_CHARS = 200;
+
+export type Search = ReturnType<typeof openSearch>;
+
+/** Full-text search over history, conversations and prompts of all sessions, those that are in memory alone as well. */
+export function openSearch({ disk, memory, of }: Stores, log?: (line: string) => void) {
+  const indexes = { disk: openIndex(disk, log), memory: openIndex(memory, log) };
+  return {
+    /** Something of a session is new. */
+    touch: (id: string) => (of(id) === disk ? indexes.disk : indexes.memory).touch(id),
+
+    /** What has all these words, the last one also where it only begins so; newest first. */
+    find(text: string): SearchAnswer {
+      const [first, second] = [indexes.memory.find(text), indexes.disk.find(text)];
+      return { results: [...first.results, ...second.results].slice(0, LIMITS.results), partial: first.partial || second.partial };
+    },
+
+    close(): void {
+      indexes.disk.close();
+      indexes.memory.close();
+    },
+  };
+}
+
+type Kind = SearchAnswer["results"][number]["kind"];
+interface Places {
+  generation: number;
+  line: number;
+  entry: number;
+  prompt: number;
+}
+
+/** The index of one database. Words are indexed in the background, so that storing never waits for it. */
+function openIndex(db: Database, log: (line: string) => void = () => undefined) {
+  const waiting = new Set(
+    db
+      .query<{ id: string }, []>(
+        `SELECT s.id FROM sessions s LEFT JOIN search_places p ON p.session_id = s.id LEFT JOIN transcript_places t ON t.session_id = s.id
+         WHERE p.line IS NOT s.next_line OR p.generation IS NOT s.generation OR p.entry < t.next
+         OR EXISTS (SELECT 1 FROM prompts q WHERE q.session_id = s.id AND q.rowid > p.prompt)`,
+      )
+      .all()
+      .map(({ id }) => id),
+  );
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let closed = false;
+
+  const addDoc = db.query<{ id: number }, [string, string, number]>("INSERT INTO search_docs (session_id, kind, place) VALUES (?, ?, ?) RETURNING id");
+  const addText = db.query("INSERT INTO search (rowid, text) VALUES (?, ?)");
+  const add = (id: string, kind: Kind, place: number, text: string) => {
+    if (text.trim() !== "") addText.run(addDoc.get(id, kind, place)?.id ?? null, spaced(text.slice(0, DOC_CHARS)));
+  };
+
+  const setPlaces = db.query("UPDATE search_places SET generation = ?, line = ?, entry = ?, prompt = ? WHERE session_id = ?");
+  /** Indexes a part of what is new in a session; `whole`: also a block that is not full. True where more is left. */
+  const indexSome = db.transaction((id: string, whole: boolean): boolean => {
+    const session = db
+      .query<{ generation: number; next_line: number; status: string }, [string]>("SELECT generation, next_line, status FROM sessions WHERE id = ?")
+      .get(id);
+    if (session === null) return false;
+    db.query("INSERT OR IGNORE INTO search_places (session_id) VALUES (?)").run(id);
+    const places = db.query<Places, [string]>("SELECT generation, line, entry, prompt FROM search_places WHERE session_id = ?").get(id);
+    if (places === null) return false;
+    if (places.generation !== session.generation) {
+      dropDocs(db, id, "history");
+      Object.assign(places, { generation: session.generation, line: 0 });
+    }
+    let more = false;
+    const start = places.line - (places.line % BLOCK_LINES);
+    const until = whole || session.status === "ended" ? session.next_line : session.next_line - (session.next_line % BLOCK_LINES);
+    if (until > places.line) {
+      dropDocs(db, id, "history", start); // a block that was not full, or whose lines were taken back
+      const end = Math.min(until, start + BATCH_LINES);
+      const blocks = new Map<number, string[]>();
+      for (const { line, row } of linesOf(db, id, session.generation, start, end)) {
+        const block = line - (line % BLOCK_LINES);
+        blocks.set(block, [...(blocks.get(block) ?? []), textOfRow(row)]);
+      }
+      for (const [block, lines] of blocks) add(id, "history", block, lines.join("\n"));
+      places.line = end;
+      more = end < until;
+    }
+    const entries = db
+      .query<{ n: number; entry: string }, [string, number, number]>("SELECT n, entry FROM transcript WHERE session_id = ? AND n >= ? ORDER BY n LIMIT ?")
+      .all(id, places.entry, BATCH_ENTRIES);
+    for (const { n, entry } of entries) {
+      add(id, "conversation", n, textOfEntry(entry));
+      places.entry = n + 1;
+    }
+    const prompts = db
+      .query<{ rowid: number; view: string }, [string, number, number]>("SELECT rowid, view FROM prompts WHERE session_id = ? AND rowid > ? ORDER BY rowid LIMIT ?")
+      .all(id, places.prompt, BATCH_PROMPTS);
+    for (const { rowid, view } of prompts) {
+      add(id, "prompt", rowid, textOfView(view));
+      places.prompt = rowid;
+    }
+    setPlaces.run(places.generation, places.line, places.entry, places.prompt, id);
+    return more || entries.length === BATCH_ENTRIES || prompts.length === BATCH_PROMPTS;
+  });
+
+  const rest = (ms: number) => {
+    if (closed || timer !== undefined) return;
+    timer = setTimeout(work, ms);
+    timer.unref();
+  };
+  const work = () => {
+    timer = undefined;
+    const [id] = waiting;
+    if (id === undefined) return;
+    const began = performance.now();
+    try {
+      waiting.delete(id);
+      if (indexSome.immediate(id, false)) waiting.add(id); // at the end: the others have their turn
+    } catch (error) {
+      if (!(error instanceof SQLiteError)) throw error;
+      waiting.add(id);
+      log(`could not index a session for the search: ${error.message}`);
+      return rest(RETRY_MS);
+    }
+    if (waiting.size > 0) rest(Math.max(10, (performance.now() - began) * RESTS));
+  };
+  if (waiting.size > 0) rest(FIRST_PAUSE_MS);
+  /** Sessions that changed since their last, half full block was indexed. */
+  const changed = new Set(waiting);
+
+  /** Indexes what is new as far as time allows; whether that was all. */
+  const catchUp = (): boolean => {
+    const until = performance.now() + CATCH_UP_MS;
+    try {
+      for (const id of changed) {
+        while (indexSome.immediate(id, true)) if (performance.now() > until) return false;
+        changed.delete(id);
+        if (performance.now() > until) return changed.size === 0;
+      }
+      return true;
+    } catch (error) {
+      if (!(error instanceof SQLiteError)) throw error;
+      return false; // a full disk: what is indexed can be found all the same
+    }
+  };
+
+  return {
+    touch(id: string): void {
+      waiting.add(id);
+      changed.add(id);
+      rest(FIRST_PAUSE_MS);
+    },
+
+    find(text: string): SearchAnswer {
+      const words = text
+        .slice(0, LIMITS.queryChars)
+        .replaceAll("\0", " ")
+        .split(/\s+/)
+        .filter((word) => /[\p{L}\p{N}\p{Co}]/u.test(word))
+        .slice(0, WORDS);
+      if (words.length === 0) return { results: [], partial: false };
+      const partial = !catchUp();
+      // quoted, so that nothing in them is taken for a part of FTS5's own language
+      const match = words.map((word) => `"${spaced(word).replaceAll('"', '""')}"`).join(" ");
+      const docs = db
+        .query<{ session: string; cwd: string; generation: number; kind: Kind; place: number }, [string, number]>(
+          `SELECT s.id AS session, s.cwd, s.generation, d.kind, d.place FROM search JOIN search_docs d ON d.id = search.rowid JOIN sessions s ON s.id = d.session_id
+           WHERE search MATCH ? ORDER BY search.rowid DESC LIMIT ?`,
+        )
+        .all(`${match}*`, CANDIDATES);
+      const found = new Map<string, number>();
+      const results: SearchAnswer["results"] = [];
+      for (const doc of docs) {
+        const already = found.get(doc.session) ?? 0;
+        if (already >= LIMITS.sessionResults || results.length >= LIMITS.results) continue;
+        const hit = look(db, doc, words);
+        if (hit === undefined) continue; // changed meanwhile
+        found.set(doc.session, already + 1);
+        results.push({ session: doc.session, cwd: doc.cwd, kind: doc.kind, place: hit.place, snippet: snippetOf(hit.text, words) });
+      }
+      return { results, partial };
+    },
+
+    close(): void {
+      closed = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** Takes a session, or what is in it from a place on, out of the index. */
+export function dropDocs(db: Database, id: string, kind?: Kind, from = 0): void {
+  const which = kind === undefined ? "session_id = ?" : "session_id = ? AND kind = ? AND place >= ?";
+  const values = kind === undefined ? [id] : [id, kind, from];
+  db.query(`DELETE FROM search WHERE rowid IN (SELECT id FROM search_docs WHERE ${which})`).run(...values);
+  db.query(`DELETE FROM search_docs WHERE ${which}`).run(...values);
+}
+
+function linesOf(db: Database, id: string, generation: number, from: number, to: number): { line: number; row: string }[] {
+  return db
+    .query<{ line: number; row: string }, [string, number, number, number]>(
+      "SELECT line, row FROM output_log WHERE session_id = ? AND generation = ? AND line >= ? AND line < ? ORDER BY line",
+    )
+    .all(id, generation, from, to);
+}
+
+/** The text that was found, as it is now, and its place. */
+function look(
+  db: Database,
+  doc: { session: string; generation: number; kind: Kind; place: number },
+  words: readonly string[],
+): { place: number; text: string } | undefined {
+  if (doc.kind === "history") {
+    const wanted = words.map(folded);
+    let best: { place: number; text: string } | undefined;
+    let most = 0;
+    for (const { line, row } of linesOf(db, doc.session, doc.generation, doc.place, doc.place + BLOCK_LINES)) {
+      const text = folded(textOfRow(row));
+      const has = wanted.filter((word) => text.includes(word)).length;
+      if (has > most) [most, best] = [has, { place: line, text: textOfRow(row) }];
+    }
+    return best;
+  }
+  if (doc.kind === "prompt") {
+    const row = db.query<{ view: string }, [number, string]>("SELECT view FROM prompts WHERE rowid = ? AND session_id = ?").get(doc.place, doc.session);
+    return row === null ? undefined : { place: doc.place, text: textOfView(row.view) };
+  }
+  const row = db.query<{ entry: string }, [string, number]>("SELECT entry FROM transcript WHERE session_id = ? AND n = ?").get(doc.session, doc.place);
+  return row === null ? undefined : { place: doc.place, text: textOfEntry(row.entry) };
+}
+
+/** As the index compares: without case and accents. */
+const folded = (text: string) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+
+/** What is around the first word that was found, in parts without control characters. */
+function snippetOf(text: string, words: readonly string[]): SearchAnswer["results"][number]["snippet"] {
+  const pattern = () => new RegExp(words.map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|"), "giu");
+  const first = pattern().exec(text)?.index ?? 0;
+  const start = Math.max(0, first - BEFORE_CHARS);
+  const part = text.slice(start, start + SNIPPET_CHARS).toWellFormed();
+  const snippet: SearchAnswer["results"][number]["snippet"] = [];
+  const push = (piece: string, hit: boolean) => void (piece !== "" && snippet.push({ text: piece.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " "), hit }));
+  let end = 0;
+  for (const match of part.matchAll(pattern())) {
+    push(part.slice(end, match.index), false);
+    push(match[0], true);
+    end = match.index + match[0].length;
+  }
+  push(part.slice(end), false);
+  return snippet;
+}
+
+const textOfRow = (row: string) => row.split("\n", 1)[0] ?? "";
+
+function textOfEntry(json: string): string {
+  const entry = parseJson(Entry, json);
+  if (entry === undefined) return "";
+  return entry.kind === "tool" ? `${entry.tool}\n${strings(parseJson(ToolInput, entry.input)).join("\n")}` : entry.text;
+}
+
+function textOfView(json: string): string {
+  const view = parseJson(View, json);
+  return view === undefined ? "" : [view.tool, ...strings(view.input)].join("\n");
+}
+
+/** Every string in a value. */
+function strings(value: unknown, depth = 20): string[] {
+  if (typeof value === "string") return [value];
+  return typeof value === "object" && value !== null && depth > 0 ? Object.values(value).flatMap((part) => strings(part, depth - 1)) : [];
+}
+
+/** Scripts without spaces, a character a word: the tokenizer would take a whole sentence for one. */
+const spaced = (text: string) => text.replace(/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/gu, " $& ");

@@ -1,0 +1,171 @@
+import * as v from "valibot";
+import { type Entry, LIMITS, parseJson, ToolInput } from "../types.ts";
+import { maskInput, maskSecrets } from "./secrets.ts";
+
+/** Of a message, of a tool's result and of one string of its input so much is shown, in UTF-16 units. */
+const MESSAGE_CHARS = 48 * 1024;
+const RESULT_CHARS = 12 * 1024;
+const INPUT_CHARS = 12 * 1024;
+/** Looked at beyond what is shown, so that a secret that is cut in two is still known for one. */
+const MARGIN_CHARS = 4096;
+/** An input is shown to this depth, and so many parts of each object or list. */
+const DEPTH = 12;
+const PARTS = 100;
+/** The entries of one line come to this at most, in UTF-16 units, so that they fit into one message as JSON. */
+const LINE_CHARS = 512 * 1024;
+
+/** A line of Claude Code's transcript, as far as we use it (measured with 2.1.328). */
+const Line = v.looseObject({
+  type: v.string(),
+  timestamp: v.optional(v.string()),
+  /** Not part of what a person sees. */
+  isMeta: v.optional(v.boolean()),
+  /** A subagent's own conversation. */
+  isSidechain: v.optional(v.boolean()),
+  isCompactSummary: v.optional(v.boolean()),
+  isApiErrorMessage: v.optional(v.boolean()),
+  message: v.optional(v.looseObject({ content: v.union([v.string(), v.array(v.unknown())]) })),
+  /** Of a system line. */
+  content: v.optional(v.unknown()),
+  attachment: v.optional(v.looseObject({ type: v.string(), prompt: v.optional(v.unknown()), commandMode: v.optional(v.string()) })),
+});
+const Block = v.variant("type", [
+  v.looseObject({ type: v.literal("text"), text: v.string() }),
+  v.looseObject({ type: v.literal("thinking"), thinking: v.string() }),
+  v.looseObject({ type: v.literal("image") }),
+  v.looseObject({ type: v.literal("tool_use"), id: v.string(), name: v.string(), input: ToolInput }),
+  v.looseObject({ type: v.literal("tool_result"), tool_use_id: v.string(), content: v.optional(v.unknown()), is_error: v.optional(v.boolean()) }),
+]);
+type Block = v.InferOutput<typeof Block>;
+
+/** What is shown of a line of the transcript, without secrets; nothing for kinds that are not known, or not for people. */
+export function entriesOf(line: string): Entry[] {
+  const parsed = parseJson(Line, line);
+  if (parsed === undefined || parsed.isMeta || parsed.isSidechain) return [];
+  const at = Math.max(0, Date.parse(parsed.timestamp ?? "") || 0);
+  const said = (kind: "user" | "assistant" | "thinking" | "note", text: string): Entry[] => (text.trim() === "" ? [] : [{ kind, at, text: clip(text, MESSAGE_CHARS) }]);
+  const byPerson = (text: string): Entry[] => {
+    if (parsed.isCompactSummary) return said("note", `The conversation was compacted. Claude goes on with this summary:\n\n${text}`);
+    const { kind, words } = spoken(text);
+    return said(kind, words);
+  };
+  const entries = () => {
+    if (parsed.type === "attachment") {
+      const { attachment } = parsed;
+      // what was typed while Claude was at work
+      return attachment?.type === "queued_command" && attachment.commandMode === "prompt" ? blocksOf(attachment.prompt).flatMap((block) => shown(block, byPerson)) : [];
+    }
+    if (parsed.type === "system") return typeof parsed.content === "string" ? said("note", spoken(parsed.content).words) : [];
+    if (parsed.type === "user") return blocksOf(parsed.message?.content).flatMap((block) => shown(block, byPerson));
+    if (parsed.type !== "assistant") return [];
+    return blocksOf(parsed.message?.content).flatMap((block) => shown(block, (text) => said(parsed.isApiErrorMessage ? "note" : "assistant", text)));
+  };
+  const shown = (block: Block, text: (text: string) => Entry[]): Entry[] => {
+    switch (block.type) {
+      case "text":
+        return text(block.text);
+      case "thinking":
+        return said("thinking", block.thinking);
+      case "image":
+        return said("note", "An image, which is not shown here.");
+      case "tool_use":
+        return [{ kind: "tool", at, id: block.id.slice(0, 256), tool: maskSecrets(block.name.slice(0, 256)), input: inputText(block.input) }];
+      case "tool_result":
+        return [{ kind: "result", at, id: block.tool_use_id.slice(0, 256), text: clip(resultText(block.content), RESULT_CHARS), error: block.is_error === true }];
+      default:
+        return block satisfies never;
+    }
+  };
+  return bounded(entries(), at);
+}
+
+function bounded(entries: Entry[], at: number): Entry[] {
+  let chars = 0;
+  const fit = entries.slice(0, LIMITS.entries - 1).filter((entry) => {
+    chars += JSON.stringify(entry).length;
+    return chars < LINE_CHARS;
+  });
+  const left = entries.length - fit.length;
+  return left === 0 ? fit : [...fit, { kind: "note", at, text: `… ${left} more entries, too many to be shown` }];
+}
+
+function blocksOf(content: unknown): Block[] {
+  if (typeof content === "string") return [{ type: "text", text: content }];
+  if (!Array.isArray(content)) return [];
+  return content.flatMap((part) => {
+    const parsed = v.safeParse(Block, part);
+    return parsed.success ? [parsed.output] : [];
+  });
+}
+
+function resultText(content: unknown): string {
+  return blocksOf(content)
+    .map((block) => (block.type === "text" ? block.text : block.type === "image" ? "[image]" : ""))
+    .join("\n");
+}
+
+/** What stands between `<name>` and `</name>`. */
+function tagged(text: string, name: string): string {
+  const start = text.indexOf(`<${name}>`);
+  const end = text.indexOf(`</${name}>`, start);
+  return start < 0 || end < 0 ? "" : text.slice(start + name.length + 2, end);
+}
+
+const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[[\\d;]{0,20}m`, "g");
+
+/** Claude Code writes commands, their output and its own notices as if a person had said them, between tags. */
+function spoken(text: string): { kind: "user" | "note"; words: string } {
+  const tag = /^\s*<([a-z-]{1,40})>/.exec(text)?.[1] ?? "";
+  const plain = (...names: string[]) =>
+    names
+      .map((name) => tagged(text, name).replace(COLOURS, "").trim())
+      .filter((part) => part !== "")
+      .join("\n");
+  switch (tag) {
+    case "command-name":
+    case "command-message":
+      return { kind: "user", words: `${plain("command-name")} ${plain("command-args")}`.trim() };
+    case "bash-input":
+      return { kind: "user", words: `! ${plain(tag)}` };
+    case "bash-stdout":
+    case "bash-stderr":
+      return { kind: "note", words: plain("bash-stdout", "bash-stderr") };
+    case "local-command-stdout":
+    case "local-command-stderr":
+      return { kind: "note", words: plain("local-command-stdout", "local-command-stderr") };
+    case "task-notification":
+      return { kind: "note", words: plain("summary") };
+    case "system-reminder":
+      return { kind: "note", words: "" };
+    default:
+      return text.startsWith("[Request interrupted by user") ? { kind: "note", words: "Interrupted." } : { kind: "user", words: text };
+  }
+}
+
+/** The text without secrets; what is too long is cut, and says so. */
+function clip(text: string, max: number): string {
+  const looked = maskSecrets(text.slice(0, max + MARGIN_CHARS), text.length > max + MARGIN_CHARS);
+  return (text.length <= max ? looked : `${looked.slice(0, max)}\n… ${text.length - max} more characters`).toWellFormed();
+}
+
+/** A tool's input as JSON text, without secrets, with what is too long, too much or too deep cut. */
+function inputText(input: Record<string, unknown>): string {
+  const cut = (value: unknown, depth: number): unknown => {
+    if (typeof value === "string") return clip(value, INPUT_CHARS);
+    if (typeof value !== "object" || value === null) return value;
+    if (depth === 0) return "… more, too deep to be shown";
+    if (Array.isArray(value)) {
+      const parts = value.slice(0, PARTS).map((part) => cut(part, depth - 1));
+      return value.length > PARTS ? [...parts, `… ${value.length - PARTS} more`] : parts;
+    }
+    return cutObject(value, depth);
+  };
+  const cutObject = (object: object, depth: number): Record<string, unknown> => {
+    const all = Object.entries(object);
+    const parts = all.slice(0, PARTS).map(([name, part]): [string, unknown] => [name.slice(0, 256), cut(part, depth - 1)]);
+    return Object.fromEntries(all.length > PARTS ? [...parts, ["…", `… ${all.length - PARTS} more`]] : parts);
+  };
+  const whole = JSON.stringify(maskInput(cutObject(input, DEPTH)).input);
+  if (whole.length <= LIMITS.entryChars) return whole;
+  return JSON.stringify({ "…": `${whole.slice(0, INPUT_CHARS).toWellFormed()}\n… ${whole.length - INPUT_CHARS} more characters` });
+}
