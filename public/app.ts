@@ -6,6 +6,7 @@ import { keepSubscribed, startWorker } from "./install.ts";
 import { type Identity, loadIdentity } from "./keys.ts";
 import { known, type Shown } from "./known.ts";
 import { pairView, takeCode } from "./pairing.ts";
+import { showSearch } from "./search.ts";
 import { showSession } from "./session.ts";
 import type { StreamState } from "./stream.ts";
 import { followViewport } from "./viewport.ts";
@@ -41,9 +42,11 @@ function route(identity: Identity): void {
   routed = true;
   const show = () => {
     leave();
-    const session = /^#\/s\/([\w-]+)$/.exec(location.hash)?.[1];
+    const [, session, part, place] = /^#\/s\/([\w-]+)(?:\/(talk|line)(?:\/(\d{1,15}))?)?$/.exec(location.hash) ?? [];
+    const wanted = location.hash.startsWith("#/search?") ? new URLSearchParams(location.hash.slice("#/search?".length)).get("q") : null;
     if (document.hidden) return;
-    if (session !== undefined) shown = showSession(identity, session, view, streamState);
+    if (session !== undefined) shown = showSession(identity, session, view, streamState, { part, place: place === undefined ? undefined : Number(place) });
+    else if (wanted !== null) shown = showSearch(identity, wanted, view, streamState);
     else shown = (location.hash === "#/devices" ? showDevices : showList)(identity, view, streamState);
   };
   window.addEventListener("hashchange", show);

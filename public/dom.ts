@@ -12,10 +12,11 @@ export function el<Tag extends keyof HTMLElementTagNameMap>(tag: Tag, props: Pro
   const element = document.createElement(tag);
   if (props.class !== undefined) element.className = props.class;
   if (props.text !== undefined) element.textContent = props.text;
-  for (const [name, value] of Object.entries(props.attrs ?? {})) element.setAttribute(name, value);
   for (const [name, listener] of Object.entries(props.on ?? {})) element.addEventListener(name, listener as EventListener);
-  props.init?.(element);
   element.append(...children);
+  // last: with `dir` the browser looks through all the text again at each child that comes
+  for (const [name, value] of Object.entries(props.attrs ?? {})) element.setAttribute(name, value);
+  props.init?.(element);
   return element;
 }
 

@@ -8,6 +8,7 @@ import { closeNotifications } from "./install.ts";
 import type { Identity } from "./keys.ts";
 import { badge, guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { listView } from "./list.ts";
+import { searchForm } from "./search.ts";
 import { openStream } from "./stream.ts";
 
 const Sessions = v.object({ sessions: v.array(SessionSummary) });
@@ -21,14 +22,17 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
   const deck = openDeck(identity, cards, (id) => known.sessions.get(id));
   const word = el("p", { class: "said", text: known.word, attrs: { role: "status" }, init: (p) => (p.hidden = known.word === "") });
   known.word = "";
+  const search = searchForm();
+  search.hidden = true; // until there is something to be found
   const more = el("a", { class: "more", text: "Devices and notifications ›", attrs: { href: "#/devices" } });
-  view.replaceChildren(el("h1", { class: "spoken", text: "Sessions" }), word, el("div", { class: "sessions" }, cards, list), more);
+  view.replaceChildren(el("h1", { class: "spoken", text: "Sessions" }), word, search, el("div", { class: "sessions" }, cards, list), more);
   view.className = "list";
   known.deck = deck;
   let fetched = false;
   const draw = () => {
     showPlace("", false, waitsElsewhere());
     if (!fetched) return;
+    search.hidden = known.sessions.size === 0;
     heading.textContent = deck.asking().size > 0 ? "Waits for you" : "Answered";
     const focused = document.activeElement?.getAttribute("href");
     deck.draw();

@@ -1,6 +1,7 @@
 import type { View } from "../src/types.ts";
 import { diffLines } from "./diff.ts";
 import { el } from "./dom.ts";
+import { formatted } from "./formatted.ts";
 import { visibleText } from "./visible.ts";
 
 /** What is longer as JSON is not indented, in UTF-16 units. */
@@ -12,7 +13,7 @@ function text(value: unknown): string {
 }
 
 /** What the tool would do, whole: a command as text, an edit as a diff, a file's content, a plan as such; `form` stands for what it `covers`. */
-export function inputParts({ tool, input }: View, form?: HTMLElement, covers: string[] = []): HTMLElement[] {
+export function inputParts({ tool, input }: Pick<View, "tool" | "input">, form?: HTMLElement, covers: string[] = []): HTMLElement[] {
   if (form !== undefined) return [form, ...rest(input, covers)];
   if (tool === "Bash" && typeof input.command === "string") {
     const described = typeof input.description === "string" ? [el("p", { class: "described", attrs: { dir: "auto" } }, ...visibleText(input.description))] : [];
@@ -31,7 +32,7 @@ export function inputParts({ tool, input }: View, form?: HTMLElement, covers: st
   if (tool === "Write" && typeof input.content === "string") {
     return [path(input.file_path), el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(input.content)), ...rest(input, ["file_path", "content"])];
   }
-  if (tool === "ExitPlanMode" && typeof input.plan === "string") return [el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(input.plan))];
+  if (tool === "ExitPlanMode" && typeof input.plan === "string") return [el("div", { class: "plan", attrs: { tabindex: "0" } }, ...formatted(input.plan))];
   return rest(input, []);
 }
 

@@ -1,7 +1,8 @@
-import { OutputPage, SessionDetail, type SessionSummary } from "../src/types.ts";
+import { OutputPage, SessionDetail, type SessionSummary, TranscriptPage } from "../src/types.ts";
 import { call, RequestError, send } from "./api.ts";
 import { isLive, setInsecure, showPlace } from "./bar.ts";
 import { openComposer } from "./composer.ts";
+import { openConversation } from "./conversation.ts";
 import { openDeck } from "./deck.ts";
 import { baseName, el, mark, setMark } from "./dom.ts";
 import { openFit } from "./fit.ts";
@@ -10,16 +11,29 @@ import { guarded, known, type OnStream, type Shown, take, waitsElsewhere } from 
 import { sessionMark, sessionState } from "./list.ts";
 import { openLogin } from "./login.ts";
 import { openStream } from "./stream.ts";
+import { openTabs } from "./tabs.ts";
 import { openTerminal } from "./terminal.ts";
 
 /** What has been drawn is acknowledged at most this often, in ms. */
 const SEEN_MS = 250;
 
-/** One session: its terminal, what it asks, and where one types. */
-export function showSession(identity: Identity, id: string, view: HTMLElement, onStream: OnStream): Shown {
+/** What an address asks for within a session: a view of it, and a place in that. */
+interface Wanted {
+  part: string | undefined;
+  place: number | undefined;
+}
+
+/** One session: its terminal and its conversation, what it asks, and where one types. */
+export function showSession(identity: Identity, id: string, view: HTMLElement, onStream: OnStream, { part, place }: Wanted): Shown {
   const fetchLines = (before: number, limit: number) =>
     call(identity, OutputPage, "GET", `/api/sessions/${id}/output?limit=${limit}${before === Number.MAX_SAFE_INTEGER ? "" : `&before=${before}`}`);
   const terminal = openTerminal(fetchLines, (up, steps) => composer.turn(up, steps));
+  const fetchEntries = (before: number | undefined, limit: number) =>
+    call(identity, TranscriptPage, "GET", `/api/sessions/${id}/transcript?limit=${limit}${before === undefined ? "" : `&before=${before}`}`);
+  const talk = openConversation(fetchEntries);
+  const asked = part === "talk" ? "talk" : part === "line" ? "terminal" : undefined;
+  const tabs = openTabs(id, { terminal: terminal.element, talk: talk.element }, (tab) => guarded(() => talk.show(tab === "talk"))(), asked);
+  let sought = place; // once
   const title = el("h1");
   const about = el("p", { class: "about" });
   const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } });
@@ -30,9 +44,10 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   const composer = openComposer(identity, id, { fit: size.fit, answer: deck.press });
   composer.enable(false, 0);
   const login = openLogin(composer.type);
-  view.replaceChildren(login.element, terminal.element, hint, cards, composer.element);
+  view.replaceChildren(login.element, tabs.element, hint, cards, composer.element);
   view.className = "one";
   showPlace("", false, waitsElsewhere(id), title, about);
+  tabs.begin();
   let followed = false;
   /** Without a terminal of its own a session has the size of whoever looks on last. */
   const follow = () => {
@@ -71,8 +86,12 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
     deck.takeAll(detail.prompts);
     if (detail.screen !== null && detail.screen.rev > seenRev) terminal.draw(detail.screen);
     await terminal.reload();
+    tabs.offer(detail.session.hooks !== "none");
     draw();
     follow();
+    await talk.refresh();
+    if (sought !== undefined) await (part === "talk" ? talk : terminal).reveal(sought);
+    sought = undefined;
   });
   /** Tells the server what has been drawn, so that it sends what comes next. */
   const acknowledge = () => {
@@ -107,6 +126,9 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
           return;
         case "output":
           if (event.data.session === id) terminal.output(event.data);
+          return;
+        case "transcript":
+          if (event.data.session === id) guarded(() => talk.event(event.data))();
           return;
         default:
           if (take(event)) draw();

@@ -12,6 +12,9 @@ const BOTTOM_PX = 40;
 const READABLE_PX = 13;
 /** The spoken log lags behind the screen, in ms. */
 const SPOKEN_MS = 2000;
+/** A line that was found is looked for so far back, in so large steps. */
+const REVEAL_LINES = 5000;
+const REVEAL_STEP = 1000;
 
 /** The screen of a session with its history above, in one scrolling column of text; `turn` takes what is for the wheel of a program that has the whole screen. */
 export function openTerminal(fetchLines: (before: number, limit: number) => Promise<OutputPage>, turn: (up: boolean, steps: number) => void) {
@@ -73,18 +76,18 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
     return [...lines, ...upTo(to)];
   };
 
-  const load = async (before: number): Promise<OutputPage | undefined> => {
+  const load = async (before: number, limit = PAGE_LINES): Promise<OutputPage | undefined> => {
     if (loading) return undefined;
     loading = true;
     try {
-      return await fetchLines(before, PAGE_LINES);
+      return await fetchLines(before, limit);
     } finally {
       loading = false;
     }
   };
 
-  const loadOlder = async () => {
-    const page = await load(first);
+  const loadOlder = async (limit = PAGE_LINES) => {
+    const page = await load(first, limit);
     if (page === undefined || page.generation !== generation) return;
     const height = element.scrollHeight;
     const from = page.lines[0]?.line ?? first;
@@ -95,7 +98,7 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   };
 
   /** The newest lines afresh: after a reset, a new generation, or more than could be sent along. */
-  const reload = async () => {
+  const loadNewest = async () => {
     const page = await load(Number.MAX_SAFE_INTEGER);
     if (page === undefined) return;
     generation = page.generation;
@@ -105,6 +108,12 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
       history.replaceChildren(...linesOf(page, first, next));
       older.hidden = first === 0;
     });
+  };
+
+  let reloading: Promise<void> | undefined;
+  const reload = () => {
+    reloading ??= loadNewest().finally(() => (reloading = undefined));
+    return reloading;
   };
 
   return {
@@ -173,5 +182,19 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
     },
 
     reload,
+
+    /** Scrolls to a line of history, loading backwards to it. */
+    async reveal(number: number): Promise<void> {
+      stuck = false;
+      for (let before = -1; first > number && next - first < REVEAL_LINES && first !== before; ) {
+        before = first;
+        await loadOlder(REVEAL_STEP);
+      }
+      await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))); // the type's size follows the room that cards leave
+      stuck = false;
+      const found = history.querySelector(`[data-line="${number}"]`);
+      found?.classList.add("found");
+      found?.scrollIntoView({ block: "center" });
+    },
   };
 }

@@ -72,6 +72,30 @@ describe("axe has nothing against", () => {
     over.close();
   }, 60_000);
 
+  test("a conversation, opened up, and a search", async () => {
+    const socket = await dashboard.playRunner("axe-talk");
+    const text = "# Title\n\n- `code` and **bold**\n\n> quoted [link](https://example.com/)\n\n| a | b |\n|---|---|\n| c | d |\n\n```diff\n+new\n-old\n```";
+    const { old_string, new_string } = EDIT.input;
+    const entries = [
+      { kind: "user", at: 1, text: "What is this?" },
+      { kind: "thinking", at: 1, text: "Hm." },
+      { kind: "tool", at: 1, id: "t", tool: "Edit", input: JSON.stringify({ file_path: "/a", old_string, new_string }) },
+      { kind: "result", at: 1, id: "t", text: "no such file", error: true },
+      { kind: "note", at: 1, text: "Interrupted." },
+      { kind: "assistant", at: 1, text },
+    ];
+    socket.send({ type: "transcript", session: "axe-talk", next: entries.length, file: 0, at: 1, entries });
+    const phone = await openAt("#/s/axe-talk/talk");
+    await phone.page.locator("article.assistant").waitFor();
+    for (const summary of await phone.page.locator("article summary").all()) await summary.click();
+    expect(await violations(phone.page)).toEqual([]);
+    await phone.page.goto(`${dashboard.server.origin}/#/search?q=interrupted`);
+    await phone.page.locator(".results a").first().waitFor();
+    expect(await violations(phone.page)).toEqual([]);
+    await phone.context.close();
+    socket.close();
+  }, 60_000);
+
   test("a session alone: its terminal, a login, the keys, and a paste", async () => {
     const socket = await dashboard.playRunner("axe-alone");
     socket.send(screen("axe-alone", 1, ["plain", "漢字\n2w"]));

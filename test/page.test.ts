@@ -434,6 +434,24 @@ describe("the dashboard on a phone", () => {
       await phone.page.goto(`${server.origin}/#/s/quiet-${id}`);
       await phone.page.getByText("read off its screen").waitFor();
       await look("a session alone");
+      const input = JSON.stringify({ command: "long ".repeat(99) });
+      const text = `# ${"Title ".repeat(20)}\n\n- \`code\` and ${"x".repeat(200)}\n\n> quoted\n\n| a | b |\n|---|---|\n| ${"c".repeat(80)} | d |`;
+      const entries = [
+        { kind: "user", at: 1, text: "What is this? ".repeat(9) },
+        { kind: "thinking", at: 1, text: "Hm." },
+        { kind: "tool", at: 1, id: "t", tool: "Bash", input },
+        { kind: "result", at: 1, id: "t", text: "y".repeat(300), error: true },
+        { kind: "note", at: 1, text: "Interrupted." },
+        { kind: "assistant", at: 1, text },
+      ];
+      quiet.send({ type: "transcript", session: `quiet-${id}`, next: entries.length, file: 0, at: 1, entries });
+      await phone.page.getByRole("tab", { name: "Conversation" }).click();
+      await phone.page.locator("article.assistant").waitFor();
+      await phone.page.locator("article.tool summary").click();
+      await look("a conversation");
+      await phone.page.goto(`${server.origin}/#/search?q=interrupted`);
+      await phone.page.locator(".results a").first().waitFor();
+      await look("a search");
       await phone.context.close();
       socket.close();
       quiet.close();
