@@ -23,7 +23,7 @@ type Fetch = (before: number | undefined, limit: number) => Promise<TranscriptPa
 export function openConversation(fetchPage: Fetch) {
   const older = el("button", { class: "older", text: "Earlier", attrs: { type: "button" }, on: { click: () => void loadOlder() } });
   const heading = el("h2", { class: "spoken", text: "Conversation" });
-  const empty = el("p", { class: "nothing", text: "Nothing has been said here yet." });
+  const empty = el("p", { class: "nothing", text: "No conversation yet. What is said to Claude shows here." });
   const entries = el("div", { class: "entries", attrs: { role: "log", "aria-label": "Conversation" } });
   const scroller = el("section", { class: "talk", attrs: { tabindex: "0", "aria-label": "Conversation" } }, heading, older, empty, entries);
   const fresh = el("button", { class: "fresh", text: "New below ↓", attrs: { type: "button" }, on: { click: () => toEnd() } });

@@ -27,12 +27,14 @@ type Rest = v.InferOutput<typeof Rest>;
 
 /** How long the rest is offered to the server, in ms. */
 const OFFER_MS = 10 * 60_000;
+/** Claude, whose terminal has gone with the process that was killed, has so long for what it still writes, in ms. */
+const LAST_WORDS_MS = 1000;
 /** The exit code of what nobody saw the end of. */
 const LOST = -1;
 
 /** Prepares for the worst: the answer is the command that tells the server that this session's process was killed. */
-export function prepareLoss(dir: string, session: SessionInfo): string[] {
-  writeFileSync(join(dir, "session.json"), JSON.stringify({ session, prompts: [], exit: { code: LOST, lost: true } }), { mode: 0o600 });
+export function prepareLoss(dir: string, session: SessionInfo, transcript: readonly TranscriptFile[] = []): string[] {
+  writeFileSync(join(dir, "session.json"), JSON.stringify({ session, prompts: [], transcript, exit: { code: LOST, lost: true } }), { mode: 0o600 });
   return [...ownCommand(), "__deliver", dir];
 }
 
@@ -100,6 +102,6 @@ function offer(dir: string, rest: Rest, outbox: Outbox, pairing: Pairing): Promi
         drain();
       },
     });
-    transcript.finish();
+    setTimeout(() => transcript.finish(), rest.transcript.at(-1)?.end === undefined && rest.transcript.length > 0 ? LAST_WORDS_MS : 0);
   });
 }

@@ -96,6 +96,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
   const transcript = followTranscript({
     trust: (path) => trustedTranscript(path, configDir),
     send: (batch) => resumed && link?.full === false && link.send({ type: "transcript", session: id, ...batch }),
+    onFile: (files) => void prepareLoss(dir, info, files),
     onDone: drain,
   });
   let frameTimer: ReturnType<typeof setTimeout> | undefined;

@@ -43,6 +43,8 @@ export interface TranscriptOptions {
   trust(path: string): string | undefined;
   /** Sends; false where it can't be sent now. `next`, `file` and `at` say where these entries end. */
   send(batch: TranscriptBatch): boolean;
+  /** Another file has been found to follow. */
+  onFile?(files: readonly TranscriptFile[]): void;
   /** All there will be has been sent. */
   onDone(): void;
 }
@@ -69,6 +71,7 @@ export function followTranscript(options: TranscriptOptions, files: TranscriptFi
     if (last?.path === path || files.length >= FILES) return;
     if (last !== undefined) last.end = sizeOf(last.path);
     files.push({ path, start: Math.max(0, sizeOf(path) - START_BYTES) });
+    options.onFile?.(files);
   };
 
   const send = (from: TranscriptPlace, entries: Entry[], to: TranscriptPlace): boolean => {

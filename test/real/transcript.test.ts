@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { programPid } from "../../src/runner/program.ts";
 import { type Entry, SearchAnswer, TranscriptPage } from "../../src/types.ts";
 import { type RealClaude, startRealClaude } from "../support/claude.ts";
 import { type HomeServer, startHomeServer } from "../support/home-server.ts";
@@ -77,12 +78,28 @@ describe("the conversation of the real Claude Code", () => {
     expect((await entries()).some((entry) => words(entry).includes("Line 4 of a long answer."))).toBe(true);
   }, 60_000);
 
-  test("one that is taken up again is there from the start, before anything is said", async () => {
-    claude = await startRealClaude(server, ["--continue"], {}, "Line 4 of a long answer.");
+  test("where claude-remote itself is killed with the server away, the guard that is left hands on what was said", async () => {
+    claude = await startRealClaude(server);
     id = (await until("the session is there", async () => (await server.phone.sessions()).find(({ status }) => status === "running"))).id;
-    await said("Line 4 of a long answer.");
-    await claude.say("long 5");
-    await said("Line 5 of a long answer.");
+    await claude.say("long 6");
+    await said("Line 6 of a long answer.");
+    await server.restart("SIGTERM", async () => {
+      await claude.say("long 7");
+      await claude.tty.sees("Line 7 of a long answer.");
+      process.kill(programPid(claude.tty.pty.holder) ?? 0, "SIGKILL");
+      await claude.tty.exited;
+    });
+    await until("the session is known to be lost", async () => (await server.phone.sessions()).find((session) => session.id === id)?.exit?.lost, 30_000);
+    expect((await entries()).filter((entry) => words(entry).includes("Line 7 of a long answer.")).length).toBe(1);
+    claude.api.stop();
+  }, 60_000);
+
+  test("one that is taken up again is there from the start, before anything is said", async () => {
+    claude = await startRealClaude(server, ["--continue"], {}, "Line 7 of a long answer.");
+    id = (await until("the session is there", async () => (await server.phone.sessions()).find(({ status }) => status === "running"))).id;
+    await said("Line 7 of a long answer.");
+    await claude.say("long 8");
+    await said("Line 8 of a long answer.");
     await claude.quit();
   }, 60_000);
 });
