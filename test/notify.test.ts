@@ -329,11 +329,15 @@ describe("a notification on the phone", () => {
         actions: ["reject", "approve"],
         shown,
       });
-    await deliver(push(long, `echo ${"a".repeat(100)}\nwhole`));
-    await deliver(push(more, "npm test\nwhole"));
-    await deliver(push(other, "npm test\nwhole"));
-    await deliver(push(gone, "npm test\nwhole"));
-    await until("they are shown", async () => (await notifications(worker)).length === 4);
+    for (const [prompt, body] of [
+      [long, `echo ${"a".repeat(100)}\nwhole`],
+      [more, "npm test\nwhole"],
+      [other, "npm test\nwhole"],
+      [gone, "npm test\nwhole"],
+    ] as const) {
+      await deliver(push(prompt, body));
+      await until(`${prompt.id} is shown`, async () => (await notifications(worker)).some(({ tag }) => tag === prompt.id));
+    }
     const titled = (tag: string, title: string) =>
       until(`${tag} says ${title}`, async () => (await notifications(worker)).some((shown) => shown.tag === tag && shown.title.startsWith(title)));
     for (const { id } of [long, more, other]) {

@@ -50,8 +50,8 @@ test("a card shows dots for a secret, and the approval is for what Claude really
   const view = parseJson(View, prompt.view);
   expect(view).toMatchObject({ masked: true, input: { command: `echo ${"•".repeat(KEY.length)} > key.txt` } });
   expect((await server.phone.approve(prompt)).status).toBe(200);
-  await until("the command ran", () => existsSync(join(claude.work, "key.txt")));
-  expect(readFileSync(join(claude.work, "key.txt"), "utf8")).toBe(`${KEY}\n`);
+  const written = join(claude.work, "key.txt");
+  await until("the command ran", () => existsSync(written) && readFileSync(written, "utf8") === `${KEY}\n`);
   await claude.tty.sees("Done.");
   await Bun.sleep(500);
   expect(stored(server.home.dir).join("\n")).not.toContain(KEY.slice(0, 20));
