@@ -13,10 +13,11 @@ import { type Later, openPush } from "./hub/push.ts";
 import { vapidSubject } from "./hub/push-service.ts";
 import { fail, reply } from "./hub/replies.ts";
 import { forgetOld, type Retention } from "./hub/retention.ts";
-import { type Connection, openRunners } from "./hub/runners.ts";
+import { openRunners } from "./hub/runners.ts";
 import { openSearch } from "./hub/search.ts";
 import { takeSeat } from "./hub/seat.ts";
 import { openSessions } from "./hub/sessions.ts";
+import type { Connection } from "./hub/sockets.ts";
 import { openStores } from "./hub/stores.ts";
 import { openTranscripts } from "./hub/transcripts.ts";
 import { openViewers } from "./hub/viewers.ts";
@@ -118,7 +119,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     const { device } = signed;
     if (url.pathname === "/ws") {
       if (device.kind === "viewer") return fail(403, "forbidden", "This device may watch and answer, but not run sessions.");
-      if (server.upgrade(request, { data: runners.connection(device, signed.nonce) })) return undefined;
+      if (server.upgrade(request, { data: runners.sockets.connection(device, signed.nonce) })) return undefined;
       return fail(426, "upgrade_required", "This address speaks WebSocket.");
     }
     if (device.kind === "runner") return fail(403, "forbidden", "This device may run sessions, but not watch or answer.");
@@ -152,7 +153,13 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
         ? fail(507, "disk_full", "The server can't write to its disk; it may be full.")
         : fail(500, "internal", "The server could not do that; its log says why.");
     },
-    websocket: { maxPayloadLength: LIMITS.messageBytes, idleTimeout: IDLE_S, open: runners.opened, message: runners.received, close: runners.closed },
+    websocket: {
+      maxPayloadLength: LIMITS.messageBytes,
+      idleTimeout: IDLE_S,
+      open: runners.sockets.opened,
+      message: runners.sockets.received,
+      close: runners.sockets.closed,
+    },
   });
   const port = server.port ?? options.port;
   origins = ownOrigins(listen, port);
@@ -192,7 +199,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
       push.close();
       search.close();
       viewers.closeAll();
-      runners.closeAll();
+      runners.sockets.closeAll();
       await server.stop(true);
       db.close();
       seat.leave();

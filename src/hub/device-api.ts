@@ -18,7 +18,7 @@ function rename(hub: Hub, { id, body, device }: Call): Response {
 function revoke(hub: Hub, { id, device }: Call): Response {
   if (!hub.devices.revoke(id, device.id)) return notFound("device");
   hub.viewers.drop(id);
-  hub.runners.drop(id);
+  hub.runners.sockets.drop(id);
   const minted = hub.devices.list(device.id).filter((other) => other.minted_by === id && other.revoked_at === null);
   return reply({ minted: minted.map(({ id, name }) => ({ id, name })) });
 }

@@ -1,38 +1,18 @@
-import type { ServerWebSocket } from "bun";
-import { connectionKeys, helloMac, openFrame, randomNonce, sealFrame, toBase64url } from "../auth.ts";
-import { FromRunner, type FromServer, type Greeting, PROTOCOL, type Prompt, parseJson } from "../types.ts";
+import { randomNonce } from "../auth.ts";
+import type { FromRunner, FromServer, Prompt } from "../types.ts";
 import type { Alerts } from "./alerts.ts";
-import type { Device, Devices } from "./devices.ts";
+import type { Devices } from "./devices.ts";
 import type { Prompts } from "./prompts.ts";
 import type { Search } from "./search.ts";
 import type { Sessions } from "./sessions.ts";
+import { openSockets, type Report, type Socket } from "./sockets.ts";
 import type { Transcripts } from "./transcripts.ts";
 import type { Viewers } from "./viewers.ts";
 
-/** A runner is asked for a sign of life this often, and taken for gone after this long without any, in ms. */
-const PING_MS = 2000;
-const SILENCE_MS = 6000;
 /** How long a runner may take to say what became of a decision or an input, in ms. */
 const ANSWER_MS = 8000;
 /** After a write failed (a full disk) the runner is asked to send again, in ms. */
 const RETRY_MS = 5000;
-
-/** Why the socket was closed by us: RFC 6455, section 7.4.2 leaves 4000–4999 to applications. */
-const CLOSE = { badFrame: 4400, protocol: 4426, revoked: 4401, replaced: 4409, silent: 4408, goingAway: 1001 } as const;
-
-/** What is kept with each socket. */
-export interface Connection {
-  device: Device;
-  clientNonce: string;
-  conn: string;
-  keys: { c2s: Uint8Array; s2c: Uint8Array };
-  received: number;
-  sent: number;
-  heardAt: number;
-  greeted: boolean;
-  sessions: Set<string>;
-}
-type Socket = ServerWebSocket<Connection>;
 
 type Decided = Extract<FromRunner, { type: "decided" }>;
 type Typed = Extract<FromRunner, { type: "typed" }>;
@@ -42,7 +22,7 @@ export type DecisionResult = Decided["result"] | Lost;
 
 export type Runners = ReturnType<typeof openRunners>;
 
-/** The sockets of runners: what they report goes to the database and the viewers, decisions go back. */
+/** What runners report goes to the database and the viewers, decisions go back. */
 export function openRunners(hub: {
   devices: Devices;
   sessions: Sessions;
@@ -54,16 +34,11 @@ export function openRunners(hub: {
   log(line: string): void;
 }) {
   const { sessions, prompts, transcripts, search, viewers } = hub;
-  const sockets = new Set<Socket>();
   const bySession = new Map<string, Socket>();
   /** Sessions of which something could not be stored: their exit waits until it has come again. */
   const lacking = new Set<string>();
   /** What runners were asked and have not answered yet, by the question's id. */
   const asked = new Map<string, { socket: Socket; settle: (answer: Decided | Typed | "unknown") => void }>();
-
-  const send = (socket: Socket, message: FromServer) => {
-    socket.sendBinary(sealFrame(socket.data.keys.s2c, socket.data.sent++, JSON.stringify(message)));
-  };
 
   /** Runs what writes to the database; a failure (a full disk) is told and survived. */
   const store = (what: string, write: () => void): boolean => {
@@ -97,18 +72,8 @@ export function openRunners(hub: {
     announce("session_status", id);
   };
 
-  const handle = (socket: Socket, message: FromRunner): void => {
+  const handle = (socket: Socket, message: Report): void => {
     const { data } = socket;
-    if (message.type === "hello") {
-      data.greeted = message.protocol === PROTOCOL;
-      if (data.greeted) return;
-      const which = message.protocol < PROTOCOL ? "This claude-remote" : "The server's claude-remote";
-      send(socket, { type: "refused", message: `${which} is too old (protocol ${Math.min(message.protocol, PROTOCOL)}): update it.` });
-      socket.close(CLOSE.protocol, "protocol");
-      return;
-    }
-    if (!data.greeted) return socket.close(CLOSE.badFrame, "hello first");
-    if (message.type === "pong") return;
     if (message.type === "session") return begin(socket, message);
     if (message.type === "decided" || message.type === "typed") {
       const waiting = asked.get(message.type === "decided" ? message.decision : message.input);
@@ -214,23 +179,18 @@ export function openRunners(hub: {
     else viewers.historyChanged(id, { generation: op.generation, from: 0, next: 0, lines: [] });
   };
 
-  const beat = setInterval(() => {
-    for (const socket of sockets) {
-      if (performance.now() - socket.data.heardAt > SILENCE_MS) {
-        socket.terminate(); // half open: a close handshake would wait for an answer
-        gone(socket);
-      } else send(socket, { type: "ping" });
-    }
-  }, PING_MS);
-
-  const gone = (socket: Socket) => {
-    if (!sockets.delete(socket)) return;
-    for (const id of socket.data.sessions) leave(socket, id);
-    socket.data.sessions.clear();
-    for (const waiting of [...asked.values()]) if (waiting.socket === socket) waiting.settle("unknown");
-    const stillThere = [...sockets].some((other) => other.data.device.id === socket.data.device.id);
-    if (!stillThere) viewers.broadcast("runner_status", { runner: socket.data.device.id, online: false, since: Date.now() });
-  };
+  const sockets = openSockets({
+    log: hub.log,
+    onReport: handle,
+    onUp: ({ id }) => viewers.broadcast("runner_status", { runner: id, online: true, since: Date.now() }),
+    onGone(socket, last) {
+      for (const id of socket.data.sessions) leave(socket, id);
+      socket.data.sessions.clear();
+      for (const waiting of [...asked.values()]) if (waiting.socket === socket) waiting.settle("unknown");
+      if (last) viewers.broadcast("runner_status", { runner: socket.data.device.id, online: false, since: Date.now() });
+    },
+  });
+  const { send } = sockets;
 
   /** Asks the runner of a session; nothing is kept for one that is away. */
   const ask = (session: string, question: (id: string) => FromServer): Promise<Decided | Typed | Lost> => {
@@ -250,46 +210,7 @@ export function openRunners(hub: {
   };
 
   return {
-    /** What a socket carries from the upgrade on. */
-    connection(device: Device, clientNonce: string): Connection {
-      return {
-        device,
-        clientNonce,
-        conn: `c_${randomNonce()}`,
-        keys: { c2s: new Uint8Array(), s2c: new Uint8Array() },
-        received: 0,
-        sent: 0,
-        heardAt: performance.now(),
-        greeted: false,
-        sessions: new Set(),
-      };
-    },
-
-    opened(socket: Socket): void {
-      const { data } = socket;
-      const nonce = randomNonce();
-      data.keys = connectionKeys(data.device.secret, data.clientNonce, nonce, data.conn);
-      const proof = helloMac(data.device.keys, data.device.id, data.clientNonce, nonce, data.conn);
-      const greeting: Greeting = { type: "hello", protocol: PROTOCOL, conn: data.conn, nonce, mac: toBase64url(proof) };
-      socket.sendText(JSON.stringify(greeting));
-      sockets.add(socket);
-      viewers.broadcast("runner_status", { runner: data.device.id, online: true, since: Date.now() });
-    },
-
-    received(socket: Socket, frame: string | Uint8Array): void {
-      const { data } = socket;
-      const payload = typeof frame === "string" ? undefined : openFrame(data.keys.c2s, data.received, frame);
-      const message = payload === undefined ? undefined : parseJson(FromRunner, payload);
-      if (message === undefined) {
-        hub.log(`runner ${data.device.id} sent a message that can't be read: ${payload === undefined ? "bad MAC or sequence" : "not of this protocol"}`);
-        return socket.close(CLOSE.badFrame, "unreadable message");
-      }
-      data.received++;
-      data.heardAt = performance.now();
-      handle(socket, message);
-    },
-
-    closed: gone,
+    sockets,
 
     online: (session: string) => bySession.has(session),
 
@@ -310,16 +231,6 @@ export function openRunners(hub: {
       const socket = bySession.get(message.session);
       if (socket !== undefined) send(socket, message);
       return socket !== undefined;
-    },
-
-    /** Ends the sockets of a revoked device. */
-    drop(device: string): void {
-      for (const socket of sockets) if (socket.data.device.id === device) socket.close(CLOSE.revoked, "revoked");
-    },
-
-    closeAll(): void {
-      clearInterval(beat);
-      for (const socket of sockets) socket.close(CLOSE.goingAway, "server stops");
     },
   };
 }

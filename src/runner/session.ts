@@ -16,17 +16,12 @@ import { leaveRest, prepareLoss } from "./rest.ts";
 import type { Screen } from "./screen.ts";
 import { maskSecrets } from "./secrets.ts";
 import { mergeSettings } from "./settings.ts";
+import { openShowing } from "./showing.ts";
 import { isTyped, openSizes, type Sizes } from "./sizes.ts";
 import { followStatus } from "./status.ts";
 import { followTranscript } from "./transcript.ts";
 import type { Program, Watch } from "./wrap.ts";
 
-/** Frames are at least this far apart, in ms: some 30 a second. */
-const FRAME_MS = 33;
-/** With the link full, the screen is tried again after this long, in ms. */
-const FULL_MS = 100;
-/** A login page is looked for on the screen at most this often, in ms. */
-const LOGIN_MS = 300;
 /** How long the way out waits for the server to have everything, in ms. */
 const FAREWELL_MS = 1000;
 /** Claude answers somebody, so its hook for what was said should have come by now; otherwise hooks are off. In ms. */
@@ -99,36 +94,15 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     onFile: (files) => void prepareLoss(dir, info, files),
     onDone: drain,
   });
-  let frameTimer: ReturnType<typeof setTimeout> | undefined;
-  let framedAt = 0;
-  const sendFrame = () => {
-    frameTimer = undefined;
-    if (!resumed || link === undefined) return;
-    if (link.full) {
-      frameTimer = setTimeout(sendFrame, FULL_MS);
-      return;
-    }
-    const frame = screen?.frame();
-    if (frame === undefined) return;
-    framedAt = performance.now();
-    link.send({ type: "screen", session: id, frame });
-  };
-  let login: ReturnType<Screen["login"]>;
-  let loginTimer: ReturnType<typeof setTimeout> | undefined;
-  const lookForLogin = () => {
-    loginTimer = undefined;
-    const found = screen?.login();
-    const told = login?.url;
-    login = found;
-    if (found?.url !== told && resumed) link?.send({ type: "auth_url", session: id, url: found?.url ?? null });
-  };
+  const showing = openShowing({
+    screen: () => screen,
+    link: () => ({ up: resumed, full: link?.full === true }),
+    sendFrame: (frame) => link?.send({ type: "screen", session: id, frame }),
+    sendLogin: (url) => link?.send({ type: "auth_url", session: id, url }),
+  });
   const screenChanged = () => {
     asking.screenChanged();
-    loginTimer ??= setTimeout(lookForLogin, LOGIN_MS);
-    if (frameTimer !== undefined) return;
-    const wait = FRAME_MS - (performance.now() - framedAt);
-    if (wait <= 0) sendFrame();
-    else frameTimer = setTimeout(sendFrame, wait);
+    showing.changed();
   };
 
   const tell = (prompt: Prompt | undefined) => void (resumed && prompt !== undefined && link?.send({ type: "prompt", prompt }));
@@ -136,7 +110,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     ...{ session: id, cwd: given.cwd, isClaude: given.hooks, configDir, onChange: tell },
     screen: () => screen,
     activity: () => status?.activity ?? "unknown",
-    pastes: () => login?.pastes === true,
+    pastes: showing.pastes,
     heard: () => resumed,
     write: (data) => write(data),
     onHurry: (hurry) => status?.hurry(hurry),
@@ -171,8 +145,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         outbox.resume(message.seq);
         notices.flush();
         transcript.resume(message.transcript);
-        if (begins && screen !== undefined) link?.send({ type: "screen", session: id, frame: screen.whole() });
-        if (begins && login !== undefined) link?.send({ type: "auth_url", session: id, url: login.url });
+        if (begins) showing.whole();
         return drain();
       }
       case "ack":
@@ -232,7 +205,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         const opened = openScreen({ ...size, onChange: screenChanged, onHold: hold, onHistory, ...(reply === undefined ? {} : { onReply: reply }) });
         for (const act of early) act(opened);
         screen = opened;
-        if (resumed) link?.send({ type: "screen", session: id, frame: opened.whole() });
+        if (resumed) showing.whole();
       });
       write = pty.write;
       type = openInput({
@@ -276,9 +249,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
       await loaded;
       await screen?.settled();
       await confirmed;
-      clearTimeout(frameTimer);
-      clearTimeout(loginTimer);
-      sendFrame();
+      showing.close();
       exit = { exit: how, ended_at: Date.now() };
       transcript.finish();
       let stored = false;
