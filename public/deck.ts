@@ -35,12 +35,18 @@ export function openDeck(identity: Identity, place: HTMLElement, sessionOf: (id:
       prompts.set(prompt.id, prompt);
     },
 
-    /** Takes the server's whole list: what it no longer holds was settled while we were away. */
-    takeAll(listed: readonly Prompt[]): void {
+    /** What is known now: the answer to a request that begins now says nothing about what comes later. */
+    known: () => new Set(prompts.keys()),
+
+    /** Takes the server's whole list, as of when `known` was all: what it no longer holds was settled while we were away. */
+    takeAll(listed: readonly Prompt[], known: ReadonlySet<string>): void {
       for (const prompt of prompts.values()) {
-        if (isOpen(prompt) && !listed.some((other) => other.id === prompt.id)) prompts.set(prompt.id, { ...prompt, state: "withdrawn" });
+        if (isOpen(prompt) && known.has(prompt.id) && !listed.some((other) => other.id === prompt.id)) prompts.set(prompt.id, { ...prompt, state: "withdrawn" });
       }
-      for (const prompt of listed) prompts.set(prompt.id, prompt);
+      for (const prompt of listed) {
+        const newer = prompts.get(prompt.id);
+        if (newer === undefined || isOpen(newer)) prompts.set(prompt.id, prompt); // what is settled stays so
+      }
     },
 
     /** The sessions that have an open card here. */

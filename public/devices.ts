@@ -27,6 +27,7 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
   const others = el("div");
   const audit = auditList(identity);
   let devices: DeviceInfo[] = [];
+  let closed = false;
 
   const trying = async (act: () => Promise<void>) => {
     state.textContent = "";
@@ -39,7 +40,7 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
   };
   const look = async () => {
     devices = (await call(identity, Devices, "GET", "/api/devices")).devices;
-    draw();
+    if (!closed) draw();
   };
   const load = () => trying(() => look().then(audit.load));
   /** After something was done here, the list is drawn anew even under the fingers. */
@@ -164,6 +165,7 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
   return {
     draw,
     close() {
+      closed = true;
       invite.close();
       close();
     },

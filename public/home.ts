@@ -29,6 +29,7 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
   view.className = "list";
   known.deck = deck;
   let fetched = false;
+  let closed = false;
   const draw = () => {
     showPlace("", false, waitsElsewhere());
     if (!fetched) return;
@@ -41,15 +42,17 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
   };
   draw();
   const fetchAll = guarded(async () => {
+    const before = deck.known();
     const [{ sessions }, { prompts }] = await Promise.all([call(identity, Sessions, "GET", "/api/sessions"), call(identity, Prompts, "GET", "/api/prompts")]);
+    if (closed) return;
     known.sessions = new Map(sessions.map((session) => [session.id, session]));
-    deck.takeAll(prompts);
+    deck.takeAll(prompts, before);
     void closeNotifications((id) => prompts.every((prompt) => prompt.id !== id));
     badge();
     fetched = true;
     draw();
   });
-  const close = openStream(
+  const closeStream = openStream(
     identity,
     undefined,
     (event) => {
@@ -61,5 +64,11 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
     },
     onStream,
   );
-  return { draw, close };
+  return {
+    draw,
+    close() {
+      closed = true;
+      closeStream();
+    },
+  };
 }

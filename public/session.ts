@@ -55,6 +55,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
     followed = true;
     size.fit(true);
   };
+  let closed = false;
   let stream = "";
   let seenRev = 0;
   let ackedRev = 0;
@@ -81,11 +82,14 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
     composer.enable(isLive() && runs, deck.open());
   };
   const fetchAll = guarded(async () => {
+    const before = deck.known();
     const detail = await call(identity, SessionDetail, "GET", `/api/sessions/${id}`);
+    if (closed) return;
     known.sessions.set(id, detail.session);
-    deck.takeAll(detail.prompts);
+    deck.takeAll(detail.prompts, before);
     if (detail.screen !== null && detail.screen.rev > seenRev) terminal.draw(detail.screen);
     await terminal.reload();
+    if (closed) return;
     tabs.offer(detail.session.hooks !== "none");
     draw();
     follow();
@@ -142,6 +146,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   return {
     draw,
     close() {
+      closed = true;
       clearTimeout(ack);
       size.close();
       composer.close();

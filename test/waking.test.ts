@@ -73,3 +73,53 @@ test("without a network what is shown says that it is old, with its buttons off;
   await phone.context.close();
   for (const runner of [socket, back]) runner.close();
 }, 60_000);
+
+test("a question that comes while the list is still on its way is not taken for one that is over", async () => {
+  const { socket, phone, page, setHidden } = await openSession("late");
+  await setHidden(true);
+  let held: (() => void) | undefined;
+  const released = new Promise<void>((resolve) => {
+    held = resolve;
+  });
+  await page.route(/\/api\/sessions\/late$/, async (route) => {
+    const response = await route.fetch(); // as of now, with no question
+    await released;
+    await route.fulfill({ response });
+  });
+  const asked = page.waitForRequest(/\/api\/sessions\/late$/);
+  await setHidden(false);
+  await asked;
+  await Bun.sleep(200);
+  socket.send({ type: "prompt", prompt: makePrompt("late", "p_late", { input: { command: "make" } }) });
+  const card = page.getByRole("alertdialog", { name: "Run a command" });
+  await card.waitFor();
+  held?.();
+  await Bun.sleep(300);
+  expect(await card.getAttribute("data-state")).toBe("open");
+  await until("it can be answered", () => page.getByRole("button", { name: "Approve", exact: true }).isEnabled());
+  await phone.context.close();
+  socket.close();
+}, 30_000);
+
+test("a list that comes after it was left does not take the header of what is shown now", async () => {
+  const { socket, phone, page } = await openSession("quick");
+  let held: (() => void) | undefined;
+  const released = new Promise<void>((resolve) => {
+    held = resolve;
+  });
+  await page.route(/\/api\/sessions$/, async (route) => {
+    await released;
+    await route.continue();
+  });
+  const asked = page.waitForRequest(/\/api\/sessions$/);
+  await page.goto(`${dashboard.server.origin}/#/`);
+  await asked;
+  await page.goto(`${dashboard.server.origin}/#/s/quick`);
+  const title = page.getByRole("heading", { name: "quick", level: 1 });
+  await title.waitFor();
+  held?.();
+  await Bun.sleep(300);
+  expect(await title.isVisible()).toBe(true);
+  await phone.context.close();
+  socket.close();
+}, 30_000);
