@@ -112,6 +112,7 @@ describe("the conversation on a phone", () => {
     expect(await bash.locator(".result").textContent()).toBe("no rule to make targetU+202E");
     const edit = page.locator("article details", { hasText: "Edit" });
     await edit.locator("summary").click();
+    await edit.locator(".diff").first().waitFor(); // made when it is opened
     expect(await edit.locator(".diff.gone").allTextContents()).toEqual(["two"]);
     expect(await edit.locator(".diff.new").allTextContents()).toEqual(["zwei"]);
     socket.say(result("b", "updated"));
