@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { programPid } from "../src/runner/program.ts";
 import { SELF } from "./support/home.ts";
@@ -51,3 +51,23 @@ test("killed while the server is away, it is told once that is back", async () =
   });
   expect((await ended(id)).exit).toEqual({ code: -1, lost: true });
 }, 40_000);
+
+test("a session whose folder was cleaned away goes on, and follows the conversation", async () => {
+  const config = join(server.home.dir, "cleaned");
+  for (const name of ["sessions", "projects/x"]) mkdirSync(join(config, name), { recursive: true });
+  const claude = join(server.home.dir, "claude");
+  const steps = [
+    `read x; echo '{"type":"user","message":{"content":"still here"}}' > ${config}/projects/x/c1.jsonl`,
+    `echo '{"status":"idle","sessionId":"c1"}' > ${config}/sessions/$$.json; read y; exit 3`,
+  ];
+  writeFileSync(claude, `#!/bin/sh\necho "pid=$$."\n${steps.join("\n")}\n`, { mode: 0o755 });
+  const tty = openTty([...SELF, "run", "--command", claude], { env: { ...server.home.env, CLAUDE_CONFIG_DIR: config }, cwd: server.home.dir });
+  await tty.sees(/pid=\d+\./);
+  const { id } = await until("the session is shown", async () => (await server.phone.sessions()).find(({ status }) => status === "running"));
+  const temporary = join(server.home.dir, "tmp");
+  for (const name of readdirSync(temporary)) if (name.startsWith("claude-remote-")) rmSync(join(temporary, name), { recursive: true });
+  tty.type("\r");
+  await until("the conversation is there", async () => JSON.stringify(await server.phone.json("GET", `/api/sessions/${id}/transcript`)).includes("still here"));
+  tty.type("\r");
+  expect((await ended(id)).exit).toEqual({ code: 3 });
+}, 30_000);

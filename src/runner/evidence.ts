@@ -67,9 +67,14 @@ function readFrom(path: string, start: number, end: number): string {
 /** Where Claude Code keeps the transcript of a conversation: in a folder named after the one it was begun in. Empty where there is none. */
 export function transcriptOf(conversation: string, configDir: string): string {
   const projects = join(configDir, "projects");
-  if (!/^[\w-]{1,64}$/.test(conversation) || !existsSync(projects)) return "";
-  const places = readdirSync(projects).map((folder) => join(projects, folder, `${conversation}.jsonl`));
-  return places.find((place) => existsSync(place)) ?? "";
+  if (!/^[\w-]{1,64}$/.test(conversation)) return "";
+  try {
+    const places = readdirSync(projects).map((folder) => join(projects, folder, `${conversation}.jsonl`));
+    return places.find((place) => existsSync(place)) ?? "";
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return ""; // not there yet, or not for us
+    throw error;
+  }
 }
 
 /** A transcript path from a hook, if it is where Claude Code keeps transcripts: the hook's sender may not be Claude. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -34,7 +34,13 @@ const LOST = -1;
 
 /** Prepares for the worst: the answer is the command that tells the server that this session's process was killed. */
 export function prepareLoss(dir: string, session: SessionInfo, transcript: readonly TranscriptFile[] = []): string[] {
-  writeFileSync(join(dir, "session.json"), JSON.stringify({ session, prompts: [], transcript, exit: { code: LOST, lost: true } }), { mode: 0o600 });
+  const file = join(dir, "session.json");
+  try {
+    writeFileSync(`${file}.new`, JSON.stringify({ session, prompts: [], transcript, exit: { code: LOST, lost: true } }), { mode: 0o600 });
+    renameSync(`${file}.new`, file); // with a full disk what was there before stays
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error; // somebody has cleaned up, or there is no room: nothing that a session should end for
+  }
   return [...ownCommand(), "__deliver", dir];
 }
 

@@ -195,8 +195,13 @@ function readAt(path: string, at: number, bytes: number): Buffer {
   }
 }
 
-/** Of anything but a file 0: opening a named pipe would wait for ever. */
+/** Of anything but a file that can be looked at 0: opening a named pipe would wait for ever. */
 function sizeOf(path: string): number {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat?.isFile() === true ? stat.size : 0;
+  try {
+    const stat = statSync(path);
+    return stat.isFile() ? stat.size : 0;
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return 0; // removed, or a folder above it is not for us
+    throw error;
+  }
 }

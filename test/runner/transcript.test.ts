@@ -240,6 +240,23 @@ describe("a transcript that is followed", () => {
     await until("all is done", () => state.done);
   });
 
+  test("a folder that turns into something else ends nothing", async () => {
+    const folder = join(dir, "folder");
+    mkdirSync(folder);
+    const path = join(folder, "a.jsonl");
+    writeFileSync(path, said("one"));
+    const { transcript, texts } = server();
+    transcript.resume(START);
+    transcript.named(path);
+    await until("it is read", () => texts().length === 1);
+    rmSync(folder, { recursive: true });
+    writeFileSync(folder, "no folder"); // what is below can't even be looked at
+    await Bun.sleep(400);
+    const other = file(said("two"));
+    transcript.named(other);
+    await until("it goes on", () => texts().includes("two"));
+  });
+
   test("what another process is left with is the same, and ends where the session ended", async () => {
     const [first, second] = [file(said("one")), file(said("two"))];
     const before = server();
