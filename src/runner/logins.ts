@@ -18,7 +18,9 @@ const URL_GOES_ON = /^[^\s"'<>`│┃┆|\\^{}]+$/;
 
 /** An address that a person is to open in a browser to log in; undefined where it is something else, or holds a secret. */
 export function loginAddress(text: string): string | undefined {
-  const trimmed = text.replace(/[.,;:!?)\]]+$/, "");
+  let end = text.length;
+  while (end > 0 && ".,;:!?)]".includes(text.charAt(end - 1))) end--; // a pattern would begin anew at each of a million brackets
+  const trimmed = text.slice(0, end);
   if (trimmed.length > LIMITS.urlChars || !/^https:\/\/[\x21-\x7e]+$/.test(trimmed)) return undefined;
   const url = URL.parse(trimmed);
   if (url === null || url.username !== "" || url.password !== "" || maskSecrets(trimmed) !== trimmed) return undefined;

@@ -33,6 +33,12 @@ describe("a login address", () => {
     ["an endless one", `https://example.com/login?x=${"y".repeat(5000)}`],
   ])("is not %s", (_, url) => expect(loginAddress(url)).toBeUndefined());
 
+  test("is none in what a hostile file prints, however long that is", async () => {
+    const began = performance.now();
+    expect(await loginOn(`\x1b]8;;https://example.com/login?${")".repeat(500_000)}x\x07words\x1b]8;;\x07`)).toBeUndefined();
+    expect(performance.now() - began).toBeLessThan(10_000); // it took minutes
+  }, 300_000);
+
   test("ends where the sentence goes on", () => expect(loginAddress("https://github.com/login/device).")).toBe("https://github.com/login/device"));
 });
 
