@@ -49,7 +49,8 @@ export function openInput({ write, modes, asked }: InputOptions) {
     const last = places.get(input.stream) ?? (input.seq === 0 ? -1 : 0); // a stream begins with 0 or 1
     if (input.seq <= last) return { result: "applied", seq: last }; // sent again, as its answer was lost
     if (input.seq !== last + 1) return { result: "order", seq: last };
-    const { text = "", keys = [] } = input;
+    const { keys = [] } = input;
+    const text = (input.text ?? "").replace(CONTROL, ""); // before anything is judged by how it begins
     const answers = text !== "" || input.enter === true || keys.some((key) => !HARMLESS.has(key));
     if (answers && asked()) return { result: "asked", seq: last };
     if (text.trimStart().startsWith("!") && input.shell !== true) return { result: "shell", seq: last };
@@ -66,7 +67,7 @@ export function openInput({ write, modes, asked }: InputOptions) {
       if (wheel === "sgr") return `\x1b[<${button};${middle.x};${middle.y}M`;
       return wheel === "x10" ? `\x1b[M${String.fromCharCode(32 + button, 32 + Math.min(95, middle.x), 32 + Math.min(95, middle.y))}` : "";
     };
-    const plain = text.replace(CONTROL, "").replaceAll("\n", "\r");
+    const plain = text.replaceAll("\n", "\r");
     const typed = input.paste === true && bracketedPaste && plain !== "" ? `\x1b[200~${plain}\x1b[201~` : plain;
     const pressed = keys.map((key) => (key === "WheelUp" || key === "WheelDown" ? turn(key === "WheelUp") : keyBytes(key, applicationCursor)));
     write(typed + (input.enter === true ? "\r" : "") + pressed.join(""));

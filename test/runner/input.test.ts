@@ -53,6 +53,12 @@ describe("what is typed from afar", () => {
     expect(written()).toBe("\x1b[200~a[201~bc\td\x1b[201~");
   });
 
+  test("is a shell command also where something unseen stands before its sign", () => {
+    const { apply, written } = open();
+    for (const text of ["!ls", "\x01!ls", " \x1b\x7f !ls"]) expect(apply({ text, seq: 1, paste: true, enter: true }).result).toBe("shell");
+    expect(written()).toBe("");
+  });
+
   test("comes in order and once, however often it is sent", () => {
     const { apply, written } = open();
     expect(apply({ seq: 1, text: "a" })).toEqual({ result: "applied", seq: 1 });
