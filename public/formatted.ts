@@ -4,7 +4,7 @@ import { visibleText } from "./visible.ts";
 /** Quotes and lists within each other are drawn to this depth; what is deeper stays as it was written. */
 const DEPTH = 5;
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})([^`]*)$/;
+const FENCE = /^ {0,3}(`{3,}|~{3,})(|[^`~][^`]*)$/;
 const HEADING = /^ {0,3}(#{1,6}) (.*)$/;
 const RULE = /^ {0,3}(?:-{3,}|\*{3,}|_{3,})\s*$/;
 const QUOTE = /^ {0,3}> ?/;

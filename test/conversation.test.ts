@@ -175,7 +175,7 @@ describe("the conversation on a phone", () => {
     );
     const nested = Array.from({ length: 200 }, (_, i) => `${" ".repeat(i % 12)}- ${"> ".repeat(i)}`).join("\n");
     const runs = Array.from({ length: 250 }, (_, i) => "`".repeat(i + 1)).join(" ");
-    socket.say(...[...hostile, nested, runs, "```\n".repeat(10_001)].map((text) => said("assistant", text)), said("note", "the last"));
+    socket.say(...[...hostile, nested, runs, `${"~".repeat(60_000)}\``, "```\n".repeat(10_001)].map((text) => said("assistant", text)), said("note", "the last"));
     await openTalk("slow");
     await page.locator("article.note", { hasText: "the last" }).waitFor(); // what takes quadratic time takes minutes
     socket.close();
