@@ -41,7 +41,8 @@ export function followScreen(options: ScreenQuestionsOptions) {
     const screen = options.screen();
     return screen && { rows: screen.plain(), cursor: screen.cursor() };
   };
-  let open: { entry: Entry; dialog: Dialog } | undefined;
+  /** With its options as they are shown. */
+  let open: { entry: Entry; dialog: Dialog; shown: Dialog } | undefined;
   let carrying = false;
   /** What seems to be asked, and since when. */
   let seen: { key: string; since: number } | undefined;
@@ -61,11 +62,13 @@ export function followScreen(options: ScreenQuestionsOptions) {
   /** Whether there may be a question at all: while Claude is idle or at work, a list is something to read. */
   const mayAsk = () => !isClaude || options.activity() === "waiting" || options.activity() === "unknown";
 
+  /** Whether Claude waits where no question can be read; the field for a login's code is none. */
+  const waitsUnread = () => isClaude && options.activity() === "waiting" && !options.pastes();
+
   const check = () => {
     timer = undefined;
     if (carrying) return;
-    const waits = isClaude && options.activity() === "waiting";
-    const dialog = mayAsk() && !options.pastes() ? (now() ?? (waits ? unreadableNow() : undefined)) : undefined;
+    const dialog = mayAsk() ? (now() ?? (waitsUnread() ? unreadableNow() : undefined)) : undefined;
     const key = dialogKey(dialog);
     if (dismissed !== undefined && !(key === dismissed || (dialog?.way === "none" && isNone(dismissed)))) dismissed = undefined;
     if (open !== undefined) {
@@ -103,13 +106,14 @@ export function followScreen(options: ScreenQuestionsOptions) {
   };
 
   const ask = (dialog: Dialog) => {
-    const view = makeView(dialog);
-    const entry = view && ledger.open("screen", view, { take, release: () => undefined });
+    const made = makeView(dialog);
     seen = undefined;
-    if (entry !== undefined) open = { entry, dialog };
+    if (made === undefined) return;
+    const entry = ledger.open("screen", made.view, { take, release: () => undefined });
+    if (entry !== undefined) open = { entry, dialog, shown: made.shown };
   };
 
-  const makeView = (dialog: Dialog): View | undefined => {
+  const makeView = (dialog: Dialog): { view: View; shown: Dialog } | undefined => {
     const plain = look();
     const masked = plain && { ...plain, rows: options.screen()?.text() ?? [] };
     const shown = masked && (dialog.way === "none" ? unreadable(masked) : parseDialog(masked, isClaude));
@@ -135,12 +139,12 @@ export function followScreen(options: ScreenQuestionsOptions) {
       actions: note === undefined ? ["approve", ...leaves] : [...leaves],
       ...(note === undefined ? {} : { note }),
     };
-    return JSON.stringify(view).length <= LIMITS.viewChars ? view : undefined;
+    return JSON.stringify(view).length <= LIMITS.viewChars ? { view, shown } : undefined;
   };
 
   const take = async ({ action, dismiss, answers }: Decide) => {
-    const asked = open?.dialog;
-    if (asked === undefined) return "gone";
+    if (open === undefined) return "gone";
+    const { dialog: asked, shown } = open;
     if (dismiss === true) {
       dismissed = dialogKey(asked);
       open = undefined;
@@ -148,7 +152,7 @@ export function followScreen(options: ScreenQuestionsOptions) {
     }
     const chosen = answers?.[0]?.options ?? [];
     const wanted = chosen[0];
-    const option = wanted === undefined ? undefined : asked.options[wanted];
+    const option = wanted === undefined ? undefined : shown.options[wanted]; // what is told of it has no secrets either
     if (action === "approve" && (option === undefined || wanted === undefined || answers?.length !== 1 || chosen.length !== 1 || answers[0]?.text !== undefined))
       return "refused";
     carrying = true;
@@ -183,7 +187,7 @@ export function followScreen(options: ScreenQuestionsOptions) {
 
   const changed = () => {
     if (open !== undefined && !carrying && ledger.busy(open.entry)) close(); // a hook tells of it
-    if (open !== undefined || mayAsk()) again(LOOK_MS);
+    if (open !== undefined || dismissed !== undefined || mayAsk()) again(LOOK_MS);
   };
 
   return {
@@ -198,11 +202,10 @@ export function followScreen(options: ScreenQuestionsOptions) {
 
     /** Whether keys could answer something now: looked up on the screen itself, which knows it before all else. */
     asked(): boolean {
-      if (options.pastes()) return false;
       if (carrying || open !== undefined) return true;
       const dialog = isClaude ? now() : undefined;
       if (dialog !== undefined) return dialogKey(dialog) !== dismissed;
-      return isClaude && options.activity() === "waiting" && !isNone(dismissed);
+      return waitsUnread() && !isNone(dismissed);
     },
 
     close(): void {
