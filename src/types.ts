@@ -16,6 +16,8 @@ export const LIMITS = {
   messageBytes: 4 * 1024 * 1024,
   /** A prompt's view, in UTF-16 units; what is longer is shown in part and can't be approved from afar. */
   viewChars: 256 * 1024,
+  /** How deep the input in a view may be nested: indented, 60 kB of brackets can become 200 MB. */
+  viewDepth: 50,
   /** One row, in UTF-16 units: 1,000 columns of coloured emoji. */
   rowChars: 64 * 1024,
   /** Rows and columns of a terminal. */
@@ -140,11 +142,18 @@ export function isOpen(prompt: Pick<Prompt, "state">): boolean {
 /** A tool's input, every key of it: `v.record` would leave out such as `constructor`, and they would go unseen. */
 export const ToolInput = v.custom<Record<string, unknown>>((value) => typeof value === "object" && value !== null && !Array.isArray(value));
 
+/** Whether nothing in a value lies deeper than so many levels: deeper it is not for eyes, and whoever walks through it may run out of stack. */
+export const isShallow = (value: unknown, depth: number): boolean =>
+  typeof value !== "object" || value === null || (depth > 0 && Object.values(value).every((part) => isShallow(part, depth - 1)));
+
 /** What a person is shown of a prompt. */
 export const View = v.object({
   tool: text(256),
   /** The tool's input as Claude gave it, but for secrets, which are dotted out (`masked` says so). */
-  input: ToolInput,
+  input: v.pipe(
+    ToolInput,
+    v.check((input) => isShallow(input, LIMITS.viewDepth)),
+  ),
   masked: v.optional(v.boolean()),
   cwd: text(LIMITS.pathChars),
   host: text(256),

@@ -253,6 +253,18 @@ describe("a prompt on the phone's lock screen", () => {
     await browser.next();
   });
 
+  test("of a view that is nested without end says that Claude asks, and the server lives", async () => {
+    const prompt = makePrompt("p_deep");
+    for (const tool of ["AskUserQuestion", "Other"]) {
+      const nested = `{"questions":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
+      const deep = { ...prompt, id: `p_deep_${tool}`, view: `{"tool":"${tool}","input":${nested},"cwd":"/","host":"box","actions":["approve"]}` };
+      await ask(deep);
+      expect(await browser.next()).toMatchObject({ message: { tag: deep.id, title: "Claude asks · s_one", actions: [] } });
+      await settle(deep, { state: "withdrawn" });
+      await browser.next();
+    }
+  });
+
   test("of a machine that is away is told when it is back, also by a server that was started anew meanwhile; an answer still replaces it", async () => {
     const away = await startSession("s_away");
     const prompt = makePrompt("p_away", {}, "s_away");

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
-import { type Answers, LIMITS, type Prompt, Questions, type View } from "../types.ts";
+import { type Answers, isShallow, LIMITS, type Prompt, Questions, type View } from "../types.ts";
 import { alwaysChoices } from "./always.ts";
 import type { HookDecision, PermissionRequest, PermissionUpdate } from "./hooks.ts";
 import type { Decide } from "./ledger.ts";
@@ -79,16 +79,11 @@ function answered(input: Record<string, unknown>, answers: Answers | undefined):
   return { decision: { behavior: "allow", updatedInput: { ...input, answers: Object.fromEntries(given) } }, said };
 }
 
-/** Deeper than this, an input is not for eyes: indented, 60 kB can become 200 MB. */
-const MAX_DEPTH = 50;
-const isShallow = (value: unknown, depth: number): boolean =>
-  typeof value !== "object" || value === null || (depth > 0 && Object.values(value).every((part) => isShallow(part, depth - 1)));
-
 /** What a person is shown of a permission request, and what the choices of its `always` would tell Claude. */
 export function permissionView(event: PermissionRequest, host: string): { view: View; updates: PermissionUpdate[] } {
   const shownOnly = event.tool_name === "AskUserQuestion" && askedBy(event.tool_input) === undefined;
   const always = event.tool_name === "AskUserQuestion" ? { shown: [], updates: [] } : alwaysChoices(event);
-  const shallow = isShallow(event.tool_input, MAX_DEPTH);
+  const shallow = isShallow(event.tool_input, LIMITS.viewDepth);
   const { input, opaque } = shallow ? maskInput(event.tool_input) : { input: {}, opaque: false };
   const base: View = {
     tool: event.tool_name,
