@@ -157,6 +157,7 @@ export function openDatabase(dir: string): Database {
 /** A database of the same form that is never written anywhere; it knows no devices, so nothing refers to them. */
 export function openMemory(): Database {
   const db = new Database(":memory:", { strict: true });
+  db.run("PRAGMA temp_store = MEMORY"); // what is sorted would go to a file where there is much of it
   migrate(db, ":memory:");
   return db;
 }

@@ -2,6 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { sha256hex } from "../src/auth.ts";
+import { openMemory } from "../src/db.ts";
+import { openSessions } from "../src/hub/sessions.ts";
+import { openStores } from "../src/hub/stores.ts";
 import { OutputPage, SessionDetail } from "../src/types.ts";
 import { makePrompt } from "./support/dashboard.ts";
 import { SELF } from "./support/home.ts";
@@ -92,3 +95,23 @@ test("its prompts are asked, answered and settled without being written down, an
   expect(filesWith("gone-word-3")).toEqual([]);
   socket.close();
 }, 30_000);
+
+test("a program that prints for ever does not take all memory: the oldest lines go, and what was cleared; on disk all stays", () => {
+  const stores = openStores(openMemory());
+  const sessions = openSessions(stores);
+  const print = (id: string, unlogged: boolean) => {
+    const info = { id, host: "box", cwd: "/", command: "yes", started_at: 1, hooks: "none", activity: "unknown", desk: true, unlogged } as const;
+    sessions.begin("d", info, 1);
+    for (let seq = 1; seq <= 200; seq++) sessions.output(id, seq, { op: "append", generation: 0, from: 1000 * (seq - 1), lines: Array(1000).fill(`y ${seq}`) });
+    return stores.of(id).query<{ n: number }, []>("SELECT count(*) AS n FROM output_log").get()?.n ?? 0;
+  };
+  expect(print("logged", false)).toBe(200_000);
+  expect(print("unlogged", true)).toBeLessThan(60_000);
+  const { next, lines } = sessions.lines("unlogged", Number.MAX_SAFE_INTEGER, 1);
+  expect([next, lines]).toEqual([200_000, [{ line: 199_999, row: "y 200" }]]);
+  expect(sessions.lines("unlogged", 1000, 100).lines).toEqual([]);
+  sessions.output("unlogged", 201, { op: "generation", generation: 1 });
+  expect(stores.memory.query("SELECT 1 FROM output_log").all()).toEqual([]);
+});
+
+test("nothing of it is sorted in a file", () => expect(openMemory().query("PRAGMA temp_store").get()).toEqual({ temp_store: 2 }));

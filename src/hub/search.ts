@@ -207,10 +207,10 @@ function openIndex(db: Database, log: (line: string) => void = () => undefined) 
   };
 }
 
-/** Takes a session, or what is in it from a place on, out of the index. */
-export function dropDocs(db: Database, id: string, kind?: Kind, from = 0): void {
-  const which = kind === undefined ? "session_id = ?" : "session_id = ? AND kind = ? AND place >= ?";
-  const values = kind === undefined ? [id] : [id, kind, from];
+/** Takes a session, or what is in it from a place on and before another, out of the index. */
+export function dropDocs(db: Database, id: string, kind?: Kind, from = 0, to = Number.MAX_SAFE_INTEGER): void {
+  const which = kind === undefined ? "session_id = ?" : "session_id = ? AND kind = ? AND place >= ? AND place < ?";
+  const values = kind === undefined ? [id] : [id, kind, from, to];
   db.query(`DELETE FROM search WHERE rowid IN (SELECT id FROM search_docs WHERE ${which})`).run(...values);
   db.query(`DELETE FROM search_docs WHERE ${which}`).run(...values);
 }

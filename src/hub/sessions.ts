@@ -1,7 +1,11 @@
 import { type Exit, Exit as ExitSchema, Frame, type HistoryOp, type OutputPage, parseJson, type SessionInfo, type SessionStatus, type SessionSummary } from "../types.ts";
 import { applyFrame, frameSince, type Live } from "./live.ts";
+import { dropDocs } from "./search.ts";
 import type { Stores } from "./stores.ts";
 
+/** So many lines at least are kept of a session that is in memory alone, and so many more before the oldest go: a program that prints for ever must not take all of it. */
+const MEMORY_LINES = 50_000;
+const MORE_LINES = 5000;
 /** The newest screen of a running session is stored at most this often, in ms, for the time after a crash. */
 const STORE_SCREEN_MS = 5000;
 
@@ -60,6 +64,16 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       .run(JSON.stringify(frameSince(live, 0)), live.title, id);
   };
 
+  /** Lets the oldest lines of what is in memory alone go. */
+  const shorten = (id: string, generation: number, next: number) => {
+    const oldest = memory
+      .query<{ line: number }, [string, number]>("SELECT min(line) AS line FROM output_log WHERE session_id = ? AND generation = ?")
+      .get(id, generation);
+    if (next - (oldest?.line ?? next) < MEMORY_LINES + MORE_LINES) return;
+    memory.query("DELETE FROM output_log WHERE session_id = ? AND generation = ? AND line < ?").run(id, generation, next - MEMORY_LINES);
+    dropDocs(memory, id, "history", 0, next - MEMORY_LINES);
+  };
+
   const append = (id: string, seq: number, op: HistoryOp) => {
     const db = of(id);
     switch (op.op) {
@@ -67,6 +81,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
         const insert = db.query("INSERT OR REPLACE INTO output_log (session_id, generation, line, row) VALUES (?, ?, ?, ?)");
         for (const [i, row] of op.lines.entries()) insert.run(id, op.generation, op.from + i, row);
         db.query("UPDATE sessions SET output_seq = ?, generation = ?, next_line = ? WHERE id = ?").run(seq, op.generation, op.from + op.lines.length, id);
+        if (db === memory) shorten(id, op.generation, op.from + op.lines.length);
         return;
       }
       case "truncate":
@@ -76,6 +91,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
         return;
       case "generation":
         db.query("UPDATE sessions SET output_seq = ?, generation = ?, next_line = 0 WHERE id = ?").run(seq, op.generation, id);
+        if (db === memory) memory.query("DELETE FROM output_log WHERE session_id = ? AND generation < ?").run(id, op.generation);
     }
   };
 
