@@ -74,9 +74,15 @@ export function maskInput(input: Record<string, unknown>): { input: Record<strin
     });
   const maskObject = (object: object): Record<string, unknown> => {
     const entries = new Map<string, unknown>();
+    const alike = new Map<string, number>();
     for (const [name, part] of Object.entries(object)) {
-      let shown = mask(name);
-      while (entries.has(shown)) shown += "•"; // two names must not become one, or what stands under it goes unseen
+      const dotted = mask(name);
+      let shown = dotted;
+      // two names must not become one, or what stands under it goes unseen
+      for (let n = alike.get(dotted) ?? 2; entries.has(shown); n++) {
+        shown = `${dotted} (${n})`;
+        alike.set(dotted, n + 1);
+      }
       // a telling name and its value stand apart here
       const told = typeof part === "string" && /^•+$/.test(maskSecrets(`${name}=${part}`).slice(name.length + 1));
       opaque ||= told && name === "command";

@@ -124,7 +124,11 @@ describe("a tool's input", () => {
 
   test("lets no name stand for two", () => {
     expect(Object.values(maskInput({ [made("ghp_", 20)]: 1, [`${made("ghp_", 19)}Z`]: 2 }).input)).toEqual([1, 2]);
-  });
+    const many = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`sk-ant-${String(i).padStart(6, "0")}`, i]));
+    const dotted = "•".repeat(13);
+    const { input } = maskInput({ ...many, [`${dotted} (2)`]: "taken" }); // each looked for from the first on would take for ever
+    expect(Object.values(input)).toEqual([...Object.values(many), "taken"]);
+  }, 20_000);
 });
 
 test("texts made to take for ever do not", () => {
