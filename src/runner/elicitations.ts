@@ -28,7 +28,12 @@ export function openElicitations({ ledger, host, heard, waits }: ElicitationsOpt
     ask(event: Elicitation, signal: AbortSignal): Promise<ElicitationReply | undefined> {
       const { view, form } = elicitationView(event, host);
       if (!heard()) return Promise.resolve(undefined);
-      return new Promise((respond) => {
+      return new Promise((resolve) => {
+        let held: ReturnType<typeof setTimeout> | undefined;
+        const respond = (reply?: ElicitationReply) => {
+          clearTimeout(held); // it would keep what was asked
+          resolve(reply);
+        };
         const entry = ledger.open("elicitation", view, {
           take(decision) {
             if (signal.aborted) return "gone";
@@ -38,12 +43,13 @@ export function openElicitations({ ledger, host, heard, waits }: ElicitationsOpt
             respond(reply);
             return { found: () => waited && !waits() };
           },
-          release: () => respond(undefined),
+          release: () => respond(),
         });
-        if (entry === undefined) return respond(undefined);
+        if (entry === undefined) return respond();
         open = [...open.filter(({ prompt }) => isOpen(prompt)), entry];
         signal.addEventListener("abort", () => setTimeout(() => ledger.answeredAtDesk(entry, "reject"), SETTLE_MS));
-        setTimeout(() => ledger.withdraw(entry), HELD_MS).unref();
+        held = setTimeout(() => ledger.withdraw(entry), HELD_MS);
+        held.unref();
       });
     },
 
