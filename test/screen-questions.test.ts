@@ -140,4 +140,12 @@ describe("yes or no", () => {
     await Bun.sleep(500);
     expect(text()).not.toContain("next");
   }, 30_000);
+
+  test("that shows nothing of what is typed is left as it was: the word does not wait there for the desk's next Enter", async () => {
+    const { sees, type } = shell('stty -echo; printf "Wipe it? [y/N] "; read answer; echo "said <$answer>"; read wait');
+    const prompt = await server.phone.prompt();
+    expect(await choose(prompt, 0)).toMatchObject({ status: 409, body: { error: { code: "refused" } } });
+    type("\r");
+    await sees("said <>");
+  }, 30_000);
 });

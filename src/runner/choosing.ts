@@ -81,6 +81,9 @@ async function answerWord(keyboard: Keyboard, asked: Dialog, word: string): Prom
   while (performance.now() < until && !typed()) await Bun.sleep(20);
   await Bun.sleep(WORD_MS);
   if (typed()) keyboard.press("Enter");
-  else if (keyboard.line().startsWith(question)) return "refused";
+  else if (keyboard.line().startsWith(question)) {
+    keyboard.write("\x7f".repeat(word.length)); // taken back, or it would wait unseen for the Enter of somebody else
+    return "refused";
+  }
   return "pressed";
 }
