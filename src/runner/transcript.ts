@@ -70,7 +70,8 @@ export function followTranscript(options: TranscriptOptions, files: TranscriptFi
     const last = files.at(-1);
     if (last?.path === path || files.length >= FILES) return;
     if (last !== undefined) last.end = sizeOf(last.path);
-    files.push({ path, start: Math.max(0, sizeOf(path) - START_BYTES) });
+    const before = files.findLast((file) => file.path === path); // one comes back to it
+    files.push({ path, start: before?.end ?? Math.max(0, sizeOf(path) - START_BYTES) });
     options.onFile?.(files);
   };
 

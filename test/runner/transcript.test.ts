@@ -240,6 +240,21 @@ describe("a transcript that is followed", () => {
     await until("all is done", () => state.done);
   });
 
+  test("a file that is named again goes on where it was left, however often they take turns", async () => {
+    const [a, b] = [file(said("one")), file(said("two"))];
+    const { transcript, texts } = server();
+    transcript.resume(START);
+    transcript.named(a);
+    await until("the first is read", () => texts().length === 1);
+    transcript.named(b);
+    await until("the second is read", () => texts().includes("two"));
+    appendFileSync(a, said("three"));
+    for (const path of [a, b, a, b, a]) transcript.named(path);
+    await until("the first goes on", () => texts().includes("three"));
+    await Bun.sleep(200);
+    for (const text of ["one", "two", "three"]) expect(texts().filter((other) => other === text)).toEqual([text]);
+  });
+
   test("a folder that turns into something else ends nothing", async () => {
     const folder = join(dir, "folder");
     mkdirSync(folder);
