@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { sha256hex } from "../src/auth.ts";
 import { openMemory } from "../src/db.ts";
+import { forgetOld } from "../src/hub/retention.ts";
 import { openSessions } from "../src/hub/sessions.ts";
 import { openStores } from "../src/hub/stores.ts";
 import { OutputPage, SessionDetail } from "../src/types.ts";
@@ -112,6 +113,22 @@ test("a program that prints for ever does not take all memory: the oldest lines 
   expect(sessions.lines("unlogged", 1000, 100).lines).toEqual([]);
   sessions.output("unlogged", 201, { op: "generation", generation: 1 });
   expect(stores.memory.query("SELECT 1 FROM output_log").all()).toEqual([]);
+});
+
+test("the screen of one that never came back is forgotten with it; of one that does, viewers see the next", () => {
+  const stores = openStores(openMemory());
+  const sessions = openSessions(stores);
+  const info = { id: "s", host: "box", cwd: "/", command: "yes", started_at: 1, hooks: "none", activity: "unknown", desk: true, unlogged: true } as const;
+  const frame = (rev: number, text: string) => ({ rev, cols: 10, rows: 1, cursor: { x: 0, y: 0, visible: true }, title: "", lines: { 0: text } });
+  sessions.begin("d", info, 1);
+  sessions.frame("s", frame(7, "before"));
+  sessions.offline("s");
+  expect(sessions.live("s")).toMatchObject({ rev: 7, lines: ["before"] });
+  sessions.begin("d", info, 1);
+  expect(sessions.frame("s", frame(1, "after"))).toMatchObject({ rev: 8, lines: ["after"] });
+  sessions.offline("s");
+  expect(forgetOld(stores.memory, { days: 1 / 24, megabytes: 0 }, Date.now() + 2 * 86_400_000)).toBe(1);
+  expect(sessions.live("s")).toBeUndefined();
 });
 
 test("nothing of it is sorted in a file", () => expect(openMemory().query("PRAGMA temp_store").get()).toEqual({ temp_store: 2 }));

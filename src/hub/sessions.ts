@@ -143,7 +143,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     frame(id: string, frame: Frame): Live {
       const known = lives.get(id);
       const titled = known?.live.title !== frame.title;
-      const live = applyFrame(known?.live, frame); // changes the one that is known
+      const live = applyFrame(known?.live ?? this.live(id), frame); // changes the one that is known
       const entry = known ?? { live, storedAt: 0 };
       lives.set(id, entry);
       if (titled || now() - entry.storedAt >= STORE_SCREEN_MS) {
@@ -192,6 +192,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     offline(id: string): void {
       const known = lives.get(id);
       if (known !== undefined) storeScreen(id, known.live);
+      lives.delete(id); // it may never come back
       logins.delete(id);
       of(id).query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE id = ? AND status = 'running'").run(now(), id);
     },
