@@ -46,6 +46,7 @@ export function approvalForm(prompt: Prompt, view: View | undefined, onChange: (
 
   const radio = (init: (input: HTMLInputElement) => void = () => undefined) =>
     el("input", { attrs: { type: "radio", name: `always-${prompt.id}` }, on: { change: onChange }, init });
+  const isPlan = prompt.kind === "plan";
   const once = radio((input) => (input.checked = true));
   const choices = (view?.always ?? []).map(({ says, writes }) => {
     const box = radio();
@@ -54,8 +55,13 @@ export function approvalForm(prompt: Prompt, view: View | undefined, onChange: (
   const always = el(
     "details",
     { class: "why" },
-    el("summary", { text: "Approve for good…" }),
-    el("fieldset", { class: "question" }, el("label", {}, once, el("strong", { text: "Only this once" })), ...choices.map(({ label }) => label)),
+    el("summary", { text: isPlan ? "What comes after…" : "Approve for good…" }),
+    el(
+      "fieldset",
+      { class: "question" },
+      el("label", {}, once, el("strong", { text: isPlan ? "Ask before each edit" : "Only this once" })),
+      ...choices.map(({ label }) => label),
+    ),
   );
   const original = prompt.kind === "plan" && view?.masked !== true && typeof view?.input.plan === "string" ? view.input.plan : undefined;
   const plan = el("textarea", { attrs: { rows: "8", "aria-label": "The plan" }, on: { input: onChange }, init: (area) => (area.value = original ?? "") });
@@ -65,7 +71,7 @@ export function approvalForm(prompt: Prompt, view: View | undefined, onChange: (
   return {
     questions: undefined,
     more: [...(original === undefined ? [] : [edit]), ...(choices.length === 0 ? [] : [always])],
-    label: () => (edited() ? "Approve as edited" : chosen() < 0 ? "Approve" : "Approve for good"),
+    label: () => (edited() ? "Approve as edited" : chosen() < 0 ? "Approve" : isPlan ? "Approve, accept edits" : "Approve for good"),
     given: () => ({ ...(chosen() < 0 ? {} : { always: chosen() }), ...(edited() ? { plan: plan.value } : {}) }),
   };
 }

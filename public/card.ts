@@ -140,10 +140,18 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
     refresh();
   }
   arm();
+  // whoever goes on tapping has not read it
+  element.addEventListener("pointerdown", () => void (!armed && arm()), true);
 
   return {
     element,
-    press: (action) => void (actions.isConnected && [action === "reject" ? reject : approve].find((button) => actions.contains(button))?.click()),
+    press(action) {
+      const pressed = action === "reject" ? reject : actions.contains(approve) ? approve : undefined;
+      if (pressed === approve && form.given() === undefined && armed && live && isOpen(prompt)) {
+        element.scrollIntoView({ block: "start" });
+        state.textContent = "Choose an answer first.";
+      } else if (actions.isConnected) pressed?.click();
+    },
     arm,
     enable(on, why = "") {
       if (on && !live) arm(); // what is shown may have changed under the thumb

@@ -86,6 +86,7 @@ export function openComposer(identity: Identity, session: string, events: Pick<K
     setFit: bar.setFit,
     turn: (up: boolean, steps: number) => void (open && typing.turn(up, steps)),
     close: typing.close,
+    rest: bar.rest,
     /** Whether anything may be typed: not where nobody is there to take it, and with `asked` questions open only what can't answer them. */
     enable(on: boolean, asked: number): void {
       open = on;

@@ -57,7 +57,7 @@ export function openConversation(fetchPage: Fetch) {
     const article = (kind: string, ...parts: (Node | string)[]) => el("article", { class: `entry ${kind}`, attrs: { "data-n": String(n) } }, ...parts);
     switch (entry.kind) {
       case "user":
-        return [article("user", el("span", { class: "spoken", text: "You:" }), ...formatted(entry.text))];
+        return [article("user", el("span", { class: "spoken", text: "You:" }), el("p", { class: "verbatim", attrs: { dir: "auto" } }, ...visibleText(entry.text)))];
       case "assistant":
         return [article("assistant", ...formatted(entry.text))];
       case "note":
@@ -94,6 +94,7 @@ export function openConversation(fetchPage: Fetch) {
     if (!stuck && added.length > 0) fresh.hidden = false;
     if (!stuck) return;
     while (entries.childElementCount > KEPT_ENTRIES) entries.firstElementChild?.remove();
+    for (const map of [tools, results, alone]) for (const [oldest] of map) if (map.size > KEPT_ENTRIES) map.delete(oldest);
     const top = entries.firstElementChild;
     if (top instanceof HTMLElement) first = Math.max(first, Number(top.dataset.n));
     toEnd();
@@ -224,6 +225,6 @@ function resultPart({ text, error }: Result): HTMLElement {
   return el(
     "pre",
     { class: error ? "result failed" : "result", attrs: { tabindex: "0", dir: "auto", "aria-label": error ? "Failed with" : "Result" } },
-    ...visibleText(said),
+    ...visibleText(said, "\t"),
   );
 }

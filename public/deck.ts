@@ -6,14 +6,24 @@ import type { Identity } from "./keys.ts";
 
 export type Deck = ReturnType<typeof openDeck>;
 
-/** The prompts that a view knows, and the cards in `place` that stand for them: `only` one session's, or all, each with a link to its own. */
-export function openDeck(identity: Identity, place: HTMLElement, sessionOf: (id: string) => SessionSummary | undefined, only?: string) {
+/**
+ * The prompts that a view knows, and the cards in `place` that stand for them: `only` one session's, or all, each with a link to its
+ * own. `onMoved`: what stands below may have moved under the thumb.
+ */
+export function openDeck(
+  identity: Identity,
+  place: HTMLElement,
+  sessionOf: (id: string) => SessionSummary | undefined,
+  only?: string,
+  onMoved: () => void = () => undefined,
+) {
   const prompts = new Map<string, Prompt>();
   const cards = new Map<string, Card>();
 
   /** A card that shrinks or goes moves the others: none of them takes the tap that was meant for it. */
   const armAll = () => {
     for (const card of cards.values()) card.arm();
+    onMoved();
   };
 
   const deal = (prompt: Prompt) => {
@@ -28,6 +38,7 @@ export function openDeck(identity: Identity, place: HTMLElement, sessionOf: (id:
     });
     cards.set(prompt.id, card);
     place.append(card.element);
+    onMoved();
   };
 
   const deck = {

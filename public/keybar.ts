@@ -6,6 +6,9 @@ import type { Input } from "./typing.ts";
 const HOLD_MS = 400;
 const REPEAT_MS = 90;
 
+/** After what stands above has moved the bar takes no press for this long: the tap was meant for that, in ms. */
+const REST_MS = 500;
+
 /** Keys that phones lack: label, name for screen readers, key. */
 const KEYS: [label: string, name: string, key: string][] = [
   ["esc", "Esc", "Escape"],
@@ -33,13 +36,16 @@ export interface KeybarEvents {
 /** The keys that phones lack, and what else is done to a session with one touch. */
 export function openKeybar(events: KeybarEvents) {
   let ctrl = false;
-  const button = (text: string, label: string, click: () => void) => el("button", { text, attrs: { type: "button", "aria-label": label }, on: { click } });
+  let restedAt = Number.NEGATIVE_INFINITY;
+  const rests = () => performance.now() - restedAt < REST_MS;
+  const button = (text: string, label: string, click: () => void) =>
+    el("button", { text, attrs: { type: "button", "aria-label": label }, on: { click: () => void (rests() || click()) } });
   const yes = button("yes", "Yes, to the question that is open", () => events.answer("approve"));
   const no = button("no", "No, to the question that is open", () => events.answer("reject"));
   const fit = button("fit", "Fit the terminal to this screen", () => events.fit(fit.getAttribute("aria-pressed") !== "true"));
   const slash = button("/", "Slash, for a command", () => events.type({ text: "/" }));
   const paste = button("paste", "Paste, after a look at it", () => askPaste((text) => events.type({ text, paste: true })));
-  const end = button("end", "End this session", events.end);
+  const end = button("quit", "Quit: end this session", events.end);
   fit.setAttribute("aria-pressed", "false");
 
   const keys = KEYS.map(([label, name, key]) => ({ key, button: keyButton(label, name, key, press) }));
@@ -49,13 +55,20 @@ export function openKeybar(events: KeybarEvents) {
     ctrl = on;
     sticky?.setAttribute("aria-pressed", String(on));
   };
-  function press(key: string): void {
+  function press(key: string): boolean {
+    if (rests()) return false;
     if (key === "") setCtrl(!ctrl);
     else events.type({ keys: [key] });
+    return true;
   }
 
   return {
     element: el("div", { class: "keys", attrs: { role: "toolbar", "aria-label": "Keys" } }, yes, no, fit, ...keys.map((key) => key.button), slash, paste, end),
+    /** Takes no press for a moment. */
+    rest(): void {
+      restedAt = performance.now();
+    },
+
     setFit: (on: boolean) => fit.setAttribute("aria-pressed", String(on)),
 
     /** With Control held, a letter is a key: true where it was taken as one. */
@@ -77,7 +90,7 @@ export function openKeybar(events: KeybarEvents) {
   };
 }
 
-function keyButton(label: string, name: string, key: string, press: (key: string) => void): HTMLButtonElement {
+function keyButton(label: string, name: string, key: string, press: (key: string) => boolean): HTMLButtonElement {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const stop = () => clearTimeout(timer);
   const repeat = () => {
@@ -90,8 +103,7 @@ function keyButton(label: string, name: string, key: string, press: (key: string
     on: {
       pointerdown(event) {
         event.preventDefault(); // the keyboard stays as it is
-        press(key);
-        if (/^(Up|Down|Left|Right)$/.test(key)) timer = setTimeout(repeat, HOLD_MS);
+        if (press(key) && /^(Up|Down|Left|Right)$/.test(key)) timer = setTimeout(repeat, HOLD_MS);
       },
       pointerup: stop,
       pointerleave: stop,

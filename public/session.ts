@@ -16,6 +16,8 @@ import { openTerminal } from "./terminal.ts";
 
 /** What has been drawn is acknowledged at most this often, in ms. */
 const SEEN_MS = 250;
+/** Where that did not get through it is tried again after this long, in ms. */
+const SEEN_AGAIN_MS = 2000;
 
 /** What an address asks for within a session: a view of it, and a place in that. */
 interface Wanted {
@@ -38,7 +40,13 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   const about = el("p", { class: "about" });
   const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } });
   const hint = el("p", { class: "hint" });
-  const deck = openDeck(identity, cards, (other) => known.sessions.get(other), id);
+  const deck = openDeck(
+    identity,
+    cards,
+    (other) => known.sessions.get(other),
+    id,
+    () => composer.rest(),
+  );
   known.deck = deck;
   const size = openFit(identity, id, terminal.capacity, (on) => composer.setFit(on));
   const composer = openComposer(identity, id, { fit: size.fit, answer: deck.press });
@@ -67,7 +75,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
       const name = baseName(session.cwd);
       const sign = sessionMark(session);
       title.replaceChildren(mark(sign), name);
-      about.textContent = `${sessionState(session)} · ${session.host}${session.unlogged ? " · nothing is written down" : ""}`;
+      about.textContent = `${sessionState(session)} · ${session.host}${session.unlogged ? " · not logged" : ""}`;
       showPlace(name, sign === "you", waitsElsewhere(id), title, about);
       const trouble = troubleOf(session);
       hint.replaceChildren(mark(trouble === undefined ? "free" : sign), trouble ?? "Nothing waits for you here. When Claude asks, it asks here too.");
@@ -104,6 +112,8 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
     ackedRev = seenRev;
     send(identity, "POST", `/api/sessions/${id}/seen`, JSON.stringify({ rev: seenRev, stream })).catch((error: unknown) => {
       if (!(error instanceof RequestError)) throw error; // the stream tells about the connection
+      ackedRev = 0;
+      ack ??= setTimeout(acknowledge, SEEN_AGAIN_MS); // or the server would wait for it for ever
     });
   };
 
@@ -114,6 +124,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
       switch (event.name) {
         case "hello":
           stream = event.data.stream;
+          ackedRev = 0; // this stream was told nothing yet
           setInsecure(event.data.insecure);
           fetchAll();
           return;

@@ -4,6 +4,8 @@ import type { InputRequest } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import type { Identity } from "./keys.ts";
 
+/** What has not arrived after this long is given back: it was meant for what stood there then, in ms. */
+const GIVE_UP_MS = 30_000;
 /** With the server away what was sent is tried again after this long, in ms. */
 const RETRY_MS = 1500;
 /** Turns of the wheel that go along in one input: what comes faster than it travels is left out. */
@@ -29,6 +31,7 @@ export function openTyping(identity: Identity, session: string, events: TypingEv
   const queue: Input[] = [];
   let seq = 1;
   let sending = false;
+  let since = 0; // when the first that waits began to, in ms
 
   const pump = async () => {
     if (sending) return;
@@ -37,6 +40,7 @@ export function openTyping(identity: Identity, session: string, events: TypingEv
       try {
         await call(identity, Applied, "POST", `/api/sessions/${session}/input`, { stream, seq, ...input });
         seq++;
+        since = 0;
         const late = queue[0] !== input; // closed meanwhile
         if (!late) queue.shift();
         events.onArrived(input, late);
@@ -46,10 +50,11 @@ export function openTyping(identity: Identity, session: string, events: TypingEv
         if (queue[0] !== input) break;
         if (error.code === "shell" && confirm("This runs as a shell command, without a question first. Run it?")) {
           queue[0] = { ...input, shell: true };
-        } else if (error.status === 0 || error.status === 503) {
+        } else if ((error.status === 0 || error.status === 503) && performance.now() - (since ||= performance.now()) < GIVE_UP_MS) {
           events.onState("Not sent yet: the connection is away.");
           await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
         } else {
+          since = 0;
           events.onReturned(queue.splice(0)); // what came after was meant to come after this
           events.onState(error.code === "shell" ? "" : error.message);
         }

@@ -233,6 +233,20 @@ describe("the page", () => {
     socket.close();
   }, 30_000);
 
+  test("stays where it is in a long conversation, and has room to type above a keyboard held upright", async () => {
+    const socket = await dashboard.playRunner("long");
+    const entries = Array.from({ length: 80 }, (_, i) => ({ kind: i % 2 === 0 ? "user" : "assistant", at: 1, text: `said ${i} `.repeat(30) }));
+    socket.send({ type: "transcript", session: "long", next: 80, file: 0, at: 1, entries });
+    const phone = await openAt("#/s/long/talk");
+    await phone.page.getByText("said 79").first().waitFor();
+    expect(await phone.page.evaluate(`{ document.body.scrollTop = 500; document.body.scrollTop + document.documentElement.scrollTop }`)).toBe(0);
+    await phone.page.setViewportSize({ width: 375, height: 340 });
+    const text = phone.page.getByLabel("Type to the session");
+    await until("the composer has the width", async () => ((await text.boundingBox())?.width ?? 0) > 200);
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
   test("in forced colours every button and sign still shows", async () => {
     const socket = await dashboard.playRunner("forced", [makePrompt("forced", "p_forced", { input: { command: "make" } })]);
     const phone = await openAt("#/s/forced");

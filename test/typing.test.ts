@@ -20,7 +20,9 @@ async function openSession(id: string, info: object = {}) {
     socket.send({ type: "typed", input: input.input, result: "applied", seq: input.seq });
     return input;
   };
+  const beat = setInterval(() => socket.send({ type: "pong" }), 2000);
   const close = async () => {
+    clearInterval(beat);
     expect(phone.suspicious).toEqual([]);
     await phone.context.close();
     socket.close();
@@ -112,6 +114,7 @@ test("with a question open Yes and No answer that one, and no key that could is 
   expect(await page.getByLabel("Type to the session").isVisible()).toBe(false);
   const off = await bar.locator("button:disabled").allTextContents();
   expect(off).toEqual(["tab", "⇧tab", "ctrl", "⏎", "/", "paste"]);
+  await Bun.sleep(600); // the bar rests when what is above has moved
   await yes.click();
   expect(await socket.next("decide")).toMatchObject({ prompt: "p_one", action: "approve" });
   const settled = makePrompt("asked", "p_one", { input: { command: "make one" } });
@@ -124,6 +127,7 @@ test("with a question open Yes and No answer that one, and no key that could is 
   socket.send({ type: "prompt", prompt: { ...makePrompt("asked", "p_two", {}), state: "withdrawn" } });
   await until("one is left", () => bar.getByRole("button", { name: /^No/ }).isEnabled());
   await until("it is armed", () => page.locator('.card[data-state="open"] .reject').isEnabled());
+  await Bun.sleep(600);
   await bar.getByRole("button", { name: /^No/ }).click();
   expect(await socket.next("decide")).toMatchObject({ prompt: "p_three", action: "reject" });
   await close();
@@ -170,4 +174,55 @@ test("a session without a terminal of its own takes this screen's size by itself
   expect(await desk.typed()).toMatchObject({ text: "/" });
   expect(await desk.page.getByRole("button", { name: "Fit the terminal to this screen" }).getAttribute("aria-pressed")).toBe("false");
   await desk.close();
+}, 30_000);
+
+test("a thumb that goes on tapping hits neither the next question nor a key that moved under it", async () => {
+  const { socket, page, typed, close } = await openSession("thumb");
+  const ask = (id: string) => ({ ...makePrompt("thumb", id, { input: { command: id } }), created_at: id === "p_first" ? 1 : 2 });
+  for (const id of ["p_first", "p_second"]) socket.send({ type: "prompt", prompt: ask(id) });
+  const card = (id: string) => page.locator(".card", { hasText: id });
+  const approve = card("p_first").getByRole("button", { name: "Approve", exact: true });
+  await until("it is armed", () => approve.isEnabled());
+  await approve.click();
+  const decide = await socket.next("decide");
+  expect(decide.prompt).toBe("p_first");
+  socket.send({ type: "decided", decision: decide.decision, result: "sent" });
+  socket.send({
+    type: "prompt",
+    prompt: { ...ask("p_first"), state: "answered", answer: { by: "viewer", device: decide.device, decision: "approve", at: 1, receipt: "applied" } },
+  });
+  await until("it is settled", async () => (await card("p_first").getAttribute("data-state")) === "settled");
+  const next = card("p_second").getByRole("button", { name: "Approve", exact: true });
+  for (let i = 0; i < 8; i++) {
+    await next.scrollIntoViewIfNeeded();
+    const box = await next.boundingBox();
+    await page.mouse.click((box?.x ?? 0) + 20, (box?.y ?? 0) + 20);
+    await Bun.sleep(150);
+  }
+  expect(await card("p_second").getAttribute("data-state")).toBe("open");
+  await until("it is armed once nobody taps", () => next.isEnabled());
+
+  await next.click();
+  expect((await socket.next("decide")).prompt).toBe("p_second"); // and nothing came before it
+  socket.send({ type: "prompt", prompt: { ...ask("p_second"), state: "withdrawn" } });
+  await until("typing is back", () => page.getByLabel("Type to the session").isVisible());
+  await page.getByRole("button", { name: "Left" }).dispatchEvent("pointerdown");
+  await Bun.sleep(900);
+  await page.getByRole("button", { name: "Up", exact: true }).click();
+  expect((await typed()).keys).toEqual(["Up"]); // the first came too soon
+  await close();
+}, 40_000);
+
+test("Yes to a question that nothing was chosen of says so", async () => {
+  const { socket, page, close } = await openSession("unchosen");
+  const questions = [{ question: "Which?", options: [{ label: "A" }, { label: "B" }] }];
+  socket.send({ type: "prompt", prompt: { ...makePrompt("unchosen", "p_un", { tool: "AskUserQuestion", input: { questions } }), kind: "question" } });
+  await until("it is armed", () => page.locator(".card .reject").isEnabled());
+  await Bun.sleep(800);
+  await page.getByRole("button", { name: /^Yes/ }).click();
+  await page.getByText("Choose an answer first.").waitFor();
+  await page.getByText("B", { exact: true }).click();
+  await page.getByRole("button", { name: /^Yes/ }).click();
+  expect((await socket.next("decide")).answers).toEqual([{ options: [1] }]);
+  await close();
 }, 30_000);

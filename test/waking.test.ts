@@ -123,3 +123,30 @@ test("a list that comes after it was left does not take the header of what is sh
   await phone.context.close();
   socket.close();
 }, 30_000);
+
+test("a stream that broke while nothing changed goes on drawing after it is back", async () => {
+  const { socket, phone, page, first } = await openSession("same");
+  const beat = setInterval(() => socket.send({ type: "pong" }), 2000);
+  await page.addInitScript(`{
+    const real = window.fetch;
+    window.fetch = async (input, init) => {
+      const response = await real(input, init);
+      if (!String(input).startsWith("/events")) return response;
+      const body = response.body.pipeThrough(new TransformStream({ start: (controller) => void (window.cut = () => controller.error(new TypeError("network error"))) }));
+      return new Response(body, response);
+    };
+  }`);
+  await page.reload();
+  await page.getByText("before", { exact: true }).first().waitFor();
+  await Bun.sleep(600); // what is shown has been acknowledged
+  const again = page.waitForRequest(/\/events/);
+  await page.evaluate("cut()");
+  await again;
+  await until("it is live", async () => (await page.getByRole("status").first().textContent()) === "live");
+  await Bun.sleep(2500); // the server waits no longer than two seconds for a viewer
+  socket.send(screen("same", 2, ["after"]));
+  await until("the change is drawn", async () => (await first()) === "after");
+  clearInterval(beat);
+  await phone.context.close();
+  socket.close();
+}, 40_000);

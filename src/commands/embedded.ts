@@ -37,7 +37,8 @@ export function listening({ host, public_url, tls_cert, insecure_lan, port, push
 
 /** Whether somebody asks now for what the server was not told. What is merely not asked for again stays: a phone may be connected that way. */
 function asksForMore(config: Config, embedded: string): boolean {
-  const plain = !config.insecure_lan && config.public_url === undefined && config.tls_cert === undefined;
+  const { insecure_lan, public_url, tls_cert, push_contact, push_services } = config;
+  const plain = !insecure_lan && [public_url, tls_cert, push_contact, push_services].every((given) => given === undefined);
   return !plain && embedded !== listening(config);
 }
 

@@ -13,6 +13,7 @@ import {
   StopRequest,
 } from "../types.ts";
 import type { Alerts } from "./alerts.ts";
+import { decidedWords } from "./decided.ts";
 import { DEVICE_ROUTES } from "./device-api.ts";
 import type { Device, Devices } from "./devices.ts";
 import type { Prompts } from "./prompts.ts";
@@ -119,7 +120,7 @@ async function decide(
 
   const sending = hub.prompts.sending(id);
   if (sending !== undefined) hub.viewers.broadcast("prompt_response", sending);
-  const said = hub.sessions.get(prompt.session)?.unlogged === true ? "" : (detail.message ?? "");
+  const said = hub.sessions.get(prompt.session)?.unlogged === true ? "" : decidedWords(prompt, detail);
   hub.devices.audit(device.id, action, id, said);
   const given = Object.fromEntries(Object.entries(detail).filter(([, value]) => value !== undefined));
   const result = await hub.runners.decide(prompt.session, { prompt: id, action, device: device.id, name: device.name, ...given });

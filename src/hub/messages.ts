@@ -104,7 +104,14 @@ export function noticeMessage(kind: keyof typeof NOTICES, session: SessionSummar
 export function endedMessage(session: SessionSummary, waiting: number): PushMessage {
   const { exit, host } = session;
   const plain = exit !== null && exit.code === 0 && exit.signal === undefined;
-  const how = plain || exit === null ? "" : exit.signal === undefined ? `, with exit code ${exit.code}` : `, by ${exit.signal}`;
+  const how =
+    plain || exit === null
+      ? ""
+      : exit.lost === true
+        ? ": its claude-remote was killed"
+        : exit.signal === undefined
+          ? `, with exit code ${exit.code}`
+          : `, by ${exit.signal}`;
   const title = titled("Session ended", nameOf(session));
   return { kind: "ended", tag: session.id, title, body: shown(`It ended on ${host}${how}.`), hash: `#/s/${session.id}`, silent: plain, waiting, actions: [] };
 }

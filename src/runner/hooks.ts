@@ -7,6 +7,8 @@ import { LIMITS, parseJson, ToolInput } from "../types.ts";
 const EVENT_BYTES = 8 * 1024 * 1024;
 /** Events a second that are taken; Claude's own commands can read the token and flood us. */
 const EVENTS_PER_SECOND = 100;
+/** Questions a minute that are taken: each is stored, and no person is asked more often. */
+const QUESTIONS_PER_MINUTE = 120;
 /** How long a person may take to answer from afar, in seconds: Claude Code asks for a number (measured: 86400 is kept). */
 const PERSON_TIMEOUT_S = 86_400;
 /** All other events are answered at once. */
@@ -45,7 +47,7 @@ export type Told = Exclude<HookEvent, PermissionRequest | Elicitation>;
 /** A change of Claude's permissions, in its own form (measured with 2.1.328). */
 export type PermissionUpdate =
   | { type: "addRules"; behavior: "allow"; destination: string; rules: { toolName: string; ruleContent?: string | undefined }[] }
-  | { type: "setMode"; mode: "acceptEdits"; destination: "session" };
+  | { type: "setMode"; mode: "acceptEdits" | "default"; destination: "session" };
 
 /** The answer to a `PermissionRequest`; undefined is no decision, which leaves it to the dialog at the desk. */
 export type HookDecision =
@@ -77,6 +79,7 @@ export function listenForHooks(handlers: HookHandlers): HookListener {
   const expected = `Bearer ${token}`;
   let second = 0;
   let taken = 0;
+  const asked: number[] = []; // when, in ms
 
   const server = Bun.serve({
     hostname: "127.0.0.1",
@@ -95,6 +98,9 @@ export function listenForHooks(handlers: HookHandlers): HookListener {
         handlers.onEvent(event);
         return new Response(null);
       }
+      while ((asked[0] ?? Number.POSITIVE_INFINITY) < performance.now() - 60_000) asked.shift();
+      if (asked.length >= QUESTIONS_PER_MINUTE) return new Response(null); // the dialog at the desk stays
+      asked.push(performance.now());
       server.timeout(request, 0); // a person may take their time; Claude closes the connection when it no longer waits
       if (event.hook_event_name === "Elicitation") {
         const reply = await handlers.onElicitation(event, request.signal);

@@ -42,6 +42,8 @@ function askedBy(input: Record<string, unknown>): Questions | undefined {
   return questions.length > 0 && clear && differ(questions.map(({ question }) => question)) ? questions : undefined;
 }
 
+const MANUAL: PermissionUpdate = { type: "setMode", mode: "default", destination: "session" };
+
 /** What Claude is told for a decision: bound to what Claude asked, not to what was masked of it; undefined where what came along does not fit what was asked. */
 export function hookReply({ event, view, updates }: Question, { action, message, answers, always, plan }: Decide): Reply | undefined {
   if (action === "reject") return { decision: rejection(message), said: message };
@@ -55,7 +57,8 @@ export function hookReply({ event, view, updates }: Question, { action, message,
       behavior: "allow",
       // a plan is approved by its echo (measured: a plain allow does nothing)
       ...(kind === "plan" ? { updatedInput: { ...event.tool_input, ...(plan === undefined ? {} : { plan }) } } : {}),
-      ...(update === undefined ? {} : { updatedPermissions: [update] }),
+      // without a mode Claude would go back to the one before the plan, which may have been to accept edits (measured with 2.1.328)
+      ...(update !== undefined ? { updatedPermissions: [update] } : kind === "plan" ? { updatedPermissions: [MANUAL] } : {}),
     },
     said: plan === undefined ? undefined : "with a plan that was edited",
   };

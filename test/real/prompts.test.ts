@@ -180,6 +180,22 @@ test("a plan is edited and approved from the phone, into accepting edits", async
   await server.stop();
 }, 60_000);
 
+test("a plan that is approved as it is goes on by hand, whatever mode came before it", async () => {
+  const server = await startHomeServer();
+  const claude = await startRealClaude(server);
+  claude.tty.type("\x1b[Z");
+  await claude.tty.sees("accept edits on");
+  claude.tty.type("\x1b[Z");
+  await claude.tty.sees("plan mode on");
+  await claude.say("plan: x :: # The plan\\n\\n1. Do it");
+  const prompt = await until("the plan comes up", async () => (await server.phone.prompts()).find(({ kind }) => kind === "plan"), 20_000);
+  expect((await server.phone.approve(prompt)).status).toBe(200);
+  await claude.tty.sees("manual mode on");
+  expect(claude.tty.text()).not.toContain("accept edits on");
+  await claude.quit();
+  await server.stop();
+}, 60_000);
+
 test("an approval for good writes the rule that was shown, and the same call asks no more", async () => {
   const server = await startHomeServer();
   const claude = await startRealClaude(server);
