@@ -138,10 +138,12 @@ describe("the conversation on a phone", () => {
       "zero\u200bwidth, \u202eturned\u202c",
       "unclosed **bold and `code",
     ].join("\n\n");
-    socket.say(said("assistant", text), said("user", "שלום, 你好"));
+    const own = "rm src/*.ts test/*.ts && cat __init__.py\n  # as it is";
+    socket.say(said("assistant", text), said("user", "שלום, 你好"), said("user", own));
     await openTalk("forms");
     const one = page.locator("article.assistant");
     await one.waitFor();
+    expect(await page.locator("article.user p").last().textContent()).toBe(own); // one's own words are no Markdown
     expect(await one.locator("h3").textContent()).toBe("Title with code");
     expect(await one.locator("p strong").first().textContent()).toBe("bold");
     expect(await one.locator("p em").allTextContents()).toEqual(["slanted"]);

@@ -226,3 +226,24 @@ test("Yes to a question that nothing was chosen of says so", async () => {
   expect((await socket.next("decide")).answers).toEqual([{ options: [1] }]);
   await close();
 }, 30_000);
+
+test("what could not be sent for long is a draft again: it was meant for what stood there then", async () => {
+  const { socket, page, typed, close } = await openSession("stale");
+  let refuse = true;
+  await page.route(/\/input$/, (route) =>
+    refuse ? route.fulfill({ status: 503, contentType: "application/json", body: '{"error":{"code":"runner_away","message":"away"}}' }) : route.continue(),
+  );
+  const text = page.getByLabel("Type to the session");
+  await text.fill("yes, delete it");
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.getByText("Not sent yet").waitFor();
+  expect(await text.inputValue()).toBe("");
+  await page.evaluate(`{ const now = performance.now.bind(performance); performance.now = () => now() + 31_000; }`);
+  await until("it is a draft again", async () => (await text.inputValue()) === "yes, delete it");
+  refuse = false;
+  await page.getByRole("button", { name: "Up", exact: true }).click();
+  expect((await typed()).keys).toEqual(["Up"]);
+  expect(await text.inputValue()).toBe("yes, delete it");
+  socket.send({ type: "pong" });
+  await close();
+}, 30_000);
