@@ -80,12 +80,16 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
   };
 
   /** What can't be undone takes a second step, which says what it means. */
-  const twoSteps = (label: string, warning: string, act: () => void) => {
+  const twoSteps = (label: string, of: string, warning: string, act: () => void) => {
     const place = el("span", { class: "steps-two" });
-    const reset = () => place.replaceChildren(button(label, ask));
+    const reset = () => place.replaceChildren(named(button(label, ask)));
+    const named = (one: HTMLButtonElement) => {
+      if (of !== "") one.setAttribute("aria-label", `${label} ${of}`);
+      return one;
+    };
     const ask = () => {
       const cancel = button("Cancel", reset);
-      place.replaceChildren(el("span", { text: warning }), button("Revoke", act, "stop"), cancel);
+      place.replaceChildren(el("span", { text: warning }), named(button(label, act, "stop")), cancel);
       cancel.focus();
     };
     reset();
@@ -104,13 +108,13 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
     const seen = self ? "this one" : last_seen_at === null ? "never seen" : `seen ${ago(last_seen_at)}`;
     const about = el("p", { class: "about", text: [seen, KINDS[kind], ...(kind === "runner" ? [] : [PUSH[push]])].join(" · ") });
     const sessions = kind === "viewer" ? "" : " Its sessions go on there, but no longer show here.";
-    const warning = self ? "This very browser will have to be paired again." : `“${name}” is locked out at once.${sessions}`;
+    const warning = self ? "This very browser will have to be paired again." : `This locks “${name}” out at once.${sessions}`;
     return el(
       "li",
       { attrs: { "data-device": id } },
       field,
       about,
-      twoSteps(self ? "Unpair" : "Revoke", warning, () => void revoke([device])),
+      twoSteps(self ? "Unpair" : "Revoke", name, warning, () => void revoke([device])),
     );
   };
   const draw = () => {
@@ -127,7 +131,7 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
         el(
           "li",
           {},
-          twoSteps("Revoke all others", `Locked out at once: ${names}. Only this browser stays.`, () => void revoke(rest)),
+          twoSteps("Revoke all others", "", `This locks out at once: ${names}. Only this browser stays.`, () => void revoke(rest)),
         ),
       );
   };

@@ -450,7 +450,7 @@ describe("the devices page", () => {
     await phone.page.goto(`${server.origin}/#/devices`);
     const row = phone.page.locator(`[data-device="${lost.device}"]`);
     await row.getByRole("button", { name: "Revoke" }).click();
-    await row.getByText("“lost phone” is locked out at once.").waitFor();
+    await row.getByText("This locks “lost phone” out at once.").waitFor();
     await row.getByRole("button", { name: "Cancel" }).click();
     expect((await lost.request("GET", "/api/sessions")).status).toBe(200);
     await row.getByRole("button", { name: "Revoke" }).click();
@@ -464,7 +464,7 @@ describe("the devices page", () => {
     const others = phone.page.locator(".devices li").last();
     await others.getByRole("button", { name: "Revoke all others" }).click();
     await others.getByText("laptop (runs sessions)").waitFor();
-    await others.getByRole("button", { name: "Revoke", exact: true }).click();
+    await others.getByRole("button", { name: "Revoke all others" }).click();
     await until("one is left", async () => (await phone.page.locator(".devices li").count()) === 1);
     expect((await machine.request("GET", "/api/sessions")).status).toBe(401);
     expect(await phone.page.getByText("live", { exact: true }).isVisible()).toBe(true);

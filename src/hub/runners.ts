@@ -182,6 +182,7 @@ export function openRunners(hub: {
   const sockets = openSockets({
     log: hub.log,
     onReport: handle,
+    onHeard: ({ id }) => hub.devices.seen(id), // seldom written
     onUp: ({ id }) => viewers.broadcast("runner_status", { runner: id, online: true, since: Date.now() }),
     onGone(socket, last) {
       for (const id of socket.data.sessions) leave(socket, id);

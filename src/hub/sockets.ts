@@ -28,6 +28,8 @@ export type Report = Exclude<FromRunner, { type: "hello" | "pong" }>;
 
 export interface SocketEvents {
   onUp(device: Device): void;
+  /** A sign of life. */
+  onHeard(device: Device): void;
   onReport(socket: Socket, message: Report): void;
   /** `last`: no other socket of its device is left. */
   onGone(socket: Socket, last: boolean): void;
@@ -35,7 +37,7 @@ export interface SocketEvents {
 }
 
 /** The sockets of runners: sealed frame by frame, in sequence, and dropped when nothing is heard. */
-export function openSockets({ onUp, onReport, onGone, log }: SocketEvents) {
+export function openSockets({ onUp, onHeard, onReport, onGone, log }: SocketEvents) {
   const sockets = new Set<Socket>();
 
   const send = (socket: Socket, message: FromServer) => {
@@ -106,6 +108,7 @@ export function openSockets({ onUp, onReport, onGone, log }: SocketEvents) {
       }
       data.received++;
       data.heardAt = performance.now();
+      onHeard(data.device);
       if (message.type === "hello") return greeted(socket, message);
       if (!data.greeted) return socket.close(CLOSE.badFrame, "hello first");
       if (message.type !== "pong") onReport(socket, message);
