@@ -37,6 +37,7 @@ export function openTyping(identity: Identity, session: string, events: TypingEv
     if (sending) return;
     sending = true;
     for (let input = queue[0]; input !== undefined; input = queue[0]) {
+      if (since === 0) since = performance.now();
       try {
         await call(identity, Applied, "POST", `/api/sessions/${session}/input`, { stream, seq, ...input });
         seq++;
@@ -50,7 +51,7 @@ export function openTyping(identity: Identity, session: string, events: TypingEv
         if (queue[0] !== input) break;
         if (error.code === "shell" && confirm("This runs as a shell command, without a question first. Run it?")) {
           queue[0] = { ...input, shell: true };
-        } else if ((error.status === 0 || error.status === 503) && performance.now() - (since ||= performance.now()) < GIVE_UP_MS) {
+        } else if ((error.status === 0 || error.status === 503) && performance.now() - since < GIVE_UP_MS) {
           events.onState("Not sent yet: the connection is away.");
           await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
         } else {
