@@ -247,6 +247,28 @@ describe("the page", () => {
     socket.close();
   }, 30_000);
 
+  test("nothing that is tapped lies under a notch or the home bar", async () => {
+    const socket = await dashboard.playRunner("notch");
+    socket.send(screen("notch", 1, ["here"]));
+    const phone = await openAt("#/s/notch");
+    const cdp = await phone.context.newCDPSession(phone.page);
+    await cdp.send("Emulation.setSafeAreaInsetsOverride", { insets: { top: 44, bottom: 34, left: 0, right: 0 } });
+    const send = phone.page.getByRole("button", { name: "Send" });
+    await until("the composer keeps off the home bar", async () => {
+      const box = await send.boundingBox();
+      return box !== null && box.y + box.height <= 667 - 34;
+    });
+    expect((await phone.page.getByRole("link", { name: /all sessions/ }).boundingBox())?.y).toBeGreaterThanOrEqual(44);
+    await phone.page.setViewportSize({ width: 667, height: 375 });
+    await cdp.send("Emulation.setSafeAreaInsetsOverride", { insets: { top: 0, bottom: 21, left: 44, right: 44 } });
+    await until("it keeps off the notch at the side", async () => {
+      const box = await send.boundingBox();
+      return box !== null && box.x + box.width <= 667 - 44 && box.y + box.height <= 375 - 21;
+    });
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
   test("in forced colours every button and sign still shows", async () => {
     const socket = await dashboard.playRunner("forced", [makePrompt("forced", "p_forced", { input: { command: "make" } })]);
     const phone = await openAt("#/s/forced");
