@@ -61,7 +61,9 @@ test("a phone takes the terminal's size over, Claude draws for it, and the first
   expect((await size()).cols).toBe(45);
   claude.tty.type("x");
   await until("the desk has its size", async () => (await size()).cols === 100);
+  await claude.tty.sees(/❯\sx/);
   claude.tty.type("\x7f");
+  await until("what was typed at the desk is gone", () => !/❯\sx/.test(claude.tty.text()));
   for (const bad of [{}, { cols: 0, rows: 5 }, { cols: 45 }, { cols: 5000, rows: 5 }])
     expect((await server.phone.json("POST", `/api/sessions/${session}/resize`, bad)).status).toBe(400);
 }, 30_000);
