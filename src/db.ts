@@ -126,6 +126,10 @@ const MIGRATIONS = [
     prompt INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE sessions ADD COLUMN sandbox INTEGER NOT NULL DEFAULT 0; -- whether it runs in a container
+  ALTER TABLE sessions ADD COLUMN args TEXT; -- JSON: where a daemon started it, with what
+  `,
 ];
 
 /** How long a statement waits for another process that holds the database, in ms. */

@@ -6,7 +6,7 @@ import * as v from "valibot";
  */
 
 /** Goes up whenever an older runner and a newer server, or the other way round, could misunderstand each other. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 /** Bounds of everything that crosses the network. */
 export const LIMITS = {
@@ -58,6 +58,14 @@ export const LIMITS = {
   queryChars: 200,
   results: 50,
   sessionResults: 20,
+  /** Folders that a daemon may work in, and those it names: used of late, or found for what was typed. */
+  roots: 20,
+  folders: 50,
+  /** Arguments that a session is started with from afar, and their length in UTF-16 units. */
+  args: 20,
+  argChars: 200,
+  /** Earlier conversations of one folder, and what each is called, in UTF-16 units. */
+  conversations: 50,
 } as const;
 
 const id = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/));
@@ -244,6 +252,33 @@ const activity = v.picklist(["unknown", "idle", "busy", "waiting"]);
 /** A login page that the screen names, to be opened in a browser; null when it no longer does. */
 const authUrl = v.nullable(v.pipe(text(LIMITS.urlChars), v.regex(/^https:\/\/[\x21-\x7e]+$/)));
 
+const path = text(LIMITS.pathChars);
+/** Claude's session ids: UUIDs. */
+const conversationId = v.pipe(v.string(), v.regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/));
+
+export const PERMISSION_MODES = ["manual", "plan", "acceptEdits", "auto"] as const;
+export const EFFORTS = ["low", "medium", "high", "xhigh", "max"] as const;
+/** The flags of Claude's that a session may be started with from afar, each with what its value may be; null takes none. Nothing else is passed on. */
+const FLAGS: Record<string, v.GenericSchema<string> | null> = {
+  "--model": v.pipe(v.string(), v.regex(/^[a-z0-9][\w.:@[\]-]{0,99}$/i)),
+  "--permission-mode": v.picklist(PERMISSION_MODES),
+  "--effort": v.picklist(EFFORTS),
+  "--name": v.pipe(v.string(), v.regex(/^[^\p{C}\p{Zl}\p{Zp}-][^\p{C}\p{Zl}\p{Zp}]{0,63}$/u)),
+  "--resume": conversationId,
+  "--continue": null,
+  "--fork-session": null,
+};
+const allowed = (args: string[]): boolean => {
+  for (let i = 0; i < args.length; i++) {
+    const flag = args[i] ?? "";
+    const value = Object.hasOwn(FLAGS, flag) ? FLAGS[flag] : undefined;
+    if (value === undefined || (value !== null && !v.is(value, args[++i]))) return false;
+  }
+  return true;
+};
+/** Arguments from the allow-list, as argv. */
+export const StartArgs = v.pipe(v.array(text(LIMITS.argChars)), v.maxLength(LIMITS.args), v.check(allowed));
+
 export const SessionInfo = v.object({
   id,
   host: text(256),
@@ -256,6 +291,10 @@ export const SessionInfo = v.object({
   desk: v.optional(v.boolean(), true),
   /** Nothing of it is to be written down by the server. */
   unlogged: v.optional(v.boolean(), false),
+  /** It runs in a container. */
+  sandbox: v.optional(v.boolean(), false),
+  /** Where a daemon started it on demand: what to start it with again. */
+  args: v.optional(StartArgs),
 });
 export type SessionInfo = v.InferOutput<typeof SessionInfo>;
 export type SessionStatus = Pick<SessionInfo, "hooks" | "activity">;
@@ -281,6 +320,32 @@ const wanted = { cols: v.nullable(side), rows: v.optional(side) };
 export const ResizeRequest = v.object(wanted);
 const signal = v.picklist(["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"]);
 export const StopRequest = v.object({ signal: v.optional(signal, "SIGTERM") });
+
+/** A session that a daemon is to start. The same `id` twice is the same session: an answer may have been lost. */
+const start = { id: v.optional(id), cwd: path, args: v.optional(StartArgs, []), sandbox: v.optional(v.boolean(), false), cols: v.optional(side), rows: v.optional(side) };
+export const StartRequest = v.object(start);
+export type StartRequest = v.InferOutput<typeof StartRequest>;
+export const Started = v.object({ session: id });
+
+/** What a daemon says of itself. */
+const daemon = {
+  /** Folders that sessions may be started in, and in folders below them. */
+  roots: v.pipe(v.array(path), v.minLength(1), v.maxLength(LIMITS.roots)),
+  /** Folders used of late, the newest first. */
+  recent: v.pipe(v.array(path), v.maxLength(LIMITS.folders)),
+  /** Why there is no sandbox, in words; null where there is one. */
+  no_sandbox: v.nullable(text(1024)),
+};
+/** One daemon as people see it; `id` is its device's. */
+export const RunnerInfo = v.object({ id, name: v.string(), host: v.string(), online: v.boolean(), since: count, ...daemon });
+export type RunnerInfo = v.InferOutput<typeof RunnerInfo>;
+
+/** Folders that what was typed may mean, and earlier conversations of a folder, the newest first. */
+const folders = v.pipe(v.array(path), v.maxLength(LIMITS.folders));
+const conversations = v.pipe(v.array(v.object({ id: conversationId, at: count, title: text(LIMITS.titleChars) })), v.maxLength(LIMITS.conversations));
+export const FoldersAnswer = v.object({ folders });
+export const ConversationsAnswer = v.object({ conversations });
+export type Conversation = v.InferOutput<typeof conversations>[number];
 /** What became of an input; refused are those into an open question, a `!` that nobody confirmed, and a number out of turn. */
 const inputResult = v.picklist(["applied", "asked", "shell", "order"]);
 export type InputResult = v.InferOutput<typeof inputResult>;
@@ -304,6 +369,11 @@ export const FromRunner = v.variant("type", [
   /** Something about a turn that somebody away from the desk may want to hear; `working` takes back what was not yet told. */
   v.object({ type: v.literal("notice"), session: id, kind: v.picklist(["finished", "waiting", "error", "working"]), text: text(LIMITS.noticeChars) }),
   v.object({ type: v.literal("exit"), session: id, exit: Exit, ended_at: count }),
+  /** This connection is a daemon's; told again whenever something of it changes. */
+  v.object({ type: v.literal("runner"), ...daemon }),
+  /** What became of a `start`: the session, or why not, in words for the person. */
+  v.object({ type: v.literal("started"), request: id, session: v.optional(id), refused: v.optional(text(1024)) }),
+  v.object({ type: v.literal("found"), request: id, folders: v.optional(folders), conversations: v.optional(conversations) }),
   v.object({ type: v.literal("pong") }),
 ]);
 export type FromRunner = v.InferOutput<typeof FromRunner>;
@@ -333,7 +403,11 @@ export const FromServer = v.variant("type", [
   }),
   v.object({ type: v.literal("input"), input: id, session: id, ...typed }),
   v.object({ type: v.literal("resize"), session: id, ...wanted }),
+  /** To a session's own connection, or to the daemon that started it, where the session no longer hears. */
   v.object({ type: v.literal("stop"), session: id, signal }),
+  v.object({ type: v.literal("start"), request: id, ...start }),
+  /** Asks a daemon for folders that begin with a path, or for a folder's conversations. */
+  v.object({ type: v.literal("find"), request: id, what: v.picklist(["folders", "conversations"]), path }),
   v.object({ type: v.literal("ping") }),
   v.object({ type: v.literal("refused"), message: text(1024) }),
 ]);
@@ -414,6 +488,8 @@ export const SessionSummary = v.object({
   exit: v.nullable(Exit),
   /** Since when the runner has been away. */
   offline_since: v.nullable(count),
+  /** The device where it runs; of a daemon's sessions the daemon's. */
+  runner: id,
   auth_url: authUrl,
 });
 export type SessionSummary = v.InferOutput<typeof SessionSummary>;

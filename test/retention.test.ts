@@ -25,7 +25,7 @@ beforeEach(() => {
 
 /** A session with a history of so many lines, which ended so many days ago, or runs. */
 function session(id: string, endedDaysAgo?: number, lines = 1): void {
-  sessions.begin("dev", { ...sessionInfo(id), hooks: "none", activity: "idle", desk: true, unlogged: false }, 1);
+  sessions.begin("dev", { ...sessionInfo(id), hooks: "none", activity: "idle", desk: true, unlogged: false, sandbox: false }, 1);
   sessions.output(id, 1, { op: "append", generation: 0, from: 0, lines: Array.from({ length: lines }, (_, i) => `${i} ${"x".repeat(1000)}`) });
   if (endedDaysAgo !== undefined) sessions.end(id, { code: 0 }, NOW - endedDaysAgo * DAY);
 }

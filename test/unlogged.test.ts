@@ -101,7 +101,7 @@ test("a program that prints for ever does not take all memory: the oldest lines 
   const stores = openStores(openMemory());
   const sessions = openSessions(stores);
   const print = (id: string, unlogged: boolean) => {
-    const info = { id, host: "box", cwd: "/", command: "yes", started_at: 1, hooks: "none", activity: "unknown", desk: true, unlogged } as const;
+    const info = { id, host: "box", cwd: "/", command: "yes", started_at: 1, hooks: "none", activity: "unknown", desk: true, unlogged, sandbox: false } as const;
     sessions.begin("d", info, 1);
     for (let seq = 1; seq <= 200; seq++) sessions.output(id, seq, { op: "append", generation: 0, from: 1000 * (seq - 1), lines: Array(1000).fill(`y ${seq}`) });
     return stores.of(id).query<{ n: number }, []>("SELECT count(*) AS n FROM output_log").get()?.n ?? 0;
@@ -118,7 +118,7 @@ test("a program that prints for ever does not take all memory: the oldest lines 
 test("the screen of one that never came back is forgotten with it; of one that does, viewers see the next", () => {
   const stores = openStores(openMemory());
   const sessions = openSessions(stores);
-  const info = { id: "s", host: "box", cwd: "/", command: "yes", started_at: 1, hooks: "none", activity: "unknown", desk: true, unlogged: true } as const;
+  const info = { id: "s", host: "box", cwd: "/", command: "yes", started_at: 1, hooks: "none", activity: "unknown", desk: true, unlogged: true, sandbox: false } as const;
   const frame = (rev: number, text: string) => ({ rev, cols: 10, rows: 1, cursor: { x: 0, y: 0, visible: true }, title: "", lines: { 0: text } });
   sessions.begin("d", info, 1);
   sessions.frame("s", frame(7, "before"));

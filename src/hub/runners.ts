@@ -80,6 +80,7 @@ export function openRunners(hub: {
       if (waiting?.socket === socket) waiting.settle(message);
       return;
     }
+    if (message.type === "runner" || message.type === "started" || message.type === "found") return;
     const id = message.type === "prompt" ? message.prompt.session : message.session;
     if (bySession.get(id) !== socket) return; // of another runner, or ended
     switch (message.type) {

@@ -1,4 +1,15 @@
-import { type Exit, Exit as ExitSchema, Frame, type HistoryOp, type OutputPage, parseJson, type SessionInfo, type SessionStatus, type SessionSummary } from "../types.ts";
+import {
+  type Exit,
+  Exit as ExitSchema,
+  Frame,
+  type HistoryOp,
+  type OutputPage,
+  parseJson,
+  type SessionInfo,
+  type SessionStatus,
+  type SessionSummary,
+  StartArgs,
+} from "../types.ts";
 import { applyFrame, frameSince, type Live } from "./live.ts";
 import { dropDocs } from "./search.ts";
 import type { Stores } from "./stores.ts";
@@ -9,8 +20,10 @@ const MORE_LINES = 5000;
 /** The newest screen of a running session is stored at most this often, in ms, for the time after a crash. */
 const STORE_SCREEN_MS = 5000;
 
-type Row = Omit<SessionSummary, "exit" | "pending" | "auth_url" | "desk" | "unlogged"> & {
+type Row = Omit<SessionSummary, "exit" | "pending" | "auth_url" | "desk" | "unlogged" | "sandbox" | "args" | "runner"> & {
   desk: number;
+  sandbox: number;
+  args: string | null;
   device_id: string;
   exit: string | null;
   screen: string | null;
@@ -55,6 +68,9 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       auth_url: logins.get(id) ?? null,
       desk: row.desk === 1,
       unlogged: of(id) === memory,
+      sandbox: row.sandbox === 1,
+      runner: row.device_id,
+      ...(row.args === null ? {} : { args: parseJson(StartArgs, row.args) }),
     };
   };
 
@@ -104,7 +120,8 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       const row = one.get(info.id);
       if (row === null) {
         const db = info.unlogged ? memory : disk;
-        db.query(`INSERT INTO sessions (id, device_id, host, cwd, command, status, hooks, activity, started_at, desk) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?)`).run(
+        db.query(`INSERT INTO sessions (id, device_id, host, cwd, command, status, hooks, activity, started_at, desk, sandbox, args)
+           VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, ?)`).run(
           info.id,
           device,
           info.host,
@@ -114,6 +131,8 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
           info.activity,
           info.started_at,
           info.desk ? 1 : 0,
+          info.sandbox ? 1 : 0,
+          info.args === undefined ? null : JSON.stringify(info.args),
         );
         return { outputSeq: this.skipTo(info.id, first), isNew: true };
       }

@@ -63,6 +63,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     activity: "unknown",
     desk,
     unlogged,
+    sandbox: false,
   };
   const outbox = openOutbox(unlogged ? undefined : join(dir, "history"));
   let link: Link | undefined;
@@ -169,6 +170,8 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         trouble = message.message;
         return;
       case "ping":
+      case "start": // a daemon's
+      case "find":
         return;
       default:
         message satisfies never;
