@@ -76,7 +76,8 @@ describe("the real Claude Code with settings of the user's own", () => {
     await claude.quit();
     claude = undefined;
     await until("the prompt is closed", async () => (await server.phone.prompts()).length === 0);
-    expect(await server.phone.approve(prompt)).toMatchObject({ status: 410 });
+    // on its way out Claude hangs up first, as it does for a No at the desk: on a slow machine it is taken for one
+    expect([409, 410]).toContain((await server.phone.approve(prompt)).status);
     const ended = (await server.phone.sessions()).find(({ id }) => id === prompt.session);
     expect(ended).toMatchObject({ status: "ended", exit: { code: 143, signal: "SIGTERM" } });
   }, 60_000);

@@ -71,6 +71,7 @@ export async function startRealClaude(
     tty,
     work,
     async say(script) {
+      await tty.sees(/\n❯\s*\n─/); // what is typed into a dialog that is about to go is lost
       tty.type(`\x1b[200~${script}\x1b[201~`);
       await tty.sees(script.split("\n", 1)[0]?.slice(0, 40) ?? "");
       tty.type("\r");
