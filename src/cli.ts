@@ -9,6 +9,7 @@ type Command = (argv: readonly string[]) => Promise<number>;
 const COMMANDS: Record<string, () => Promise<Command>> = {
   run: async () => (await import("./commands/run.ts")).run,
   server: async () => (await import("./commands/serve.ts")).serve,
+  runner: async () => (await import("./commands/runner.ts")).runner,
   pair: async () => (await import("./commands/pair.ts")).pair,
   devices: async () => (await import("./commands/devices.ts")).devices,
   demo: async () => (await import("./commands/first.ts")).demo,
@@ -18,6 +19,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   "-v": async () => (await import("./commands/usage.ts")).versions,
   __start: async () => (argv) => (argv.length > 0 ? main(argv) : import("./commands/first.ts").then(({ start }) => start())),
   __demo: async () => (await import("./demo/agent.ts")).playAgent,
+  __session: async () => (await import("./commands/session.ts")).session,
   __deliver: async () => async (argv) => {
     const [{ deliver }, { loadPairing }, { pairingPath }] = await Promise.all([
       import("./runner/rest.ts"),

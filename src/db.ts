@@ -129,6 +129,12 @@ const MIGRATIONS = [
   `
   ALTER TABLE sessions ADD COLUMN sandbox INTEGER NOT NULL DEFAULT 0; -- whether it runs in a container
   ALTER TABLE sessions ADD COLUMN args TEXT; -- JSON: where a daemon started it, with what
+  CREATE TABLE daemons ( -- what starts sessions on demand: see RunnerInfo
+    device_id TEXT PRIMARY KEY REFERENCES devices (id),
+    said TEXT NOT NULL, -- JSON
+    online INTEGER NOT NULL,
+    since INTEGER NOT NULL -- when it came, or went
+  ) STRICT;
   `,
 ];
 

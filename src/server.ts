@@ -88,12 +88,12 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     live: (id) => sessions.live(id),
     history: (id) => sessions.history(id),
     entries: (id) => transcripts.place(id).next,
-    onSizeFree: (id) => void runners.tell({ type: "resize", session: id, cols: null }),
+    onSizeFree: (id) => void runners.resize({ type: "resize", session: id, cols: null }),
   });
   const later = options.later ?? runLater;
   const push = openPush(db, { subject: vapidSubject(options.pushContact, options.publicUrl), services: options.pushServices, later, log });
   const alerts = openAlerts({ stores, prompts, sessions, push, later });
-  const runners = openRunners({ devices, sessions, prompts, transcripts, search, viewers, alerts, log });
+  const runners = openRunners({ db, devices, sessions, prompts, transcripts, search, viewers, alerts, log });
   let origins: string[] = [];
   let known: ReadonlySet<string> = new Set();
   const gate = openGate({ devices, origins: () => known });

@@ -6,6 +6,14 @@ import { UsageError } from "./usage.ts";
 
 const words = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
 const amount = v.pipe(v.union([v.number(), v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number))]), v.safeInteger(), v.minValue(0));
+/** In the environment as PATH has them. */
+const paths = v.union([
+  v.pipe(v.array(words), v.maxLength(100)),
+  v.pipe(
+    words,
+    v.transform((list) => list.split(":").filter((path) => path !== "")),
+  ),
+]);
 const number = v.pipe(amount, v.maxValue(65_535));
 const yes = v.union([
   v.boolean(),
@@ -30,6 +38,7 @@ const OPTIONS = {
   push_services: v.optional(words),
   embedded: v.optional(yes),
   claude: v.optional(words),
+  roots: v.optional(paths),
 };
 const Options = v.strictObject(OPTIONS);
 type Given = { [Name in keyof typeof OPTIONS]?: v.InferOutput<(typeof OPTIONS)[Name]> };
@@ -38,7 +47,7 @@ type Given = { [Name in keyof typeof OPTIONS]?: v.InferOutput<(typeof OPTIONS)[N
 export type Config = Given & { data: string; host: string; insecure_lan: boolean; embedded: boolean; claude: string };
 
 /** Reads file, environment and flags (named as in the file). Throws a `UsageError` that names the place of a mistake. */
-export function loadConfig(flags: Record<string, string | boolean | undefined> = {}): Config {
+export function loadConfig(flags: Record<string, string | boolean | string[] | undefined> = {}): Config {
   const env = Object.fromEntries(Object.keys(OPTIONS).map((name) => [name, process.env[`CLAUDE_REMOTE_${name.toUpperCase()}`] || undefined]));
   const file = configPath();
   const given: Given = {
@@ -69,8 +78,10 @@ export function loadConfig(flags: Record<string, string | boolean | undefined> =
 
 /** Paths from the root: the server in the background runs in a folder of its own. */
 function whole(given: Given, from: string): Given {
-  const paths = (["data", "tls_cert", "tls_key"] as const).map((name) => [name, given[name]] as const).filter(([, path]) => path !== undefined);
-  return { ...given, ...Object.fromEntries(paths.map(([name, path = ""]) => [name, resolve(from, path.replace(/^~(?=\/|$)/, homeDir()))])) };
+  const place = (path: string) => resolve(from, path.replace(/^~(?=\/|$)/, homeDir()));
+  const found = (["data", "tls_cert", "tls_key"] as const).map((name) => [name, given[name]] as const).filter(([, path]) => path !== undefined);
+  const roots = given.roots === undefined ? {} : { roots: given.roots.map(place) };
+  return { ...given, ...Object.fromEntries(found.map(([name, path = ""]) => [name, place(path)])), ...roots };
 }
 
 function readFile(file: string): unknown {
@@ -92,6 +103,6 @@ function check(values: unknown, place: (name: string) => string): Given {
   const name = String(issue.path?.[0]?.key ?? "");
   if (!Object.hasOwn(OPTIONS, name)) throw new UsageError(`${place(name)} is not an option; there are: ${Object.keys(OPTIONS).join(", ")}`);
   throw new UsageError(
-    `${place(name)}: give ${name === "port" ? "a number from 0 to 65535" : name.startsWith("keep_") ? "a whole number, 0 for no bound" : /^(insecure_lan|embedded)$/.test(name) ? "true or false" : name === "push_contact" ? "an address of yours, such as mailto:you@example.com" : "a text"}`,
+    `${place(name)}: give ${name === "port" ? "a number from 0 to 65535" : name === "roots" ? 'a list of folders, such as ["~/src"]' : name.startsWith("keep_") ? "a whole number, 0 for no bound" : /^(insecure_lan|embedded)$/.test(name) ? "true or false" : name === "push_contact" ? "an address of yours, such as mailto:you@example.com" : "a text"}`,
   );
 }

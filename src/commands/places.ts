@@ -31,3 +31,8 @@ export function dataDir(): string {
 export function logPath(): string {
   return join(xdg("XDG_STATE_HOME", ".local/state"), "claude-remote", "server.log");
 }
+
+/** Where the daemon keeps what has to outlive it. */
+export function runnerDir(): string {
+  return join(xdg("XDG_STATE_HOME", ".local/state"), "claude-remote", "runner");
+}

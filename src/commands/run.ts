@@ -4,6 +4,7 @@ import type { Pairing } from "../runner/link.ts";
 import { loadPairing } from "../runner/pairing.ts";
 import { findProgram, StartError } from "../runner/program.ts";
 import { NoPty } from "../runner/pty.ts";
+import type { Started } from "../runner/session.ts";
 import { type Program, passThrough, type Size, type Watch, wrap, wrapUnseen } from "../runner/wrap.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { configPath, pairingPath } from "./places.ts";
@@ -65,15 +66,17 @@ export interface How {
   unseen?: Size | undefined;
   /** Nothing of it is to be written down. */
   unlogged?: boolean;
+  /** A daemon starts it on demand: then it does not run unless it is shown. */
+  started?: Started;
 }
 
 /** Wraps a program and shows it where `pairing` leads. */
-export async function runWith(pairing: Pairing | undefined, program: Program, { unseen, unlogged = false }: How = {}): Promise<number> {
+export async function runWith(pairing: Pairing | undefined, program: Program, { unseen, unlogged = false, started }: How = {}): Promise<number> {
   const start = async (wrapped: Program, watch?: Watch, ifKilled?: readonly string[]) => {
     try {
       return await (unseen === undefined ? wrap(wrapped, watch, ifKilled) : wrapUnseen(wrapped, unseen, watch));
     } catch (error) {
-      if (!(error instanceof NoPty)) throw error;
+      if (!(error instanceof NoPty) || started !== undefined) throw error;
       say(`not shown on the phone: ${error.message}`);
       return passThrough(program);
     }
@@ -84,8 +87,11 @@ export async function runWith(pairing: Pairing | undefined, program: Program, { 
   const complain = (error: unknown): undefined => say(`not shown on the phone: ${error instanceof Error ? error.message : error}`) as undefined;
   const server = pairing.embedded === true ? keepServer() : undefined;
   const session = await Promise.resolve()
-    .then(() => openSession(program, pairing, version, { desk: unseen === undefined, unlogged, onLost: server?.lost }))
-    .catch(complain);
+    .then(() => openSession(program, pairing, version, { desk: unseen === undefined, unlogged, onLost: server?.lost, started }))
+    .catch((error: unknown) => {
+      if (started !== undefined) throw error;
+      return complain(error);
+    });
   const exit = await start(session?.program ?? program, session?.watch, session?.ifKilled);
   const trouble = (await session?.end(exit).catch(complain)) ?? server?.end();
   if (trouble !== undefined) say(`not shown on the phone: ${trouble}`);
@@ -121,7 +127,7 @@ async function knownPairing(): Promise<Pairing | undefined> {
 }
 
 /** Sees to it that the embedded server runs: at the start, and when it has died. The answer at the end tells what has gone wrong, in words. */
-function keepServer() {
+export function keepServer() {
   let trouble: string | undefined;
   let busy = false;
   const look = (find: (embedded: typeof import("./embedded.ts")) => Promise<unknown>) => {

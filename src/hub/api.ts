@@ -13,6 +13,7 @@ import {
   StopRequest,
 } from "../types.ts";
 import type { Alerts } from "./alerts.ts";
+import { DAEMON_ROUTES } from "./daemon-api.ts";
 import { decidedWords } from "./decided.ts";
 import { DEVICE_ROUTES } from "./device-api.ts";
 import type { Device, Devices } from "./devices.ts";
@@ -162,7 +163,7 @@ function resize(hub: Hub, { id, body, device }: Call): Response {
   if (hub.sessions.get(id) === undefined) return notFound("session");
   const parsed = parseJson(ResizeRequest, body);
   if (parsed === undefined || (parsed.cols !== null && parsed.rows === undefined)) return badRequest();
-  if (!hub.runners.tell({ type: "resize", session: id, ...parsed })) return fail(...REFUSALS.away);
+  if (!hub.runners.resize({ type: "resize", session: id, ...parsed })) return fail(...REFUSALS.away);
   hub.viewers.holdsSize(id, parsed.cols === null ? undefined : device.id);
   return reply({});
 }
@@ -174,7 +175,7 @@ function stop(hub: Hub, { id, body, device }: Call): Response {
   const parsed = parseJson(StopRequest, body === "" ? "{}" : body);
   if (parsed === undefined) return badRequest();
   if (session.status === "ended") return fail(410, "gone", "This session is over.");
-  if (!hub.runners.tell({ type: "stop", session: id, signal: parsed.signal })) return fail(...REFUSALS.away);
+  if (!hub.runners.stop(session, parsed.signal)) return fail(...REFUSALS.away);
   hub.devices.audit(device.id, "stop", id, parsed.signal);
   return reply({});
 }
@@ -200,5 +201,6 @@ export const ROUTES: readonly Route[] = [
   ["GET", /^\/api\/prompts$/, (hub, { request }) => reply({ prompts: hub.prompts.open() }, request)],
   ["POST", /^\/api\/prompts\/([\w-]+)\/approve$/, approve],
   ["POST", /^\/api\/prompts\/([\w-]+)\/reject$/, reject],
+  ...DAEMON_ROUTES,
   ...DEVICE_ROUTES,
 ];

@@ -1,8 +1,10 @@
-import { randomNonce } from "../auth.ts";
-import type { FromRunner, FromServer, Prompt } from "../types.ts";
+import type { Database } from "bun:sqlite";
+import type { FromRunner, FromServer, Prompt, SessionSummary } from "../types.ts";
 import type { Alerts } from "./alerts.ts";
+import { openDaemons } from "./daemons.ts";
 import type { Devices } from "./devices.ts";
 import type { Prompts } from "./prompts.ts";
+import { type Lost, openQuestions } from "./questions.ts";
 import type { Search } from "./search.ts";
 import type { Sessions } from "./sessions.ts";
 import { openSockets, type Report, type Socket } from "./sockets.ts";
@@ -16,14 +18,13 @@ const RETRY_MS = 5000;
 
 type Decided = Extract<FromRunner, { type: "decided" }>;
 type Typed = Extract<FromRunner, { type: "typed" }>;
-/** Nobody is there to be asked, or the answer never came. */
-export type Lost = "away" | "unknown";
 export type DecisionResult = Decided["result"] | Lost;
 
 export type Runners = ReturnType<typeof openRunners>;
 
 /** What runners report goes to the database and the viewers, decisions go back. */
 export function openRunners(hub: {
+  db: Database;
   devices: Devices;
   sessions: Sessions;
   prompts: Prompts;
@@ -37,8 +38,6 @@ export function openRunners(hub: {
   const bySession = new Map<string, Socket>();
   /** Sessions of which something could not be stored: their exit waits until it has come again. */
   const lacking = new Set<string>();
-  /** What runners were asked and have not answered yet, by the question's id. */
-  const asked = new Map<string, { socket: Socket; settle: (answer: Decided | Typed | "unknown") => void }>();
 
   /** Runs what writes to the database; a failure (a full disk) is told and survived. */
   const store = (what: string, write: () => void): boolean => {
@@ -75,12 +74,10 @@ export function openRunners(hub: {
   const handle = (socket: Socket, message: Report): void => {
     const { data } = socket;
     if (message.type === "session") return begin(socket, message);
-    if (message.type === "decided" || message.type === "typed") {
-      const waiting = asked.get(message.type === "decided" ? message.decision : message.input);
-      if (waiting?.socket === socket) waiting.settle(message);
-      return;
-    }
-    if (message.type === "runner" || message.type === "started" || message.type === "found") return;
+    if (message.type === "runner") return daemons.said(socket, message);
+    if (message.type === "decided") return questions.answer(socket, message.decision, message);
+    if (message.type === "typed") return questions.answer(socket, message.input, message);
+    if (message.type === "started" || message.type === "found") return questions.answer(socket, message.request, message);
     const id = message.type === "prompt" ? message.prompt.session : message.session;
     if (bySession.get(id) !== socket) return; // of another runner, or ended
     switch (message.type) {
@@ -184,55 +181,58 @@ export function openRunners(hub: {
     log: hub.log,
     onReport: handle,
     onHeard: ({ id }) => hub.devices.seen(id), // seldom written
-    onUp: ({ id }) => viewers.broadcast("runner_status", { runner: id, online: true, since: Date.now() }),
+    onUp: ({ id }) => status(id, true),
     onGone(socket, last) {
       for (const id of socket.data.sessions) leave(socket, id);
       socket.data.sessions.clear();
-      for (const waiting of [...asked.values()]) if (waiting.socket === socket) waiting.settle("unknown");
-      if (last) viewers.broadcast("runner_status", { runner: socket.data.device.id, online: false, since: Date.now() });
+      questions.gone(socket);
+      daemons.gone(socket);
+      if (last) status(socket.data.device.id, false);
     },
   });
   const { send } = sockets;
-
-  /** Asks the runner of a session; nothing is kept for one that is away. */
-  const ask = (session: string, question: (id: string) => FromServer): Promise<Decided | Typed | Lost> => {
-    const socket = bySession.get(session);
-    if (socket === undefined) return Promise.resolve("away");
-    const id = `q_${randomNonce()}`;
-    return new Promise((resolve) => {
-      const settle = (answer: Decided | Typed | "unknown") => {
-        clearTimeout(timer);
-        asked.delete(id);
-        resolve(answer);
-      };
-      const timer = setTimeout(() => settle("unknown"), ANSWER_MS);
-      asked.set(id, { socket, settle });
-      send(socket, question(id));
-    });
+  const questions = openQuestions(send);
+  const daemons = openDaemons(hub.db, { ...hub, questions, send, store });
+  /** Of a machine without a daemon its sessions' connections tell whether it is there. */
+  const status = (runner: string, online: boolean) => {
+    if (!daemons.has(runner)) viewers.broadcast("runner_status", { runner, online, since: Date.now() });
   };
 
   return {
     sockets,
+    daemons,
 
     online: (session: string) => bySession.has(session),
 
     /** Passes a person's decision on to the runner that asked; nothing is kept to fire later. */
     async decide(session: string, message: Omit<Extract<FromServer, { type: "decide" }>, "type" | "decision">): Promise<DecisionResult> {
-      const answer = await ask(session, (decision) => ({ type: "decide", decision, ...message }));
+      const answer = await questions.ask(bySession.get(session), (decision) => ({ type: "decide", decision, ...message }), ANSWER_MS);
       return typeof answer === "string" ? answer : answer.type === "decided" ? answer.result : "unknown";
     },
 
     /** Passes on what was typed; `seq` is the last of its stream that was applied. */
     async type(session: string, message: Omit<Extract<FromServer, { type: "input" }>, "type" | "input" | "session">): Promise<Typed | Lost> {
-      const answer = await ask(session, (input) => ({ type: "input", input, session, ...message }));
+      const answer = await questions.ask(bySession.get(session), (input) => ({ type: "input", input, session, ...message }), ANSWER_MS);
       return typeof answer === "string" || answer.type === "typed" ? answer : "unknown";
     },
 
-    /** Tells a session's runner which size is wanted, or to signal the program; false where it is away. */
-    tell(message: Extract<FromServer, { type: "resize" | "stop" }>): boolean {
+    /** Tells a session's runner which size is wanted; false where it is away. */
+    resize(message: Extract<FromServer, { type: "resize" }>): boolean {
       const socket = bySession.get(message.session);
       if (socket !== undefined) send(socket, message);
       return socket !== undefined;
+    },
+
+    /**
+     * Has a session's program signalled; false where nobody is there to do so. The daemon that started it sees to it where the
+     * session's own process is away, and always that one that is to be killed dies: that process may only seem to hear.
+     */
+    stop({ id, runner, args }: SessionSummary, signal: Extract<FromServer, { type: "stop" }>["signal"]): boolean {
+      const message: FromServer = { type: "stop", session: id, signal };
+      const socket = bySession.get(id);
+      const byDaemon = args !== undefined && (socket === undefined || signal === "SIGKILL") && daemons.stop(runner, message);
+      if (socket !== undefined) send(socket, message);
+      return byDaemon || socket !== undefined;
     },
   };
 }

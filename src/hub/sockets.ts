@@ -20,6 +20,8 @@ export interface Connection {
   sent: number;
   heardAt: number;
   greeted: boolean;
+  /** As it calls its machine. */
+  host: string;
   sessions: Set<string>;
 }
 export type Socket = ServerWebSocket<Connection>;
@@ -61,7 +63,8 @@ export function openSockets({ onUp, onHeard, onReport, onGone, log }: SocketEven
     }
   }, PING_MS);
 
-  const greeted = (socket: Socket, { protocol }: Extract<FromRunner, { type: "hello" }>) => {
+  const greeted = (socket: Socket, { protocol, host }: Extract<FromRunner, { type: "hello" }>) => {
+    socket.data.host = host;
     socket.data.greeted = protocol === PROTOCOL;
     if (socket.data.greeted) return;
     const which = protocol < PROTOCOL ? "This claude-remote" : "The server's claude-remote";
@@ -83,6 +86,7 @@ export function openSockets({ onUp, onHeard, onReport, onGone, log }: SocketEven
         sent: 0,
         heardAt: performance.now(),
         greeted: false,
+        host: "",
         sessions: new Set(),
       };
     },

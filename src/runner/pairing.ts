@@ -5,7 +5,8 @@ import { beginPairing, type DeviceKind, deviceKeys, fromBase64url, NONCE_BYTES, 
 import { ApiError, PairResponse, parseJson } from "../types.ts";
 import { fetchServer, type Pairing } from "./link.ts";
 
-const PairingFile = v.object({
+/** A pairing as it is kept. */
+export const PairingFile = v.object({
   server: v.pipe(v.string(), v.url()),
   device: v.string(),
   secret: v.pipe(v.string(), v.length(43)),

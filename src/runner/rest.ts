@@ -53,6 +53,27 @@ export function leaveRest(
   const dir = mkdtempSync(join(tmpdir(), "claude-remote-rest-")); // 0700
   outbox.keep(join(dir, "history"));
   writeFileSync(join(dir, "session.json"), JSON.stringify({ ...rest, first: outbox.first }), { mode: 0o600 });
+  beginDelivery(dir, pairing);
+}
+
+/**
+ * Tells the server of a session whose process was killed, as `prepareLoss` has prepared it; false where it never came so far.
+ * `exit` is how it ended, where somebody knows.
+ */
+export function reportLoss(dir: string, pairing: Pairing, exit?: Exit): boolean {
+  const file = join(dir, "session.json");
+  const rest = existsSync(file) ? parseJson(Rest, readFileSync(file, "utf8")) : undefined;
+  if (rest === undefined) return false;
+  try {
+    if (exit !== undefined) writeFileSync(file, JSON.stringify({ ...rest, exit }), { mode: 0o600 });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error; // a full disk: then it is lost and no more
+  }
+  beginDelivery(dir, pairing);
+  return true;
+}
+
+function beginDelivery(dir: string, pairing: Pairing): void {
   const child = Bun.spawn([...ownCommand(), "__deliver", dir], { stdin: "pipe", stdout: "ignore", stderr: "ignore", detached: true });
   child.stdin.write(JSON.stringify(pairing)); // not in argv
   child.stdin.end();

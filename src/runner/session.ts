@@ -45,13 +45,22 @@ export interface SessionOptions {
   unlogged: boolean;
   /** Comes with each attempt to connect that fails. */
   onLost?: (() => void) | undefined;
+  /** Where a daemon started it. */
+  started?: Started | undefined;
+}
+
+/** What a daemon has settled of a session that it starts: its id, its own folder, and what it is to be started with again. */
+export interface Started {
+  id: string;
+  dir: string;
+  args: string[];
 }
 
 /** One wrapped program as the server sees it: screen, history, prompts and status, sent over one link. */
-export function openSession(given: Program, pairing: Pairing, version: string, { desk, unlogged, onLost }: SessionOptions): Session {
-  const id = `s_${randomNonce()}`;
+export function openSession(given: Program, pairing: Pairing, version: string, { desk, unlogged, onLost, started }: SessionOptions): Session {
+  const id = started?.id ?? `s_${randomNonce()}`;
   const host = hostname();
-  const dir = mkdtempSync(join(tmpdir(), "claude-remote-"));
+  const dir = started?.dir ?? mkdtempSync(join(tmpdir(), "claude-remote-"));
   const configDir = given.env.CLAUDE_CONFIG_DIR ?? join(given.env.HOME ?? homedir(), ".claude");
   const info: SessionInfo = {
     id,
@@ -64,6 +73,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     desk,
     unlogged,
     sandbox: false,
+    args: started?.args,
   };
   const outbox = openOutbox(unlogged ? undefined : join(dir, "history"));
   let link: Link | undefined;

@@ -67,6 +67,8 @@ export function wrapUnseen(program: Program, size: Size, watch?: Watch): Promise
     let watcher: Watcher | undefined;
     const pty = startPty({
       ...program,
+      // where we are already: by its name it could have become another folder since it was looked at
+      cwd: program.cwd === process.cwd() ? "." : program.cwd,
       args: allArgs(program),
       ...size,
       onData: (bytes) => watcher?.onOutput(bytes),

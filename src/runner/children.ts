@@ -1,0 +1,168 @@
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { type Exit, parseJson } from "../types.ts";
+import type { Pairing } from "./link.ts";
+import { birthOf, parentOf, processesOf, signalProcess } from "./processes.ts";
+import { ownCommand } from "./program.ts";
+import { reportLoss } from "./rest.ts";
+import { recordPath, SessionRecord, type SessionSpec } from "./spec.ts";
+
+/** How long a session that was killed may take to report that itself, and what Claude starts to end after its terminal has gone, in ms. */
+const KILLED_MS = 2000;
+const HANG_UP_MS = 3000;
+/** How long sessions may take to end in order, in ms. */
+const END_MS = 10_000;
+/** How long a start is waited for, and how often we look, in ms. */
+const START_MS = 5000;
+const LOOK_MS = 25;
+/** A session that another daemon started is looked after this often, in ms. */
+const WATCH_MS = 500;
+/** Of what a session's process complains about so much is passed on, in bytes. */
+const WORDS_BYTES = 2000;
+
+const KILLED: Exit = { code: 137, signal: "SIGKILL" };
+
+/** A session's own process. */
+interface Child {
+  session: string;
+  cwd: string;
+  dir: string;
+  pid: number;
+  /** See `birthOf`. */
+  born: string | undefined;
+  /** Somebody wanted it killed. */
+  killed: boolean;
+  /** Resolves when it has ended and nothing of it is left. */
+  over: Promise<void>;
+}
+
+export type Children = ReturnType<typeof openChildren>;
+
+/** The sessions of a daemon, each a process of its own that outlives the daemon. `place` has a folder for each. */
+export function openChildren({ place, pairing, log, onEnd }: { place: string; pairing: Pairing; log(line: string): void; onEnd(): void }) {
+  const children = new Map<string, Child>();
+  mkdirSync(place, { recursive: true, mode: 0o700 });
+
+  const isAlive = ({ pid, born }: Child) => born !== undefined && birthOf(pid) === born;
+
+  /** Sees to it that nothing runs on of a session whose process is gone. */
+  const sweep = async ({ session }: Child, graceMs: number) => {
+    for (const until = performance.now() + graceMs; processesOf(session).length > 0 && performance.now() < until; ) await Bun.sleep(LOOK_MS);
+    for (const pid of processesOf(session)) signalProcess(pid, "SIGKILL");
+  };
+
+  /** What is to be done once a session's process is gone: one that took leave has removed its folder. */
+  const clear = async (child: Child, how: string) => {
+    const { session, cwd, dir, killed } = child;
+    const tookLeave = !existsSync(dir);
+    const told = tookLeave || reportLoss(dir, pairing, killed ? KILLED : undefined);
+    if (!told) rmSync(dir, { recursive: true, force: true });
+    log(`${session} in ${cwd} ${tookLeave ? "has ended" : killed ? "was killed" : `is lost: its process ${how}`}`);
+    if (killed || !tookLeave) await sweep(child, killed ? 0 : HANG_UP_MS);
+    children.delete(session);
+    onEnd();
+  };
+
+  const adopt = (child: Omit<Child, "over">): Promise<void> => {
+    const added: Child = { ...child, over: Promise.resolve() };
+    children.set(child.session, added);
+    added.over = (async () => {
+      while (isAlive(added)) await Bun.sleep(WATCH_MS);
+      await clear(added, "was killed");
+    })();
+    return added.over;
+  };
+
+  const kill = async (child: Child): Promise<void> => {
+    if (!child.killed) log(`${child.session} in ${child.cwd} is killed`);
+    child.killed = true;
+    // all but the terminal's holder, by which the session sees how claude ended, and can say so itself
+    for (const pid of processesOf(child.session)) if (parentOf(pid) !== child.pid) signalProcess(pid, "SIGKILL");
+    await Promise.race([child.over, Bun.sleep(KILLED_MS)]);
+    if (isAlive(child)) signalProcess(child.pid, "SIGKILL");
+    await child.over;
+  };
+
+  const signal = (child: Child, name: NodeJS.Signals) => {
+    if (!isAlive(child)) return;
+    signalProcess(child.pid, name);
+    signalProcess(child.pid, "SIGCONT"); // it may have been stopped
+  };
+
+  return {
+    get count() {
+      return children.size;
+    },
+    has: (session: string) => children.has(session),
+
+    /** Takes over what an earlier daemon has left: sessions that still run, and those that were lost meanwhile. */
+    takeOver(): void {
+      for (const name of readdirSync(place)) {
+        const dir = join(place, name);
+        const file = recordPath(dir);
+        const record = existsSync(file) ? parseJson(SessionRecord, readFileSync(file, "utf8")) : undefined;
+        if (record === undefined) rmSync(dir, { recursive: true, force: true });
+        else {
+          const child = { ...record, dir, killed: false };
+          if (birthOf(record.pid) === record.born) log(`${record.session} in ${record.cwd} still runs, and is taken over`);
+          void adopt(child);
+        }
+      }
+    },
+
+    /** Starts a session; resolves once it is on its way to the server, with why not where it did not come so far. Throws the system's error where there is no room. */
+    async start(spec: SessionSpec): Promise<string | undefined> {
+      const { session, cwd, dir } = spec;
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      const words = openSync(join(dir, "words"), "w+", 0o600);
+      const run = Bun.spawn([...ownCommand(), "__session"], { detached: true, cwd: dir, stdin: "pipe", stdout: "ignore", stderr: words });
+      const child: Child = { session, cwd, dir, pid: run.pid, born: birthOf(run.pid), killed: false, over: Promise.resolve() };
+      let outcome: "shown" | "failed" | undefined;
+      let said = "";
+      const look = () => {
+        if (!existsSync(dir) || existsSync(join(dir, "session.json"))) outcome ??= "shown"; // prepared, or over already
+      };
+      children.set(session, child);
+      child.over = run.exited.then(() => {
+        look();
+        outcome ??= "failed";
+        said = readWords(words);
+        if (said !== "") log(`${session}: ${said}`);
+        return clear(child, run.signalCode === null ? `ended with code ${run.exitCode}` : `was ended by ${run.signalCode}`);
+      });
+      run.stdin.write(JSON.stringify(spec));
+      run.stdin.end();
+      run.unref();
+      for (const until = performance.now() + START_MS; outcome === undefined && performance.now() < until; look()) await Bun.sleep(LOOK_MS);
+      if (outcome !== "failed") return undefined;
+      return said.replace(/^claude-remote: /, "") || `The session's process ended before it began (${run.signalCode ?? `code ${run.exitCode}`}).`;
+    },
+
+    /** Passes a signal on; SIGKILL ends everything of the session, whether or not its own process hears. */
+    stop(session: string, name: NodeJS.Signals): void {
+      const child = children.get(session);
+      if (child === undefined) return;
+      if (name === "SIGKILL") void kill(child);
+      else signal(child, name);
+    },
+
+    /** Ends every session: in order while there is time, then, or with `now` at once, by force. */
+    async endAll(now: boolean): Promise<void> {
+      const all = [...children.values()];
+      const over = Promise.all(all.map((child) => child.over));
+      if (!now) {
+        for (const child of all) signal(child, "SIGTERM");
+        await Promise.race([over, Bun.sleep(END_MS)]);
+      }
+      await Promise.all([...children.values()].map(kill));
+    },
+  };
+}
+
+/** What a session's process has complained about, from its beginning. */
+function readWords(fd: number): string {
+  const buffer = Buffer.alloc(WORDS_BYTES);
+  const text = buffer.toString("utf8", 0, readSync(fd, buffer, 0, WORDS_BYTES, 0)).trim();
+  closeSync(fd);
+  return text;
+}

@@ -1,0 +1,117 @@
+import { open, readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import * as v from "valibot";
+import { type Conversation, LIMITS, parseJson } from "../types.ts";
+import { entriesOf } from "./entries.ts";
+import { isInside, realFolder } from "./roots.ts";
+import { maskSecrets } from "./secrets.ts";
+
+/** Of a transcript so much of its beginning and of its end is read, in bytes. */
+const READ_BYTES = 64 * 1024;
+/** So many transcripts of a folder, and so many folders, are looked at, the newest first. */
+const FILES = 200;
+/** Claude Code cuts a longer name of a folder to so many characters and adds a hash (2.1.328). */
+const NAME_CHARS = 200;
+
+/** Lines of a transcript that name it, or the folder it is of (measured with 2.1.328). */
+const Line = v.looseObject({ cwd: v.optional(v.string()), customTitle: v.optional(v.string()), aiTitle: v.optional(v.string()), summary: v.optional(v.string()) });
+
+interface File {
+  path: string;
+  name: string;
+  at: number;
+}
+
+/** What there is in a folder, the newest first; nothing where it can't be read. */
+async function newest(folder: string): Promise<File[]> {
+  try {
+    const names = await readdir(folder);
+    const files = names.map(async (name): Promise<File[]> => {
+      const info = await stat(join(folder, name));
+      // opening a named pipe would wait for ever
+      return info.isFile() || info.isDirectory() ? [{ path: join(folder, name), name, at: Math.round(info.mtimeMs) }] : [];
+    });
+    const found = (await Promise.allSettled(files)).flatMap((file) => (file.status === "fulfilled" ? file.value : []));
+    return found.sort((a, b) => b.at - a.at).slice(0, FILES);
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return [];
+    throw error;
+  }
+}
+
+/** The lines at a transcript's beginning and end, without those that were cut. */
+async function readEnds(path: string): Promise<string[]> {
+  const file = await open(path, "r");
+  try {
+    const info = await file.stat();
+    const read = async (at: number) => {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(READ_BYTES), 0, READ_BYTES, at);
+      return buffer.toString("utf8", 0, bytesRead).split("\n");
+    };
+    const head = await read(0);
+    return info.size <= READ_BYTES ? head : [...head.slice(0, -1), ...(await read(Math.max(READ_BYTES, info.size - READ_BYTES))).slice(1)];
+  } finally {
+    await file.close();
+  }
+}
+
+/** The folder that a transcript is of, and what it may be called: its title, or what was said first. */
+async function look(path: string): Promise<{ cwd: string | undefined; title: string }> {
+  let cwd: string | undefined;
+  let title: string | undefined;
+  let first: string | undefined;
+  for (const text of await readEnds(path)) {
+    const line = parseJson(Line, text);
+    if (line === undefined) continue;
+    cwd ??= line.cwd;
+    title = line.customTitle ?? line.aiTitle ?? line.summary ?? title;
+    if (first === undefined) for (const entry of entriesOf(text)) if (entry.kind === "user") first ??= entry.text;
+  }
+  const plain = maskSecrets(title ?? first ?? "")
+    .replace(/[\p{C}\p{Z}]+/gu, " ")
+    .trim();
+  return { cwd, title: plain.length > LIMITS.titleChars ? `${plain.slice(0, LIMITS.titleChars - 1)}…` : plain };
+}
+
+/** What can be looked at; a file that is gone by now, or not for us, is passed over. */
+async function lookAt(files: readonly File[], most: number, take: (file: File) => Promise<boolean>): Promise<void> {
+  let taken = 0;
+  for (const file of files) {
+    try {
+      if (taken < most && (await take(file))) taken++;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error)) throw error;
+    }
+  }
+}
+
+/** Earlier conversations that were begun in a folder (its real path), the newest first, as Claude Code keeps them; those in which nobody said anything can't be resumed. */
+export async function conversationsOf(configDir: string, cwd: string): Promise<Conversation[]> {
+  const name = cwd.replace(/[^a-zA-Z0-9]/g, "-");
+  const named = (other: string) => (name.length > NAME_CHARS ? other.startsWith(`${name.slice(0, NAME_CHARS)}-`) : other === name);
+  const folders = (await newest(join(configDir, "projects"))).filter((folder) => named(folder.name));
+  const files = (await Promise.all(folders.map(({ path }) => newest(path)))).flat();
+  const found: Conversation[] = [];
+  await lookAt(files, LIMITS.conversations, async ({ path, name, at }) => {
+    const id = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.jsonl$/.exec(name)?.[1];
+    const about = id === undefined ? undefined : await look(path);
+    // other folders have the same name here: /a-b and /a/b
+    if (id === undefined || about === undefined || about.cwd !== cwd || about.title === "") return false;
+    return found.push({ id, at, title: about.title }) > 0;
+  });
+  return found;
+}
+
+/** Folders inside the roots that Claude Code has worked in, the newest first. */
+export async function foldersUsed(configDir: string, roots: readonly string[]): Promise<string[]> {
+  const found = new Set<string>();
+  const folders = await Promise.all((await newest(join(configDir, "projects"))).map(({ path }) => newest(path)));
+  const lasts = folders.flatMap((files) => files.find(({ name }) => name.endsWith(".jsonl")) ?? []).sort((a, b) => b.at - a.at);
+  await lookAt(lasts, LIMITS.folders, async ({ path }) => {
+    const { cwd } = await look(path);
+    const real = cwd?.startsWith("/") === true ? await realFolder(cwd) : undefined;
+    if (real === undefined || !isInside(roots, real) || found.has(real)) return false;
+    return found.add(real).size > 0;
+  });
+  return [...found];
+}

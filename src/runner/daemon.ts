@@ -1,0 +1,162 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { homedir, hostname } from "node:os";
+import { join } from "node:path";
+import * as v from "valibot";
+import { randomNonce, sha256hex } from "../auth.ts";
+import { type FromRunner, type FromServer, LIMITS, parseJson } from "../types.ts";
+import { openChildren } from "./children.ts";
+import { conversationsOf, foldersUsed } from "./conversations.ts";
+import { type Link, openLink, type Pairing } from "./link.ts";
+import { findProgram, StartError } from "./program.ts";
+import { allowedFolder, completeFolder, FolderError, isInside, realFolder } from "./roots.ts";
+
+/** So many sessions at once, and starts a minute. */
+const SESSIONS = 20;
+const STARTS = 10;
+const MINUTE_MS = 60_000;
+/** So many starts are remembered: none is done twice, and their folders are at hand. */
+const REMEMBERED = 200;
+/** The terminal of a session whose phone did not say how large it wants it. */
+const SIZE = { cols: 80, rows: 24 };
+
+const Starts = v.array(v.object({ session: v.string(), cwd: v.string() }));
+type StartMessage = Extract<FromServer, { type: "start" }>;
+type Outcome = Pick<Extract<FromRunner, { type: "started" }>, "session" | "refused">;
+
+export interface DaemonOptions {
+  pairing: Pairing;
+  version: string;
+  /** Real paths of the folders that sessions may work in. */
+  roots: readonly string[];
+  /** A folder of its own, for what has to outlive it. */
+  state: string;
+  /** Claude Code's command. */
+  claude: string;
+  /** Why there is no sandbox here, in words; undefined where there is one. */
+  sandboxTrouble(): Promise<string | undefined>;
+  log(line: string): void;
+  /** Comes with each attempt to connect that fails. */
+  onLost?: (() => void) | undefined;
+}
+
+/** Registers this machine with the server and starts sessions when it asks; the answer is how to end it, and them. */
+export async function startDaemon({ pairing, version, roots, state, claude, sandboxTrouble, log, onLost }: DaemonOptions) {
+  const host = hostname();
+  const configDir = process.env.CLAUDE_CONFIG_DIR ?? join(homedir(), ".claude");
+  const children = openChildren({ place: join(state, "sessions"), pairing, log, onEnd: () => void tell() });
+  const remembered = join(state, "starts.json");
+  let starts = (existsSync(remembered) ? parseJson(Starts, readFileSync(remembered, "utf8")) : undefined) ?? []; // the newest first
+  const starting = new Map<string, Promise<Outcome>>();
+  let recently: number[] = []; // when sessions were started
+  let ending = false;
+  let trouble: string | undefined;
+
+  /** Tells the server what there is here. */
+  const tell = async () => {
+    const used = [...starts.map(({ cwd }) => cwd), ...(await foldersUsed(configDir, roots))];
+    const there = await Promise.all([...new Set(used)].slice(0, 2 * LIMITS.folders).map(realFolder));
+    const recent = [...new Set(there.flatMap((path) => (path !== undefined && isInside(roots, path) ? [path] : [])))].slice(0, LIMITS.folders);
+    link.send({ type: "runner", roots: [...roots], recent, no_sandbox: (await sandboxTrouble()) ?? null });
+  };
+
+  const remember = (changed: typeof starts) => {
+    starts = changed.slice(0, REMEMBERED);
+    try {
+      writeFileSync(`${remembered}.new`, JSON.stringify(starts), { mode: 0o600 });
+      renameSync(`${remembered}.new`, remembered);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error)) throw error;
+      log(`what was started could not be written down: ${error.message}`);
+    }
+  };
+
+  /** Why nothing more can be started now. */
+  const tooMany = (): string | undefined => {
+    recently = recently.filter((at) => performance.now() - at < MINUTE_MS);
+    if (ending) return "The runner is being ended.";
+    if (children.count >= SESSIONS) return `${SESSIONS} sessions run on ${host}, which is as many as may: end one first.`;
+    return recently.length >= STARTS ? `${STARTS} sessions were started on ${host} within a minute: wait a little.` : undefined;
+  };
+
+  const begin = async (message: StartMessage, session: string): Promise<Outcome> => {
+    const { args, sandbox, cols = SIZE.cols, rows = SIZE.rows } = message;
+    const trouble = tooMany() ?? (sandbox ? await sandboxTrouble() : undefined);
+    if (trouble !== undefined) return { refused: trouble };
+    recently.push(performance.now());
+    const cwd = await allowedFolder(roots, message.cwd);
+    const command = findProgram(claude, cwd, process.env.PATH ?? "");
+    remember([{ session, cwd }, ...starts]);
+    log(`${session} is started in ${cwd}`);
+    const dir = join(state, "sessions", session);
+    let refused: string | undefined = "";
+    try {
+      refused = await children.start({ session, dir, cwd, command, args, sandbox, cols, rows, pairing });
+      return refused === undefined ? { session } : { refused: refused.slice(0, 1000) };
+    } finally {
+      if (refused !== undefined) remember(starts.filter((start) => start.session !== session));
+    }
+  };
+
+  const start = async (message: StartMessage) => {
+    const session = message.id === undefined ? `s_${randomNonce()}` : `s_${sha256hex(`${pairing.device} ${message.id}`).slice(0, 32)}`;
+    const known = children.has(session) || starts.some((start) => start.session === session);
+    const outcome = starting.get(session) ?? (known ? Promise.resolve({ session }) : begin(message, session).catch(inWords));
+    starting.set(session, outcome);
+    link.send({ type: "started", request: message.request, ...(await outcome) });
+    starting.delete(session);
+    void tell();
+  };
+
+  const inWords = (error: unknown): Outcome => {
+    if (error instanceof FolderError) return { refused: error.message };
+    if (error instanceof StartError) return { refused: `Claude Code can't be started on ${host}: ${error.message}. Is it on the PATH of \`claude-remote runner\`?` };
+    if (!(error instanceof Error && "code" in error)) throw error;
+    return { refused: `${host} can't start a session: ${error.message}` }; // such as a full disk
+  };
+
+  const find = async ({ request, what, path }: Extract<FromServer, { type: "find" }>) => {
+    if (what === "folders") return link.send({ type: "found", request, folders: await completeFolder(roots, path) });
+    const cwd = await allowedFolder(roots, path).catch(() => undefined);
+    return link.send({ type: "found", request, conversations: cwd === undefined ? [] : await conversationsOf(configDir, cwd) });
+  };
+
+  const onMessage = (message: FromServer) => {
+    switch (message.type) {
+      case "start":
+        return void start(message);
+      case "find":
+        return void find(message);
+      case "stop":
+        return children.stop(message.session, message.signal);
+      case "refused":
+        return log(message.message);
+      default:
+        return; // a session's
+    }
+  };
+
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  children.takeOver();
+  const link: Link = openLink({
+    ...{ pairing, host, version, onMessage },
+    onUp() {
+      trouble = undefined;
+      log(`connected to ${pairing.server}`);
+      void tell();
+    },
+    onDown(reason) {
+      if (reason !== trouble) log(`not connected: ${reason}`);
+      trouble = reason;
+      onLost?.();
+    },
+  });
+
+  return {
+    /** Ends every session, in order or at once, then the connection. */
+    async end(now: boolean): Promise<void> {
+      ending = true;
+      await children.endAll(now);
+      link.close();
+    },
+  };
+}

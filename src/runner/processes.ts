@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** In the environment of everything that a session of a daemon's runs, so that nothing of it is overlooked, whoever its parent is by now. */
+export const MARK = "CLAUDE_REMOTE_SESSION";
+
+/** Reads a small file of /proc; undefined where the process is gone, or not for us. */
+function readProc(path: string): string | undefined {
+  try {
+    return readFileSync(path, "latin1");
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return undefined;
+    throw error;
+  }
+}
+
+/** When a process began, such that no later one of the same number says the same; undefined where it is gone, or dead and merely not yet waited for. */
+export function birthOf(pid: number): string | undefined {
+  if (process.platform === "linux") {
+    const stat = readProc(`/proc/${pid}/stat`);
+    const [state = "", ...rest] = stat?.slice(stat.lastIndexOf(")") + 2).split(" ") ?? []; // the name before may hold anything; proc_pid_stat(5)
+    return stat === undefined || /[ZX]/.test(state) ? undefined : `${readProc("/proc/sys/kernel/random/boot_id")?.trim()} ${rest[18]}`;
+  }
+  const [state, ...began] = Bun.spawnSync(["ps", "-o", "stat=,lstart=", "-p", String(pid)], { env: { ...process.env, LC_ALL: "C" } })
+    .stdout.toString()
+    .trim()
+    .split(/\s+/);
+  return state === undefined || state === "" || state.startsWith("Z") ? undefined : began.join(" ");
+}
+
+/** Every process that was started within a session of a daemon's. */
+export function processesOf(session: string): number[] {
+  const mark = `${MARK}=${session}`;
+  if (process.platform === "linux") {
+    const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+    return pids.filter((pid) => readProc(`/proc/${pid}/environ`)?.split("\0").includes(mark) === true && birthOf(Number(pid)) !== undefined).map(Number);
+  }
+  const lines = Bun.spawnSync(["ps", "-axEww", "-o", "pid=,command="]).stdout.toString().split("\n");
+  return lines.filter((line) => line.split(" ").includes(mark)).map((line) => Number.parseInt(line, 10));
+}
+
+/** Signals a process; one that is gone is none of our concern. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+/** The process that a process was started by, or that has taken it over. */
+export function parentOf(pid: number): number | undefined {
+  if (process.platform !== "linux") return Number.parseInt(Bun.spawnSync(["ps", "-o", "ppid=", "-p", String(pid)]).stdout.toString(), 10) || undefined;
+  const stat = readProc(`/proc/${pid}/stat`);
+  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+}
