@@ -73,6 +73,7 @@ export function openDaemons(
       const { device, host } = socket.data;
       const before = daemons.get(device.id);
       const other = before?.socket;
+      if (other === socket && Bun.deepEquals(before?.said, { host, roots, recent, no_sandbox })) return;
       if (other !== undefined && other !== socket)
         hub.send(other, { type: "refused", message: "Another runner of this machine's has taken over: this one is asked for nothing more." });
       set(device.id, { said: { host, roots, recent, no_sandbox }, socket, since: other === undefined ? now() : (before?.since ?? now()) });

@@ -59,15 +59,11 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
     link.send({ type: "runner", roots: [...roots], recent, no_sandbox: (await sandboxTrouble()) ?? null });
   };
 
+  /** Throws the system's error where there is no room. */
   const remember = (changed: typeof starts) => {
     starts = changed.slice(0, REMEMBERED);
-    try {
-      writeFileSync(`${remembered}.new`, JSON.stringify(starts), { mode: 0o600 });
-      renameSync(`${remembered}.new`, remembered);
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error)) throw error;
-      log(`what was started could not be written down: ${error.message}`);
-    }
+    writeFileSync(`${remembered}.new`, JSON.stringify(starts), { mode: 0o600 });
+    renameSync(`${remembered}.new`, remembered);
   };
 
   /** Why nothing more can be started now. */
@@ -80,20 +76,22 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
 
   const begin = async (message: StartMessage, session: string): Promise<Outcome> => {
     const { args, sandbox, cols = SIZE.cols, rows = SIZE.rows } = message;
-    const trouble = tooMany() ?? (sandbox ? await sandboxTrouble() : undefined);
+    const cwd = await allowedFolder(roots, message.cwd);
+    const noSandbox = sandbox ? await sandboxTrouble() : undefined;
+    const command = findProgram(claude, cwd, process.env.PATH ?? "");
+    const trouble = noSandbox ?? tooMany();
     if (trouble !== undefined) return { refused: trouble };
     recently.push(performance.now());
-    const cwd = await allowedFolder(roots, message.cwd);
-    const command = findProgram(claude, cwd, process.env.PATH ?? "");
-    remember([{ session, cwd }, ...starts]);
     log(`${session} is started in ${cwd}`);
-    const dir = join(state, "sessions", session);
-    let refused: string | undefined = "";
     try {
-      refused = await children.start({ session, dir, cwd, command, args, sandbox, cols, rows, pairing });
-      return refused === undefined ? { session } : { refused: refused.slice(0, 1000) };
-    } finally {
-      if (refused !== undefined) remember(starts.filter((start) => start.session !== session));
+      remember([{ session, cwd }, ...starts]); // first: what could not be remembered might be started twice
+      const refused = await children.start({ session, dir: join(state, "sessions", session), cwd, command, args, sandbox, cols, rows, pairing });
+      if (refused === undefined) return { session };
+      remember(starts.filter((start) => start.session !== session));
+      return { refused: refused.slice(0, 1000) };
+    } catch (error) {
+      starts = starts.filter((start) => start.session !== session);
+      throw error;
     }
   };
 

@@ -38,12 +38,15 @@ function meant(roots: readonly string[], typed: string): string[] {
 
 /** The real path of a folder that a session may work in. Throws a `FolderError`. */
 export async function allowedFolder(roots: readonly string[], typed: string): Promise<string> {
-  let found: string | undefined;
+  let outside = false;
   for (const path of meant(roots, typed)) {
-    found = await realFolder(path);
-    if (found !== undefined && isInside(roots, found)) return found;
+    const found = await realFolder(path);
+    outside ||= found !== undefined;
+    if (found === undefined || !isInside(roots, found)) continue;
+    if (UNSHOWN.test(found)) throw new FolderError("The folder's name has characters that can't be shown: sessions can't be started there from here.");
+    return found;
   }
-  if (found === undefined) throw new FolderError(`${typed} is not there, or not a folder.`);
+  if (!outside) throw new FolderError(`${typed} is not there, or not a folder.`);
   throw new FolderError(`${typed} is outside the folders that this runner may work in: ${roots.join(", ")}.`);
 }
 

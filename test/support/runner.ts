@@ -30,8 +30,8 @@ export async function startRunner(server: HomeServer, roots: string[], env: Reco
   return runner;
 }
 
-export function spawnRunner(server: Pick<HomeServer, "home">, roots: string[], env: Record<string, string | undefined> = {}): Runner {
-  const child = Bun.spawn([...SELF, "runner", ...roots.flatMap((root) => ["--root", root])], {
+export function spawnRunner(server: Pick<HomeServer, "home">, roots: string[], env: Record<string, string | undefined> = {}, through: string[] = []): Runner {
+  const child = Bun.spawn([...through, ...SELF, "runner", ...roots.flatMap((root) => ["--root", root])], {
     env: { ...server.home.env, ...env },
     cwd: server.home.dir,
     stdin: "ignore",

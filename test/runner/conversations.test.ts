@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { conversationsOf, foldersUsed } from "../../src/runner/conversations.ts";
+import { LIMITS } from "../../src/types.ts";
+
+let dir: string;
+let config: string;
+let work: string;
+beforeAll(() => {
+  dir = realpathSync(mkdtempSync(join(tmpdir(), "conversations-test-")));
+  config = join(dir, "claude");
+  work = join(dir, "work.of/mine");
+  mkdirSync(work, { recursive: true });
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+let count = 0;
+const said = (content: unknown, cwd = work, type = "user") => JSON.stringify({ type, message: { role: type, content }, cwd, timestamp: "2026-11-21T08:00:00Z" });
+/** Writes a transcript as Claude Code keeps it, so many minutes old; the answer is its id. */
+function write(lines: string[], minutes: number, cwd = work): string {
+  const folder = join(config, "projects", cwd.replace(/[^a-zA-Z0-9]/g, "-"));
+  const id = `00000000-0000-4000-8000-${String(++count).padStart(12, "0")}`;
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${id}.jsonl`), lines.map((line) => `${line}\n`).join(""));
+  const at = Date.now() / 1000 - minutes * 60;
+  utimesSync(join(folder, `${id}.jsonl`), at, at);
+  return id;
+}
+const titles = async (cwd = work) => (await conversationsOf(config, cwd)).map(({ title }) => title);
+
+test("a folder without any has none", async () => {
+  expect(await conversationsOf(config, work)).toEqual([]);
+  expect(await foldersUsed(config, [dir])).toEqual([]);
+});
+
+test("conversations are named by what was said first, or by their title, the newest first, in one line and without secrets", async () => {
+  const first = write([JSON.stringify({ type: "mode" }), "no JSON", said("Mend\n\tthe  door\u0007"), said("now")], 30);
+  write([said("first words"), JSON.stringify({ type: "ai-title", aiTitle: "Paint the fence" })], 20);
+  write([JSON.stringify({ type: "custom-title", customTitle: "My own" }), said("x")], 10);
+  write([said("use sk-ant-api03-abcdefghij1234567890")], 5);
+  write([said([{ type: "text", text: "a".repeat(1000) }])], 4);
+  expect(await titles()).toEqual([`${"a".repeat(LIMITS.titleChars - 1)}…`, expect.stringMatching(/^use •+$/), "My own", "Paint the fence", "Mend the door"]);
+  const last = (await conversationsOf(config, work)).at(-1);
+  expect(last?.id).toBe(first);
+  expect(Math.abs((last?.at ?? 0) - (Date.now() - 30 * 60_000))).toBeLessThan(60_000);
+});
+
+test("left out are those of other folders of the same name, those in which nobody spoke, and other files", async () => {
+  const before = await titles();
+  write([said("of another", work.replace("work.of", "work-of"))], 1);
+  write([JSON.stringify({ type: "mode", cwd: work })], 1);
+  const folder = join(config, "projects", work.replace(/[^a-zA-Z0-9]/g, "-"));
+  writeFileSync(join(folder, "agent-1.jsonl"), said("a subagent"));
+  writeFileSync(join(folder, "notes.txt"), said("notes"));
+  Bun.spawnSync(["mkfifo", join(folder, "00000000-0000-4000-8000-999999999999.jsonl")]);
+  expect(await titles()).toEqual(before);
+});
+
+test("of a huge one the beginning and the end are read, and no more", async () => {
+  const huge = join(dir, "huge");
+  mkdirSync(huge);
+  const filler = Array.from({ length: 5000 }, () => said("filler", huge, "assistant"));
+  write([said("begin", huge), ...filler, JSON.stringify({ type: "ai-title", aiTitle: "In the middle" }), ...filler], 2, huge);
+  write([said("begin", huge), ...filler, JSON.stringify({ type: "ai-title", aiTitle: "At the end" })], 1, huge);
+  expect(await titles(huge)).toEqual(["At the end", "begin"]);
+});
+
+test("a name that Claude Code has cut is found", async () => {
+  const long = join(dir, "x".repeat(120), "y".repeat(120));
+  mkdirSync(long, { recursive: true });
+  const name = `${long.replace(/[^a-zA-Z0-9]/g, "-").slice(0, 200)}-abc123`;
+  mkdirSync(join(config, "projects", name));
+  writeFileSync(join(config, "projects", name, "00000000-0000-4000-8000-aaaaaaaaaaaa.jsonl"), said("far down", long));
+  expect(await titles(long)).toEqual(["far down"]);
+});
+
+test("folders used of late are those inside the roots that are still there, the newest first", async () => {
+  const gone = join(dir, "gone");
+  write([said("x", gone)], 0, gone);
+  write([said("x", "/")], 0, "/");
+  const newest = join(dir, "newest");
+  mkdirSync(newest);
+  write([said("x", newest)], 0, newest);
+  const found = await foldersUsed(config, [dir]);
+  expect(found).not.toContain(gone);
+  expect(found).not.toContain("/");
+  expect(found.indexOf(newest)).toBeLessThan(found.indexOf(work));
+  expect(await foldersUsed(config, [join(dir, "work.of")])).toEqual([work]);
+});
