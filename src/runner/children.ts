@@ -15,8 +15,8 @@ const END_MS = 10_000;
 /** How long a start is waited for, and how often we look, in ms. */
 const START_MS = 5000;
 const LOOK_MS = 25;
-/** A session that another daemon started is looked after this often, in ms. */
-const WATCH_MS = 500;
+/** A session that another daemon started, and what is left of one, is looked after this often, in ms. */
+const WATCH_MS = 250;
 /** Of what a session's process complains about so much is passed on, in bytes. */
 const WORDS_BYTES = 2000;
 
@@ -47,7 +47,7 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
 
   /** Sees to it that nothing runs on of a session whose process is gone. */
   const sweep = async ({ session }: Child, graceMs: number) => {
-    for (const until = performance.now() + graceMs; processesOf(session).length > 0 && performance.now() < until; ) await Bun.sleep(LOOK_MS);
+    for (const until = performance.now() + graceMs; processesOf(session).length > 0 && performance.now() < until; ) await Bun.sleep(WATCH_MS);
     for (const pid of processesOf(session)) signalProcess(pid, "SIGKILL");
   };
 
@@ -63,14 +63,12 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
     onEnd();
   };
 
-  const adopt = (child: Omit<Child, "over">): Promise<void> => {
-    const added: Child = { ...child, over: Promise.resolve() };
-    children.set(child.session, added);
-    added.over = (async () => {
-      while (isAlive(added)) await Bun.sleep(WATCH_MS);
-      await clear(added, "was killed");
+  const adopt = (child: Child) => {
+    children.set(child.session, child);
+    child.over = (async () => {
+      while (isAlive(child)) await Bun.sleep(WATCH_MS);
+      await clear(child, "was killed");
     })();
-    return added.over;
   };
 
   const kill = async (child: Child): Promise<void> => {
@@ -103,9 +101,9 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
         const record = existsSync(file) ? parseJson(SessionRecord, readFileSync(file, "utf8")) : undefined;
         if (record === undefined) rmSync(dir, { recursive: true, force: true });
         else {
-          const child = { ...record, dir, killed: false };
-          if (birthOf(record.pid) === record.born) log(`${record.session} in ${record.cwd} still runs, and is taken over`);
-          void adopt(child);
+          const child: Child = { ...record, dir, killed: false, over: Promise.resolve() };
+          if (isAlive(child)) log(`${record.session} in ${record.cwd} still runs, and is taken over`);
+          adopt(child);
         }
       }
     },
@@ -114,8 +112,8 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
     async start(spec: SessionSpec): Promise<string | undefined> {
       const { session, cwd, dir } = spec;
       mkdirSync(dir, { recursive: true, mode: 0o700 });
-      const words = openSync(join(dir, "words"), "w+", 0o600);
-      const run = Bun.spawn([...ownCommand(), "__session"], { detached: true, cwd: dir, stdin: "pipe", stdout: "ignore", stderr: words });
+      const words = openSync(join(dir, "words"), "w+", 0o600); // a pipe would break with the daemon
+      const run = spawnSession(dir, words);
       const child: Child = { session, cwd, dir, pid: run.pid, born: birthOf(run.pid), killed: false, over: Promise.resolve() };
       let outcome: "shown" | "failed" | undefined;
       let said = "";
@@ -126,7 +124,7 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
       child.over = run.exited.then(() => {
         look();
         outcome ??= "failed";
-        said = readWords(words);
+        said = readWords(words).replace(/^claude-remote: /, "");
         if (said !== "") log(`${session}: ${said}`);
         return clear(child, run.signalCode === null ? `ended with code ${run.exitCode}` : `was ended by ${run.signalCode}`);
       });
@@ -135,7 +133,7 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
       run.unref();
       for (const until = performance.now() + START_MS; outcome === undefined && performance.now() < until; look()) await Bun.sleep(LOOK_MS);
       if (outcome !== "failed") return undefined;
-      return said.replace(/^claude-remote: /, "") || `The session's process ended before it began (${run.signalCode ?? `code ${run.exitCode}`}).`;
+      return said || `The session's process ended before it began (${run.signalCode ?? `code ${run.exitCode}`}).`;
     },
 
     /** Passes a signal on; SIGKILL ends everything of the session, whether or not its own process hears. */
@@ -157,6 +155,17 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
       await Promise.all([...children.values()].map(kill));
     },
   };
+}
+
+/** A process of its own, and with it a process group and session: no signal to the daemon's terminal reaches it. */
+function spawnSession(dir: string, stderr: number) {
+  try {
+    return Bun.spawn([...ownCommand(), "__session"], { detached: true, cwd: dir, stdin: "pipe", stdout: "ignore", stderr });
+  } catch (error) {
+    closeSync(stderr);
+    rmSync(dir, { recursive: true, force: true });
+    throw error; // no more processes, or we were removed
+  }
 }
 
 /** What a session's process has complained about, from its beginning. */

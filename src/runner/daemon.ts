@@ -8,7 +8,7 @@ import { openChildren } from "./children.ts";
 import { conversationsOf, foldersUsed } from "./conversations.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
 import { findProgram, StartError } from "./program.ts";
-import { allowedFolder, completeFolder, FolderError, isInside, realFolder } from "./roots.ts";
+import { allowedFolder, completeFolder, FolderError, isInside, isShown, realFolder } from "./roots.ts";
 
 /** So many sessions at once, and starts a minute. */
 const SESSIONS = 20;
@@ -16,6 +16,8 @@ const STARTS = 10;
 const MINUTE_MS = 60_000;
 /** So many starts are remembered: none is done twice, and their folders are at hand. */
 const REMEMBERED = 200;
+/** A refusal is no longer than this, in UTF-16 units. */
+const WORDS = 1000;
 /** The terminal of a session whose phone did not say how large it wants it. */
 const SIZE = { cols: 80, rows: 24 };
 
@@ -55,8 +57,8 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
   const tell = async () => {
     const used = [...starts.map(({ cwd }) => cwd), ...(await foldersUsed(configDir, roots))];
     const there = await Promise.all([...new Set(used)].slice(0, 2 * LIMITS.folders).map(realFolder));
-    const recent = [...new Set(there.flatMap((path) => (path !== undefined && isInside(roots, path) ? [path] : [])))].slice(0, LIMITS.folders);
-    link.send({ type: "runner", roots: [...roots], recent, no_sandbox: (await sandboxTrouble()) ?? null });
+    const recent = [...new Set(there.flatMap((path) => (path !== undefined && isInside(roots, path) && isShown(path) ? [path] : [])))].slice(0, LIMITS.folders);
+    link.send({ type: "runner", roots: [...roots], recent, no_sandbox: (await sandboxTrouble())?.slice(0, WORDS) ?? null });
   };
 
   /** Throws the system's error where there is no room. */
@@ -88,7 +90,7 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
       const refused = await children.start({ session, dir: join(state, "sessions", session), cwd, command, args, sandbox, cols, rows, pairing });
       if (refused === undefined) return { session };
       remember(starts.filter((start) => start.session !== session));
-      return { refused: refused.slice(0, 1000) };
+      return { refused };
     } catch (error) {
       starts = starts.filter((start) => start.session !== session);
       throw error;
@@ -98,9 +100,10 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
   const start = async (message: StartMessage) => {
     const session = message.id === undefined ? `s_${randomNonce()}` : `s_${sha256hex(`${pairing.device} ${message.id}`).slice(0, 32)}`;
     const known = children.has(session) || starts.some((start) => start.session === session);
-    const outcome = starting.get(session) ?? (known ? Promise.resolve({ session }) : begin(message, session).catch(inWords));
+    const outcome: Promise<Outcome> = starting.get(session) ?? (known ? Promise.resolve({ session }) : begin(message, session).catch(inWords));
     starting.set(session, outcome);
-    link.send({ type: "started", request: message.request, ...(await outcome) });
+    const { session: begun, refused } = await outcome;
+    link.send({ type: "started", request: message.request, session: begun, refused: refused?.slice(0, WORDS) });
     starting.delete(session);
     void tell();
   };

@@ -6,8 +6,8 @@ import { LIMITS } from "../types.ts";
 /** So many entries of a folder are looked at in search of what was typed. */
 const LOOK_AT = 5000;
 
-/** Names that can't be shown as they are, or don't come back as they were. */
-const UNSHOWN = /[\p{C}\p{Zl}\p{Zp}\ufffd]/u;
+/** Whether a name can be shown as it is, and comes back as it was. */
+export const isShown = (path: string) => path.length <= LIMITS.pathChars && !/[\p{C}\p{Zl}\p{Zp}\ufffd]/u.test(path);
 
 /** A folder was asked for that can't be had; the message says why. */
 export class FolderError extends Error {}
@@ -43,7 +43,7 @@ export async function allowedFolder(roots: readonly string[], typed: string): Pr
     const found = await realFolder(path);
     outside ||= found !== undefined;
     if (found === undefined || !isInside(roots, found)) continue;
-    if (UNSHOWN.test(found)) throw new FolderError("The folder's name has characters that can't be shown: sessions can't be started there from here.");
+    if (!isShown(found)) throw new FolderError("The folder's name has characters that can't be shown: sessions can't be started there from here.");
     return found;
   }
   if (!outside) throw new FolderError(`${typed} is not there, or not a folder.`);
@@ -56,10 +56,7 @@ export async function completeFolder(roots: readonly string[], typed: string): P
   // what leads to a root is none of our business, but the root itself is
   const above = paths.flatMap((path) => roots.filter((root) => root.startsWith(path)));
   const below = await Promise.all(paths.map((path) => foldersLike(roots, path.endsWith("/") ? path : dirname(path), path.endsWith("/") ? "" : basename(path))));
-  return [...new Set([...above, ...below.flat()])]
-    .filter((path) => path.length <= LIMITS.pathChars && !UNSHOWN.test(path))
-    .sort(byName)
-    .slice(0, LIMITS.folders);
+  return [...new Set([...above, ...below.flat()])].filter(isShown).sort(byName).slice(0, LIMITS.folders);
 }
 
 const byName = (a: string, b: string) => a.localeCompare(b, "en");

@@ -142,8 +142,7 @@ test("a session that neither hears nor answers is interrupted, or killed, from t
   );
   process.kill(claude, "SIGSTOP");
   process.kill(ownPid(id), "SIGSTOP");
-  await until("the server gives it up", async () => (await session(id))?.status === "offline", 15_000);
-  expect((await stop(id, "SIGKILL")).status).toBe(200);
+  expect((await stop(id, "SIGKILL")).status).toBe(200); // while the server still takes it for one that hears
   expect((await ended(id))?.exit).toEqual({ code: 137, signal: "SIGKILL" });
   await until("nothing of it runs on", () => !processesIn(server).some((line) => /sleep 100\d|__session/.test(line)));
 

@@ -137,6 +137,7 @@ describe("a start is refused in words", () => {
     writeFileSync(join(work, "file"), "");
     expect(await refusal({ cwd: join(work, "file") })).toContain("not a folder");
     expect(await refusal({ cwd: work, sandbox: true })).toContain("sandbox");
+    expect((await refusal({ cwd: `/${"x/".repeat(2000)}` })).length).toBeLessThanOrEqual(1000);
   }, 30_000);
 
   test("where Claude Code is not installed", async () => {
