@@ -12,6 +12,7 @@ import { findHome } from "./embedded.ts";
 import { configPath, runnerDir } from "./places.ts";
 import { keepServer } from "./run.ts";
 import { say } from "./say.ts";
+import { NO_SANDBOX } from "./session.ts";
 import { UsageError } from "./usage.ts";
 
 /** `claude-remote runner --root DIR …`: starts sessions in these folders when the dashboard asks, until SIGTERM or SIGINT. */
@@ -30,9 +31,9 @@ export async function runner(argv: readonly string[]): Promise<number> {
   if (leave === undefined) throw new PairingError(`Another claude-remote runner works here already (${state}).`);
 
   const server = home.pairing.embedded === true ? keepServer() : undefined;
-  // wired to the sandbox's own check once there is one
-  const sandboxTrouble = async () => "This claude-remote has no sandbox yet.";
+  if (home.seat !== undefined) say(`your dashboard is at ${home.seat.origin} (\`claude-remote pair\` lets a phone or browser in)`);
   say(`sessions may be started in ${roots.join(", ")}`);
+  const sandboxTrouble = async () => NO_SANDBOX;
   const daemon = await startDaemon({ pairing: home.pairing, version, roots, state, claude: config.claude, sandboxTrouble, log: say, onLost: server?.lost });
   await new Promise<void>((resolve) => {
     let asked = 0;

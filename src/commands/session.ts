@@ -4,6 +4,9 @@ import { SessionSpec, writeRecord } from "../runner/spec.ts";
 import { parseJson } from "../types.ts";
 import { programOf, runWith } from "./run.ts";
 
+/** Why sessions that a daemon starts have no sandbox. */
+export const NO_SANDBOX = "This claude-remote has no sandbox yet.";
+
 /** What a daemon's own terminal, or a claude-remote around it, has left in the environment: sessions have another terminal. */
 const LEFT = /^(?:CLAUDE_REMOTE_.*|TERM_PROGRAM.*|TMUX.*|STY|COLUMNS|LINES)$/;
 
@@ -11,6 +14,7 @@ const LEFT = /^(?:CLAUDE_REMOTE_.*|TERM_PROGRAM.*|TMUX.*|STY|COLUMNS|LINES)$/;
 export async function session(): Promise<number> {
   const spec = parseJson(SessionSpec, await Bun.stdin.text());
   if (spec === undefined) throw new StartError("what the runner asked for can't be read; was claude-remote replaced while it ran? Start the runner again.", 1);
+  if (spec.sandbox) throw new StartError(NO_SANDBOX, 1); // never without one where one was asked for
   writeRecord(spec);
   process.chdir(spec.cwd);
   // the way there may have become a link since the daemon looked

@@ -13,7 +13,7 @@ import {
   sealFrame,
   signRequest,
 } from "../auth.ts";
-import { type FromRunner, FromServer, Greeting, LIMITS, PROTOCOL, parseJson } from "../types.ts";
+import { ApiError, type FromRunner, FromServer, Greeting, LIMITS, PROTOCOL, parseJson } from "../types.ts";
 
 /** Where this machine is paired, and as what. */
 export interface Pairing {
@@ -164,7 +164,7 @@ export function openLink(options: LinkOptions): Link {
         return "this machine's clock is off; corrected";
       }
       if (response.status === 401) return UNKNOWN_HERE;
-      return `the server refused the connection (${response.status})`;
+      return `the server refused the connection (${response.status}): ${parseJson(ApiError, text)?.error.message ?? "it does not say why"}`;
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       return "the server can't be reached";
