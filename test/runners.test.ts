@@ -158,6 +158,16 @@ test("an answer counts from whom it was asked of alone, and a session only where
   await shown(false);
 });
 
+test("of a daemon that never answers so much is asked and no more", async () => {
+  const daemon = await playDaemon();
+  await shown(true);
+  const asked = Array.from({ length: 60 }, () => viewer.code("GET", `/api/runners/${box.device}/folders?path=/`));
+  expect(await Promise.race(asked)).toEqual([503, "runner_lost"]);
+  daemon.close();
+  expect(await Promise.all(asked)).toEqual(asked.map(() => [503, "runner_lost"]));
+  await shown(false);
+});
+
 test.each([
   ["no roots", { ...about, roots: [] }],
   ["roots without end", { ...about, roots: Array.from({ length: LIMITS.roots + 1 }, () => "/") }],

@@ -7,7 +7,7 @@ import { ownCommand } from "./program.ts";
 import { reportLoss } from "./rest.ts";
 import { recordPath, SessionRecord, type SessionSpec } from "./spec.ts";
 
-/** How long a session that was killed may take to report that itself, and what Claude starts to end after its terminal has gone, in ms. */
+/** How long a session that was killed may take to report that itself, and what is left of one to end, in ms. */
 const KILLED_MS = 2000;
 const HANG_UP_MS = 3000;
 /** How long sessions may take to end in order, in ms. */
@@ -15,11 +15,16 @@ const END_MS = 10_000;
 /** How long a start is waited for, and how often we look, in ms. */
 const START_MS = 5000;
 const LOOK_MS = 25;
-/** A session that another daemon started, and what is left of one, is looked after this often, in ms. */
+/** A session that another daemon started is looked after this often, and what is left of one, in ms. */
 const WATCH_MS = 250;
+const LEFT_MS = 50;
+/** What was killed has gone within this time, in ms, unless it hangs in the kernel. */
+const GONE_MS = 1000;
 /** Of what a session's process complains about so much is passed on, in bytes. */
 const WORDS_BYTES = 2000;
 
+/** Codes from here on: a signal has ended the program. */
+const SIGNALLED = 128;
 const KILLED: Exit = { code: 137, signal: "SIGKILL" };
 
 /** A session's own process. */
@@ -30,8 +35,8 @@ interface Child {
   pid: number;
   /** See `birthOf`. */
   born: string | undefined;
-  /** Somebody wanted it killed. */
-  killed: boolean;
+  /** What somebody has asked of it through us. */
+  asked?: "end" | "kill";
   /** Resolves when it has ended and nothing of it is left. */
   over: Promise<void>;
 }
@@ -47,18 +52,26 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
 
   /** Sees to it that nothing runs on of a session whose process is gone. */
   const sweep = async ({ session }: Child, graceMs: number) => {
-    for (const until = performance.now() + graceMs; processesOf(session).length > 0 && performance.now() < until; ) await Bun.sleep(WATCH_MS);
-    for (const pid of processesOf(session)) signalProcess(pid, "SIGKILL");
+    for (const [name, ms] of [
+      ["SIGTERM", graceMs],
+      ["SIGKILL", GONE_MS],
+    ] as const) {
+      for (const pid of processesOf(session)) signalProcess(pid, name);
+      for (const until = performance.now() + ms; processesOf(session).length > 0 && performance.now() < until; ) await Bun.sleep(LEFT_MS);
+    }
   };
 
-  /** What is to be done once a session's process is gone: one that took leave has removed its folder. */
-  const clear = async (child: Child, how: string) => {
-    const { session, cwd, dir, killed } = child;
+  /** What is to be done once a session's process is gone: one that took leave has removed its folder. `code`: as it ended, where we know. */
+  const clear = async (child: Child, code: number | undefined, how: string) => {
+    const { session, cwd, dir, asked } = child;
     const tookLeave = !existsSync(dir);
-    const told = tookLeave || reportLoss(dir, pairing, killed ? KILLED : undefined);
+    const told = tookLeave || reportLoss(dir, pairing, asked === "kill" ? KILLED : undefined);
     if (!told) rmSync(dir, { recursive: true, force: true });
-    log(`${session} in ${cwd} ${tookLeave ? "has ended" : killed ? "was killed" : `is lost: its process ${how}`}`);
-    if (killed || !tookLeave) await sweep(child, killed ? 0 : HANG_UP_MS);
+    log(
+      `${session} in ${cwd} ${tookLeave ? `has ended${code === undefined ? "" : ` (code ${code})`}` : asked === "kill" ? "was killed" : `is lost: its process ${how}`}`,
+    );
+    // what claude leaves running when it ends by itself somebody wanted to stay
+    if (asked !== undefined || !tookLeave || (code ?? 0) >= SIGNALLED) await sweep(child, asked === "kill" ? 0 : HANG_UP_MS);
     children.delete(session);
     onEnd();
   };
@@ -67,13 +80,13 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
     children.set(child.session, child);
     child.over = (async () => {
       while (isAlive(child)) await Bun.sleep(WATCH_MS);
-      await clear(child, "was killed");
+      await clear(child, undefined, "was killed");
     })();
   };
 
   const kill = async (child: Child): Promise<void> => {
-    if (!child.killed) log(`${child.session} in ${child.cwd} is killed`);
-    child.killed = true;
+    if (child.asked !== "kill") log(`${child.session} in ${child.cwd} is killed`);
+    child.asked = "kill";
     // all but the terminal's holder, by which the session sees how claude ended, and can say so itself
     for (const pid of processesOf(child.session)) if (parentOf(pid) !== child.pid) signalProcess(pid, "SIGKILL");
     await Promise.race([child.over, Bun.sleep(KILLED_MS)]);
@@ -83,6 +96,7 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
 
   const signal = (child: Child, name: NodeJS.Signals) => {
     if (!isAlive(child)) return;
+    if (name !== "SIGINT") child.asked ??= "end"; // that may be taken for an interruption
     signalProcess(child.pid, name);
     signalProcess(child.pid, "SIGCONT"); // it may have been stopped
   };
@@ -101,7 +115,7 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
         const record = existsSync(file) ? parseJson(SessionRecord, readFileSync(file, "utf8")) : undefined;
         if (record === undefined) rmSync(dir, { recursive: true, force: true });
         else {
-          const child: Child = { ...record, dir, killed: false, over: Promise.resolve() };
+          const child: Child = { ...record, dir, over: Promise.resolve() };
           if (isAlive(child)) log(`${record.session} in ${record.cwd} still runs, and is taken over`);
           adopt(child);
         }
@@ -114,7 +128,7 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
       mkdirSync(dir, { recursive: true, mode: 0o700 });
       const words = openSync(join(dir, "words"), "w+", 0o600); // a pipe would break with the daemon
       const run = spawnSession(dir, words);
-      const child: Child = { session, cwd, dir, pid: run.pid, born: birthOf(run.pid), killed: false, over: Promise.resolve() };
+      const child: Child = { session, cwd, dir, pid: run.pid, born: birthOf(run.pid), over: Promise.resolve() };
       let outcome: "shown" | "failed" | undefined;
       let said = "";
       const look = () => {
@@ -126,7 +140,7 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
         outcome ??= "failed";
         said = readWords(words).replace(/^claude-remote: /, "");
         if (said !== "") log(`${session}: ${said}`);
-        return clear(child, run.signalCode === null ? `ended with code ${run.exitCode}` : `was ended by ${run.signalCode}`);
+        return clear(child, run.exitCode ?? undefined, run.signalCode === null ? `ended with code ${run.exitCode}` : `was ended by ${run.signalCode}`);
       });
       run.stdin.write(JSON.stringify(spec));
       run.stdin.end();

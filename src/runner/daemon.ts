@@ -18,6 +18,8 @@ const MINUTE_MS = 60_000;
 const REMEMBERED = 200;
 /** A refusal is no longer than this, in UTF-16 units. */
 const WORDS = 1000;
+/** A connection that stands for so long after one was refused is good again, in ms. */
+const SETTLED_MS = 5000;
 /** The terminal of a session whose phone did not say how large it wants it. */
 const SIZE = { cols: 80, rows: 24 };
 
@@ -51,7 +53,8 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
   const starting = new Map<string, Promise<Outcome>>();
   let recently: number[] = []; // when sessions were started
   let ending = false;
-  let trouble: string | undefined;
+  let trouble: string | undefined; // why there is no connection
+  let refused: string | undefined; // why one is of no use: said once
 
   /** Tells the server what there is here. */
   const tell = async () => {
@@ -130,7 +133,9 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
       case "stop":
         return children.stop(message.session, message.signal);
       case "refused":
-        return log(message.message);
+        if (message.message !== refused) log(message.message);
+        refused = message.message;
+        return;
       default:
         return; // a session's
     }
@@ -142,11 +147,16 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
     ...{ pairing, host, version, onMessage },
     onUp() {
       trouble = undefined;
-      log(`connected to ${pairing.server}`);
+      const connected = () => {
+        refused = undefined;
+        log(`connected to ${pairing.server}`);
+      };
+      if (refused === undefined) connected();
+      else setTimeout(() => trouble === undefined && refused !== undefined && connected(), SETTLED_MS);
       void tell();
     },
     onDown(reason) {
-      if (reason !== trouble) log(`not connected: ${reason}`);
+      if (reason !== trouble && refused === undefined) log(`not connected: ${reason}`);
       trouble = reason;
       onLost?.();
     },

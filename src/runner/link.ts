@@ -94,10 +94,10 @@ export function openLink(options: LinkOptions): Link {
 
   const again = (reason: string, lasting = false) => {
     clearTimeout(silence);
-    const wasUp = session !== undefined;
+    const lasted = (session?.received ?? 0) > 1; // not merely to be refused
     socket = session = undefined;
     if (closed) return;
-    if (wasUp) attempt = 0;
+    if (lasted) attempt = 0;
     options.onDown(reason, lasting);
     retry = setTimeout(connect, pause(Math.min(FIRST_PAUSE_MS * 2 ** attempt++, LONGEST_PAUSE_MS)));
   };

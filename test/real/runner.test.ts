@@ -89,7 +89,11 @@ test("several run at once; told to end, it ends them in order and goes last", as
   runner = await startRunner(server, [work], env);
   const ids = await Promise.all([1, 2, 3].map(() => startSession(server, { cwd: work, args: manual })));
   await Promise.all(ids.map((id) => sees(id, "manual mode on")));
+  await say(ids[0] ?? "", "run: sh wait.sh 1003");
+  await server.phone.approve(await server.phone.prompt());
+  await until("its command runs", () => processesIn(server).some((line) => / sleep 1003$/.test(line)));
   expect(await runner.end()).toBe(0);
+  expect(processesIn(server).filter((line) => /claude --settings| sleep 100/.test(line))).toEqual([]);
   for (const id of ids) expect((await session(id))?.exit).toEqual({ code: 143, signal: "SIGTERM" });
   expect((await runners(server))[0]).toMatchObject({ online: false, roots: [work] });
   expect(readdirSync(join(server.home.dir, ".local/state/claude-remote/runner/sessions"))).toEqual([]);

@@ -235,6 +235,16 @@ describe("the command line", () => {
     expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining("not paired yet") });
   }, 20_000);
 
+  test("takes a root that is a link for what it leads to", async () => {
+    const link = join(server.home.dir, "link");
+    symlinkSync(work, link);
+    runner = await startRunner(server, [`${link}/`], env);
+    expect((await runners(server))[0]?.roots).toEqual([work]);
+    const cwd = folder();
+    const id = await startSession(server, { cwd: cwd.replace(work, link) });
+    expect((await session(id))?.cwd).toBe(cwd);
+  }, 20_000);
+
   test("takes roots from the environment, and lets one runner work here at a time", async () => {
     runner = await startRunner(server, [], { ...env, CLAUDE_REMOTE_ROOTS: `${work}:~/bin` });
     expect((await runners(server))[0]?.roots).toEqual([work, realpathSync(join(server.home.dir, "bin"))]);
