@@ -94,8 +94,8 @@ test("several run at once; told to end, it ends them in order and goes last", as
   await until("its command runs", () => processesIn(server).some((line) => / sleep 1003$/.test(line)));
   expect(await runner.end()).toBe(0);
   expect(processesIn(server).filter((line) => /claude --settings| sleep 100/.test(line))).toEqual([]);
-  for (const id of ids) expect((await session(id))?.exit).toEqual({ code: 143, signal: "SIGTERM" });
-  expect((await runners(server))[0]).toMatchObject({ online: false, roots: [work] });
+  for (const id of ids) expect((await ended(id))?.exit).toEqual({ code: 143, signal: "SIGTERM" });
+  await until("the phone knows", async () => (await runners(server))[0]?.online === false);
   expect(readdirSync(join(server.home.dir, ".local/state/claude-remote/runner/sessions"))).toEqual([]);
 }, 60_000);
 

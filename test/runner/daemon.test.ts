@@ -2,10 +2,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
-import { loadPairing } from "../../src/runner/pairing.ts";
+import { toBase64url } from "../../src/auth.ts";
+import { loadPairing, savePairing } from "../../src/runner/pairing.ts";
+import { Started } from "../../src/types.ts";
 import { SELF } from "../support/home.ts";
 import { type HomeServer, startHomeServer } from "../support/home-server.ts";
+import { pairDevice } from "../support/phone.ts";
 import { processesIn, type Runner, runners, spawnRunner, startRunner, startSession } from "../support/runner.ts";
+import { openTty, type Tty } from "../support/tty.ts";
 import { until } from "../support/until.ts";
 
 /** Stands in for Claude Code: tells what it was started with, and waits; `deaf` in its folder has it ignore signals. */
@@ -215,6 +219,37 @@ test("while the server is away sessions go on, and what was lost meanwhile is to
   await until("the other is there", async () => (await session(a))?.status === "running", 20_000);
   await until("the runner too", async () => (await runners(server))[0]?.online, 20_000);
 }, 60_000);
+
+test.each([
+  ["Ctrl-C ends the sessions in order", (tty: Tty) => tty.type("\x03")],
+  ["so does closing it", (tty: Tty) => tty.pty.kill("SIGHUP")],
+])(
+  "at a terminal %s, and none of them hears of it otherwise",
+  async (_, end) => {
+    const tty = openTty([...SELF, "runner", "--root", work], { env: { ...server.home.env, ...env }, cwd: work });
+    await tty.sees("connected to");
+    await until("it is there", async () => (await runners(server))[0]?.online);
+    const cwd = folder();
+    const id = await startSession(server, { cwd });
+    await ready(cwd);
+    end(tty);
+    expect((await tty.exited).code).toBe(0);
+    expect((await ended(id))?.exit).toEqual({ code: 143, signal: "SIGTERM" });
+  },
+  30_000,
+);
+
+test("a machine that may only run sessions starts them too, and its dashboard is another's", async () => {
+  const other = await pairDevice(`${server.origin}/${new URL(await server.phone.mint("runner")).hash}`, "runner", "build box");
+  const elsewhere = { XDG_CONFIG_HOME: join(server.home.dir, "box"), XDG_STATE_HOME: join(server.home.dir, "box-state") };
+  savePairing(join(elsewhere.XDG_CONFIG_HOME, "claude-remote/pairing.json"), { server: server.origin, device: other.device, secret: toBase64url(other.secret) });
+  runner = spawnRunner(server, [work], { ...env, ...elsewhere });
+  await until("it is there", async () => (await runners(server)).find(({ id, online }) => id === other.device && online));
+  const cwd = folder();
+  const { session: id } = await server.phone.get(Started, "POST", `/api/runners/${other.device}/sessions`, { cwd });
+  await ready(cwd);
+  expect((await session(id))?.runner).toBe(other.device);
+}, 30_000);
 
 describe("the command line", () => {
   const cli = async (args: string[], more: Record<string, string | undefined> = {}) => {
