@@ -91,7 +91,7 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
     for (const pid of processesOf(child.session)) if (parentOf(pid) !== child.pid) signalProcess(pid, "SIGKILL");
     await Promise.race([child.over, Bun.sleep(KILLED_MS)]);
     if (isAlive(child)) signalProcess(child.pid, "SIGKILL");
-    await child.over;
+    await Promise.race([child.over, Bun.sleep(GONE_MS + KILLED_MS)]); // the kernel may not let go of one
   };
 
   const signal = (child: Child, name: NodeJS.Signals) => {

@@ -120,7 +120,10 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
 
   const find = async ({ request, what, path }: Extract<FromServer, { type: "find" }>) => {
     if (what === "folders") return link.send({ type: "found", request, folders: await completeFolder(roots, path) });
-    const cwd = await allowedFolder(roots, path).catch(() => undefined);
+    const cwd = await allowedFolder(roots, path).catch((error: unknown) => {
+      if (error instanceof FolderError) return undefined;
+      throw error;
+    });
     return link.send({ type: "found", request, conversations: cwd === undefined ? [] : await conversationsOf(configDir, cwd) });
   };
 

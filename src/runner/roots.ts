@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { LIMITS } from "../types.ts";
 
 /** So many entries of a folder are looked at in search of what was typed. */
-const LOOK_AT = 5000;
+const LOOK_AT = 50_000;
 
 /** Whether a name can be shown as it is, and comes back as it was. */
 export const isShown = (path: string) => path.length <= LIMITS.pathChars && !/[\p{C}\p{Zl}\p{Zp}\ufffd]/u.test(path);
