@@ -1,31 +1,7 @@
+import { parseRow, ROW_STYLE, type Run } from "../src/types.ts";
 import { el } from "./dom.ts";
 
-/** A stretch of a row in one style. */
-export interface Run {
-  text: string;
-  /** See src/runner/rows.ts: letters for attributes, then f and g with a colour. */
-  style: string;
-}
-
-const STYLE = /^([bdiuvshw]*)(?:f(\d{1,3}|#[0-9a-f]{6}))?(?:g(\d{1,3}|#[0-9a-f]{6}))?$/;
 const CLASSES: Record<string, string> = { b: "bold", d: "dim", i: "italic", u: "under", v: "inverse", s: "strike", h: "hidden", w: "wide" };
-
-/** Takes a row's payload apart; whatever is not of that form is plain text. */
-export function parseRow(payload: string): Run[] {
-  const at = payload.indexOf("\n");
-  if (at < 0) return payload === "" ? [] : [{ text: payload, style: "" }];
-  const text = payload.slice(0, at);
-  const runs: Run[] = [];
-  let start = 0;
-  for (const part of payload.slice(at + 1).split(" ")) {
-    const length = Number.parseInt(part, 10);
-    if (!(length > 0)) break;
-    runs.push({ text: text.slice(start, start + length), style: part.slice(String(length).length) });
-    start += length;
-  }
-  if (start < text.length) runs.push({ text: text.slice(start), style: "" });
-  return runs;
-}
 
 /** Draws a row as text spans into `row`. */
 export function drawRow(row: HTMLElement, payload: string): void {
@@ -35,7 +11,7 @@ export function drawRow(row: HTMLElement, payload: string): void {
 const segmenter = new Intl.Segmenter();
 
 function drawRun({ text, style }: Run): (Node | string)[] {
-  const match = STYLE.exec(style);
+  const match = ROW_STYLE.exec(style);
   if (match === null || style === "") return [text];
   const [, letters = "", ground, back] = match;
   const inverse = letters.includes("v");

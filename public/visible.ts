@@ -1,7 +1,5 @@
+import { UNSEEN } from "../src/types.ts";
 import { el } from "./dom.ts";
-
-/** Characters that a person can't see or that change how others are read: controls, format, bidi, odd spaces, tabs. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\u00a0\u2000-\u200a\u202f\u205f\u3000\u115f\u1160\u3164\uffa0]/u;
 
 /** Text for a person to judge: every unseen character stands as its code point, marked, but for line feeds and what `besides` holds. */
 export function visibleText(text: string, besides = ""): (Node | string)[] {

@@ -299,8 +299,13 @@ export const SessionInfo = v.object({
 export type SessionInfo = v.InferOutput<typeof SessionInfo>;
 export type SessionStatus = Pick<SessionInfo, "hooks" | "activity">;
 
-/** A key by its name, as tmux has them, or a turn of the mouse wheel. */
-const key = v.pipe(v.string(), v.regex(/^(?:Enter|Escape|Tab|BTab|BSpace|Delete|Up|Down|Left|Right|Home|End|PageUp|PageDown|WheelUp|WheelDown|C-[a-z])$/));
+/**
+ * A key by its name, as tmux has them (`Enter`, `F1`, `C-c`, `M-x`, `C-M-x`, `S-Up`, `C-Left`), or a turn of the mouse wheel. C, M and S are
+ * Control, Alt and Shift, in this order.
+ */
+const KEY =
+  /^(?:BTab|Wheel(?:Up|Down)|(?:M-)?(?:Enter|Escape|Tab|BSpace)|M-(?:Space|[^\p{C}\p{Z}])|C-(?:M-)?(?:[a-z\\\]^_]|Space)|(?:C-)?(?:M-)?(?:S-)?(?:Up|Down|Left|Right|Home|End|Insert|Delete|PageUp|PageDown|F(?:[1-9]|1[0-2])))$/u;
+const key = v.pipe(v.string(), v.maxLength(16), v.regex(KEY));
 /** What is typed from afar: text, Enter, then keys. */
 const typed = {
   /** A page's own line of inputs, numbered from 0 or 1: applied in order, each once. */
@@ -560,6 +565,36 @@ export const ViewerEvents = {
 export type ViewerEvents = { [Name in keyof typeof ViewerEvents]: v.InferOutput<(typeof ViewerEvents)[Name]> };
 
 export const ApiError = v.object({ error: v.object({ code: v.string(), message: v.string() }) });
+
+/** Characters that a person can't see or that change how others are read: controls, format, bidi, odd spaces, tabs. Whoever shows what is to be judged marks them. */
+export const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\u00a0\u2000-\u200a\u202f\u205f\u3000\u115f\u1160\u3164\uffa0]/u;
+
+/** A stretch of a row in one style. */
+export interface Run {
+  text: string;
+  /** See src/runner/rows.ts: letters for attributes, then f and g with a colour. */
+  style: string;
+}
+
+/** A style: letters, then the colours of text and ground, each a palette index or #rrggbb. */
+export const ROW_STYLE = /^([bdiuvshw]*)(?:f(\d{1,3}|#[0-9a-f]{6}))?(?:g(\d{1,3}|#[0-9a-f]{6}))?$/;
+
+/** Takes a row's payload apart; whatever is not of that form is plain text. */
+export function parseRow(payload: string): Run[] {
+  const at = payload.indexOf("\n");
+  if (at < 0) return payload === "" ? [] : [{ text: payload, style: "" }];
+  const text = payload.slice(0, at);
+  const runs: Run[] = [];
+  let start = 0;
+  for (const part of payload.slice(at + 1).split(" ")) {
+    const length = Number.parseInt(part, 10);
+    if (!(length > 0)) break;
+    runs.push({ text: text.slice(start, start + length), style: part.slice(String(length).length) });
+    start += length;
+  }
+  if (start < text.length) runs.push({ text: text.slice(start), style: "" });
+  return runs;
+}
 
 /** Parses JSON text with a schema; undefined where either fails. */
 export function parseJson<S extends v.GenericSchema>(schema: S, json: string): v.InferOutput<S> | undefined {

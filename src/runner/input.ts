@@ -6,23 +6,24 @@ type Input = Extract<FromServer, { type: "input" }>;
 /** Streams whose place is remembered; each page that types opens one. */
 const STREAMS = 100;
 
-/** What keys send in a terminal (ECMA-48, xterm's ctlseqs); cursor keys have a second form for applications. */
-const KEYS: Record<string, string> = {
-  Enter: "\r",
-  Escape: "\x1b",
-  Tab: "\t",
-  BTab: "\x1b[Z",
-  BSpace: "\x7f",
-  Delete: "\x1b[3~",
-  PageUp: "\x1b[5~",
-  PageDown: "\x1b[6~",
-};
+/** What keys send in a terminal (ECMA-48, xterm's ctlseqs), with Alt after an Escape. */
+const KEYS: Record<string, string> = { Enter: "\r", Escape: "\x1b", Tab: "\t", BTab: "\x1b[Z", BSpace: "\x7f", Space: " " };
+/** Cursor keys have a second form for applications. */
 const CURSOR: Record<string, string> = { Up: "A", Down: "B", Right: "C", Left: "D", Home: "H", End: "F" };
+const FUNCTION: Record<string, string> = { F1: "P", F2: "Q", F3: "R", F4: "S" };
+const NUMBERED: Record<string, number> = { Insert: 2, Delete: 3, PageUp: 5, PageDown: 6, F5: 15, F6: 17, F7: 18, F8: 19, F9: 20, F10: 21, F11: 23, F12: 24 };
+
 /** What a key sends, by tmux's name. */
 export function keyBytes(key: string, applicationCursor: boolean): string {
-  const cursor = CURSOR[key];
-  if (cursor !== undefined) return `\x1b${applicationCursor ? "O" : "["}${cursor}`;
-  return key.startsWith("C-") ? String.fromCharCode(key.charCodeAt(2) & 0x1f) : (KEYS[key] ?? "");
+  const [, control, alt, shift, name = ""] = /^(C-)?(M-)?(S-)?(.+)$/u.exec(key) ?? [];
+  const modifiers = 1 + (shift === undefined ? 0 : 1) + (alt === undefined ? 0 : 2) + (control === undefined ? 0 : 4);
+  const letter = CURSOR[name] ?? FUNCTION[name];
+  if (letter !== undefined) return modifiers > 1 ? `\x1b[1;${modifiers}${letter}` : `\x1b${applicationCursor || name in FUNCTION ? "O" : "["}${letter}`;
+  const number = NUMBERED[name];
+  if (number !== undefined) return `\x1b[${number}${modifiers > 1 ? `;${modifiers}` : ""}~`;
+  const plain = KEYS[name] ?? name;
+  const sent = control === undefined ? plain : String.fromCharCode(plain.charCodeAt(0) & 0x1f);
+  return alt === undefined ? sent : `\x1b${sent}`;
 }
 
 /** With a question open these could answer it; others only look around, or say no. */
