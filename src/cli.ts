@@ -12,6 +12,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   runner: async () => (await import("./commands/runner.ts")).runner,
   pair: async () => (await import("./commands/pair.ts")).pair,
   devices: async () => (await import("./commands/devices.ts")).devices,
+  attach: async () => (await import("./commands/attach.ts")).attach,
   demo: async () => (await import("./commands/first.ts")).demo,
   "--help": async () => (await import("./commands/usage.ts")).help,
   "-h": async () => (await import("./commands/usage.ts")).help,

@@ -1,0 +1,72 @@
+import * as v from "valibot";
+import { clockText, deviceKeys, fromBase64url, mac, randomNonce, sameMac, signRequest } from "../auth.ts";
+import { fetchServer, type Pairing } from "../runner/link.ts";
+import { ApiError, parseJson } from "../types.ts";
+
+/** How long a request may take, in ms. */
+const REQUEST_MS = 15_000;
+
+const Clock = v.object({ error: v.object({ code: v.literal("clock") }), time: v.number(), mac: v.string() });
+
+/** The server said no, in its own words, or can't be reached (`status` is then 0). */
+export class RequestError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** What signs a viewer's requests. */
+export interface Client {
+  /** Whose requests these are. */
+  device: string;
+  /** A signed request; a wrong clock is corrected once by what the server proves. Throws a `RequestError`. */
+  send(method: string, target: string, body?: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<Response>;
+  /** One whose answer has a known form. */
+  call<S extends v.GenericSchema>(schema: S, method: string, target: string, body?: unknown): Promise<v.InferOutput<S>>;
+}
+
+/** Speaks to the server as a phone does, with this machine's own key. */
+export function openClient({ server, device, secret }: Pairing): Client {
+  const keys = deviceKeys(fromBase64url(secret) ?? new Uint8Array());
+  const { host } = new URL(server);
+  let clockOffset = 0; // seconds that the server is ahead
+
+  const client: Client = {
+    device,
+    async send(method, target, body, headers = {}, signal) {
+      const text = body === undefined ? "" : JSON.stringify(body);
+      for (let attempt = 0; ; attempt++) {
+        const nonce = randomNonce();
+        const authorization = signRequest(keys, { method, host, target, body: text, device, ts: Math.floor(Date.now() / 1000) + clockOffset, nonce });
+        let response: Response;
+        try {
+          const limit = signal ?? AbortSignal.timeout(REQUEST_MS);
+          response = await fetchServer(server + target, { method, headers: { ...headers, authorization }, signal: limit, ...(text === "" ? {} : { body: text }) });
+          if (response.ok) return response;
+        } catch (error) {
+          if (!(error instanceof Error)) throw error;
+          throw new RequestError(0, "offline", `${server} can't be reached (${error.message}). Is the server running?`);
+        }
+        const answer = await response.text();
+        const clock = parseJson(Clock, answer);
+        if (attempt === 0 && clock !== undefined && sameMac(clock.mac, mac(keys.clock, clockText(device, nonce, clock.time)))) {
+          clockOffset = clock.time - Math.floor(Date.now() / 1000);
+          continue;
+        }
+        const error = parseJson(ApiError, answer)?.error;
+        throw new RequestError(response.status, error?.code ?? "unknown", error?.message ?? `${server} answered ${response.status}: is a proxy in between?`);
+      }
+    },
+    async call(schema, method, target, body) {
+      const response = await client.send(method, target, body);
+      const parsed = parseJson(schema, await response.text());
+      if (parsed === undefined) throw new RequestError(response.status, "unreadable", "The server's answer can't be read; is it of the same version?");
+      return parsed;
+    },
+  };
+  return client;
+}

@@ -1,0 +1,87 @@
+import { parseArgs } from "node:util";
+import * as v from "valibot";
+import { attach as attachTo } from "../attach/attach.ts";
+import { type Client, openClient, RequestError } from "../attach/client.ts";
+import { harmless } from "../attach/rows.ts";
+import { folderOf, stateWords } from "../attach/shown.ts";
+import { PairingError } from "../runner/pairing.ts";
+import { parseJson, SessionSummary } from "../types.ts";
+import { loadConfig } from "./config.ts";
+import { findHome } from "./embedded.ts";
+import { say } from "./say.ts";
+import { UsageError } from "./usage.ts";
+
+const List = v.object({ sessions: v.array(SessionSummary) });
+
+/** `claude-remote attach [--list] [SESSION]`: a session of any machine, full screen on this terminal. */
+export async function attach(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options: { list: { type: "boolean" } } });
+  if (positionals.length > 1) throw new UsageError("attach: one session at a time");
+  const [wanted] = positionals;
+  if (values.list !== true && !(process.stdin.isTTY && process.stdout.isTTY))
+    throw new UsageError("attach: this needs a terminal; `claude-remote attach --list` tells what runs");
+  const pairing = (await findHome(loadConfig()))?.pairing;
+  if (pairing === undefined) throw new PairingError("This machine is not paired yet: see `claude-remote pair`.");
+  const client = openClient(pairing);
+  const sessions = await runningSessions(client);
+  if (values.list === true) {
+    for (const session of sessions) process.stdout.write(`${session.id}  ${about(session)}\n`);
+    return 0;
+  }
+  const session = wanted === undefined ? chosen(sessions) : found(sessions, wanted);
+  if (session === undefined) return 130;
+  const left = await attachTo(client, session);
+  if (left === undefined) throw new UsageError("attach: this needs a terminal");
+  say(left.words);
+  return left.code;
+}
+
+/** All sessions that are not over, what waits for a person first. */
+async function runningSessions(client: Client): Promise<SessionSummary[]> {
+  try {
+    const list = parseJson(List, await (await client.send("GET", "/api/sessions")).text());
+    if (list === undefined) throw new PairingError("The server's answer can't be read; is it of the same version?");
+    return list.sessions.filter(({ status }) => status !== "ended");
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    if (error.status !== 403) throw new PairingError(error.message);
+    throw new PairingError(
+      "This machine is paired as a runner, which may show its sessions but not look at any: `claude-remote pair LINK` with a machine's link changes that.",
+    );
+  }
+}
+
+function about(session: SessionSummary): string {
+  const waits = session.pending === 0 ? "" : session.pending === 1 ? ", waits for you" : `, ${session.pending} questions wait for you`;
+  return `${harmless(session.host)}  ${harmless(session.cwd)}  ${harmless(session.command)}  (${stateWords(session)}${waits})`;
+}
+
+/** The one that runs, or the one that somebody chooses; undefined where they choose none. */
+function chosen(sessions: SessionSummary[]): SessionSummary | undefined {
+  const [only] = sessions;
+  if (only === undefined) throw new PairingError("Nothing runs: `claude-remote` starts a session.");
+  if (sessions.length === 1) return only;
+  for (const [i, session] of sessions.entries()) process.stderr.write(`${String(i + 1).padStart(3)}  ${about(session)}\n`);
+  const answer = prompt("Which one? Its number, or Enter for the first:");
+  return answer === null ? undefined : sessions[answer.trim() === "" ? 0 : Number(answer) - 1];
+}
+
+/** The session that is meant by its id, the beginning of that, its folder's name or a part of it. */
+function found(sessions: SessionSummary[], wanted: string): SessionSummary {
+  const ways: ((session: SessionSummary) => boolean)[] = [
+    ({ id }) => id === wanted,
+    (session) => folderOf(session) === wanted,
+    ({ id }) => wanted.length > 2 && id.startsWith(wanted),
+    (session) => folderOf(session).includes(wanted),
+  ];
+  for (const is of ways) {
+    const those = sessions.filter(is);
+    const [first] = those;
+    if (first !== undefined && those.length === 1) return first;
+    if (first !== undefined)
+      throw new PairingError(`${JSON.stringify(wanted)} could be any of these:\n${those.map((session) => `${session.id}  ${about(session)}`).join("\n")}`);
+  }
+  throw new PairingError(
+    `Nothing that runs is called ${JSON.stringify(wanted)}: \`claude-remote attach --list\` tells what does. Claude Code's own attach, to its background agents, is \`claude-remote run -- attach ${wanted}\`.`,
+  );
+}
