@@ -56,17 +56,18 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
   const runs = () => lostAt === undefined && session.status === "running";
 
   const hint = (): string => {
-    if (chords.hint() !== "" || word !== "") return chords.hint() || word;
-    if (lostAt !== undefined && trouble !== "") return trouble;
-    const waiting = link.open().length;
-    if (overlay !== undefined || waiting === 0)
-      return `${fits() || overlay !== undefined ? "" : `part of ${shown.frame?.cols}×${shown.frame?.rows}, Ctrl-] f fits it · `}Ctrl-] ? helps`;
-    return `${waiting === 1 ? "a question waits" : `${waiting} questions wait`}: Ctrl-] a`;
+    if (chords.hint() !== "") return chords.hint();
+    const waiting = overlay === undefined ? link.open().length : 0;
+    const question = waiting === 0 ? "" : `${waiting === 1 ? "a question waits" : `${waiting} questions wait`}: Ctrl-] a`;
+    const part = overlay === undefined && !fits() ? `part of ${shown.frame?.cols}×${shown.frame?.rows}, Ctrl-] f fits it` : "";
+    const parts = [word || (lostAt === undefined ? "" : trouble), question || (word === "" ? part : "")].filter((words) => words !== "");
+    return [...parts, ...(word === "" && question === "" ? ["Ctrl-] ? helps"] : [])].join(" · ");
   };
   const picture = (): Picture => {
     const [cols, rows] = [desk.cols, height()];
     const { lines, cursor } = overlay?.draw(cols, rows) ?? shown.part(cols, rows);
-    const status = statusLine(`${where()} · ${stateWords(session, lostAt)}${fit.on && session.desk && fits() ? " · fitted" : ""}`, hint(), cols);
+    const state = `${stateWords(session, lostAt)}${fit.on && session.desk ? " · fitted" : ""}`;
+    const status = statusLine([`${where()} · ${state}`, `${folderOf(session)} · ${state}`, state], hint(), cols);
     const wheel = overlay !== undefined || shown.frame?.full === true;
     return { lines: [...lines.slice(0, rows), status], cursor, title: harmless(shown.frame?.title ?? ""), wheel };
   };

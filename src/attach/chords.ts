@@ -14,7 +14,8 @@ Ctrl-] z       suspend this, as Ctrl-Z would; fg comes back
 Ctrl-] Ctrl-]  Ctrl-] itself, for the program
 Ctrl-] ?       this
 
-Everything else goes to the program. While it asks something it takes no keys from here: the question comes up by itself.`,
+Everything else goes to the program. While it asks something it takes no keys
+from here: the question comes up by itself.`,
   },
 ];
 const SIGNALS = { i: "SIGINT", e: "SIGTERM", k: "SIGKILL" } as const;

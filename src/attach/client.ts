@@ -49,7 +49,7 @@ export function openClient({ server, device, secret }: Pairing): Client {
           if (response.ok) return response;
         } catch (error) {
           if (!(error instanceof Error)) throw error;
-          throw new RequestError(0, "offline", `${server} can't be reached (${error.message}). Is the server running?`);
+          throw new RequestError(0, "offline", `${server} can't be reached. Is the server running?`);
         }
         const answer = await response.text();
         const clock = parseJson(Clock, answer);

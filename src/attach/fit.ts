@@ -13,6 +13,7 @@ export type Fit = ReturnType<typeof openFit>;
 /** Takes a session's size over for this terminal, follows it, and notices when somebody else has the size: the rule of the dashboard. */
 export function openFit(client: Client, session: string, room: () => Size, onTrouble: (words: string) => void) {
   let fitted: Size | undefined;
+  let drawn: Size | undefined;
   let askedAt = 0;
 
   const ask = (body: Size | { cols: null }): Promise<unknown> => {
@@ -29,8 +30,9 @@ export function openFit(client: Client, session: string, room: () => Size, onTro
   };
 
   return {
+    /** Whether it has the size that was wanted for it here: somebody else may have taken it back. */
     get on() {
-      return fitted !== undefined;
+      return fitted !== undefined && fitted.cols === drawn?.cols && fitted.rows === drawn.rows;
     },
     set,
     /** This terminal has another size now. */
@@ -40,6 +42,7 @@ export function openFit(client: Client, session: string, room: () => Size, onTro
     },
     /** A screen of this size was drawn. */
     drawn({ cols, rows }: Size): void {
+      drawn = { cols, rows };
       if (fitted !== undefined && (cols !== fitted.cols || rows !== fitted.rows) && performance.now() - askedAt > ARRIVES_MS) fitted = undefined;
     },
     /** The connection is back: a server that was started anew does not know whose size it is. */

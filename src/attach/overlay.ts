@@ -183,7 +183,7 @@ export function openQuestion(client: Client, prompt: Prompt, { live, say, close 
       typedAt = now;
       if (line !== undefined) return write(line, typed);
       for (const key of keysOf(typed)) {
-        if (armed) press(key);
+        if (armed || key === "Escape") press(key);
         else pager.turn(key);
         if (line !== undefined) return; // what follows was typed before anybody saw where it goes
       }

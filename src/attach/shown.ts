@@ -63,12 +63,13 @@ export function exitWords({ code, signal, lost }: Exit): string {
   return signal === "SIGKILL" ? "killed (SIGKILL)" : signal !== undefined ? `ended by ${signal}` : `exit code ${code}`;
 }
 
-/** One line in reverse video: what it is and how it fares at the left, and at the right what is to be done. */
-export function statusLine(what: string, right: string, cols: number): string {
-  const end = clipped(` ${harmless(right)} `, cols);
-  const room = cols - Bun.stringWidth(end);
-  const start = clipped(` ${harmless(what)}`, room);
-  return `\x1b[7m${start}${" ".repeat(Math.max(0, room - Bun.stringWidth(start)))}${end}\x1b[27m`;
+/** One line in reverse video: at the left what it is and how it fares, in as many words as there is room for, at the right what is to be done. */
+export function statusLine(whats: readonly string[], right: string, cols: number): string {
+  const end = ` ${harmless(right)} `;
+  const starts = whats.map((what) => ` ${harmless(what)}`);
+  const start = clipped(starts.find((what) => Bun.stringWidth(what + end) <= cols) ?? starts.at(-1) ?? "", cols);
+  const rest = clipped(end, cols - Bun.stringWidth(start));
+  return `\x1b[7m${start}${" ".repeat(Math.max(0, cols - Bun.stringWidth(start + rest)))}${rest}\x1b[27m`;
 }
 
 function clipped(text: string, cols: number): string {
