@@ -8,6 +8,8 @@ import { askedOf } from "./question.ts";
 
 /** No answer is taken before nobody has typed for so long: whoever goes on typing has not read it, in ms. */
 const ARM_MS = 400;
+/** On less than this nothing can be read, let alone answered: columns and rows. */
+const LEAST = { cols: 20, rows: 4 };
 const Receipt = v.object({ state: v.string() });
 
 /** What lies over the session's screen for a while. */
@@ -167,6 +169,7 @@ export function openQuestion(client: Client, prompt: Prompt, { live, say, close 
   return {
     prompt: prompt.id,
     draw(cols, rows) {
+      if (cols < LEAST.cols || rows < LEAST.rows) return { lines: [visibleLine("Too small: Claude asks", cols), ...Array<string>(rows - 1).fill("")], cursor: undefined };
       const page = pager.page(cols, rows - 3);
       const blank = Array<string>(Math.max(0, rows - 3 - page.length)).fill("");
       if (line === undefined) return { lines: [title(asked.title, cols), "", ...page, ...blank, `\x1b[1m${visibleLine(help(), cols)}\x1b[22m`], cursor: undefined };

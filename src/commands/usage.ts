@@ -15,6 +15,8 @@ const USAGE = `claude-remote: your Claude Code session on your phone
   claude-remote pair                      a link and QR code that let a phone or browser in
   claude-remote pair LINK                 show this machine's sessions on a server elsewhere (- asks for the link)
   claude-remote runner --root DIR …       start sessions in these folders when the phone asks, until it is told to end
+  claude-remote attach [SESSION]          a session of any machine, full screen in this terminal (Ctrl-] ? helps,
+                                          Ctrl-] d leaves); by its id or folder; --list tells what runs
   claude-remote devices [revoke ID]       list what is paired, or lock something out
   claude-remote server                    a server of its own, for several machines
       --port 7200  --host 127.0.0.1  --data DIR  --public-url URL

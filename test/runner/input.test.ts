@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import * as v from "valibot";
 import { openInput } from "../../src/runner/input.ts";
 import type { Modes } from "../../src/runner/screen.ts";
-import type { FromServer } from "../../src/types.ts";
+import { type FromServer, InputRequest } from "../../src/types.ts";
 
 type Given = Partial<Extract<FromServer, { type: "input" }>>;
 
@@ -27,6 +28,36 @@ describe("what is typed from afar", () => {
     expect(written()).toBe("\x1b[200~two\rlines\x1b[201~\r");
     apply({ keys: ["Up", "C-c", "BTab", "Escape", "Enter", "PageUp", "C-a", "C-z"] });
     expect(written()).toBe("\x1b[A\x03\x1b[Z\x1b\r\x1b[5~\x01\x1a");
+  });
+
+  test("has function keys, Alt and modified keys, and no name that is none", () => {
+    const { apply, written } = open();
+    apply({
+      keys: [
+        "F1",
+        "F5",
+        "F12",
+        "S-F1",
+        "C-F5",
+        "M-x",
+        "M-ö",
+        "C-M-x",
+        "M-Enter",
+        "M-BSpace",
+        "C-Space",
+        "C-]",
+        "C-_",
+        "C-Left",
+        "S-Up",
+        "C-M-S-Home",
+        "M-PageUp",
+        "Insert",
+      ],
+    });
+    expect(written()).toBe("\x1bOP\x1b[15~\x1b[24~\x1b[1;2P\x1b[15;5~\x1bx\x1bö\x1b\x18\x1b\r\x1b\x7f\0\x1d\x1f\x1b[1;5D\x1b[1;2A\x1b[1;8H\x1b[5;3~\x1b[2~");
+    const valid = (key: string) => v.safeParse(InputRequest, { stream: "s", seq: 1, keys: [key] }).success;
+    for (const key of ["F0", "F13", "M-", "M-\x1b", "M- ", "M-ab", "C-é", "C-", "S-a", "M-C-x", "x", "constructor", "M-\u202e", "C-M-S-Enter", "M-WheelUp"])
+      expect([key, valid(key)]).toEqual([key, false]);
   });
 
   test("follows how the program has set its terminal", () => {
@@ -82,6 +113,9 @@ describe("what is typed from afar", () => {
       { keys: ["C-m"] },
       { keys: ["C-i"] },
       { keys: ["C-j"] },
+      { keys: ["M-Enter"] },
+      { keys: ["M-1"] },
+      { keys: ["S-Down"] },
     ])
       expect(apply({ seq: 1, ...given }).result).toBe("asked");
     expect(apply({ seq: 1, keys: ["Down", "PageUp", "Escape"] }).result).toBe("applied");
