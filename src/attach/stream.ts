@@ -7,6 +7,9 @@ const SILENCE_MS = 25_000;
 const FIRST_PAUSE_MS = 300;
 const LONGEST_PAUSE_MS = 10_000;
 
+/** So many attempts may fail before the person is told why. */
+const QUIET_ATTEMPTS = 3;
+
 /** `refused`: this device may not look on (any more); `missing`: there is no such session. Both are for good. */
 export type StreamState = "live" | "waiting" | "refused" | "missing";
 
@@ -56,7 +59,7 @@ export function openStream(client: Client, session: string, onEvent: (event: Vie
       const status = error instanceof RequestError ? error.status : 0;
       if (!closed && (status === 401 || status === 403)) return onState("refused", error.message);
       if (!closed && status === 404) return onState("missing");
-      trouble = error.message;
+      if (error instanceof RequestError && attempt >= QUIET_ATTEMPTS) trouble = error.message;
     } finally {
       clearTimeout(silence);
       own.abort();
