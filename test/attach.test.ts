@@ -293,6 +293,22 @@ describe("the terminal", () => {
   }, 30_000);
 });
 
+test("a session that nobody sits at follows this terminal, whoever started it", async () => {
+  const known = new Set((await server.phone.sessions()).map(({ id }) => id));
+  const demo = Bun.spawn([...SELF, "demo"], { env: server.home.env, cwd: server.home.dir, stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+  const session = await until("it runs", async () => (await server.phone.sessions()).find(({ id, status }) => !known.has(id) && status === "running"));
+  expect(session.desk).toBe(false);
+  const attached = openAttached(server, [session.id], { cols: 66, rows: 22 });
+  const size = async () => (await server.phone.get(SessionDetail, "GET", `/api/sessions/${session.id}`)).screen;
+  await until("it has this size", async () => (await size())?.cols === 66 && (await size())?.rows === 21);
+  attached.resize(90, 30);
+  await until("it follows", async () => (await size())?.cols === 90 && (await size())?.rows === 29);
+  demo.kill("SIGTERM");
+  await attached.exited;
+  expect(attached.text()).toContain("is over: ");
+  await demo.exited;
+}, 30_000);
+
 describe("a question", () => {
   test("lies over the screen, whole, and takes no answer before its end was seen and nobody typed on", async () => {
     const runner = await playRunner("asks");

@@ -80,11 +80,11 @@ export function openTyping(client: Client, session: string, { onState, onAsked }
       // the first is on its way
       const last = queue.length > 1 ? queue.at(-1) : undefined;
       if (typed.kind === "key") {
-        const turns = typed.key.startsWith("Wheel") ? TURNS : LIMITS.keys;
-        if (last === undefined || (last.keys?.length ?? 0) >= turns) {
-          if (last === undefined || turns !== TURNS) add({ keys: [typed.key] });
-        } else if (typed.key === "Enter" && last.keys === undefined && last.enter === undefined && last.paste !== true) last.enter = true;
-        else last.keys = [...(last.keys ?? []), typed.key];
+        const pressed = last?.keys ?? [];
+        if (typed.key.startsWith("Wheel") && pressed.length >= TURNS && pressed.at(-1)?.startsWith("Wheel") === true) return;
+        if (last === undefined || pressed.length >= LIMITS.keys) add({ keys: [typed.key] });
+        else if (typed.key === "Enter" && last.keys === undefined && last.enter === undefined && last.paste !== true) last.enter = true;
+        else last.keys = [...pressed, typed.key];
         return;
       }
       if (waiting + typed.text.length > WAITING_CHARS) return onState("Too much at once: some of what was pasted or typed was dropped.");
