@@ -53,7 +53,12 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
   let busy = false;
   const view = parseJson(View, first.view);
   const sign = mark("you");
-  const heading = el("h2", { attrs: { id: `title-${first.id}` } }, sign, TITLES[view?.tool ?? ""] ?? view?.tool ?? "Claude asks");
+  const heading = el(
+    "h2",
+    { attrs: { id: `title-${first.id}` } },
+    sign,
+    (Object.hasOwn(TITLES, view?.tool ?? "") ? TITLES[view?.tool ?? ""] : view?.tool) ?? "Claude asks",
+  );
   const state = el("p", { class: "state", attrs: { role: "status" } });
   const message = el("textarea", {
     attrs: { rows: "2", dir: "auto", placeholder: "Goes along with Reject", "aria-label": "Message to Claude with the rejection" },

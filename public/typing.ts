@@ -27,7 +27,7 @@ export type Typing = ReturnType<typeof openTyping>;
 
 /** What is typed to a session: sent one after the other, each with a number that it keeps until it is known to have arrived, so that it arrives in order and once. */
 export function openTyping(identity: Identity, session: string, events: TypingEvents) {
-  const stream = randomNonce();
+  let stream = randomNonce();
   const queue: Input[] = [];
   let seq = 1;
   let sending = false;
@@ -56,6 +56,7 @@ export function openTyping(identity: Identity, session: string, events: TypingEv
           await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
         } else {
           since = 0;
+          if (error.status !== 409) [stream, seq] = [randomNonce(), 1]; // it may have arrived after all: the next must not be taken for it
           events.onReturned(queue.splice(0)); // what came after was meant to come after this
           events.onState(error.code === "shell" ? "" : error.message);
         }

@@ -67,6 +67,30 @@ test("an address that is none never becomes a link", async () => {
   await until("nothing is shown", async () => (await dashboard.machine.sessions()).find(({ id }) => id === "bad-login")?.auth_url === null);
 }, 30_000);
 
+test("what was given back, but had arrived, is not taken for what is typed next", async () => {
+  const { page, typed, phone, close } = await openSession("given-back");
+  const text = page.getByLabel("Type to the session");
+  await page.route(
+    "**/input",
+    async (route) => {
+      await route.fetch();
+      await route.fulfill({ status: 502, body: "the proxy lost the answer" });
+    },
+    { times: 1 },
+  );
+  await text.fill("the first");
+  await text.press("Control+Enter");
+  const first = await typed();
+  await until("it is given back", async () => (await text.inputValue()) === "the first");
+  await text.fill("the second");
+  await text.press("Control+Enter");
+  const second = await typed();
+  expect(second.text).toBe("the second");
+  expect(second.stream).not.toBe(first.stream);
+  phone.suspicious.length = 0; // the lost answer
+  await close();
+}, 30_000);
+
 test("the bar's keys go as keys, a slash as text, and a paste after a look at it", async () => {
   const { page, typed, close } = await openSession("keys");
   const bar = page.getByRole("toolbar", { name: "Keys" });
