@@ -21,6 +21,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   __start: async () => (argv) => (argv.length > 0 ? main(argv) : import("./commands/first.ts").then(({ start }) => start())),
   __demo: async () => (await import("./demo/agent.ts")).playAgent,
   __session: async () => (await import("./commands/session.ts")).session,
+  __sweep: async () => (await import("./sandbox/records.ts")).sweepLeft,
   __deliver: async () => async (argv) => {
     const [{ deliver }, { loadPairing }, { pairingPath }] = await Promise.all([
       import("./runner/rest.ts"),

@@ -1,5 +1,5 @@
 import { userInfo } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** The user's home; an empty or relative HOME would make the present folder's files ours. */
 export function homeDir(): string {
@@ -25,6 +25,19 @@ export function configPath(): string {
 /** Where the server keeps its database, unless told otherwise. */
 export function dataDir(): string {
   return join(xdg("XDG_DATA_HOME", ".local/share"), "claude-remote");
+}
+
+/** Where sandboxed sessions keep their homes, and what is to be taken away after them. */
+export function sandboxDir(): string {
+  return join(dataDir(), "sandbox");
+}
+
+/** What must not come into a sandbox: nobody's project lies around it; in `within`, none at all does. */
+export function keptOut(): { holds: string[]; within: string[] } {
+  const engine = /^unix:\/\/(.+)$/.exec(process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock")?.[1] ?? "/";
+  const { CLAUDE_CONFIG_DIR } = process.env;
+  const own = [dirname(configPath()), dirname(logPath()), dataDir(), join(homeDir(), ".ssh"), join(homeDir(), ".claude")];
+  return { holds: [homeDir(), engine, "/etc", "/proc", "/sys", "/dev", "/run"], within: CLAUDE_CONFIG_DIR === undefined ? own : [...own, CLAUDE_CONFIG_DIR] };
 }
 
 /** Where a server in the background writes what it has to say. */

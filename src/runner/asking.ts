@@ -1,10 +1,11 @@
 import { hostname } from "node:os";
 import { isOpen, type Prompt, type SessionInfo } from "../types.ts";
 import { openElicitations } from "./elicitations.ts";
-import { decisionApplied, dialogOnScreen, hookRunsOnScreen, hookWordsOnScreen, transcriptSize, trustedTranscript } from "./evidence.ts";
-import { type HookEvent, listenForHooks } from "./hooks.ts";
+import { decisionApplied, dialogOnScreen, hookRunsOnScreen, hookWordsOnScreen, trustedTranscript } from "./evidence.ts";
+import { type HookEvent, type HookHandlers, listenForHooks } from "./hooks.ts";
 import { openLedger } from "./ledger.ts";
 import { openPrompts } from "./prompts.ts";
+import { fileSize } from "./real-file.ts";
 import type { Screen } from "./screen.ts";
 import { followScreen } from "./screen-questions.ts";
 
@@ -13,8 +14,10 @@ export interface AskingOptions {
   cwd: string;
   /** Claude Code calls hooks; of other programs there is only the screen. */
   isClaude: boolean;
-  /** Claude Code's own folder. */
+  /** Claude Code's own folder, as it is out here. */
   configDir: string;
+  /** Where a path of Claude's is out here. */
+  outside: ((path: string) => string) | undefined;
   screen(): Screen | undefined;
   activity(): SessionInfo["activity"];
   /** The screen asks for a login's code: that is what the keys are for. */
@@ -30,7 +33,7 @@ export interface AskingOptions {
 }
 
 /** All that can ask somebody in a session: Claude's hooks, and the screen. */
-export function openAsking({ session, cwd, isClaude, configDir, screen, activity, pastes, heard, write, onChange, onHurry, onHook }: AskingOptions) {
+export function openAsking({ session, cwd, isClaude, configDir, outside, screen, activity, pastes, heard, write, onChange, onHurry, onHook }: AskingOptions) {
   const host = hostname();
   const ledger = openLedger({
     session,
@@ -53,7 +56,7 @@ export function openAsking({ session, cwd, isClaude, configDir, screen, activity
     dialogOpen,
     watch(event, action) {
       const transcript = trustedTranscript(event.transcript_path, configDir);
-      const since = transcript === undefined ? 0 : transcriptSize(transcript);
+      const since = transcript === undefined ? 0 : (fileSize(transcript, transcript) ?? 0);
       const words = hookWordsOnScreen(text(), action);
       return () => {
         // the dialog must be gone; one that is open may be the next prompt's, which has come by then
@@ -64,22 +67,21 @@ export function openAsking({ session, cwd, isClaude, configDir, screen, activity
     },
   });
   const elicitations = openElicitations({ ledger, host, heard, waits: () => hookRunsOnScreen(text(), "Elicitation") });
-  const hooks = isClaude
-    ? listenForHooks({
-        onPermission(event, signal) {
-          onHook(event);
-          return prompts.ask(event, signal);
-        },
-        onElicitation(event, signal) {
-          onHook(event);
-          return elicitations.ask(event, signal);
-        },
-        onEvent(event) {
-          onHook(event);
-          prompts.note(event);
-        },
-      })
-    : undefined;
+  const handlers: HookHandlers = {
+    onPermission(event, signal) {
+      onHook(event);
+      return prompts.ask(event, signal);
+    },
+    onElicitation(event, signal) {
+      onHook(event);
+      return elicitations.ask(event, signal);
+    },
+    onEvent(event) {
+      onHook(event);
+      prompts.note(event);
+    },
+  };
+  const hooks = isClaude ? listenForHooks(handlers, outside) : undefined;
 
   return {
     ledger,

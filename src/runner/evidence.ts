@@ -1,11 +1,14 @@
-import { closeSync, existsSync, openSync, readdirSync, readSync, realpathSync, statSync } from "node:fs";
+import { existsSync, opendirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
 import { type Decision, parseJson } from "../types.ts";
+import { fileSize, readFileAt } from "./real-file.ts";
 
 /** How much of a transcript's end is read in search of a tool call, in bytes. */
 const TAIL_BYTES = 1024 * 1024;
+/** So many folders of projects are looked through for a conversation. */
+const FOLDERS = 10_000;
 
 /** Entries of Claude Code's transcript that matter here (measured with 2.1.328). */
 const Entry = v.looseObject({
@@ -17,26 +20,19 @@ const Entry = v.looseObject({
 const ToolUse = v.looseObject({ type: v.literal("tool_use"), id: v.string(), name: v.string(), input: v.unknown() });
 const ToolResult = v.looseObject({ type: v.literal("tool_result"), tool_use_id: v.string() });
 
-export function transcriptSize(path: string): number {
-  try {
-    return statSync(path).size;
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return 0; // not written yet
-    throw error;
-  }
-}
-
 /**
  * Whether the transcript tells, after byte `since`, that a hook's decision was applied to this very tool call: Claude Code
  * writes `hook_permission_decision` for an allow at once, and a result with `toolDenialKind` for a deny.
  */
 export function decisionApplied(path: string, since: number, call: { name: string; input: unknown }, decision: Decision): boolean {
-  const size = transcriptSize(path);
+  const size = fileSize(path, path) ?? 0;
   if (size <= since) return false;
   const start = Math.max(0, size - TAIL_BYTES);
   const ids = new Set<string>();
   let offset = start;
-  for (const line of readFrom(path, start, size).split("\n")) {
+  for (const line of readFileAt(path, start, size - start, path)
+    .toString()
+    .split("\n")) {
     const at = offset;
     offset += Buffer.byteLength(line) + 1;
     const entry = parseJson(Entry, line);
@@ -54,23 +50,23 @@ export function decisionApplied(path: string, since: number, call: { name: strin
   return false;
 }
 
-function readFrom(path: string, start: number, end: number): string {
-  const fd = openSync(path, "r");
-  try {
-    const buffer = Buffer.alloc(end - start);
-    return buffer.toString("utf8", 0, readSync(fd, buffer, 0, buffer.length, start));
-  } finally {
-    closeSync(fd);
-  }
-}
-
 /** Where Claude Code keeps the transcript of a conversation: in a folder named after the one it was begun in. Empty where there is none. */
 export function transcriptOf(conversation: string, configDir: string): string {
   const projects = join(configDir, "projects");
   if (!/^[\w-]{1,64}$/.test(conversation)) return "";
   try {
-    const places = readdirSync(projects).map((folder) => join(projects, folder, `${conversation}.jsonl`));
-    return places.find((place) => existsSync(place)) ?? "";
+    const folders = opendirSync(projects);
+    try {
+      for (let read = 0; read < FOLDERS; read++) {
+        const folder = folders.readSync();
+        if (folder === null) break;
+        const place = join(projects, folder.name, `${conversation}.jsonl`);
+        if (existsSync(place)) return place;
+      }
+    } finally {
+      folders.closeSync();
+    }
+    return "";
   } catch (error) {
     if (error instanceof Error && "code" in error) return ""; // not there yet, or not for us
     throw error;

@@ -62,6 +62,8 @@ export interface HookListener {
   readonly settings: { hooks: Record<string, unknown> };
   /** To be added to Claude's environment. */
   readonly env: Record<string, string>;
+  /** Where they call. */
+  readonly port: number;
   close(): void;
 }
 
@@ -73,8 +75,11 @@ export interface HookHandlers {
   onEvent(event: Told): void;
 }
 
-/** Listens on loopback for Claude Code's hooks, with a random token for this session. Whatever comes is parsed like any hostile input. */
-export function listenForHooks(handlers: HookHandlers): HookListener {
+/**
+ * Listens on loopback for Claude Code's hooks, with a random token for this session. Whatever comes is parsed like any hostile input.
+ * `outside` says where a path of Claude's is out here.
+ */
+export function listenForHooks(handlers: HookHandlers, outside: (path: string) => string = (path) => path): HookListener {
   const token = randomNonce();
   const expected = `Bearer ${token}`;
   let second = 0;
@@ -92,8 +97,9 @@ export function listenForHooks(handlers: HookHandlers): HookListener {
       const now = Math.floor(performance.now() / 1000);
       if (now !== second) [second, taken] = [now, 0];
       if (++taken > EVENTS_PER_SECOND) return new Response(null, { status: 429 });
-      const event = parseJson(HookEvent, await request.text());
-      if (event === undefined) return new Response(null, { status: 400 });
+      const told = parseJson(HookEvent, await request.text());
+      if (told === undefined) return new Response(null, { status: 400 });
+      const event = { ...told, transcript_path: outside(told.transcript_path), cwd: outside(told.cwd) };
       if (event.hook_event_name !== "PermissionRequest" && event.hook_event_name !== "Elicitation") {
         handlers.onEvent(event);
         return new Response(null);
@@ -130,6 +136,7 @@ export function listenForHooks(handlers: HookHandlers): HookListener {
       },
     },
     env: { [TOKEN_VARIABLE]: token },
+    port: server.port ?? 0,
     close: () => void server.stop(true),
   };
 }

@@ -20,6 +20,10 @@ const P_PID = 1;
 const WNOHANG = 1;
 const WSTOPPED = mac ? 8 : 2;
 
+/** flock(2). */
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
 /** fcntl(2) and ioctl_tty(2) on Linux; never called elsewhere, as variadic functions have another calling convention on macOS. */
 const F_GETFL = 3;
 const F_SETFL = 4;
@@ -41,6 +45,7 @@ const symbols = {
   dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   execve: { args: [FFIType.ptr, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
   signal: { args: [FFIType.i32, FFIType.u64], returns: FFIType.ptr },
+  flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
 } as const;
 
 function load() {
@@ -182,4 +187,9 @@ export function becomeProgram(path: string, args: readonly string[], env: Record
 /** Tells a terminal its size (Linux); its foreground job gets SIGWINCH. */
 export function setWindowSize(fd: number, cols: number, rows: number): void {
   libc.ioctl(fd, TIOCSWINSZ, ptr(new Uint16Array([rows, cols, 0, 0])));
+}
+
+/** Locks an open file for this process alone; false where another has it. The kernel frees it with the descriptor, however its holder ends. */
+export function lockFile(fd: number): boolean {
+  return libc.flock(fd, LOCK_EX | LOCK_NB) === 0;
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomNonce } from "../auth.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.ts";
 import { openAsking } from "./asking.ts";
 import { transcriptOf, trustedTranscript } from "./evidence.ts";
@@ -47,6 +48,8 @@ export interface SessionOptions {
   onLost?: (() => void) | undefined;
   /** Where a daemon started it. */
   started?: Started | undefined;
+  /** It runs in there. */
+  sandbox?: Sandbox | undefined;
 }
 
 /** What a daemon has settled of a session that it starts: its id, its own folder, and what it is to be started with again. */
@@ -57,11 +60,11 @@ export interface Started {
 }
 
 /** One wrapped program as the server sees it: screen, history, prompts and status, sent over one link. */
-export function openSession(given: Program, pairing: Pairing, version: string, { desk, unlogged, onLost, started }: SessionOptions): Session {
+export function openSession(given: Program, pairing: Pairing, version: string, { desk, unlogged, onLost, started, sandbox }: SessionOptions): Session {
   const id = started?.id ?? `s_${randomNonce()}`;
   const host = hostname();
   const dir = started?.dir ?? mkdtempSync(join(tmpdir(), "claude-remote-"));
-  const configDir = given.env.CLAUDE_CONFIG_DIR ?? join(given.env.HOME ?? homedir(), ".claude");
+  const configDir = sandbox?.configDir ?? given.env.CLAUDE_CONFIG_DIR ?? join(given.env.HOME ?? homedir(), ".claude");
   const info: SessionInfo = {
     id,
     host,
@@ -72,7 +75,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     activity: "unknown",
     desk,
     unlogged,
-    sandbox: false,
+    sandbox: sandbox !== undefined,
     args: started?.args,
   };
   const outbox = openOutbox(unlogged ? undefined : join(dir, "history"));
@@ -118,7 +121,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
 
   const tell = (prompt: Prompt | undefined) => void (resumed && prompt !== undefined && link?.send({ type: "prompt", prompt }));
   const asking = openAsking({
-    ...{ session: id, cwd: given.cwd, isClaude: given.hooks, configDir, onChange: tell },
+    ...{ session: id, cwd: given.cwd, isClaude: given.hooks, configDir, outside: sandbox?.outside, onChange: tell },
     screen: () => screen,
     activity: () => status?.activity ?? "unknown",
     pastes: showing.pastes,
@@ -135,15 +138,16 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
   const { ledger, hooks } = asking;
 
   const program = (): Program => {
-    if (hooks === undefined) return given;
-    const merged = mergeSettings(given.args, given.cwd, hooks.settings);
-    if (merged === undefined) {
-      info.hooks = "off";
-      return given;
+    const merged = hooks && mergeSettings(given.args, given.cwd, hooks.settings);
+    if (hooks === undefined || merged === undefined) {
+      if (hooks !== undefined) info.hooks = "off";
+      return sandbox?.enclose(given) ?? given;
     }
+    const env = { ...given.env, ...hooks.env };
+    if (sandbox !== undefined) return sandbox.enclose({ ...given, args: ["--settings", sandbox.settings(merged.settings), ...merged.args], env }, hooks.port);
     const file = join(dir, "settings.json");
     writeFileSync(file, merged.settings, { mode: 0o600 });
-    return { ...given, args: ["--settings", file, ...merged.args], env: { ...given.env, ...hooks.env, ...proxyExceptions(given.env) } };
+    return { ...given, args: ["--settings", file, ...merged.args], env: { ...env, ...proxyExceptions(given.env) } };
   };
 
   const onMessage = (message: FromServer) => {
@@ -231,8 +235,8 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
       });
       if (hooks !== undefined) {
         status = followStatus(
-          configDir,
-          () => programPid(pty.holder),
+          sandbox?.statusDir ?? join(configDir, "sessions"),
+          sandbox?.program ?? (() => programPid(pty.holder)),
           (activity, inTurn) => {
             sendStatus({ activity });
             asking.activityChanged(activity);

@@ -1,22 +1,24 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { parseJson, type SessionInfo } from "../types.ts";
+import { fileSize, readFileAt } from "./real-file.ts";
 
 /** How often the file is read, in ms: quickly while an answer at the desk could come. */
 const QUICK_MS = 50;
 const CALM_MS = 1000;
+/** Such a file has some 400 bytes; of one that somebody else wrote so many are read. */
+const FILE_BYTES = 64 * 1024;
 
 const StatusFile = v.looseObject({ status: v.picklist(["idle", "busy", "waiting"]), waitingFor: v.optional(v.string()), sessionId: v.optional(v.string()) });
 export type Activity = SessionInfo["activity"];
 
 /**
  * Follows the undocumented file in which Claude Code says whether it is busy or waits: an extra signal, with nothing
- * depending on it alone. `program` finds claude's pid once it runs; `inTurn` is whether Claude is answering somebody.
+ * depending on it alone. `dir` holds these files, `program` finds claude's pid once it runs; `inTurn` is whether Claude is answering somebody.
  * `onConversation` hears Claude's own id of the conversation, also where no hook has come, until it makes something of it.
  */
 export function followStatus(
-  configDir: string,
+  dir: string,
   program: () => number | undefined,
   onChange: (activity: Activity, inTurn: boolean) => void,
   onConversation: (id: string) => boolean,
@@ -29,7 +31,7 @@ export function followStatus(
 
   const read = () => {
     pid ??= program();
-    const text = pid === undefined ? undefined : readIfThere(join(configDir, "sessions", `${pid}.json`));
+    const text = pid === undefined ? undefined : readIfThere(join(dir, `${pid}.json`));
     const parsed = text === undefined ? undefined : parseJson(StatusFile, text);
     const now = parsed?.status ?? (text === undefined ? "unknown" : activity); // half written: wait
     if (now !== activity) {
@@ -58,10 +60,6 @@ export function followStatus(
 }
 
 function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return undefined;
-    throw error;
-  }
+  const size = fileSize(path);
+  return size === undefined ? undefined : readFileAt(path, 0, Math.min(size, FILE_BYTES)).toString();
 }

@@ -1,7 +1,7 @@
-import { closeSync, openSync, readSync, statSync } from "node:fs";
 import * as v from "valibot";
 import { type Entry, LIMITS, type TranscriptPlace } from "../types.ts";
 import { entriesOf } from "./entries.ts";
+import { fileSize, readFileAt } from "./real-file.ts";
 
 /** The file is looked at so often, in ms: quickly after it has grown, for so long. */
 const QUICK_MS = 150;
@@ -168,7 +168,7 @@ function readLines(path: string, at: number, size: number): { lines: { line: str
   const lines: { line: string; end: number }[] = [];
   let data: Buffer = Buffer.alloc(0);
   for (const most of [CHUNK_BYTES, LINE_BYTES]) {
-    data = readAt(path, at, Math.min(most, size - at));
+    data = readFileAt(path, at, Math.min(most, size - at), path);
     let start = 0;
     for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, start)) {
       lines.push({ line: data.toString("utf8", start, end), end: at + end + 1 });
@@ -181,28 +181,5 @@ function readLines(path: string, at: number, size: number): { lines: { line: str
   return { lines: [{ line, end: at + data.length }], next: at + data.length };
 }
 
-function readAt(path: string, at: number, bytes: number): Buffer {
-  try {
-    const fd = openSync(path, "r");
-    try {
-      const buffer = Buffer.alloc(bytes);
-      return buffer.subarray(0, readSync(fd, buffer, 0, bytes, at));
-    } finally {
-      closeSync(fd);
-    }
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return Buffer.alloc(0); // removed, or not for us
-    throw error;
-  }
-}
-
-/** Of anything but a file that can be looked at 0: opening a named pipe would wait for ever. */
-function sizeOf(path: string): number {
-  try {
-    const stat = statSync(path);
-    return stat.isFile() ? stat.size : 0;
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return 0; // removed, or a folder above it is not for us
-    throw error;
-  }
-}
+/** Of anything but the file that was found under this path: 0. */
+const sizeOf = (path: string) => fileSize(path, path) ?? 0;

@@ -36,6 +36,17 @@ export function passThrough(program: Program): never {
   throw new StartError(`${command}: ${path} can't be run`, 126);
 }
 
+/** Runs the program as a child that has all of our terminal, input and output; our own signals go on to it. Resolves with its exit code. */
+export async function runBeside(program: Program): Promise<number> {
+  const { command, env, cwd } = program;
+  const child = Bun.spawn([findProgram(command, cwd, env.PATH ?? ""), ...allArgs(program)], { cwd, env, stdin: "inherit", stdout: "inherit", stderr: "inherit" });
+  const listeners = FORWARDED.map((signal): [NodeJS.Signals, () => void] => [signal, () => child.kill(signal)]);
+  for (const [signal, listener] of listeners) process.on(signal, listener);
+  const code = await child.exited;
+  for (const [signal, listener] of listeners) process.off(signal, listener);
+  return code;
+}
+
 /** Someone who sees what the program writes, after the desk did. */
 export interface Watcher {
   onOutput(bytes: Uint8Array): void;

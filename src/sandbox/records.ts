@@ -1,0 +1,103 @@
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, unlinkSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import * as v from "valibot";
+import { lockFile } from "../runner/libc.ts";
+import { parseJson } from "../types.ts";
+import { removeContainer } from "./engine.ts";
+import { isWithin, removePlaceholders } from "./project.ts";
+
+/** What a sandbox leaves behind should its wrapper be killed. */
+const Record = v.object({
+  /** The container's name. */
+  name: v.string(),
+  project: v.string(),
+  /** The folder with its sockets. */
+  dir: v.string(),
+  /** What was put into the project, and is to be taken away again. */
+  placeholders: v.array(v.object({ path: v.string(), otherwise: v.union([v.literal("folder"), v.object({ text: v.string() })]) })),
+});
+export type Record = v.InferOutput<typeof Record>;
+
+/** How often somebody else's turn is waited for, and for how long, in ms. */
+const TURN_MS = 20;
+const LONGEST_MS = 60_000;
+
+const folderOf = (data: string) => join(data, "running");
+
+/** Runs `act` while nobody else begins or ends a sandbox here. */
+export async function alone<T>(data: string, act: () => T | Promise<T>): Promise<T> {
+  mkdirSync(folderOf(data), { recursive: true, mode: 0o700 });
+  const fd = openSync(join(folderOf(data), "lock"), "a", 0o600);
+  try {
+    const until = performance.now() + LONGEST_MS;
+    while (!lockFile(fd)) {
+      if (performance.now() > until) throw new Error("another sandbox is being started or ended, and that does not come to an end");
+      await Bun.sleep(TURN_MS);
+    }
+    return await act();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Writes down what there will be; the file stays locked for as long as this process lives, which tells its sandbox from one that was left. */
+export function writeRecord(data: string, record: Record): () => void {
+  const file = join(folderOf(data), `${record.name}.json`);
+  const fd = openSync(file, "wx", 0o600);
+  lockFile(fd);
+  ftruncateSync(fd);
+  writeSync(fd, JSON.stringify(record));
+  return () => {
+    unlinkSync(file);
+    closeSync(fd);
+  };
+}
+
+/** The sandboxes on record: those whose wrapper lives, and those that were left. To be called `alone`. */
+export function readRecords(data: string): { live: Record[]; left: Record[] } {
+  const live: Record[] = [];
+  const left: Record[] = [];
+  for (const name of readdirSync(folderOf(data)).filter((entry) => entry.endsWith(".json"))) {
+    const file = join(folderOf(data), name);
+    const fd = openSync(file, "r");
+    const record = parseJson(Record, readFileSync(fd, "utf8"));
+    const free = lockFile(fd);
+    closeSync(fd);
+    if (record !== undefined) (free ? left : live).push(record);
+    else if (free) unlinkSync(file); // its writer died over the first line: nothing had been made
+  }
+  return { live, left };
+}
+
+/** Takes away a sandbox whose program is over: its container, its sockets, and what no other one of that project needs. To be called `alone`; false where the container may still be there. */
+export async function clearAway(record: Record, others: readonly Record[]): Promise<boolean> {
+  if (!(await removeContainer(record.name))) return false;
+  const needed = others.filter(({ project }) => project === record.project).flatMap(({ placeholders }) => placeholders.map(({ path }) => path));
+  removePlaceholders(
+    record.project,
+    record.placeholders.filter(({ path }) => !needed.includes(path)),
+  );
+  rmSync(record.dir, { recursive: true, force: true });
+  return true;
+}
+
+/** Takes away what killed wrappers have left. To be called `alone`. */
+export async function sweep(data: string): Promise<void> {
+  const { live, left } = readRecords(data);
+  const rest = new Set(left);
+  for (const record of left) {
+    rest.delete(record);
+    if (await clearAway(record, [...live, ...rest])) unlinkSync(join(folderOf(data), `${record.name}.json`));
+  }
+}
+
+/** A sandbox that runs in a folder around this one, or within it: it could put links where this one's mounts go. */
+export function overlapping(project: string, live: readonly Record[]): Record | undefined {
+  return live.find((record) => record.project !== project && (isWithin(project, record.project) || isWithin(record.project, project)));
+}
+
+/** `claude-remote __sweep DATA`, for our own use: what a sandbox's guard becomes when the wrapper has died. */
+export async function sweepLeft([data = ""]: readonly string[]): Promise<number> {
+  if (existsSync(folderOf(data))) await alone(data, () => sweep(data));
+  return 0;
+}

@@ -1,0 +1,182 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import type { Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { randomNonce } from "../auth.ts";
+import { TOKEN_VARIABLE } from "../runner/hooks.ts";
+import { ownCommand, StartError } from "../runner/program.ts";
+import type { Program } from "../runner/wrap.ts";
+import { allowList } from "./allow-list.ts";
+import { containerArgs } from "./container.ts";
+import { listen, listenForEgress, passOn } from "./egress.ts";
+import { dockerPath, ensureImage, sandboxTrouble } from "./engine.ts";
+import { firstSession, give, INSIDE, makeHome, ownerOf, pathOutside, sandboxHome } from "./home.ts";
+import inside from "./inside.mjs" with { type: "text" };
+import { guarded, makePlaceholders, missing, projectFolder } from "./project.ts";
+import { alone, clearAway, overlapping, type Record, readRecords, sweep, writeRecord } from "./records.ts";
+
+/** What a person chose to let into a sandbox. */
+export interface SandboxChoice {
+  /** The repository may be written to, but for where git takes programs from. */
+  git: boolean;
+  /** Environment variables, by name. */
+  pass: readonly string[];
+  /** Places that may be reached besides Claude's own: `HOST` or `HOST:PORT`. */
+  hosts: readonly string[];
+}
+
+export interface SandboxOptions extends SandboxChoice {
+  /** The sandboxes' own folder. */
+  data: string;
+  /** Folders that must not come into a sandbox: not within the project, and `within`: nor the project within them. */
+  keepOut: { holds: readonly string[]; within: readonly string[] };
+  /** The program has a terminal. */
+  tty: boolean;
+  /** Told what takes long. */
+  say(text: string): void;
+}
+
+/** A container to be, for one session. */
+export interface Sandbox {
+  /** Claude's own folder and that of its status files, as they are out here. */
+  readonly configDir: string;
+  readonly statusDir: string;
+  /** Writes claude's settings down; the answer is where claude finds them. */
+  settings(text: string): string;
+  /** The pid of this session's claude, as its status file is named. */
+  program(): number | undefined;
+  /** A path inside as it is out here. */
+  outside(path: string): string;
+  /** The docker command that runs a program in here; `hooks` is the port of their listener. */
+  enclose(program: Program, hooks?: number): Program;
+  /** Whether the program came to be started at all. */
+  readonly begun: boolean;
+  /** Ends whatever still runs, and leaves nothing behind. */
+  end(): Promise<void>;
+}
+
+/** Hooks' connections, and those of whoever passes on and waits for our end: the program's parent alone. */
+const HOOK_CONNECTIONS = 64;
+const ALIVE_CONNECTIONS = 4;
+/** A shell that waits on a pipe, and takes the sandbox away where this process dies without a word. */
+const GUARD = `trap '' INT QUIT TERM HUP; read -r word; [ "$word" = done ] && exit 0; exec "$@" </dev/null`;
+
+/** Makes everything ready for a container around a project. Throws a `StartError` that says why there can be none. */
+export async function openSandbox(cwd: string, { git, pass, hosts, data, keepOut, tty, say }: SandboxOptions): Promise<Sandbox> {
+  const list = allowed(hosts);
+  const misnamed = pass.find((name) => !/^[A-Za-z_]\w*$/.test(name));
+  if (misnamed !== undefined) throw new StartError(`${misnamed} is no name of a variable: its value is taken from the environment, and never said`, 126);
+  const trouble = await sandboxTrouble();
+  if (trouble !== undefined) throw new StartError(trouble, 126);
+  const project = projectFolder(cwd, { holds: [...keepOut.holds, tmpdir()], within: [...keepOut.within, data] });
+  await ensureImage(say);
+  for (const name of pass) if (process.env[name] === undefined) say(`${name} is not set here, so nothing of that name is passed`);
+
+  const owner = ownerOf(project);
+  const name = `claude-remote-${randomNonce()
+    .replaceAll(/[^a-z0-9]/gi, "")
+    .toLowerCase()
+    .slice(0, 16)}`;
+  const dir = mkdtempSync(join(tmpdir(), "claude-remote-")); // 0700: nobody else gets to the sockets in it
+  const guard = Bun.spawn(["/bin/sh", "-c", GUARD, "claude-remote", ...ownCommand(), "__sweep", data], {
+    cwd: "/",
+    detached: true,
+    stdin: "pipe",
+    stdout: "ignore",
+    stderr: "ignore",
+  });
+  guard.unref();
+  const home = sandboxHome(data, project);
+  let all: ReturnType<typeof guarded> = [];
+  const { record, forget } = await alone(data, async () => {
+    await sweep(data);
+    const { live, left } = readRecords(data);
+    const other = overlapping(project, live);
+    if (other !== undefined) throw new StartError(`a sandbox runs in ${other.project}, which this folder shares: end it first`, 126);
+    all = guarded(project, git);
+    const shared = [...live, ...left].filter((record) => record.project === project).flatMap(({ placeholders }) => placeholders.map(({ path }) => path));
+    const absent = missing(project, all);
+    const placeholders = all.filter((part) => absent.includes(part) || shared.includes(part.path)).map(({ path, otherwise }) => ({ path, otherwise }));
+    const record: Record = { name, project, dir, placeholders };
+    const forget = writeRecord(data, record);
+    try {
+      makeHome(home, owner);
+      makePlaceholders(project, absent);
+    } catch (error) {
+      if (await clearAway(record, live)) forget();
+      throw error;
+    }
+    return { record, forget };
+  }).catch((error: unknown) => {
+    rmSync(dir, { recursive: true, force: true });
+    guard.stdin.end();
+    throw error;
+  });
+
+  const [ours, status] = [join(dir, "in"), join(dir, "status")];
+  for (const folder of [ours, status]) mkdirSync(folder);
+  chmodSync(ours, 0o755);
+  give(status, owner);
+  const write = (name: string, text: string) => {
+    writeFileSync(join(ours, name), text);
+    chmodSync(join(ours, name), 0o644); // another user may be at work in there
+    return `${INSIDE.ours}/${name}`;
+  };
+  write("inside.mjs", inside);
+  let hooksPort = 0;
+  const servers: Server[] = [];
+  let begun = false;
+  const bound = async (socket: string, open: (path: string) => Promise<Server>) => {
+    servers.push(await open(join(ours, socket)));
+    chmodSync(join(ours, socket), 0o666);
+  };
+  const end = async () => {
+    for (const server of servers) server.close();
+    await alone(data, async () => {
+      const { live } = readRecords(data);
+      const others = live.filter((other) => other.name !== name);
+      if (await clearAway(record, others)) forget();
+    });
+    guard.stdin.write("done\n");
+    guard.stdin.end();
+  };
+  try {
+    await bound("proxy.sock", (path) => listenForEgress(path, list));
+    await bound("hooks.sock", (path) => passOn(path, HOOK_CONNECTIONS, () => hooksPort));
+    await bound("alive.sock", (path) =>
+      listen(path, ALIVE_CONNECTIONS, (client) => {
+        begun = true;
+        client.resume();
+      }),
+    );
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  return {
+    configDir: home.config,
+    statusDir: status,
+    settings: (text) => write("settings.json", text),
+    program: () => firstSession(status),
+    outside: (path) => pathOutside(path, project, home),
+    enclose(program, hooks = 0) {
+      hooksPort = hooks;
+      const passed = hooks === 0 ? pass : [...pass, TOKEN_VARIABLE];
+      const inner = [program.command, ...(program.before ?? []), ...program.args];
+      const args = containerArgs({ name, project, guarded: all, home, ours, status, owner, pass: passed, hooks, tty, program: inner });
+      return { ...program, command: dockerPath(), before: [], args, cwd: "/" };
+    },
+    get begun() {
+      return begun;
+    },
+    end,
+  };
+}
+
+function allowed(hosts: readonly string[]) {
+  try {
+    return allowList(hosts);
+  } catch (error) {
+    throw new StartError(error instanceof Error ? error.message : String(error), 126);
+  }
+}

@@ -1,0 +1,80 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { sandboxTrouble } from "../../src/sandbox/engine.ts";
+import { makeHome, ownerOf, type SandboxHome, sandboxHome } from "../../src/sandbox/home.ts";
+import { SELF } from "./home.ts";
+import type { HomeServer } from "./home-server.ts";
+import { type MockApi, startMockApi } from "./mock-anthropic.ts";
+import { openTty, type Tty } from "./tty.ts";
+
+/** What the name of a test says where no container can be had; empty where one can. */
+export const NO_SANDBOX = await sandboxTrouble().then((trouble) => (trouble === undefined ? "" : ` (skipped: ${trouble})`));
+
+/** The engine that the tests use, for an environment of their own. */
+export const ENGINE = Object.fromEntries(["DOCKER_HOST"].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+
+/** The sandboxes' folder of a home. */
+export const sandboxesOf = (home: { dir: string }) => join(home.dir, ".local/share/claude-remote/sandbox");
+
+/** A project's home inside, as it is out here. */
+export function homeInside(home: { dir: string }, work: string): SandboxHome {
+  const inside = sandboxHome(sandboxesOf(home), work);
+  makeHome(inside, ownerOf(work));
+  return inside;
+}
+
+/** The names of the containers that exist, of those that begin with ours. */
+export async function containers(): Promise<string[]> {
+  const child = Bun.spawn(["docker", "ps", "--all", "--filter", "label=claude-remote", "--format", "{{.Names}}"], { stdout: "pipe" });
+  return (await new Response(child.stdout).text()).split("\n").filter((name) => name !== "");
+}
+
+/** The real claude in a sandbox, on a terminal; what it asks the API goes to a mock out here, which is let in by name. */
+export async function startSandboxed(
+  server: HomeServer,
+  args: string[] = [],
+  flags: string[] = [],
+): Promise<{ api: MockApi; tty: Tty; work: string; home: SandboxHome; say(script: string): Promise<void>; quit(): Promise<void> }> {
+  const api = startMockApi();
+  const work = join(server.home.dir, "work");
+  const home = homeInside(server.home, work);
+  const settled = {
+    hasCompletedOnboarding: true,
+    theme: "dark",
+    customApiKeyResponses: { approved: ["sk-ant-dummy"], rejected: [] },
+    projects: { "/workspace": { hasTrustDialogAccepted: true } },
+  };
+  writeFileSync(join(home.config, ".claude.json"), JSON.stringify(settled), { mode: 0o666 });
+  const { port } = new URL(api.url);
+  const passed = {
+    ANTHROPIC_BASE_URL: `http://localhost:${port}`,
+    ANTHROPIC_API_KEY: "sk-ant-dummy",
+    DISABLE_TELEMETRY: "1",
+    DISABLE_ERROR_REPORTING: "1",
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+  };
+  const pass = Object.keys(passed).flatMap((name) => ["--sandbox-pass", name]);
+  const tty = openTty([...SELF, "run", "--sandbox", "--sandbox-host", `localhost:${port}`, ...pass, ...flags, "--", "--permission-mode", "manual", ...args], {
+    env: { ...server.home.env, ...ENGINE, ...passed },
+    cwd: work,
+    cols: 100,
+    rows: 30,
+  });
+  await tty.sees("manual mode on", 120_000);
+  return {
+    api,
+    tty,
+    work,
+    home,
+    async say(script) {
+      tty.type(`\x1b[200~${script}\x1b[201~`);
+      await tty.sees(script.split("\n", 1)[0]?.slice(0, 40) ?? "");
+      tty.type("\r");
+    },
+    async quit() {
+      tty.pty.kill("SIGTERM");
+      await tty.exited;
+      api.stop();
+    },
+  };
+}
