@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { programPid } from "../src/runner/program.ts";
 import { parseJson, View } from "../src/types.ts";
+import { SELF } from "./support/home.ts";
 import { type HomeServer, startHomeServer } from "./support/home-server.ts";
-import { containers, NO_SANDBOX, sandboxesOf, startSandboxed } from "./support/sandbox.ts";
+import { containers, ENGINE, everythingIn, homeInside, NO_SANDBOX, runInside, sandboxesOf, startSandboxed } from "./support/sandbox.ts";
+import { openTty } from "./support/tty.ts";
 import { until } from "./support/until.ts";
 
 describe.skipIf(NO_SANDBOX !== "")(`the real Claude Code in a sandbox${NO_SANDBOX}`, () => {
@@ -16,8 +19,9 @@ describe.skipIf(NO_SANDBOX !== "")(`the real Claude Code in a sandbox${NO_SANDBO
   afterAll(async () => {
     await claude.quit();
     expect(claude.api.complaints).toEqual([]);
+    expect(readdirSync(claude.work).filter((name) => name.startsWith("."))).toEqual([]);
     await server.stop();
-  });
+  }, 30_000);
 
   test("it asks, the phone approves, and the file is there", async () => {
     const events = await server.phone.events();
@@ -33,5 +37,268 @@ describe.skipIf(NO_SANDBOX !== "")(`the real Claude Code in a sandbox${NO_SANDBO
     expect(applied.answer).toMatchObject({ decision: "approve", receipt: "applied" });
     await claude.tty.sees("Done.");
     events.close();
+  }, 60_000);
+
+  test("answered at the desk, the card goes, and Claude's own status is told", async () => {
+    const events = await server.phone.events();
+    await claude.say("run: touch desk.txt; sleep 3");
+    const prompt = await server.phone.prompt();
+    await until("it waits", async () => (await server.phone.sessions())[0]?.activity === "waiting");
+    await claude.tty.sees("Do you want to proceed?");
+    await Bun.sleep(400); // Claude swallows keys just after the dialog is drawn
+    claude.tty.type("1");
+    const settled = await events.next("prompt_response", (data) => data.id === prompt.id);
+    expect(settled).toMatchObject({ state: "answered", answer: { by: "desk", decision: "approve" } });
+    await until("it is idle", async () => (await server.phone.sessions())[0]?.activity === "idle");
+    events.close();
+  }, 60_000);
+
+  test("a rejection ends the turn at once", async () => {
+    await claude.say("run: touch rejected.txt");
+    const prompt = await server.phone.prompt();
+    await server.phone.json("POST", `/api/prompts/${prompt.id}/reject`, {});
+    await claude.tty.sees("Interrupted");
+    expect(existsSync(join(claude.work, "rejected.txt"))).toBe(false);
+  }, 60_000);
+
+  test("the conversation can be read on the phone", async () => {
+    const [session] = await server.phone.sessions();
+    const text = () => server.phone.json("GET", `/api/sessions/${session?.id}/transcript`).then(({ body }) => JSON.stringify(body));
+    await until("it is there", async () => (await text()).includes("touch approved.txt"));
+  }, 30_000);
+
+  test("the phone types, and the terminal's size goes through", async () => {
+    const [session] = await server.phone.sessions();
+    const typed = { stream: "typing", seq: 1, text: "hello from afar", paste: true, enter: true };
+    await until("it is taken", async () => (await server.phone.json("POST", `/api/sessions/${session?.id}/input`, typed)).status === 200);
+    await claude.tty.sees("You said: hello from afar", 15_000);
+    claude.tty.resize(70, 20);
+    await until("it is drawn anew", () => claude.tty.screen.text().some((row) => /^─{70}$/.test(row)));
+    claude.tty.resize(100, 30);
+    await until("it is drawn anew", () => claude.tty.screen.text().some((row) => /^─{100}$/.test(row)));
+  }, 30_000);
+
+  test("Ctrl-Z stops nothing that nobody could continue", async () => {
+    claude.tty.type("\x1a");
+    await Bun.sleep(500);
+    await claude.say("run: touch after.txt");
+    await server.phone.approve(await server.phone.prompt());
+    await until("the command ran", () => existsSync(join(claude.work, "after.txt")));
+  }, 40_000);
+});
+
+describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
+  let server: HomeServer;
+  let work: string;
+  beforeEach(async () => {
+    server = await startHomeServer();
+    work = join(server.home.dir, "work");
+  }, 30_000);
+  afterEach(() => server.stop());
+
+  /** Wraps a program in a sandbox, on a terminal. */
+  const wrap = (command: string, args: string[], flags: string[] = []) =>
+    openTty([...SELF, "run", "--sandbox", ...flags, "--command", command, "--", ...args], { env: { ...server.home.env, ...ENGINE }, cwd: work });
+  const onRecord = () => {
+    const folder = join(sandboxesOf(server.home), "running");
+    return existsSync(folder) ? readdirSync(folder).flatMap((name) => (name.endsWith(".json") ? [name.slice(0, -".json".length)] : [])) : [];
+  };
+  const ended = () => until("it is over", async () => (await server.phone.sessions()).find(({ status }) => status === "ended"), 15_000);
+  /** Nothing of a sandbox is left. */
+  const gone = async (name: string) => {
+    await until("the container is gone", async () => !(await containers()).includes(name), 20_000);
+    await until("nothing is on record", () => onRecord().length === 0);
+    expect(readdirSync(work).filter((entry) => entry.startsWith("."))).toEqual([]);
+    await until("its folder is gone", () => readdirSync(join(server.home.dir, "tmp")).every((entry) => !entry.startsWith("claude-remote-")));
+  };
+
+  test("the exit is the program's own: a code, a signal, or that there is no such program", async () => {
+    for (const [script, code, signal] of [
+      ["exit 3", 3, undefined],
+      ["exit 125", 125, undefined],
+      ["kill -9 $$", 137, "SIGKILL"],
+      ["kill -TERM $$", 143, "SIGTERM"],
+    ] as const) {
+      const tty = wrap("bash", ["-c", script]);
+      expect((await tty.exited).code).toBe(code);
+      expect(tty.text()).not.toContain("could not be started");
+      expect((await server.phone.sessions()).map(({ exit }) => exit)).toContainEqual(signal === undefined ? { code } : { code, signal });
+    }
+    const none = wrap("no-such-program", []);
+    expect((await none.exited).code).toBe(127);
+    expect(none.text()).toContain("not found");
+    expect(onRecord()).toEqual([]);
+  }, 60_000);
+
+  test("Ctrl-C, a hang-up and other signals reach the program once, and Ctrl-Z is no way out", async () => {
+    const tty = wrap("bash", ["-c", 'for s in INT TERM HUP USR1; do trap "echo got $s." $s; done; trap "exit 7" USR2; echo ready.; while :; do sleep 0.1; done']);
+    await tty.sees("ready.");
+    tty.type("\x03");
+    await tty.sees("got INT.");
+    const wrapper = programPid(tty.pty.holder) ?? 0;
+    for (const signal of ["TERM", "HUP", "USR1"] as const) {
+      process.kill(wrapper, `SIG${signal}`);
+      await tty.sees(`got ${signal}.`);
+    }
+    expect(tty.text().match(/got /g)).toHaveLength(4);
+    const name = onRecord()[0] ?? "";
+    expect(await containers()).toContain(name);
+    process.kill(wrapper, "SIGUSR2");
+    expect((await tty.exited).code).toBe(7);
+    await gone(name);
+
+    const sleep = wrap("sleep", ["600"]);
+    await until("it runs", async () => (await server.phone.sessions()).some(({ status }) => status === "running"));
+    await until("its container is there", async () => (await containers()).includes(onRecord()[0] ?? "-"));
+    await Bun.sleep(500);
+    sleep.type("\x1a");
+    await Bun.sleep(300);
+    sleep.type("\x03");
+    expect((await sleep.exited).code).toBe(130);
+  }, 60_000);
+
+  test("stopped from the phone, even by SIGKILL, nothing of it runs on", async () => {
+    for (const signal of ["SIGTERM", "SIGKILL"]) {
+      const tty = wrap("bash", ["-c", "echo ready.; sleep 600 & sleep 600"]);
+      await tty.sees("ready.");
+      const name = onRecord()[0] ?? "";
+      const session = await until("it is shown", async () => (await server.phone.sessions()).find(({ status }) => status === "running"));
+      await server.phone.json("POST", `/api/sessions/${session.id}/stop`, { signal });
+      await tty.exited;
+      await gone(name);
+    }
+  }, 60_000);
+
+  test("the wrapper killed, the container ends, and nothing stays in the project", async () => {
+    const before = everythingIn(work);
+    const tty = wrap("bash", ["-c", "trap '' TERM HUP; echo ready.; while :; do sleep 1; done"]);
+    await tty.sees("ready.");
+    const name = onRecord()[0] ?? "";
+    expect(readdirSync(work).toSorted()).toEqual([".claude", ".git", ".mcp.json"]);
+    process.kill(programPid(tty.pty.holder) ?? 0, "SIGKILL");
+    await gone(name);
+    expect(everythingIn(work)).toEqual(before);
+    expect((await ended()).exit).toEqual({ code: -1, lost: true });
+  }, 60_000);
+
+  test("wrapper and guard killed at once, the container ends by itself, and the next start takes the rest away, but nothing of those that live", async () => {
+    const tty = wrap("bash", ["-c", "trap '' TERM HUP; echo ready.; while :; do sleep 1; done"]);
+    await tty.sees("ready.");
+    const left = onRecord()[0] ?? "";
+    const other = wrap("bash", ["-c", "echo other.; read x; exit 4"]);
+    await other.sees("other.");
+    const live = onRecord().find((name) => name !== left) ?? "";
+    const wrapper = programPid(tty.pty.holder) ?? 0;
+    const children = readFileSync(`/proc/${wrapper}/task/${wrapper}/children`, "utf8").trim().split(" ").map(Number);
+    for (const child of children) if (readFileSync(`/proc/${child}/cmdline`, "utf8").includes("__sweep")) process.kill(child, "SIGKILL");
+    process.kill(wrapper, "SIGKILL");
+    await until("the container is gone", async () => !(await containers()).includes(left), 20_000);
+    expect(onRecord().toSorted()).toEqual([left, live].toSorted());
+    expect((await runInside(server.home, work, "exit 6")).code).toBe(6);
+    expect(onRecord()).toEqual([live]);
+    expect(await containers()).toContain(live);
+    expect(readdirSync(work).toSorted()).toEqual([".claude", ".git", ".mcp.json"]); // the other one needs them
+    other.type("\r");
+    expect((await other.exited).code).toBe(4);
+    await gone(live);
+  }, 60_000);
+
+  test("a program that stops the one that watches over it is ended from outside all the same", async () => {
+    const tty = wrap("bash", [
+      "-c",
+      "for p in /proc/[0-9]*; do p=$(basename $p); [ $p != 1 ] && grep -qs [i]nside.mjs /proc/$p/cmdline && kill -STOP $p; done; trap '' TERM HUP; echo stopped.; while :; do sleep 1; done",
+    ]);
+    await tty.sees("stopped.");
+    const name = onRecord()[0] ?? "";
+    process.kill(programPid(tty.pty.holder) ?? 0, "SIGKILL");
+    await gone(name);
+  }, 60_000);
+
+  test("a folder within one that a sandbox has, or around it, is not taken meanwhile", async () => {
+    const tty = wrap("bash", ["-c", "echo ready.; read x"]);
+    await tty.sees("ready.");
+    mkdirSync(join(work, "part"));
+    const refused = await runInside(server.home, join(work, "part"), "echo IN");
+    expect([refused.code, refused.out]).toEqual([126, ""]);
+    expect(refused.err).toContain(`a sandbox runs in ${work}`);
+    tty.type("\r");
+    await tty.exited;
+    rmSync(join(work, "part"), { recursive: true });
+  }, 60_000);
+
+  test("links in its home lead the conversation nowhere, whoever names them", async () => {
+    const secret = { type: "user", message: { role: "user", content: "a secret of the host" }, timestamp: new Date().toISOString() };
+    const theirs = join(server.home.dir, ".claude/projects/x");
+    mkdirSync(theirs, { recursive: true });
+    writeFileSync(join(theirs, "real.jsonl"), `${JSON.stringify(secret)}\n`);
+    homeInside(server.home, work);
+    const tell = (path: string) =>
+      `curl -sS -m 5 -o /dev/null -w '%{http_code}.' -H "Authorization: Bearer $CLAUDE_REMOTE_HOOK_TOKEN" -d "{\\"hook_event_name\\":\\"UserPromptSubmit\\",\\"session_id\\":\\"x\\",\\"transcript_path\\":\\"${path}\\",\\"cwd\\":\\"/workspace\\"}" "$URL"`;
+    writeFileSync(
+      join(work, "claude"),
+      `#!/bin/bash
+       URL=$(grep -o 'http://127.0.0.1:[0-9]*/hook' /run/claude-remote/settings.json | head -1)
+       P=$CLAUDE_CONFIG_DIR/projects; mkdir -p $P/w; own() { echo '{"type":"user","message":{"role":"user","content":"my own words"}}'; }
+       ln -s ${theirs} $P/linked; ln -s ${theirs}/real.jsonl $P/w/link.jsonl; mkfifo $P/w/pipe.jsonl; ln -s ${join(server.home.dir, ".claude")} $HOME/x
+       ${["$P/linked/real.jsonl", "$P/w/link.jsonl", "$P/w/pipe.jsonl", `${theirs}/real.jsonl`, "$CLAUDE_CONFIG_DIR/../../../../../../../.claude/projects/x/real.jsonl", "/workspace/real.jsonl"].map(tell).join("\n")}
+       own > $P/w/real.jsonl; ${tell("$P/w/real.jsonl")}
+       sleep 2; mv $P/w $P/aside; ln -s ${theirs} $P/w; sleep 2
+       rm $P/w; mv $P/aside $P/w; own >> $P/w/real.jsonl; sleep 2
+       echo '{"status":"busy"}' > $CLAUDE_CONFIG_DIR/sessions/9.json; sleep 2; rm $CLAUDE_CONFIG_DIR/sessions/9.json; ln -s /etc/passwd $CLAUDE_CONFIG_DIR/sessions/9.json; echo told.; read x\n`,
+      { mode: 0o755 },
+    );
+    const tty = wrap("/workspace/claude", []);
+    await tty.sees("told.", 30_000);
+    expect(tty.text()).toContain("200.200.200.200.200.200.200.");
+    const [session] = await server.phone.sessions();
+    const text = JSON.stringify((await server.phone.json("GET", `/api/sessions/${session?.id}/transcript`)).body);
+    expect(text.match(/my own words/g)?.length).toBeGreaterThanOrEqual(2); // a file that goes and comes back is read anew
+    expect(text).not.toContain("secret");
+    tty.type("\r");
+    await tty.exited;
+  }, 60_000);
+
+  test.skipIf(process.getuid?.() !== 0)(
+    "started by root in somebody else's project, it is theirs that works inside, hooks and all",
+    async () => {
+      chownSync(work, 1000, 1000);
+      const own = [
+        "id -u; id -g; touch mine.txt ~/mine.txt $CLAUDE_CONFIG_DIR/mine.txt $CLAUDE_CONFIG_DIR/sessions/1.json && echo written.",
+        `URL=$(grep -o 'http://127.0.0.1:[0-9]*/hook' /run/claude-remote/settings.json | head -1)`,
+        `curl -sS -m 5 -o /dev/null -w '%{http_code}.\n' -H "Authorization: Bearer $CLAUDE_REMOTE_HOOK_TOKEN" -d '{"hook_event_name":"SessionEnd","session_id":"x","transcript_path":"/x","cwd":"/workspace"}' "$URL"`,
+        `curl -sS -m 5 -o /dev/null -w '%{http_code}.\n' http://example.com/; echo over.; read x`,
+      ];
+      writeFileSync(join(work, "claude"), `#!/bin/bash\n${own.join("\n")}\n`, { mode: 0o755 });
+      const tty = wrap("/workspace/claude", []);
+      await tty.sees("over.");
+      expect(tty.text().trim().split(/\s+/)).toEqual(["1000", "1000", "written.", "200.", "403.", "over."]);
+      expect(statSync(join(work, "mine.txt"))).toMatchObject({ uid: 1000, gid: 1000 });
+      tty.type("\r");
+      await tty.exited;
+      chownSync(work, 0, 0);
+    },
+    60_000,
+  );
+
+  test("it is over at once where nothing is to be shown, and its output is the program's alone", async () => {
+    const { code, out, err } = await runInside(server.home, work, "echo out; echo err >&2; exit 9");
+    expect({ code, out }).toEqual({ code: 9, out: "out\n" });
+    expect(err).toEndWith("err\n");
+    expect(await server.phone.sessions()).toEqual([]);
+  }, 60_000);
+
+  test("flags that go with --sandbox are refused without it, and so are mistakes in them", async () => {
+    const run = async (...args: string[]) => {
+      const child = Bun.spawn([...SELF, "run", ...args, "--command", "true"], { env: { ...server.home.env, ...ENGINE }, cwd: work, stdin: "ignore", stderr: "pipe" });
+      return [await child.exited, await new Response(child.stderr).text()] as const;
+    };
+    expect(await run("--sandbox-git")).toEqual([2, expect.stringContaining("go with --sandbox")]);
+    expect(await run("--sandbox", "--sandbox-host", "*.example.com")).toEqual([126, expect.stringContaining("*.example.com is no place")]);
+    expect(await run("--sandbox", "--sandbox-pass", "A=b")).toEqual([126, expect.stringContaining("A=b is no name of a variable")]);
+  }, 60_000);
+
+  test("what the configuration lets in is let in", async () => {
+    const env = { CLAUDE_REMOTE_SANDBOX_PASS: "ONE, TWO", ONE: "1", TWO: "2", THREE: "3" };
+    expect((await runInside(server.home, work, "echo $ONE$TWO$THREE", [], env)).out).toBe("12\n");
   }, 60_000);
 });

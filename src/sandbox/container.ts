@@ -40,6 +40,9 @@ export function containerArgs({ name, project, guarded, home, ours, status, owne
     LANG: "C.UTF-8",
     // not what looks for a lock in a repository that can't be written to
     GIT_OPTIONAL_LOCKS: "0",
+    GIT_CONFIG_COUNT: "1",
+    GIT_CONFIG_KEY_0: "core.excludesFile",
+    GIT_CONFIG_VALUE_0: `${INSIDE.ours}/ignore`,
     ...Object.fromEntries(["HTTP_PROXY", "HTTPS_PROXY"].flatMap((variable) => both(variable, proxy))),
     ...Object.fromEntries(both("NO_PROXY", "127.0.0.1")),
     // docker would fill in what the user's own settings say of proxies

@@ -10,7 +10,7 @@ const HEADER_BYTES = 16 * 1024;
 const HEADER_MS = 10_000;
 const REACH_MS = 15_000;
 const IDLE_MS = 10 * 60_000;
-/** Where TLS is spoken, so that the name asked for can be checked. */
+/** Where TLS is spoken, so that the name that is asked for can be checked. */
 const HTTPS = 443;
 /** Headers that are meant for a proxy alone, or that we set. */
 const OURS = /^(?:host|connection|keep-alive|proxy-[a-z-]*|upgrade|te)\s*:/i;
@@ -34,9 +34,9 @@ interface Wish {
   rest: Buffer;
 }
 
-/** The one way out of a sandbox: an HTTP proxy on a unix socket, which reaches the listed places alone. Names are resolved out here. */
-export function listenForEgress(path: string, list: readonly Place[]): Promise<Server> {
-  return listen(path, CONNECTIONS, (client) => void serve(client, list).catch((error: unknown) => refuse(client, error)));
+/** The one way out of a sandbox: an HTTP proxy on a unix socket, which reaches the listed places alone. Names are resolved out here. On `https` TLS alone is spoken. */
+export function listenForEgress(path: string, list: readonly Place[], https = HTTPS): Promise<Server> {
+  return listen(path, CONNECTIONS, (client) => void serve(client, list, https).catch((error: unknown) => refuse(client, error)));
 }
 
 /** Passes connections on a unix socket on to a port of this machine's loopback. */
@@ -57,7 +57,7 @@ export function listen(path: string, connections: number, onClient: (client: Soc
   });
 }
 
-async function serve(client: Socket, list: readonly Place[]): Promise<void> {
+async function serve(client: Socket, list: readonly Place[], https: number): Promise<void> {
   const { found: end, bytes } = await read(client, Buffer.alloc(0), (bytes) => {
     const at = bytes.indexOf("\r\n\r\n");
     return at < 0 ? undefined : at;
@@ -74,7 +74,7 @@ async function serve(client: Socket, list: readonly Place[]): Promise<void> {
     let first = head ?? rest;
     if (head === undefined) {
       client.write("HTTP/1.1 200 Connection established\r\n\r\n");
-      if (port === HTTPS) first = await sameServer(client, rest, place.host);
+      if (port === https) first = await sameServer(client, rest, place.host);
     }
     upstream.write(first);
     if (head !== undefined) upstream.write(rest);
@@ -165,7 +165,7 @@ function read<T>(client: Socket, before: Buffer, find: (bytes: Buffer) => T | un
       look();
     };
     const timer = setTimeout(gone, HEADER_MS);
-    client.on("data", onData).on("end", gone).on("close", gone);
+    client.on("data", onData).on("end", gone).on("close", gone).resume();
     look();
   });
 }

@@ -30,7 +30,8 @@ const program = () => {
   if (!process.stdin.isTTY) return child.pid;
   try {
     return Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").split(" ")[0]) || child.pid;
-  } catch {
+  } catch (error) {
+    if (error.code !== "ENOENT" && error.code !== "ESRCH") throw error;
     return child.pid; // it is over
   }
 };
@@ -41,8 +42,8 @@ const signal = (name) => {
     try {
       process.kill(target, name);
       return;
-    } catch {
-      // no group of its own, or over
+    } catch (error) {
+      if (error.code !== "ESRCH") throw error; // no group of its own, or over
     }
   }
 };

@@ -1,6 +1,7 @@
 import { lstatSync, mkdirSync, readFileSync, realpathSync, rmdirSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { StartError } from "../runner/program.ts";
+import { foldersTo, gitTakesFrom } from "./git.ts";
 
 /** A part of the project that is read-only inside, because programs outside take orders from it. */
 export interface Guarded {
@@ -31,7 +32,15 @@ const IN_GIT: readonly Guarded[] = [
 /** What is guarded in a project. `git`: its repository may be written to. Throws a `StartError` where a link could lead out of it. */
 export function guarded(project: string, git: boolean): Guarded[] {
   const writable = git && kindOf(join(project, ".git")) === "folder" && kindOf(join(project, ".git/HEAD")) === "file";
-  const all = [...ALWAYS, ...(writable ? IN_GIT : [{ path: ".git", otherwise: "folder" as const }])];
+  const elsewhere = gitTakesFrom(project).flatMap((path): Guarded[] => [
+    // each folder on the way is a mount point too, as it could otherwise be put aside with all that is below it
+    ...foldersTo(path).map((folder): Guarded => ({ path: folder, otherwise: "folder", writable: true })),
+    { path, otherwise: "folder" },
+  ]);
+  const parts = [...ALWAYS, ...(writable ? IN_GIT : [{ path: ".git", otherwise: "folder" as const }]), ...elsewhere];
+  // guarded by one, on the way to another: guarded; and folders come before what is in them
+  const all = [...new Map(parts.toSorted((one, other) => Number(other.writable ?? false) - Number(one.writable ?? false)).map((part) => [part.path, part])).values()];
+  all.sort((one, other) => one.path.split("/").length - other.path.split("/").length);
   for (const { path } of all) {
     const kind = kindOf(join(project, path));
     if (kind === "other") throw new StartError(`${join(project, path)} is a link or worse: no sandbox is put around a project whose ${path} could lead elsewhere`, 126);

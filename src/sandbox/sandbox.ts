@@ -123,6 +123,8 @@ export async function openSandbox(cwd: string, { git, pass, hosts, data, keepOut
     return `${INSIDE.ours}/${name}`;
   };
   write("inside.mjs", inside);
+  // what stands in the project for us alone is nothing to be committed
+  write("ignore", record.placeholders.map(({ path }) => `/${path}\n`).join(""));
   let hooksPort = 0;
   const servers: Server[] = [];
   let begun = false;
@@ -136,6 +138,7 @@ export async function openSandbox(cwd: string, { git, pass, hosts, data, keepOut
       const { live } = readRecords(data);
       const others = live.filter((other) => other.name !== name);
       if (await clearAway(record, others)) forget();
+      else say(`docker did not remove the container ${name}: the next sandbox here tries again, or you do: docker rm --force ${name}`);
     });
     guard.stdin.write("done\n");
     guard.stdin.end();

@@ -1,5 +1,5 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { lstatSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
 import { sandboxTrouble } from "../../src/sandbox/engine.ts";
 import { makeHome, ownerOf, type SandboxHome, sandboxHome } from "../../src/sandbox/home.ts";
 import { SELF } from "./home.ts";
@@ -27,6 +27,44 @@ export function homeInside(home: { dir: string }, work: string): SandboxHome {
 export async function containers(): Promise<string[]> {
   const child = Bun.spawn(["docker", "ps", "--all", "--filter", "label=claude-remote", "--format", "{{.Names}}"], { stdout: "pipe" });
   return (await new Response(child.stdout).text()).split("\n").filter((name) => name !== "");
+}
+
+export interface Ran {
+  code: number;
+  out: string;
+  err: string;
+}
+
+/** Runs a shell's script in a sandbox around a folder, without a terminal. */
+export async function runInside(
+  home: { dir: string; env: Record<string, string | undefined> },
+  work: string,
+  script: string,
+  flags: string[] = [],
+  env: Record<string, string> = {},
+): Promise<Ran> {
+  const child = Bun.spawn([...SELF, "run", "--sandbox", ...flags, "--command", "bash", "--", "-c", script], {
+    env: { ...home.env, ...ENGINE, ...env },
+    cwd: work,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [code, out, err] = await Promise.all([child.exited, new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { code, out, err };
+}
+
+/** Everything below a folder, as it is: kind, rights, and what is in it. */
+export function everythingIn(folder: string): Record<string, string> {
+  const all: Record<string, string> = {};
+  const look = (path: string) => {
+    const stat = lstatSync(path);
+    const hash = stat.isFile() ? new Bun.CryptoHasher("sha256").update(readFileSync(path)).digest("hex") : "";
+    all[relative(folder, path)] = `${stat.mode.toString(8)} ${stat.uid}:${stat.gid} ${stat.isSymbolicLink() ? readlinkSync(path) : hash}`;
+    if (stat.isDirectory()) for (const name of readdirSync(path)) look(join(path, name));
+  };
+  look(folder);
+  return all;
 }
 
 /** The real claude in a sandbox, on a terminal; what it asks the API goes to a mock out here, which is let in by name. */
