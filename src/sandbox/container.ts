@@ -49,7 +49,7 @@ export function containerArgs({ name, project, guarded, home, ours, status, owne
     ...Object.fromEntries(["ALL_PROXY", "FTP_PROXY"].flatMap((variable) => both(variable, ""))),
   };
   return [
-    ...["run", "--rm", "--interactive", ...(tty ? ["--tty"] : []), "--init", "--pull", "never", "--log-driver", "none", "--detach-keys", DETACH_KEYS],
+    ...["run", "--rm", "--interactive", ...(tty ? ["--tty"] : []), "--pull", "never", "--log-driver", "none", "--detach-keys", DETACH_KEYS],
     ...["--name", name, "--hostname", "sandbox", "--label", "claude-remote", "--label", `claude-remote.wrapper=${process.pid}`, "--user", `${owner.uid}:${owner.gid}`],
     ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only", "--ipc", "private", "--network", "none"],
     // executable: claude unpacks libraries of its own there; what could be run from it could be run from the home as well
@@ -64,7 +64,8 @@ export function containerArgs({ name, project, guarded, home, ours, status, owne
     ...mount(ours, INSIDE.ours, true),
     ...[...TERMINAL, ...pass].flatMap((variable) => ["--env", variable]),
     ...Object.entries(own).flatMap(([variable, value]) => ["--env", `${variable}=${value}`]),
-    ...[IMAGE, "node", `${INSIDE.ours}/inside.mjs`, String(PROXY_PORT), String(hooks), ...program],
+    // an init of our own instead of the engine's, as nothing is to run inside without the filter
+    ...[IMAGE, "perl", `${INSIDE.ours}/filter.pl`, "tini", "--", "node", `${INSIDE.ours}/inside.mjs`, String(PROXY_PORT), String(hooks), ...program],
   ];
 }
 

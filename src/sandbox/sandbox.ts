@@ -10,6 +10,7 @@ import { allowList } from "./allow-list.ts";
 import { containerArgs } from "./container.ts";
 import { listen, listenForEgress, passOn } from "./egress.ts";
 import { dockerPath, ensureImage, sandboxTrouble } from "./engine.ts";
+import filter from "./filter.pl" with { type: "text" };
 import { firstSession, give, INSIDE, makeHome, ownerOf, pathOutside, sandboxHome } from "./home.ts";
 import inside from "./inside.mjs" with { type: "text" };
 import { guarded, makePlaceholders, missing, projectFolder } from "./project.ts";
@@ -122,6 +123,7 @@ export async function openSandbox(cwd: string, { git, pass, hosts, data, keepOut
     chmodSync(join(ours, name), 0o644); // another user may be at work in there
     return `${INSIDE.ours}/${name}`;
   };
+  write("filter.pl", filter);
   write("inside.mjs", inside);
   // what stands in the project for us alone is nothing to be committed
   write("ignore", record.placeholders.map(({ path }) => `/${path}\n`).join(""));

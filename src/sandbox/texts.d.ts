@@ -3,6 +3,10 @@ declare module "*/Dockerfile" {
   const text: string;
   export default text;
 }
+declare module "*.pl" {
+  const text: string;
+  export default text;
+}
 declare module "*.mjs" {
   const text: string;
   export default text;

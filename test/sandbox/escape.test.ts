@@ -115,10 +115,15 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
        timeout 5 getent hosts example.com && echo RESOLVED
        for place in http://127.0.0.1:${port}/ http://localhost:${port}/ http://172.17.0.1:${port}/ http://host.docker.internal:${port}/ https://example.com/ http://169.254.169.254/; do
          curl -sS -m 5 -o /dev/null -w "%{http_code} %{http_connect}\\n" --noproxy none "$place"; done
-       ls /sys/class/net; cat /proc/net/route`,
+       perl -e 'socket(my $s, 40, 1, 0) and print "VSOCK."; my $p = pack("x120"); print "URING." if syscall(425, 8, $p) >= 0; socket($s, 2, 1, 0) and print "INET."'; echo
+       grep -h ^Seccomp_filters: /proc/[0-9]*/status | sort -u; ls /sys/class/net; cat /proc/net/route`,
     );
     expect(out).not.toContain("REACHED");
     expect(out).not.toContain("RESOLVED");
+    expect(out).not.toMatch(/VSOCK|URING/);
+    expect(out).toContain("INET.\n");
+    expect(out).toContain("Seccomp_filters:\t2\n"); // the engine's and ours, also before the first process
+    expect(out.match(/^Seccomp_filters/gm)).toHaveLength(1);
     expect(out + err).not.toContain(SECRET);
     expect(out.match(/^(403 000|000 403)$/gm)).toHaveLength(6);
     expect(out).toMatch(/^lo$/m);
@@ -223,7 +228,7 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
     const { out } = await attempt(
       `cd /run/claude-remote && ls; rm -f *.sock && echo REMOVED; touch x && echo WROTE; echo x >> inside.mjs && echo WROTE; echo x >> settings.json && echo WROTE`,
     );
-    expect(out).toBe("alive.sock\nhooks.sock\nignore\ninside.mjs\nproxy.sock\n");
+    expect(out).toBe("alive.sock\nfilter.pl\nhooks.sock\nignore\ninside.mjs\nproxy.sock\n");
   }, 60_000);
 
   test("what is outside can be run by nobody but the wrapper: no folder that would lead around it is taken", async () => {

@@ -1,0 +1,161 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { containerArgs } from "../../src/sandbox/container.ts";
+import { IMAGE } from "../../src/sandbox/engine.ts";
+import { gitTakesFrom } from "../../src/sandbox/git.ts";
+import { firstSession, INSIDE, pathOutside, sandboxHome } from "../../src/sandbox/home.ts";
+import { guarded, makePlaceholders, missing, projectFolder, removePlaceholders } from "../../src/sandbox/project.ts";
+import { everythingIn } from "../support/sandbox.ts";
+
+let dir: string;
+beforeEach(() => {
+  dir = realpathSync(mkdtempSync(join(tmpdir(), "project-test-")));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+const git = (...args: string[]) =>
+  expect(Bun.spawnSync(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always", ...args], { cwd: dir }).exitCode).toBe(0);
+const paths = (all: { path: string; writable?: boolean }[]) => all.map(({ path, writable }) => (writable ? `${path} rw` : path)).toSorted();
+
+describe("what is guarded in a project", () => {
+  test("the whole of .git, and what names programs to a claude outside, whether or not they are there", () => {
+    expect(paths(guarded(dir, false))).toEqual([".claude", ".git", ".mcp.json"]);
+    expect(paths(guarded(dir, true))).toEqual([".claude", ".git", ".mcp.json"]); // no repository to be written to
+  });
+
+  test("in a repository that may be written to, where git takes programs from", () => {
+    git("init", "-q");
+    const inGit = ["commondir", "config", "config.worktree", "hooks", "info", "modules", "worktrees"].map((name) => `.git/${name}`);
+    expect(paths(guarded(dir, true))).toEqual([".claude", ".git rw", ...inGit, ".mcp.json"]);
+  });
+
+  test("hooks and settings that lie among the project's files, and submodules, each with the way there", () => {
+    git("init", "-q");
+    git("init", "-q", "lib");
+    git("-C", "lib", "commit", "-q", "--allow-empty", "-m", "x");
+    git("submodule", "add", "-q", "./lib", "third/lib");
+    git("submodule", "add", "-q", "./lib", "empty");
+    rmSync(join(dir, "empty"), { recursive: true });
+    git("config", "core.hooksPath", ".husky/_");
+    writeFileSync(join(dir, "git.conf"), "[alias]\nx = status\n");
+    git("config", "include.path", "../git.conf");
+    expect(gitTakesFrom(dir).toSorted()).toEqual([".husky/_", "empty", "git.conf", "third/lib/.git"]);
+    const all = guarded(dir, false);
+    expect(paths(all)).toEqual([".claude", ".git", ".husky rw", ".husky/_", ".mcp.json", "empty", "git.conf", "third rw", "third/lib rw", "third/lib/.git"]);
+    const depths = all.map(({ path }) => path.split("/").length);
+    expect(depths).toEqual(depths.toSorted());
+  });
+
+  test("hooks outside the project, or within .git, are nothing more to be guarded", () => {
+    git("init", "-q");
+    for (const path of ["/etc/hooks", "../hooks", ".git/other", "."]) {
+      git("config", "core.hooksPath", path);
+      expect(gitTakesFrom(dir)).toEqual([]);
+    }
+  });
+
+  test("a link in such a place is refused", () => {
+    for (const name of [".git", ".claude", ".mcp.json"]) {
+      symlinkSync("/etc", join(dir, name));
+      expect(() => guarded(dir, false)).toThrow(`${join(dir, name)} is a link or worse`);
+      rmSync(join(dir, name));
+    }
+    git("init", "-q");
+    git("config", "core.hooksPath", "my/hooks");
+    symlinkSync("/etc", join(dir, "my"));
+    expect(() => guarded(dir, false)).toThrow("my is a link or worse");
+  });
+
+  test("what is put there meanwhile goes again, unless it has become something else", () => {
+    git("init", "-q");
+    const before = everythingIn(dir);
+    const all = guarded(dir, true);
+    const absent = missing(dir, all);
+    expect(paths(absent)).toEqual([".claude", ".git/commondir", ".git/config.worktree", ".git/modules", ".git/worktrees", ".mcp.json"]);
+    makePlaceholders(dir, absent);
+    expect(missing(dir, all)).toEqual([]);
+    git("status");
+    removePlaceholders(dir, absent);
+    expect(everythingIn(dir)).toEqual(before);
+    makePlaceholders(dir, absent);
+    writeFileSync(join(dir, ".mcp.json"), '{"mcpServers":{"mine":{}}}');
+    writeFileSync(join(dir, ".claude/settings.json"), "{}");
+    rmSync(join(dir, ".git/commondir"));
+    removePlaceholders(dir, absent);
+    expect(readdirSync(dir).toSorted()).toEqual([".claude", ".git", ".mcp.json"]);
+  });
+});
+
+test("a project folder is its real path, and neither holds nor lies in what must stay out", () => {
+  const [held, within] = [join(dir, "home"), join(dir, "home/data")];
+  for (const path of ["home/data/x", "home/project", "homely"]) mkdirSync(join(dir, path), { recursive: true });
+  symlinkSync(join(dir, "home/project"), join(dir, "short"));
+  symlinkSync(dir, join(dir, "home/around"));
+  const keepOut = { holds: [held, join(dir, "not/there")], within: [within] };
+  expect(projectFolder(join(dir, "short"), keepOut)).toBe(join(dir, "home/project"));
+  expect(projectFolder(join(dir, "homely"), keepOut)).toBe(join(dir, "homely"));
+  for (const path of ["", "home", "home/data", "home/data/x", "home/around"])
+    expect(() => projectFolder(join(dir, path), keepOut)).toThrow("is no project folder for a sandbox");
+});
+
+test("paths inside are told as they are out here; whatever else is left as it is", () => {
+  const home = sandboxHome("/data", "/src/my project");
+  expect(home.config).toMatch(/^\/data\/homes\/my_project-[0-9a-f]{16}\/claude$/);
+  const out = (path: string) => pathOutside(path, "/src/my project", home);
+  expect(out("/workspace")).toBe("/src/my project");
+  expect(out("/workspace/a/../b")).toBe("/src/my project/b");
+  expect(out("/home/claude/.claude/projects/-workspace/x.jsonl")).toBe(`${home.config}/projects/-workspace/x.jsonl`);
+  expect(out("/home/claude/x")).toBe(`${home.home}/x`);
+  for (const path of ["/workspace/../etc/passwd", "/workspacex", "/home/claude/../../root/.claude/x", "relative", "/etc/passwd", ""]) expect(out(path)).toBe(path);
+});
+
+test("the first claude that told its status is the session's own; of a folder full of them a part is looked at", () => {
+  expect(firstSession(dir)).toBeUndefined();
+  for (const name of ["12.json", "9.json", "9.key", "x.json", "-1.json", "123456789.json"]) writeFileSync(join(dir, name), "");
+  expect(firstSession(dir)).toBe(9);
+});
+
+test("the docker command holds names of variables, never values, and any path", () => {
+  const [image, ...rest] = [IMAGE, "bash"];
+  const args = containerArgs({
+    ...{
+      name: "n",
+      project: '/a,b "c"',
+      guarded: [{ path: ".git", otherwise: "folder" }],
+      home: sandboxHome("/d", "/p"),
+      ours: "/o",
+      status: "/s",
+      owner: { uid: 1, gid: 2 },
+    },
+    ...{ pass: ["ANTHROPIC_API_KEY"], hooks: 4711, tty: true, program: rest },
+  });
+  expect(args).toContain('"type=bind","source=/a,b ""c""/.git","target=/workspace/.git","readonly"');
+  expect(args.slice(args.indexOf(image))).toEqual([
+    image,
+    "perl",
+    `${INSIDE.ours}/filter.pl`,
+    "tini",
+    "--",
+    "node",
+    `${INSIDE.ours}/inside.mjs`,
+    "61080",
+    "4711",
+    "bash",
+  ]);
+  expect(args[args.indexOf("ANTHROPIC_API_KEY") - 1]).toBe("--env");
+  const line = args.join(" ");
+  for (const part of [
+    "--user 1:2",
+    "--cap-drop ALL",
+    "--security-opt no-new-privileges",
+    "--read-only",
+    "--network none",
+    "--ipc private",
+    "--memory-swap 4g",
+    "--pids-limit 512",
+    "--pull never",
+  ])
+    expect(line).toContain(part);
+  expect(line).not.toContain("privileged");
+});
