@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { programPid } from "../src/runner/program.ts";
 import { parseJson, View } from "../src/types.ts";
 import { SELF } from "./support/home.ts";
@@ -279,6 +279,35 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     },
     60_000,
   );
+
+  test("without a terminal of its own, as a daemon starts it, it is seen from afar, and ends when it is told to", async () => {
+    const from = (module: string) => JSON.stringify(resolve(import.meta.dir, "../src", module));
+    const daemon = join(server.home.dir, "daemon.ts");
+    writeFileSync(
+      daemon,
+      `import { programOf, runWith } from ${from("commands/run.ts")}; import { loadPairing } from ${from("runner/pairing.ts")}; import { sweepLeft } from ${from("sandbox/records.ts")};
+      const [word, data] = process.argv.slice(2);
+      if (word === "__sweep") process.exit(await sweepLeft([data])); // as src/cli.ts does
+      const program = programOf("bash", ["-c", "stty size; read x; exit 5"]);
+      process.exit(await runWith(loadPairing(process.env.HOME + "/.config/claude-remote/pairing.json"), program, { unseen: { cols: 90, rows: 20 }, sandbox: { git: false, pass: [], hosts: [] } }));`,
+    );
+    const start = () =>
+      Bun.spawn([process.execPath, daemon], { cwd: work, env: { ...server.home.env, ...ENGINE }, stdin: "ignore", stdout: "ignore", stderr: "inherit" });
+    const child = start();
+    const session = await until("it is shown", async () => (await server.phone.sessions()).find(({ status }) => status === "running"), 20_000);
+    expect(session).toMatchObject({ sandbox: true, desk: false });
+    const screen = () => server.phone.events(session.id).then(async (events) => JSON.stringify(await events.next("screen")));
+    await until("its terminal is there", async () => (await screen()).includes("20 90"));
+    await server.phone.json("POST", `/api/sessions/${session.id}/input`, { stream: "page", seq: 1, enter: true });
+    expect(await child.exited).toBe(5);
+    const other = start();
+    await until("its container is there", async () => (await containers()).includes(onRecord()[0] ?? "-"), 20_000);
+    const name = onRecord()[0] ?? "";
+    other.kill("SIGKILL");
+    await until("the container is gone", async () => !(await containers()).includes(name), 20_000);
+    await until("nothing is on record", () => onRecord().length === 0);
+    expect(readdirSync(work)).toEqual([]);
+  }, 60_000);
 
   test("it is over at once where nothing is to be shown, and its output is the program's alone", async () => {
     const { code, out, err } = await runInside(server.home, work, "echo out; echo err >&2; exit 9");

@@ -21,6 +21,8 @@ export type Record = v.InferOutput<typeof Record>;
 /** How often somebody else's turn is waited for, and for how long, in ms. */
 const TURN_MS = 20;
 const LONGEST_MS = 60_000;
+/** A container that was asked for may come up so late, in ms. */
+const LATE_MS = 3000;
 
 const folderOf = (data: string) => join(data, "running");
 
@@ -81,14 +83,15 @@ export async function clearAway(record: Record, others: readonly Record[]): Prom
   return true;
 }
 
-/** Takes away what killed wrappers have left. To be called `alone`. */
-export async function sweep(data: string): Promise<void> {
+/** Takes away what killed wrappers have left; the answer is which. To be called `alone`. */
+export async function sweep(data: string): Promise<Record[]> {
   const { live, left } = readRecords(data);
   const rest = new Set(left);
   for (const record of left) {
     rest.delete(record);
     if (await clearAway(record, [...live, ...rest])) unlinkSync(join(folderOf(data), `${record.name}.json`));
   }
+  return left;
 }
 
 /** A sandbox that runs in a folder around this one, or within it: it could put links where this one's mounts go. */
@@ -98,6 +101,10 @@ export function overlapping(project: string, live: readonly Record[]): Record | 
 
 /** `claude-remote __sweep DATA`, for our own use: what a sandbox's guard becomes when the wrapper has died. */
 export async function sweepLeft([data = ""]: readonly string[]): Promise<number> {
-  if (existsSync(folderOf(data))) await alone(data, () => sweep(data));
+  if (!existsSync(folderOf(data))) return 0;
+  const left = await alone(data, () => sweep(data));
+  // the engine may still have been at it when the docker command died
+  if (left.length > 0) await Bun.sleep(LATE_MS);
+  for (const { name } of left) await removeContainer(name);
   return 0;
 }
