@@ -26,6 +26,8 @@ const USAGE = `claude-remote: your Claude Code session on your phone
   claude-remote server stop               end it; the next claude-remote starts it again
   claude-remote run --command PROG -- …   wrap any other program
   claude-remote run --no-log -- …         claude as ever, with nothing of it written down by the server
+  claude-remote run --sandbox -- …        claude in a throw-away container: this folder alone, Anthropic's hosts alone
+      --sandbox-host HOST[:PORT]  --sandbox-pass VARIABLE  --sandbox-git
 
 Examples
   claude-remote                                   as you would type claude
