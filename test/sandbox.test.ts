@@ -5,7 +5,8 @@ import { programPid } from "../src/runner/program.ts";
 import { parseJson, View } from "../src/types.ts";
 import { SELF } from "./support/home.ts";
 import { type HomeServer, startHomeServer } from "./support/home-server.ts";
-import { containers, ENGINE, everythingIn, homeInside, NO_SANDBOX, runInside, sandboxesOf, startSandboxed } from "./support/sandbox.ts";
+import { runners, startRunner, startSession } from "./support/runner.ts";
+import { containers, ENGINE, everythingIn, homeInside, NO_SANDBOX, runInside, sandboxesOf, settle, startSandboxed } from "./support/sandbox.ts";
 import { openTty } from "./support/tty.ts";
 import { until } from "./support/until.ts";
 
@@ -308,6 +309,30 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     await until("nothing is on record", () => onRecord().length === 0);
     expect(readdirSync(work)).toEqual([]);
   }, 60_000);
+
+  test("a daemon starts claude in one when the dashboard asks, and the phone answers it; what can't be put into one is refused in words", async () => {
+    const { api, passed, port } = settle(server, work);
+    const env = { ...ENGINE, ...passed, CLAUDE_REMOTE_SANDBOX_PASS: Object.keys(passed).join(" "), CLAUDE_REMOTE_SANDBOX_HOSTS: `localhost:${port}` };
+    const runner = await startRunner(server, [work], env);
+    expect((await runners(server))[0]?.no_sandbox).toBeNull();
+    const id = await startSession(server, { cwd: work, args: ["--permission-mode", "manual"], sandbox: true, cols: 80, rows: 24 });
+    const session = () => server.phone.sessions().then((all) => all.find((other) => other.id === id));
+    await until("claude is there", async () => (await session())?.activity === "idle", 30_000);
+    expect(await session()).toMatchObject({ sandbox: true, desk: false, cwd: work });
+    const name = onRecord()[0] ?? "";
+    await server.phone.json("POST", `/api/sessions/${id}/input`, { stream: "page", seq: 1, text: "run: touch afar.txt", paste: true, enter: true });
+    await server.phone.approve(await server.phone.prompt());
+    await until("the command ran", () => existsSync(join(work, "afar.txt")));
+    expect(await runner.end()).toBe(0);
+    await until("it is over", async () => (await session())?.status === "ended");
+    await gone(name);
+
+    const wide = await startRunner(server, [server.home.dir], env);
+    const refused = await server.phone.json("POST", `/api/runners/${(await runners(server))[0]?.id}/sessions`, { cwd: server.home.dir, sandbox: true });
+    expect([refused.status, JSON.stringify(refused.body)]).toEqual([409, expect.stringContaining("is no project folder for a sandbox")]);
+    await wide.end();
+    api.stop();
+  }, 90_000);
 
   test("it is over at once where nothing is to be shown, and its output is the program's alone", async () => {
     const { code, out, err } = await runInside(server.home, work, "echo out; echo err >&2; exit 9");

@@ -6,13 +6,13 @@ import { takeLock } from "../hub/seat.ts";
 import { startDaemon } from "../runner/daemon.ts";
 import { PairingError } from "../runner/pairing.ts";
 import { realFolder } from "../runner/roots.ts";
+import { sandboxTrouble } from "../sandbox/engine.ts";
 import { LIMITS } from "../types.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
 import { configPath, runnerDir } from "./places.ts";
 import { keepServer } from "./run.ts";
 import { say } from "./say.ts";
-import { NO_SANDBOX } from "./session.ts";
 import { UsageError } from "./usage.ts";
 
 /** `claude-remote runner --root DIR …`: starts sessions in these folders when the dashboard asks, until SIGTERM or SIGINT. */
@@ -33,7 +33,6 @@ export async function runner(argv: readonly string[]): Promise<number> {
   const server = home.pairing.embedded === true ? keepServer() : undefined;
   if (home.seat !== undefined) say(`your dashboard is at ${home.seat.origin} (\`claude-remote pair\` lets a phone or browser in)`);
   say(`sessions may be started in ${roots.join(", ")}`);
-  const sandboxTrouble = async () => NO_SANDBOX;
   const daemon = await startDaemon({ pairing: home.pairing, version, roots, state, claude: config.claude, sandboxTrouble, log: say, onLost: server?.lost });
   await new Promise<void>((resolve) => {
     let asked = 0;

@@ -83,7 +83,7 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
     const { args, sandbox, cols = SIZE.cols, rows = SIZE.rows } = message;
     const cwd = await allowedFolder(roots, message.cwd);
     const noSandbox = sandbox ? await sandboxTrouble() : undefined;
-    const command = findProgram(claude, cwd, process.env.PATH ?? "");
+    const command = sandbox ? "claude" : findProgram(claude, cwd, process.env.PATH ?? "");
     const trouble = noSandbox ?? tooMany();
     if (trouble !== undefined) return { refused: trouble };
     recently.push(performance.now());

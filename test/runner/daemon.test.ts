@@ -133,7 +133,7 @@ describe("the same start", () => {
 
 describe("a start is refused in words", () => {
   test("outside the roots, for what is no folder, and without a sandbox where one is asked for", async () => {
-    runner = await startRunner(server, [work], env);
+    runner = await startRunner(server, [work], { ...env, DOCKER_HOST: "unix:///nowhere" });
     symlinkSync(server.home.dir, join(work, "out"));
     expect(await refusal({ cwd: server.home.dir })).toContain(`outside the folders that this runner may work in: ${work}`);
     expect(await refusal({ cwd: join(work, "..") })).toContain("outside");

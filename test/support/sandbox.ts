@@ -67,14 +67,9 @@ export function everythingIn(folder: string): Record<string, string> {
   return all;
 }
 
-/** The real claude in a sandbox, on a terminal; what it asks the API goes to a mock out here, which is let in by name. */
-export async function startSandboxed(
-  server: HomeServer,
-  args: string[] = [],
-  flags: string[] = [],
-): Promise<{ api: MockApi; tty: Tty; work: string; home: SandboxHome; say(script: string): Promise<void>; quit(): Promise<void> }> {
+/** A mock of the API out here, and a home inside where claude starts without its first questions; `passed` has to be let in. */
+export function settle(server: HomeServer, work: string) {
   const api = startMockApi();
-  const work = join(server.home.dir, "work");
   const home = homeInside(server.home, work);
   const settled = {
     hasCompletedOnboarding: true,
@@ -91,8 +86,15 @@ export async function startSandboxed(
     DISABLE_ERROR_REPORTING: "1",
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
   };
+  return { api, passed, port };
+}
+
+/** The real claude in a sandbox, on a terminal. */
+export async function startSandboxed(server: HomeServer): Promise<{ api: MockApi; tty: Tty; work: string; say(script: string): Promise<void>; quit(): Promise<void> }> {
+  const work = join(server.home.dir, "work");
+  const { api, passed, port } = settle(server, work);
   const pass = Object.keys(passed).flatMap((name) => ["--sandbox-pass", name]);
-  const tty = openTty([...SELF, "run", "--sandbox", "--sandbox-host", `localhost:${port}`, ...pass, ...flags, "--", "--permission-mode", "manual", ...args], {
+  const tty = openTty([...SELF, "run", "--sandbox", "--sandbox-host", `localhost:${port}`, ...pass, "--", "--permission-mode", "manual"], {
     env: { ...server.home.env, ...ENGINE, ...passed },
     cwd: work,
     cols: 100,
@@ -103,7 +105,6 @@ export async function startSandboxed(
     api,
     tty,
     work,
-    home,
     async say(script) {
       tty.type(`\x1b[200~${script}\x1b[201~`);
       await tty.sees(script.split("\n", 1)[0]?.slice(0, 40) ?? "");
