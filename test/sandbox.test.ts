@@ -227,6 +227,22 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     rmSync(join(work, "part"), { recursive: true });
   }, 60_000);
 
+  test("what a sandbox in the same project can change is not mounted in another one meanwhile", async () => {
+    const git = (...args: string[]) => expect(Bun.spawnSync(["git", ...args], { cwd: work, env: { ...server.home.env } }).exitCode).toBe(0);
+    git("init", "-q");
+    const tty = wrap("bash", ["-c", "echo ready.; read x"]);
+    await tty.sees("ready.");
+    for (const flags of [[], ["--sandbox-git"]]) expect((await runInside(server.home, work, "echo IN", flags)).out).toBe("IN\n");
+    git("config", "core.hooksPath", "tools/hooks");
+    const refused = await runInside(server.home, work, "echo IN");
+    expect([refused.code, refused.out]).toEqual([126, ""]);
+    expect(refused.err).toContain("may write to tools, which is to be guarded now");
+    tty.type("\r");
+    await tty.exited;
+    expect((await runInside(server.home, work, "echo IN")).out).toBe("IN\n");
+    expect(readdirSync(work)).toEqual([".git"]);
+  }, 60_000);
+
   test("links in its home lead the conversation nowhere, whoever names them", async () => {
     const secret = { type: "user", message: { role: "user", content: "a secret of the host" }, timestamp: new Date().toISOString() };
     const theirs = join(server.home.dir, ".claude/projects/x");

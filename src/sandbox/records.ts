@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { lockFile } from "../runner/libc.ts";
 import { parseJson } from "../types.ts";
 import { removeContainer } from "./engine.ts";
-import { isWithin, removePlaceholders } from "./project.ts";
+import { type Guarded, isWithin, removePlaceholders } from "./project.ts";
 
 /** What a sandbox leaves behind should its wrapper be killed. */
 const Record = v.object({
@@ -13,6 +13,8 @@ const Record = v.object({
   project: v.string(),
   /** The folder with its sockets. */
   dir: v.string(),
+  /** What nobody inside can put anything else in the place of. */
+  guarded: v.array(v.object({ path: v.string(), writable: v.optional(v.boolean()) })),
   /** What was put into the project, and is to be taken away again. */
   placeholders: v.array(v.object({ path: v.string(), otherwise: v.union([v.literal("folder"), v.object({ text: v.string() })]) })),
 });
@@ -97,6 +99,12 @@ export async function sweep(data: string): Promise<Record[]> {
 /** A sandbox that runs in a folder around this one, or within it: it could put links where this one's mounts go. */
 export function overlapping(project: string, live: readonly Record[]): Record | undefined {
   return live.find((record) => record.project !== project && (isWithin(project, record.project) || isWithin(record.project, project)));
+}
+
+/** What of these parts somebody in a sandbox that runs in the same project could put a link in the place of, before it is guarded here as well. */
+export function unguarded(project: string, parts: readonly Guarded[], live: readonly Record[]): Guarded | undefined {
+  const same = live.filter((record) => record.project === project);
+  return parts.find(({ path }) => same.some(({ guarded }) => !guarded.some((part) => part.path === path || (part.writable !== true && isWithin(path, part.path)))));
 }
 
 /** `claude-remote __sweep DATA`, for our own use: what a sandbox's guard becomes when the wrapper has died. */

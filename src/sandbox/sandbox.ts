@@ -14,7 +14,7 @@ import filter from "./filter.pl" with { type: "text" };
 import { firstSession, give, INSIDE, makeHome, ownerOf, pathOutside, sandboxHome } from "./home.ts";
 import inside from "./inside.mjs" with { type: "text" };
 import { guarded, makePlaceholders, missing, projectFolder } from "./project.ts";
-import { alone, clearAway, overlapping, type Record, readRecords, sweep, writeRecord } from "./records.ts";
+import { alone, clearAway, overlapping, type Record, readRecords, sweep, unguarded, writeRecord } from "./records.ts";
 
 /** What a person chose to let into a sandbox. */
 export interface SandboxChoice {
@@ -95,10 +95,12 @@ export async function openSandbox(cwd: string, { git, pass, hosts, data, keepOut
     const other = overlapping(project, live);
     if (other !== undefined) throw new StartError(`a sandbox runs in ${other.project}, which this folder shares: end it first`, 126);
     all = guarded(project, git);
+    const loose = unguarded(project, all, live);
+    if (loose !== undefined) throw new StartError(`a sandbox that runs in ${project} may write to ${loose.path}, which is to be guarded now: end it first`, 126);
     const shared = [...live, ...left].filter((record) => record.project === project).flatMap(({ placeholders }) => placeholders.map(({ path }) => path));
     const absent = missing(project, all);
     const placeholders = all.filter((part) => absent.includes(part) || shared.includes(part.path)).map(({ path, otherwise }) => ({ path, otherwise }));
-    const record: Record = { name, project, dir, placeholders };
+    const record: Record = { name, project, dir, guarded: all.map(({ path, writable = false }) => ({ path, writable })), placeholders };
     const forget = writeRecord(data, record);
     try {
       makeHome(home, owner);
