@@ -1,12 +1,10 @@
-import * as v from "valibot";
-import { call, RequestError } from "./api.ts";
 import { el } from "./dom.ts";
 import { type KeybarEvents, openKeybar } from "./keybar.ts";
 import type { Identity } from "./keys.ts";
 import { type Input, openTyping } from "./typing.ts";
 
 /** Where one types to a session: text with a draft that stays, sent as one paste, and a bar of keys. What is sent arrives in order, each once. */
-export function openComposer(identity: Identity, session: string, events: Pick<KeybarEvents, "fit" | "answer">) {
+export function openComposer(identity: Identity, session: string, events: Pick<KeybarEvents, "fit" | "answer" | "stop"> & { typed(input: Input): void }) {
   const drafts = `draft ${session}`;
   let open = false;
 
@@ -35,19 +33,12 @@ export function openComposer(identity: Identity, session: string, events: Pick<K
       keep();
     },
   });
-  const type = (input: Input) => void (open && typing.type(input));
-
-  let told = false; // nicely, once before
-  const end = () => {
-    const question = told ? "It was told to end and has not. Kill it, without saving anything?" : "End this session? The program is told to end.";
-    if (!confirm(question)) return;
-    call(identity, v.object({}), "POST", `/api/sessions/${session}/stop`, { signal: told ? "SIGKILL" : "SIGTERM" }).catch((error: unknown) => {
-      if (!(error instanceof RequestError)) throw error;
-      state.textContent = error.message;
-    });
-    told = true;
+  const type = (input: Input) => {
+    if (!open) return;
+    typing.type(input);
+    events.typed(input);
   };
-  const bar = openKeybar({ ...events, type, end });
+  const bar = openKeybar({ ...events, type });
 
   text.addEventListener("input", keep);
   text.addEventListener("beforeinput", (event) => {
@@ -87,12 +78,12 @@ export function openComposer(identity: Identity, session: string, events: Pick<K
     turn: (up: boolean, steps: number) => void (open && typing.turn(up, steps)),
     close: typing.close,
     rest: bar.rest,
-    /** Whether anything may be typed: not where nobody is there to take it, and with `asked` questions open only what can't answer them. */
-    enable(on: boolean, asked: number): void {
+    /** Whether anything may be typed: not where nobody is there to take it, and with `asked` questions open only what can't answer them. `live`: the server hears. */
+    enable(on: boolean, asked: number, live: boolean): void {
       open = on;
       send.disabled = !on;
       form.hidden = asked > 0;
-      bar.enable(on, asked > 0, asked === 1);
+      bar.enable(on, asked > 0, asked === 1, live);
     },
   };
 }

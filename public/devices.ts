@@ -18,6 +18,7 @@ const KINDS: Record<DeviceInfo["kind"], string> = {
   runner: "runs sessions, and sees nothing",
   machine: "machine: runs sessions, sees and answers",
 };
+const DAEMON = "To start sessions from here, run `claude-remote runner --root ~/code` on a machine that is paired: what lies in that folder can be worked on.";
 const PUSH = { on: "gets notifications", off: "no notifications", failing: "notifications fail" };
 
 /** Everything that is paired, how to let in and lock out, notifications here, and what was decided. */
@@ -148,7 +149,7 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
       { class: "sections" },
       section("Notifications on this device", notify),
       section("Paired devices", state, others, list),
-      section("Let one in", invite.element),
+      section("Let one in", invite.element, el("p", { class: "about", text: DAEMON })),
       section("What was done", audit.element),
     ),
   );

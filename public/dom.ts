@@ -61,6 +61,13 @@ export function ago(time: number): string {
   return passed === "" ? "just now" : `${passed} ago`;
 }
 
+/** A moment as a clock says it, with its day where that is another. */
+export function moment(time: number): string {
+  const date = new Date(time);
+  const day = date.toDateString() === new Date().toDateString() ? {} : ({ day: "numeric", month: "short" } as const);
+  return date.toLocaleString([], { hour: "2-digit", minute: "2-digit", ...day });
+}
+
 /** The last part of a path. */
 export function baseName(path: string): string {
   return path.replace(/\/+$/, "").split("/").pop() || path;

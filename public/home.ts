@@ -8,6 +8,7 @@ import { closeNotifications } from "./install.ts";
 import type { Identity } from "./keys.ts";
 import { badge, guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { listView } from "./list.ts";
+import { followRunners, lookForRunners } from "./runners.ts";
 import { searchForm } from "./search.ts";
 import { openStream } from "./stream.ts";
 
@@ -24,26 +25,29 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
   known.word = "";
   const search = searchForm();
   search.hidden = true; // until there is something to be found
+  const start = el("a", { class: "approve start-link", text: "New session", attrs: { href: "#/new" }, init: (a) => (a.hidden = true) });
   const more = el("a", { class: "more", text: "Devices and notifications ›", attrs: { href: "#/devices" } });
-  view.replaceChildren(el("h1", { class: "spoken", text: "Sessions" }), word, search, el("div", { class: "sessions" }, cards, list), more);
+  view.replaceChildren(el("h1", { class: "spoken", text: "Sessions" }), word, start, search, el("div", { class: "sessions" }, cards, list), more);
   view.className = "list";
   known.deck = deck;
   let fetched = false;
   let closed = false;
   const draw = () => {
     showPlace("", false, waitsElsewhere());
+    start.hidden = (known.runners ?? []).length === 0;
     if (!fetched) return;
     search.hidden = known.sessions.size === 0;
     heading.textContent = deck.asking().size > 0 ? "Waits for you" : "Answered";
     const focused = document.activeElement?.getAttribute("href");
     deck.draw();
-    list.replaceChildren(...listView([...known.sessions.values()], deck.asking()));
+    list.replaceChildren(...listView([...known.sessions.values()], deck.asking(), known.runners));
     list.querySelector<HTMLElement>(`a[href="${focused}"]`)?.focus();
   };
   draw();
   const fetchAll = guarded(async () => {
     const before = deck.known();
-    const [{ sessions }, { prompts }] = await Promise.all([call(identity, Sessions, "GET", "/api/sessions"), call(identity, Prompts, "GET", "/api/prompts")]);
+    const asked = [call(identity, Sessions, "GET", "/api/sessions"), call(identity, Prompts, "GET", "/api/prompts"), lookForRunners(identity)] as const;
+    const [{ sessions }, { prompts }] = await Promise.all(asked); // at once: nothing moves because one of them came later
     if (closed) return;
     known.sessions = new Map(sessions.map((session) => [session.id, session]));
     deck.takeAll(prompts, before);
@@ -52,10 +56,12 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
     fetched = true;
     draw();
   });
+  const follow = followRunners(identity, () => closed || draw());
   const closeStream = openStream(
     identity,
     undefined,
     (event) => {
+      if (event.name === "runner_status") follow(event);
       if (event.name === "hello") {
         setInsecure(event.data.insecure);
         fetchAll();

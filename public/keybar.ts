@@ -30,7 +30,8 @@ export interface KeybarEvents {
   /** Yes or no to the one question that is open. */
   answer(decision: "approve" | "reject"): void;
   fit(on: boolean): void;
-  end(): void;
+  /** What ends it, or gets it to react. */
+  stop(): void;
 }
 
 /** The keys that phones lack, and what else is done to a session with one touch. */
@@ -45,7 +46,8 @@ export function openKeybar(events: KeybarEvents) {
   const fit = button("fit", "Fit the terminal to this screen", () => events.fit(fit.getAttribute("aria-pressed") !== "true"));
   const slash = button("/", "Slash, for a command", () => events.type({ text: "/" }));
   const paste = button("paste", "Paste, after a look at it", () => askPaste((text) => events.type({ text, paste: true })));
-  const end = button("quit", "Quit: end this session", events.end);
+  const stop = button("stop…", "Stop: interrupt, end or kill", events.stop);
+  stop.setAttribute("aria-haspopup", "dialog");
   fit.setAttribute("aria-pressed", "false");
 
   const keys = KEYS.map(([label, name, key]) => ({ key, button: keyButton(label, name, key, press) }));
@@ -63,7 +65,7 @@ export function openKeybar(events: KeybarEvents) {
   }
 
   return {
-    element: el("div", { class: "keys", attrs: { role: "toolbar", "aria-label": "Keys" } }, yes, no, fit, ...keys.map((key) => key.button), slash, paste, end),
+    element: el("div", { class: "keys", attrs: { role: "toolbar", "aria-label": "Keys" } }, yes, no, fit, ...keys.map((key) => key.button), slash, paste, stop),
     /** Takes no press for a moment. */
     rest(): void {
       restedAt = performance.now();
@@ -79,11 +81,12 @@ export function openKeybar(events: KeybarEvents) {
       return true;
     },
 
-    /** Whether keys may be pressed, and whether a question is open, which most keys could answer; `one` where it is one alone. */
-    enable(on: boolean, asked: boolean, one: boolean): void {
+    /** Whether keys may be pressed, and whether a question is open, which most keys could answer; `one` where it is one alone; `live` where the server hears. */
+    enable(on: boolean, asked: boolean, one: boolean, live: boolean): void {
       yes.hidden = no.hidden = !asked;
       yes.disabled = no.disabled = !on || !one;
-      fit.disabled = end.disabled = !on;
+      fit.disabled = !on;
+      stop.disabled = !live;
       slash.disabled = paste.disabled = !on || asked;
       for (const { key, button } of keys) button.disabled = !on || (asked && !HARMLESS.test(key));
     },

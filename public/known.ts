@@ -1,4 +1,4 @@
-import { isOpen, type SessionSummary, type ViewerEvent } from "../src/types.ts";
+import { isOpen, type RunnerInfo, type SessionSummary, type ViewerEvent } from "../src/types.ts";
 import { RequestError } from "./api.ts";
 import type { Deck } from "./deck.ts";
 import { closeNotifications } from "./install.ts";
@@ -8,6 +8,8 @@ import type { StreamState } from "./stream.ts";
 /** What the server told this page. */
 export const known = {
   sessions: new Map<string, SessionSummary>(),
+  /** Daemons that start sessions; undefined until the server told. */
+  runners: undefined as readonly RunnerInfo[] | undefined,
   deck: undefined as Deck | undefined,
   /** Something to be said once, atop the list. */
   word: "",

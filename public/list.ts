@@ -1,24 +1,26 @@
-import type { Exit, SessionSummary } from "../src/types.ts";
+import type { Exit, RunnerInfo, SessionSummary } from "../src/types.ts";
 import { ago, baseName, el, find, type Mark, mark, since } from "./dom.ts";
+import { awayWords } from "./runners.ts";
 
 const ACTIVITY: Record<SessionSummary["activity"], string> = { unknown: "running", idle: "idle at its prompt", busy: "at work", waiting: "waits at the desk" };
 
 /** One line about how a session is. */
 export function sessionState(session: SessionSummary): string {
   const { exit, offline_since, ended_at } = session;
-  if (session.status === "offline")
-    return `not connected ${offline_since === null ? "" : `since ${new Date(offline_since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`}`.trim();
+  if (session.status === "offline") return offline_since === null ? "not connected" : awayWords({ since: offline_since });
   if (session.status === "ended") {
-    return `ended ${ended_at === null ? "" : ago(ended_at)}${exit === null ? "" : exitWords(exit)}`;
+    const how = exit === null ? "" : exitWords(exit);
+    return `ended ${ended_at === null ? "" : ago(ended_at)}${how === "" ? "" : `, ${how}`}`;
   }
   if (session.pending > 0) return session.pending === 1 ? "waits for you" : `${session.pending} questions wait for you`;
   return session.auth_url === null ? ACTIVITY[session.activity] : "wants you to log in";
 }
 
-function exitWords({ code, signal, lost }: Exit): string {
-  if (lost === true) return ", lost: its claude-remote was killed";
-  if (signal === "SIGKILL") return ", killed (SIGKILL)";
-  return signal !== undefined ? `, ended by ${signal}` : code === 0 ? "" : `, exit code ${code}`;
+/** How a session ended, in words; empty where all was well. */
+export function exitWords({ code, signal, lost }: Exit): string {
+  if (lost === true) return "lost: its claude-remote was killed";
+  if (signal === "SIGKILL") return "killed (SIGKILL)";
+  return signal !== undefined ? `ended by ${signal}` : code === 0 ? "" : `exit code ${code}`;
 }
 
 /** The sign for how a session is. */
@@ -27,19 +29,46 @@ export function sessionMark({ status, pending, activity, auth_url }: SessionSumm
   return pending > 0 || activity === "waiting" || auth_url !== null ? "you" : activity === "busy" ? "busy" : "free";
 }
 
-/** The list of sessions in sections; those in `asked` have a card already, which leads to them. */
-export function listView(sessions: readonly SessionSummary[], asked: ReadonlySet<string>): Node[] {
-  if (sessions.length === 0) return [find("#lesson", HTMLTemplateElement).content.cloneNode(true)];
-  const newest = sessions.filter(({ id }) => !asked.has(id)).sort((a, b) => (b.ended_at ?? b.started_at) - (a.ended_at ?? a.started_at));
-  const section = (session: SessionSummary) => (session.status === "ended" ? "Earlier" : sessionMark(session) === "you" ? "Waits at the desk" : "Running");
-  return ["Waits at the desk", "Running", "Earlier"].flatMap((name) => {
-    const rows = newest.filter((session) => section(session) === name).map(row);
-    return rows.length === 0 ? [] : [el("section", { class: "group" }, el("h2", { text: name }), el("ul", {}, ...rows))];
-  });
+/** How a session is and where it runs, and what is special about that. */
+export function sessionAbout(session: SessionSummary, state = sessionState(session)): (Node | string)[] {
+  const { sandbox, host, unlogged } = session;
+  return [...(sandbox ? [el("span", { class: "tag", text: "sandbox" })] : []), [state, host, unlogged ? "not logged" : ""].filter((part) => part !== "").join(" · ")];
 }
 
-function row(session: SessionSummary): HTMLElement {
-  const { id, status, cwd, host, title, command, started_at, ended_at } = session;
+/** The list of sessions in sections; those in `asked` have a card already, which leads to them. What a daemon that is away had running stands below that. */
+export function listView(sessions: readonly SessionSummary[], asked: ReadonlySet<string>, runners: readonly RunnerInfo[] = []): Node[] {
+  const away = runners.filter(({ online }) => !online);
+  if (sessions.length === 0) {
+    const lesson = document.importNode(find("#lesson", HTMLTemplateElement).content, true);
+    if (runners.length > 0) lesson.querySelector(".daemon")?.remove();
+    return [lesson, ...away.map((runner) => awayView(runner, []))];
+  }
+  const gone = (session: SessionSummary) => (session.status === "offline" && !asked.has(session.id) ? away.find(({ id }) => id === session.runner) : undefined);
+  const newest = sessions.filter(({ id }) => !asked.has(id)).sort((a, b) => (b.ended_at ?? b.started_at) - (a.ended_at ?? a.started_at));
+  const section = (session: SessionSummary) =>
+    gone(session) !== undefined ? "" : session.status === "ended" ? "Earlier" : sessionMark(session) === "you" ? "Waits at the desk" : "Running";
+  const named = (name: string) => {
+    const rows = newest.filter((session) => section(session) === name).map((session) => row(session));
+    return rows.length === 0 ? [] : [el("section", { class: "group" }, el("h2", { text: name }), el("ul", {}, ...rows))];
+  };
+  const awayOnes = away.map((runner) =>
+    awayView(
+      runner,
+      newest.filter((session) => gone(session) === runner),
+    ),
+  );
+  return [...named("Waits at the desk"), ...named("Running"), ...awayOnes, ...named("Earlier")];
+}
+
+/** A daemon that is away is told once, with the sessions that nothing is heard of. */
+function awayView(runner: RunnerInfo, sessions: SessionSummary[]): HTMLElement {
+  const words = sessions.length === 0 ? "Nothing can be started there meanwhile." : "What ran there is shown as it was; nothing can be started there meanwhile.";
+  const heading = el("h2", {}, el("bdi", { text: runner.name }), ` is ${awayWords(runner)}`);
+  return el("section", { class: "group" }, heading, el("p", { class: "about", text: words }), el("ul", {}, ...sessions.map((session) => row(session, ""))));
+}
+
+function row(session: SessionSummary, state = sessionState(session)): HTMLElement {
+  const { id, status, cwd, title, command, started_at, ended_at } = session;
   const name = baseName(cwd);
   const above = cwd.replace(/\/+$/, "").slice(0, -name.length - 1);
   const link = el(
@@ -50,7 +79,7 @@ function row(session: SessionSummary): HTMLElement {
     el("time", { text: status === "ended" ? ago(ended_at ?? started_at) : since(started_at) || "new" }),
     el("span", { class: "parent", text: above }),
     el("span", { class: "command", text: title || command }),
-    el("span", { class: "about", text: `${sessionState(session)} · ${host}` }),
+    el("span", { class: "about" }, ...sessionAbout(session, state)),
   );
   return el("li", { class: "session", attrs: { "data-status": status } }, link);
 }

@@ -1,4 +1,5 @@
 import { OutputPage, SessionDetail, type SessionSummary, TranscriptPage } from "../src/types.ts";
+import { openAfter } from "./after.ts";
 import { call, RequestError, send } from "./api.ts";
 import { isLive, setInsecure, showPlace } from "./bar.ts";
 import { openComposer } from "./composer.ts";
@@ -8,8 +9,10 @@ import { baseName, el, mark, setMark } from "./dom.ts";
 import { openFit } from "./fit.ts";
 import type { Identity } from "./keys.ts";
 import { guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
-import { sessionMark, sessionState } from "./list.ts";
+import { exitWords, sessionAbout, sessionMark } from "./list.ts";
 import { openLogin } from "./login.ts";
+import { followRunners } from "./runners.ts";
+import { openStopping } from "./stop.ts";
 import { openStream } from "./stream.ts";
 import { openTabs } from "./tabs.ts";
 import { openTerminal } from "./terminal.ts";
@@ -39,7 +42,9 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   const title = el("h1");
   const about = el("p", { class: "about" });
   const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } });
-  const hint = el("p", { class: "hint" });
+  const trouble = el("p", { attrs: { role: "status" } });
+  const after = openAfter(identity);
+  const hint = el("div", { class: "hint", attrs: { "data-calm": "true" } }, trouble, after.element);
   const deck = openDeck(
     identity,
     cards,
@@ -49,8 +54,10 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   );
   known.deck = deck;
   const size = openFit(identity, id, terminal.capacity, (on) => composer.setFit(on));
-  const composer = openComposer(identity, id, { fit: size.fit, answer: deck.press });
-  composer.enable(false, 0);
+  const stopping = openStopping(identity, id, (input) => composer.type(input));
+  const composer = openComposer(identity, id, { fit: size.fit, answer: deck.press, stop: stopping.open, typed: stopping.typed });
+  composer.element.prepend(stopping.element);
+  composer.enable(false, 0, false);
   const login = openLogin(composer.type);
   view.replaceChildren(login.element, tabs.element, hint, cards, composer.element);
   view.className = "one";
@@ -75,11 +82,14 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
       const name = baseName(session.cwd);
       const sign = sessionMark(session);
       title.replaceChildren(mark(sign), name);
-      about.textContent = `${sessionState(session)} · ${session.host}${session.unlogged ? " · not logged" : ""}`;
+      about.replaceChildren(...sessionAbout(session));
       showPlace(name, sign === "you", waitsElsewhere(id), title, about);
-      const trouble = troubleOf(session);
-      hint.replaceChildren(mark(trouble === undefined ? "free" : sign), trouble ?? "Nothing waits for you here. When Claude asks, it asks here too.");
-      hint.dataset.calm = String(trouble === undefined);
+      const words = troubleOf(session);
+      const said = words ?? "Nothing waits for you here. When Claude asks, it asks here too.";
+      if (trouble.textContent !== said) trouble.replaceChildren(mark(words === undefined ? "free" : sign), said);
+      hint.dataset.calm = String(words === undefined);
+      after.draw(session);
+      stopping.draw(session);
       setMark(terminal.element, sign);
     }
     deck.draw();
@@ -87,7 +97,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
     terminal.element.dataset.stale = String(!isLive() || !runs);
     login.show(session?.auth_url ?? null, isLive());
     composer.element.hidden = session?.status === "ended";
-    composer.enable(isLive() && runs, deck.open());
+    composer.enable(isLive() && runs, deck.open(), isLive());
   };
   const fetchAll = guarded(async () => {
     const before = deck.known();
@@ -117,10 +127,12 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
     });
   };
 
+  const onRunners = followRunners(identity, () => closed || draw());
   const close = openStream(
     identity,
     id,
     (event) => {
+      onRunners(event);
       switch (event.name) {
         case "hello":
           stream = event.data.stream;
@@ -134,6 +146,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
         case "screen":
           if (event.data.session !== id) return;
           terminal.draw(event.data);
+          stopping.reacted();
           size.drawn(event.data.cols);
           follow();
           seenRev = event.data.rev;
@@ -160,6 +173,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
       closed = true;
       clearTimeout(ack);
       size.close();
+      stopping.close();
       composer.close();
       close();
     },
@@ -170,6 +184,9 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
 function troubleOf(session: SessionSummary): string | undefined {
   if (session.status === "offline")
     return "This is the last that came. If the machine only sleeps or lost its network, this goes on by itself; if claude-remote was killed there, it is over.";
-  if (session.status === "ended") return "This session is over: this is what it left on the screen.";
+  if (session.status === "ended") {
+    const how = session.exit === null ? "" : exitWords(session.exit);
+    return `This session is over${how === "" ? "" : `: ${how}`}. This is what it left on the screen.`;
+  }
   return session.hooks === "off" ? "Hooks are off in this session: what Claude asks is read off its screen." : undefined;
 }

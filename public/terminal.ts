@@ -16,6 +16,9 @@ const SPOKEN_MS = 2000;
 const REVEAL_LINES = 5000;
 const REVEAL_STEP = 1000;
 
+/** How many columns and rows of type that can be read fit in so much room, in CSS pixels. */
+export const capacityOf = (width: number, height: number) => ({ cols: Math.floor(width / READABLE_PX / 0.602), rows: Math.floor(height / READABLE_PX / 1.2) });
+
 /** The screen of a session with its history above, in one scrolling column of text; `turn` takes what is for the wheel of a program that has the whole screen. */
 export function openTerminal(fetchLines: (before: number, limit: number) => Promise<OutputPage>, turn: (up: boolean, steps: number) => void) {
   const older = el("button", { class: "older", text: "Earlier lines", attrs: { type: "button" }, on: { click: () => void loadOlder() }, init: (b) => (b.hidden = true) });
@@ -122,7 +125,7 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
     /** How many columns and rows fit in type that can be read. */
     capacity() {
       const { width, height } = room();
-      return { cols: Math.floor(width / READABLE_PX / 0.602), rows: Math.floor(height / READABLE_PX / 1.2) };
+      return capacityOf(width, height);
     },
 
     draw(frame: Frame): void {

@@ -18,3 +18,8 @@ export function visibleText(text: string, besides = ""): (Node | string)[] {
   if (plain !== "") parts.push(plain);
   return parts;
 }
+
+/** A path for a person: each part has its own direction of reading, and turns no other around. */
+export function visiblePath(path: string): (Node | string)[] {
+  return path.split("/").flatMap((part, i) => [...(i > 0 ? ["/"] : []), ...(part === "" ? [] : [el("bdi", {}, ...visibleText(part, " "))])]);
+}

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { type RunningServer, startServer } from "../../src/server.ts";
-import type { Prompt } from "../../src/types.ts";
+import type { Prompt, RunnerInfo } from "../../src/types.ts";
 import { openPhonePage, type PhonePage, pairPage, startBrowser } from "./browser.ts";
 import { type Phone, pairDevice } from "./phone.ts";
 import { hello, openSocket, sessionInfo } from "./runner-socket.ts";
@@ -16,7 +16,9 @@ export interface Dashboard {
   machine: Phone;
   browser: Browser;
   /** A session whose runner the test plays. */
-  playRunner(id: string, prompts?: Prompt[], info?: object): Promise<Socket>;
+  playRunner(id: string, prompts?: Prompt[], info?: object, device?: Phone): Promise<Socket>;
+  /** A daemon that the test plays, on a machine of its own. */
+  playDaemon(name: string, says?: Partial<RunnerInfo>, device?: Phone): Promise<{ socket: Socket; device: Phone; close(): void }>;
   openPaired(): Promise<PhonePage>;
   /** Starts another server on the same data. */
   start(port?: number): Promise<RunningServer>;
@@ -34,12 +36,24 @@ export async function openDashboard(): Promise<Dashboard> {
     machine,
     browser,
     start,
-    async playRunner(id, prompts = [], info = {}) {
-      const socket = await openSocket(dashboard.server.origin, machine);
+    async playRunner(id, prompts = [], info = {}, device = machine) {
+      const socket = await openSocket(dashboard.server.origin, device);
       socket.send(hello);
       socket.send({ type: "session", session: { ...sessionInfo(id), cwd: `/home/me/${id}`, ...info }, first: 1, prompts });
       await socket.next("resume");
       return socket;
+    },
+    async playDaemon(name, says = {}, known) {
+      const device = known ?? (await pairDevice(await machine.mint("runner"), "runner", name));
+      const socket = await openSocket(dashboard.server.origin, device);
+      socket.send({ ...hello, host: name });
+      socket.send({ type: "runner", roots: ["/home/me"], recent: [], no_sandbox: null, ...says });
+      const beat = setInterval(() => socket.send({ type: "pong" }), 2000); // it stays as long as the test wants it
+      const close = () => {
+        clearInterval(beat);
+        socket.close();
+      };
+      return { socket, device, close };
     },
     async openPaired() {
       const phone = await openPhonePage(browser, dashboard.server.origin);

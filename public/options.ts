@@ -1,0 +1,77 @@
+import * as v from "valibot";
+import { EFFORTS, type PERMISSION_MODES, StartArgs } from "../src/types.ts";
+import { el } from "./dom.ts";
+
+const MODES: Record<(typeof PERMISSION_MODES)[number], string> = {
+  manual: "manual: asks before it changes anything",
+  plan: "plan: looks around and makes a plan",
+  acceptEdits: "acceptEdits: edits files without asking",
+  auto: "auto: decides by itself what to ask",
+};
+const MODELS = ["opus", "sonnet", "haiku"];
+
+/** What a session is started with, as it is kept; empty is as claude has it set there. */
+export const Options = v.object({ model: v.string(), mode: v.string(), effort: v.string(), name: v.string(), sandbox: v.boolean() });
+export type Options = v.InferOutput<typeof Options>;
+
+/** How claude is started: model, permission mode, effort and name, folded away, and whether in a sandbox. */
+export function openOptions() {
+  const text = (id: string, placeholder: string, maxlength: number) =>
+    el("input", { attrs: { id, type: "text", placeholder, maxlength: String(maxlength), autocomplete: "off", autocapitalize: "off", spellcheck: "false" } });
+  const choice = (id: string, words: Record<string, string>) =>
+    el("select", { attrs: { id } }, ...Object.entries({ "": "as it is set there", ...words }).map(([value, text]) => el("option", { text, attrs: { value } })));
+  const model = text("model", "as it is set there", 100);
+  model.setAttribute("list", "models");
+  const mode = choice("mode", MODES);
+  const effort = choice("effort", Object.fromEntries(EFFORTS.map((name) => [name, name])));
+  const name = text("name", "none", 64);
+  name.dir = "auto";
+  const row = (label: string, control: HTMLElement) => el("div", {}, el("label", { text: label, attrs: { for: control.id } }), control);
+  const models = el("datalist", { attrs: { id: "models" } }, ...MODELS.map((value) => el("option", { attrs: { value } })));
+  const fields = [row("Model", model), models, row("Permission mode", mode), row("Effort", effort), row("Name", name)];
+  const details = el("details", {}, el("summary", { text: "Options" }), ...fields);
+
+  const sandbox = el("input", { attrs: { type: "checkbox", role: "switch", "aria-describedby": "sandbox-about" } });
+  const about = el("p", { class: "about", attrs: { id: "sandbox-about" } });
+  const box = el("div", { class: "choices" }, el("label", {}, sandbox, "Sandbox"), about);
+  const flag = (name: string, value: string) => (value === "" ? [] : [name, value]);
+  const read = (): Options => ({
+    model: model.value.trim(),
+    mode: mode.value,
+    effort: effort.value,
+    name: name.value.trim(),
+    sandbox: sandbox.checked && !sandbox.disabled,
+  });
+
+  return {
+    element: el("section", { attrs: { "aria-label": "Options" } }, box, details),
+    read,
+    set(options: Options): void {
+      [model.value, mode.value, effort.value, name.value, sandbox.checked] = [options.model, options.mode, options.effort, options.name, options.sandbox];
+    },
+    /** Says why there is no sandbox, if so. */
+    offer(noSandbox: string | null): void {
+      sandbox.disabled = noSandbox !== null;
+      about.textContent =
+        noSandbox === null
+          ? "Claude runs in a throw-away container: this folder and listed addresses are all it reaches."
+          : `There is none on that machine: ${noSandbox}`;
+    },
+    args(): string[] {
+      const { model, mode, effort, name } = read();
+      return [...flag("--model", model), ...flag("--permission-mode", mode), ...flag("--effort", effort), ...flag("--name", name)];
+    },
+    /** What can't be meant so, in words, shown where it stands. */
+    trouble(): string | undefined {
+      const { model: wanted, name: called } = read();
+      const [bad, words] = !v.is(StartArgs, flag("--model", wanted))
+        ? [model, "That is no name of a model."]
+        : !v.is(StartArgs, flag("--name", called))
+          ? [name, "A session can't be named like that: no dash in front, nothing that can't be seen."]
+          : [];
+      if (bad !== undefined) details.open = true;
+      bad?.focus();
+      return words;
+    },
+  };
+}
