@@ -5,7 +5,6 @@ import { showList } from "./home.ts";
 import { keepSubscribed, startWorker } from "./install.ts";
 import { type Identity, loadIdentity } from "./keys.ts";
 import { known, type Shown } from "./known.ts";
-import { isAwaited, showAwaited } from "./launch.ts";
 import { pairView, takeCode } from "./pairing.ts";
 import { showSearch } from "./search.ts";
 import { showSession } from "./session.ts";
@@ -47,8 +46,7 @@ function route(identity: Identity): void {
     const [, session, part, place] = /^#\/s\/([\w-]+)(?:\/(talk|line)(?:\/(\d{1,15}))?)?$/.exec(location.hash) ?? [];
     const wanted = location.hash.startsWith("#/search?") ? new URLSearchParams(location.hash.slice("#/search?".length)).get("q") : null;
     if (document.hidden) return;
-    if (session !== undefined && isAwaited(session)) shown = showAwaited(identity, session, view, streamState, show);
-    else if (session !== undefined) shown = showSession(identity, session, view, streamState, { part, place: place === undefined ? undefined : Number(place) });
+    if (session !== undefined) shown = showSession(identity, session, view, streamState, { part, place: place === undefined ? undefined : Number(place) });
     else if (/^#\/new(?:\?|$)/.test(location.hash)) shown = showStart(identity, view, streamState);
     else if (wanted !== null) shown = showSearch(identity, wanted, view, streamState);
     else shown = (location.hash === "#/devices" ? showDevices : showList)(identity, view, streamState);

@@ -49,6 +49,8 @@ export function inWords({ device, name, action, detail, on }: AuditEntry): strin
       return `${detail === "approve" ? "Approved" : detail === "reject" ? "Rejected" : "Answered"} at the desk${place}`;
     case "stop":
       return `${who} ended the session${place} (${detail})`;
+    case "start":
+      return `${who} started a session${on === null ? "" : ` on ${on}`}${said}`;
     case "mint":
       return `${who} made a pairing link for a ${detail}`;
     case "pair":

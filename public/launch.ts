@@ -1,13 +1,8 @@
 import { randomNonce } from "../src/auth.ts";
-import { SessionDetail, Started, type StartRequest } from "../src/types.ts";
+import { Started, type StartRequest } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
-import { setInsecure, showPlace } from "./bar.ts";
-import { baseName, el, mark } from "./dom.ts";
 import type { Identity } from "./keys.ts";
-import { known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
-import { openStream } from "./stream.ts";
 import { capacityOf } from "./terminal.ts";
-import { visiblePath } from "./visible.ts";
 
 /** What stands beside and above a session's screen, in CSS pixels. */
 const BESIDE_PX = 26;
@@ -19,8 +14,8 @@ export type Wanted = Pick<StartRequest, "cwd" | "args" | "sandbox">;
 
 /** What was asked for last and is not known to have been done: asked again it has the same id, so that it is done once. */
 let open: { key: string; id: string } | undefined;
-/** Sessions that were started here and have not shown yet: their folders. */
-const awaited = new Map<string, string>();
+/** Sessions that were started here, and when, in unix ms. */
+const launched = new Map<string, number>();
 
 /** Has a daemon start a session; answers its id. Throws a `RequestError`. */
 export async function launch(identity: Identity, runner: string, wanted: Wanted): Promise<string> {
@@ -31,7 +26,7 @@ export async function launch(identity: Identity, runner: string, wanted: Wanted)
   try {
     const { session } = await call(identity, Started, "POST", `/api/runners/${runner}/sessions`, { id, ...wanted, ...size });
     open = undefined;
-    if (!known.sessions.has(session)) awaited.set(session, wanted.cwd);
+    launched.set(session, Date.now());
     return session;
   } catch (error) {
     // what was refused is over; what was lost on the way may have been done
@@ -41,42 +36,5 @@ export async function launch(identity: Identity, runner: string, wanted: Wanted)
   }
 }
 
-export const isAwaited = (session: string) => awaited.has(session);
-
-/** A session that was started a moment ago and does not show yet; `then` once it does. */
-export function showAwaited(identity: Identity, id: string, view: HTMLElement, onStream: OnStream, then: () => void): Shown {
-  const cwd = awaited.get(id) ?? "";
-  const words = el("p", { attrs: { role: "status" } }, mark("busy"), " Starting…");
-  view.replaceChildren(el("section", { class: "pair" }, el("h1", {}, ...visiblePath(baseName(cwd))), words, el("p", { class: "path" }, ...visiblePath(cwd))));
-  view.className = "";
-  const draw = () => showPlace(baseName(cwd), false, waitsElsewhere());
-  draw();
-  const late = setTimeout(() => words.replaceChildren(mark("away"), " It was started, but nothing has been heard of it yet."), APPEARS_MS);
-  const appeared = () => {
-    if (awaited.delete(id)) then();
-  };
-  const look = () =>
-    call(identity, SessionDetail, "GET", `/api/sessions/${id}`).then(appeared, (error: unknown) => {
-      if (!(error instanceof RequestError)) throw error; // not yet: the stream will tell
-    });
-  const close = openStream(
-    identity,
-    undefined,
-    (event) => {
-      if (event.name === "hello") setInsecure(event.data.insecure);
-      if (event.name === "hello" || event.name === "reset") void look();
-      else if (take(event)) {
-        if (known.sessions.has(id)) appeared();
-        else draw();
-      }
-    },
-    onStream,
-  );
-  return {
-    draw,
-    close() {
-      clearTimeout(late);
-      close();
-    },
-  };
-}
+/** Whether a session was started here just now: it may not have shown itself yet. */
+export const isFresh = (session: string) => Date.now() - (launched.get(session) ?? 0) < APPEARS_MS;

@@ -1,6 +1,7 @@
 import { parseEvent, type ViewerEvent } from "../src/types.ts";
 import { RequestError, send } from "./api.ts";
 import type { Identity } from "./keys.ts";
+import { isFresh } from "./launch.ts";
 
 /** The server sends something every 10 s; after this long without, the stream is taken for dead, in ms. */
 const SILENCE_MS = 25_000;
@@ -51,8 +52,9 @@ export function openStream(
         }
       }
     } catch (error) {
-      if (error instanceof RequestError && (error.status === 401 || error.status === 404)) {
-        return onState(error.status === 401 ? "refused" : "missing", error.message);
+      const missing = error instanceof RequestError && error.status === 404 && !isFresh(session ?? "");
+      if (error instanceof RequestError && (error.status === 401 || missing)) {
+        return onState(missing ? "missing" : "refused", error.message);
       }
       if (!(error instanceof Error || error instanceof DOMException)) throw error;
       if (error instanceof RequestError && attempt >= QUIET_ATTEMPTS) trouble = `${error.message} This page keeps trying.`;

@@ -70,9 +70,8 @@ describe("a session is started", () => {
     expect(asked.cols).toBeGreaterThan(30);
     expect(asked.cols).toBeLessThan(60);
     expect(await start(page).isDisabled()).toBe(true);
+    await page.getByRole("button", { name: "Starting…" }).waitFor();
     daemon.socket.send({ type: "started", request: asked.request, session: asked.id });
-    await page.waitForURL(`**/#/s/${asked.id}`);
-    await page.getByText("Starting…").waitFor();
     const { socket } = await report(asked.id ?? "", { cwd: RECENT[2] });
     socket.send(screen(asked.id ?? "", 1, ["it is here"]));
     await page.getByText("it is here", { exact: true }).first().waitFor();
