@@ -25,6 +25,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
       host: text,
       data: text,
       "public-url": text,
+      published: text,
       "tls-cert": text,
       "tls-key": text,
       "insecure-lan": yes,
@@ -54,7 +55,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
   try {
     const keep = { days: config.keep_days ?? KEEP_DAYS, megabytes: config.keep_mb ?? KEEP_MB };
     const push = { pushContact: config.push_contact, pushServices: config.push_services };
-    server = await startServer({ port, host, data, publicUrl: config.public_url, tls, insecureLan, embedded, keep, ...push });
+    server = await startServer({ port, host, data, publicUrl: config.public_url, published: config.published, tls, insecureLan, embedded, keep, ...push });
   } catch (error) {
     if (error instanceof OptionError) throw new UsageError(error.message);
     process.stderr.write(`claude-remote server: ${explain(error, port)}\n`);

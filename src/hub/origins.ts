@@ -7,6 +7,8 @@ export interface ListenOptions {
   /** Where phones find it, such as https://home.example. */
   publicUrl?: string | undefined;
   tls: boolean;
+  /** In a container: the loopback address at which its host publishes the port, such as 127.0.0.1:7200. */
+  published?: string | undefined;
   /** Serve plain HTTP beyond loopback. */
   insecureLan: boolean;
 }
@@ -27,11 +29,20 @@ export function parsePublicUrl(text: string): URL {
   return url;
 }
 
+/** Parses `--published`: what the container's host reaches it by. Throws an `OptionError`. */
+function parsePublished(text: string): number {
+  const url = URL.canParse(`http://${text}`) ? new URL(`http://${text}`) : undefined;
+  if (url?.host === text && url.port !== "" && isLoopback(url.hostname.replace(/^\[|\]$/g, ""))) return Number(url.port);
+  throw new OptionError(`--published ${text}: give the loopback address at which the container's port is published, such as 127.0.0.1:7200. Beyond this machine it takes an https --public-url`);
+}
+
 /** Refuses to serve readable traffic on a network unless somebody said so. Throws an `OptionError`. */
 export function checkExposure(options: ListenOptions): void {
   const publicUrl = options.publicUrl === undefined ? undefined : parsePublicUrl(options.publicUrl);
   const encrypted = options.tls || publicUrl?.protocol === "https:";
-  if (encrypted || options.insecureLan || (isLoopback(options.host) && (publicUrl === undefined || isLoopback(publicUrl.hostname)))) return;
+  if (options.published !== undefined) parsePublished(options.published);
+  const near = isLoopback(options.host) || options.published !== undefined; // what is published on loopback has no name but loopback's
+  if (encrypted || options.insecureLan || (near && (publicUrl === undefined || isLoopback(publicUrl.hostname)))) return;
   throw new OptionError(
     `${publicUrl === undefined ? `--host ${options.host}` : `--public-url ${publicUrl.origin}`} would serve plain HTTP beyond this machine, where anybody on the network can replace the page. ` +
       "Use --tls-cert and --tls-key, an https --public-url behind a proxy, or, knowing that, --insecure-lan.",
@@ -53,10 +64,14 @@ export function ownOrigins(options: ListenOptions, port: number): string[] {
   const origin = (host: string) => originOf(options, host, port);
   const origins: string[] = [];
   if (options.publicUrl !== undefined) origins.push(parsePublicUrl(options.publicUrl).origin);
-  if (everywhere(options.host)) {
+  const loopback = ["127.0.0.1", "localhost", "::1"];
+  if (options.published !== undefined) {
+    const published = parsePublished(options.published);
+    for (const host of loopback) origins.push(originOf(options, host, published));
+  } else if (everywhere(options.host)) {
     const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
     for (const { address, internal, family } of addresses) if (!internal && family === "IPv4") origins.push(origin(address));
   } else origins.push(origin(options.host));
-  for (const host of ["127.0.0.1", "localhost", "::1"]) origins.push(origin(host));
+  for (const host of loopback) origins.push(origin(host));
   return [...new Set(origins)];
 }
