@@ -5,8 +5,10 @@ import { openDatabase } from "./db.ts";
 import { openAlerts } from "./hub/alerts.ts";
 import { type Hub, ROUTES } from "./hub/api.ts";
 import { loadAssets } from "./hub/assets.ts";
+import { openClients } from "./hub/clients.ts";
 import { openDevices } from "./hub/devices.ts";
 import { openGate } from "./hub/gate.ts";
+import { describeError, type Log, type LogForm, openLog } from "./hub/log.ts";
 import { checkExposure, type ListenOptions, nearOrigin, ownOrigins } from "./hub/origins.ts";
 import { openPrompts } from "./hub/prompts.ts";
 import { type Later, openPush } from "./hub/push.ts";
@@ -36,6 +38,9 @@ export interface ServerOptions extends Omit<ListenOptions, "tls"> {
   pushServices?: string | undefined;
   /** For tests: a clock for what phones are told. */
   later?: Later | undefined;
+  /** Proxies whose X-Forwarded-For is believed: see `openClients`. */
+  trustedProxies?: string | undefined;
+  logForm?: LogForm | undefined;
   log?(line: string): void;
 }
 
@@ -47,6 +52,7 @@ export interface RunningServer {
   origin: string;
   /** Makes a pairing link. */
   pairingLink(): string;
+  log: Log;
   /** Whether anything has ever been paired. */
   hasDevices(): boolean;
   /** Ends every connection and closes the database. */
@@ -75,7 +81,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnType<typeof takeSeat>): Promise<RunningServer> {
-  const log = options.log ?? ((line: string) => process.stderr.write(`${line}\n`));
+  const log = openLog(options.logForm ?? "text", options.log ?? ((line: string) => process.stderr.write(`${line}\n`)));
+  const clientAddress = openClients(options.trustedProxies);
   const assets = await loadAssets();
   const db = openDatabase(options.data);
   const devices = openDevices(db);
@@ -96,9 +103,9 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   const runners = openRunners({ db, devices, sessions, prompts, transcripts, search, viewers, alerts, log });
   let origins: string[] = [];
   let known: ReadonlySet<string> = new Set();
-  const gate = openGate({ devices, origins: () => known });
+  const gate = openGate({ devices, origins: () => known, log });
   const insecure = options.insecureLan && options.tls === undefined;
-  const hub: Hub = { devices, sessions, prompts, transcripts, search, viewers, runners, push, alerts, insecure, publicOrigin: () => origins[0] ?? "" };
+  const hub: Hub = { devices, sessions, prompts, transcripts, search, viewers, runners, push, alerts, log, insecure, publicOrigin: () => origins[0] ?? "" };
 
   const answer = async (request: Request, server: Server<Connection>): Promise<Response | undefined> => {
     const refused = gate.checkPlace(request);
@@ -111,7 +118,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     }
     const bytes = await readBody(request);
     if (bytes instanceof Response) return bytes;
-    const address = server.requestIP(request)?.address ?? "";
+    const address = await clientAddress(server.requestIP(request)?.address ?? "", request.headers.get("x-forwarded-for"));
     if (url.pathname === "/api/pair") return pair(hub, gate, request, bytes, address);
 
     const signed = gate.authenticate(request, bytes, address);
@@ -147,7 +154,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     ...(options.tls === undefined ? {} : { tls: { cert: Bun.file(options.tls.cert), key: Bun.file(options.tls.key) } }),
     fetch: answer,
     error(error) {
-      log(`request failed: ${error.message}`);
+      log("error", "request_failed", { error: describeError(error) });
       const disk = "code" in error && /^SQLITE_(FULL|IOERR|READONLY)/.test(String(error.code));
       return disk
         ? fail(507, "disk_full", "The server can't write to its disk; it may be full.")
@@ -168,10 +175,10 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     try {
       forgetOld(stores.memory, KEEP_UNLOGGED);
       const gone = options.keep === undefined ? 0 : forgetOld(db, options.keep);
-      if (gone > 0) log(`${gone} old sessions were removed`);
+      if (gone > 0) log("info", "forgot", { sessions: gone });
     } catch (error) {
       if (!(error instanceof SQLiteError)) throw error; // a full disk
-      log(`old sessions could not be removed: ${error.message}`);
+      log("error", "forgetting_failed", { error: describeError(error) });
     }
   };
   forget();
@@ -192,6 +199,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     listensOn: server.url.origin,
     origin: hub.publicOrigin(),
     pairingLink: () => `${hub.publicOrigin()}/#pair=${devices.mint("machine", undefined).code}`,
+    log,
     hasDevices: () => !devices.isEmpty(),
     async stop() {
       clearInterval(forgetting);
@@ -213,7 +221,8 @@ function pair(hub: Hub, gate: ReturnType<typeof openGate>, request: Request, byt
   const parsed = parseJson(PairRequest, decodeUtf8(bytes) ?? "");
   if (parsed === undefined) return fail(400, "bad_request", "The request is not of the form that this server understands.");
   const paired = hub.devices.pair(parsed);
-  if (paired === undefined) return gate.failed(address, fail(403, "bad_code", "This code was used, is too old, or was never made here. Make a new one."));
+  if (paired === undefined) return gate.failed(address, 403, "bad_code", "This code was used, is too old, or was never made here. Make a new one.");
+  hub.log("info", "paired", { device: paired.device, kind: parsed.kind, name: parsed.name, address });
   hub.alerts.paired({ ...parsed, id: paired.device });
   return reply(paired);
 }

@@ -523,7 +523,7 @@ describe("push services", () => {
     service.behave(() => new Response("secret words of the service", { status: 403 }));
     const prompt = makePrompt("p_log", { input: { command: "echo very private" } });
     await ask(prompt);
-    await until("that is logged", () => logged.some((line) => line.includes("was not taken by its push service (403)")));
+    await until("that is logged", () => logged.some((line) => line.includes("push failed") && line.includes("status=403")));
     service.behave(() => undefined);
     await settle(prompt, atDesk);
     await browser.next();

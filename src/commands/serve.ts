@@ -1,11 +1,14 @@
 import { parseArgs } from "node:util";
+import { version } from "../../package.json";
 import { DatabaseError } from "../db.ts";
+import { type LogForm, openLog } from "../hub/log.ts";
 import { OptionError } from "../hub/origins.ts";
-import { readSeat, SeatTaken } from "../hub/seat.ts";
+import { SeatTaken } from "../hub/seat.ts";
 import { type RunningServer, startServer } from "../server.ts";
-import { type Config, loadConfig } from "./config.ts";
-import { listening, stopServer } from "./embedded.ts";
+import { loadConfig } from "./config.ts";
+import { listening } from "./embedded.ts";
 import { printLink } from "./pair.ts";
+import { status, stop } from "./server-state.ts";
 import { UsageError } from "./usage.ts";
 
 /** What is kept unless told otherwise: days, and MB of the database. */
@@ -33,6 +36,8 @@ export async function serve(argv: readonly string[]): Promise<number> {
       "keep-mb": text,
       "push-contact": text,
       "push-services": text,
+      "trusted-proxies": text,
+      log: text,
       "in-background": yes,
       json: yes,
     },
@@ -41,52 +46,53 @@ export async function serve(argv: readonly string[]): Promise<number> {
   const config = loadConfig(Object.fromEntries(Object.entries(flags).map(([name, value]) => [name.replaceAll("-", "_"), value])));
   const [action, ...more] = positionals;
   if (more.length > 0 || !["status", "stop", undefined].includes(action)) throw new UsageError(`server: what is ${more[0] ?? action}?`);
-  if (action === "status") return status(config, json === true);
-  if (action === "stop") {
-    const stopped = await stopServer(config.data);
-    process.stderr.write(stopped === undefined ? "No server is running here.\n" : `The server at ${stopped.url} has ended.\n`);
-    return 0;
-  }
+  if (action === "status") return status(config.data, json === true);
+  if (action === "stop") return stop(config.data);
   const { data, host, insecure_lan: insecureLan, tls_cert: cert, tls_key: key, port = 7200 } = config;
   const tls = cert === undefined || key === undefined ? undefined : { cert, key };
   const embedded = inBackground === true ? listening({ ...config, port: loadConfig().port }) : undefined;
+
+  const form = embedded === undefined ? (config.log ?? "text") : "text";
 
   let server: RunningServer;
   try {
     const keep = { days: config.keep_days ?? KEEP_DAYS, megabytes: config.keep_mb ?? KEEP_MB };
     const push = { pushContact: config.push_contact, pushServices: config.push_services };
-    server = await startServer({ port, host, data, publicUrl: config.public_url, published: config.published, tls, insecureLan, embedded, keep, ...push });
+    const names = { publicUrl: config.public_url, published: config.published, trustedProxies: config.trusted_proxies };
+    server = await startServer({ port, host, data, ...names, tls, insecureLan, embedded, keep, logForm: form, ...push });
   } catch (error) {
     if (error instanceof OptionError) throw new UsageError(error.message);
-    process.stderr.write(`claude-remote server: ${explain(error, port)}\n`);
+    const reason = explain(error, port);
+    const write = (line: string) => process.stderr.write(`${line}\n`);
+    if (form === "json") openLog(form, write)("error", "start_failed", { reason });
+    else write(`claude-remote server: ${reason}`);
     return 1;
   }
-  process.stderr.write(`claude-remote server listens on ${server.listensOn}\n`);
-  if (server.origin !== server.listensOn) process.stderr.write(`The dashboard is at ${server.origin}\n`);
-  if (insecureLan) process.stderr.write("Plain HTTP: anybody on this network can replace the page that phones load. Prefer HTTPS.\n");
-  if (!server.hasDevices() && embedded === undefined) {
-    process.stderr.write("Nothing is paired yet. Open this on your phone, or give it to `claude-remote pair` (5 minutes, once):\n");
-    printLink(server.pairingLink(), process.stderr);
-  }
+  greet(server, { insecureLan, form, invites: embedded === undefined && !server.hasDevices() });
   await new Promise<void>((resolve) => {
     process.once("SIGTERM", resolve);
     process.once("SIGINT", resolve);
   });
   await server.stop();
+  server.log("info", "stopped");
   return 0;
 }
 
-/** Tells what runs on this data; exit code 1 where nothing does. */
-function status({ data }: Config, json: boolean): number {
-  const seat = readSeat(data);
-  if (json) process.stdout.write(`${JSON.stringify({ running: seat !== undefined, data, ...seat })}\n`);
-  else if (seat === undefined) process.stdout.write("No server is running here. `claude-remote` starts one when it is needed.\n");
-  else {
-    const since = new Date(seat.started_at).toLocaleString();
-    const kind = seat.embedded === undefined ? "started by hand" : "in the background";
-    process.stdout.write(`running ${kind} since ${since} (process ${seat.pid}, version ${seat.version})\n  dashboard  ${seat.origin}\n  data       ${data}\n`);
+/** Says where the server is, in words or as events of the log; the first pairing link is the one secret that a log may have: it lives five minutes and works once. */
+function greet(server: RunningServer, { insecureLan, form, invites }: { insecureLan: boolean; form: LogForm; invites: boolean }): void {
+  const { log, listensOn, origin } = server;
+  if (form === "json") {
+    log("info", "started", { version, listens: listensOn, origin });
+    if (insecureLan) log("warn", "insecure_lan");
+    if (invites) log("info", "pairing_link", { link: server.pairingLink() });
+    return;
   }
-  return seat === undefined ? 1 : 0;
+  process.stderr.write(`claude-remote server listens on ${listensOn}\n`);
+  if (origin !== listensOn) process.stderr.write(`The dashboard is at ${origin}\n`);
+  if (insecureLan) process.stderr.write("Plain HTTP: anybody on this network can replace the page that phones load. Prefer HTTPS.\n");
+  if (!invites) return;
+  process.stderr.write("Nothing is paired yet. Open this on your phone, or give it to `claude-remote pair` (5 minutes, once):\n");
+  printLink(server.pairingLink(), process.stderr);
 }
 
 function explain(error: unknown, port: number): string {

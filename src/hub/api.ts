@@ -17,6 +17,7 @@ import { DAEMON_ROUTES } from "./daemon-api.ts";
 import { decidedWords } from "./decided.ts";
 import { DEVICE_ROUTES } from "./device-api.ts";
 import type { Device, Devices } from "./devices.ts";
+import type { Log } from "./log.ts";
 import type { Prompts } from "./prompts.ts";
 import type { Push } from "./push.ts";
 import { badRequest, fail, notFound, reply } from "./replies.ts";
@@ -36,6 +37,7 @@ export interface Hub {
   viewers: Viewers;
   push: Push;
   alerts: Alerts;
+  log: Log;
   /** The origin that pairing links lead to. */
   publicOrigin(): string;
   /** Whether phones reach this server over plain HTTP. */

@@ -17,6 +17,7 @@ function rename(hub: Hub, { id, body, device }: Call): Response {
 
 function revoke(hub: Hub, { id, device }: Call): Response {
   if (!hub.devices.revoke(id, device.id)) return notFound("device");
+  hub.log("info", "revoked", { device: id, by: device.id });
   hub.viewers.drop(id);
   hub.runners.sockets.drop(id);
   const minted = hub.devices.list(device.id).filter((other) => other.minted_by === id && other.revoked_at === null);

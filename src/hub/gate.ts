@@ -1,11 +1,14 @@
 import { clockText, MAX_SKEW_S, mac, parseAuthorization, sameMac, sha256hex, stringToSign, toBase64url } from "../auth.ts";
 import type { Device, Devices } from "./devices.ts";
+import type { Fields, Log } from "./log.ts";
 import { fail } from "./replies.ts";
 
 /** Failures within a minute from one address, and from all together, after which they are answered with 429. */
 const FAILURES_PER_ADDRESS = 60;
 const FAILURES_IN_ALL = 600;
 const MINUTE_MS = 60_000;
+/** So many refusals a minute are logged: a flood of them must not fill the disk. */
+const LOGGED_PER_MINUTE = 30;
 /** Compared against when the device is unknown, so that this takes as long. */
 const DUMMY_KEY = new Uint8Array(32);
 
@@ -15,33 +18,44 @@ export interface Gate {
   /** The device that signed this request, or the refusal. */
   authenticate(request: Request, body: Uint8Array, address: string): { device: Device; nonce: string } | Response;
   /** Counts a failed guess; the answer is the refusal to send. */
-  failed(address: string, refusal: Response): Response;
+  failed(address: string, ...refusal: Refusal): Response;
   /** Whether this address has guessed too often of late. */
   blocked(address: string): boolean;
 }
 
+type Refusal = [status: number, code: string, message: string];
+
 /** The one place where requests are let in; everything is denied by default. `origins` are the names this server has, such as https://home.example. */
-export function openGate(options: { devices: Devices; origins: () => ReadonlySet<string>; now?: () => number }): Gate {
+export function openGate(options: { devices: Devices; origins: () => ReadonlySet<string>; log: Log; now?: () => number }): Gate {
   const now = options.now ?? Date.now;
   const startedAt = Math.floor(now() / 1000);
   const nonces = new Map<string, number>(); // nonce of a device → second after which it may be forgotten
   const failures = new Map<string, number>();
   let minuteEnds = 0;
+  let logged = 0;
   let lastSweep = 0;
 
   const turnMinute = () => {
     if (now() < minuteEnds) return;
     failures.clear();
+    logged = 0;
     minuteEnds = now() + MINUTE_MS;
   };
   const blocked = (address: string) => {
     turnMinute();
     return (failures.get(address) ?? 0) > FAILURES_PER_ADDRESS || (failures.get("") ?? 0) > FAILURES_IN_ALL;
   };
-  const failed = (address: string, refusal: Response) => {
+  const note = (event: string, fields: Fields) => {
     turnMinute();
+    if (logged++ < LOGGED_PER_MINUTE) options.log("warn", event, fields);
+  };
+  const failed = (address: string, ...refusal: Refusal) => {
+    const before = blocked(address);
     for (const key of [address, ""]) failures.set(key, (failures.get(key) ?? 0) + 1);
-    return blocked(address) ? fail(429, "too_many", "Too many failed attempts. Wait a minute.") : refusal;
+    if (failures.get(address) === 1) note("refused", { address, reason: refusal[1] });
+    if (!blocked(address)) return fail(...refusal);
+    if (!before) note("rate_limited", { address, failures: failures.get(address) });
+    return fail(429, "too_many", "Too many failed attempts. Wait a minute.");
   };
 
   const sweep = (second: number) => {
@@ -57,6 +71,7 @@ export function openGate(options: { devices: Devices; origins: () => ReadonlySet
       const host = request.headers.get("host")?.toLowerCase() ?? "";
       const origins = options.origins();
       const hostKnown = [...origins].some((origin) => origin.slice(origin.indexOf("//") + 2) === host);
+      if (!hostKnown) note("wrong_host", { host });
       if (!hostKnown) return fail(421, "wrong_host", `This server does not answer to the name ${JSON.stringify(host)}. Start it with --public-url to give it that name.`);
       const origin = request.headers.get("origin");
       if (origin !== null && !origins.has(origin)) return fail(403, "wrong_origin", "Requests from other sites' pages are refused.");
@@ -64,7 +79,7 @@ export function openGate(options: { devices: Devices; origins: () => ReadonlySet
     },
 
     authenticate(request, body, address) {
-      const unauthorized = () => failed(address, fail(401, "unauthorized", "This device is not paired, or was revoked. Pair it again."));
+      const unauthorized = () => failed(address, 401, "unauthorized", "This device is not paired, or was revoked. Pair it again.");
       const header = parseAuthorization(request.headers.get("authorization"));
       if (header === undefined) return unauthorized();
       const device = options.devices.find(header.device);
@@ -86,7 +101,7 @@ export function openGate(options: { devices: Devices; origins: () => ReadonlySet
       }
       sweep(second);
       const key = `${device.id} ${header.nonce}`;
-      if (nonces.has(key)) return failed(address, fail(401, "replayed", "This request was sent before."));
+      if (nonces.has(key)) return failed(address, 401, "replayed", "This request was sent before.");
       nonces.set(key, header.ts + 2 * MAX_SKEW_S);
       options.devices.seen(device.id);
       return { device, nonce: header.nonce };

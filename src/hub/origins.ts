@@ -33,7 +33,9 @@ export function parsePublicUrl(text: string): URL {
 function parsePublished(text: string): number {
   const url = URL.canParse(`http://${text}`) ? new URL(`http://${text}`) : undefined;
   if (url?.host === text && url.port !== "" && isLoopback(url.hostname.replace(/^\[|\]$/g, ""))) return Number(url.port);
-  throw new OptionError(`--published ${text}: give the loopback address at which the container's port is published, such as 127.0.0.1:7200. Beyond this machine it takes an https --public-url`);
+  throw new OptionError(
+    `--published ${text}: give the loopback address at which the container's port is published, such as 127.0.0.1:7200. Beyond this machine it takes an https --public-url`,
+  );
 }
 
 /** Refuses to serve readable traffic on a network unless somebody said so. Throws an `OptionError`. */

@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import * as v from "valibot";
 import { generateVAPIDKeys } from "web-push";
 import { PUSH_KINDS, type PushKind, type PushMessage, type PushState, parseJson, type SubscriptionRequest } from "../types.ts";
+import { describeError, type Log } from "./log.ts";
 import { areKeys, isAllowed, type Postage, postPush, type Vapid } from "./push-service.ts";
 
 /** So many messages travel at once, one to each device, so that they arrive in order; and so many may wait. */
@@ -44,7 +45,7 @@ export interface PushOptions {
   /** Push services that are allowed instead of the browsers' own. */
   services: string | undefined;
   later: Later;
-  log(line: string): void;
+  log: Log;
 }
 
 export type Push = ReturnType<typeof openPush>;
@@ -95,7 +96,7 @@ export function openPush(db: Database, { subject, services, later, log }: PushOp
       const answer = await post(item.device, item.message, item.postage);
       if (closed || answer === undefined || (answer.status >= 200 && answer.status < 300)) return;
       const passing = answer.status === 0 || answer.status === 429 || answer.status >= 500;
-      if (pause === undefined || !passing) return log(`a notification for ${item.device} was not taken by its push service (${answer.status})`);
+      if (pause === undefined || !passing) return log("warn", "push_failed", { device: item.device, status: answer.status });
       await new Promise<void>((resolve) => {
         const end = () => {
           cancel();
@@ -117,7 +118,7 @@ export function openPush(db: Database, { subject, services, later, log }: PushOp
       if (item === undefined) return;
       busy.add(item.device);
       deliver(item)
-        .catch((error: unknown) => log(`a notification could not be sent: ${error instanceof Error ? error.message : String(error)}`))
+        .catch((error: unknown) => log("error", "push_failed", { device: item.device, error: describeError(error) }))
         .finally(() => {
           busy.delete(item.device);
           pump();

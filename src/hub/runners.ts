@@ -3,6 +3,7 @@ import type { FromRunner, FromServer, Prompt, SessionSummary } from "../types.ts
 import type { Alerts } from "./alerts.ts";
 import { openDaemons } from "./daemons.ts";
 import type { Devices } from "./devices.ts";
+import { describeError, type Log } from "./log.ts";
 import type { Prompts } from "./prompts.ts";
 import { type Lost, openQuestions } from "./questions.ts";
 import type { Search } from "./search.ts";
@@ -32,7 +33,7 @@ export function openRunners(hub: {
   search: Search;
   viewers: Viewers;
   alerts: Alerts;
-  log(line: string): void;
+  log: Log;
 }) {
   const { sessions, prompts, transcripts, search, viewers } = hub;
   const bySession = new Map<string, Socket>();
@@ -46,7 +47,7 @@ export function openRunners(hub: {
       return true;
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      hub.log(`could not store ${what}: ${error.message}`);
+      hub.log("error", "store_failed", { what, error: describeError(error) });
       return false;
     }
   };
@@ -127,6 +128,7 @@ export function openRunners(hub: {
         data.sessions.delete(id);
         search.touch(id);
         announce("session_end", id);
+        hub.log("info", "session_end", { session: id, code: message.exit.code, signal: message.exit.signal });
         send(socket, { type: "ended", session: id });
         return;
       }
@@ -148,6 +150,7 @@ export function openRunners(hub: {
       lacking.delete(session.id);
       send(socket, { type: "resume", session: session.id, seq: begun.outputSeq, transcript: transcripts.place(session.id) });
       announce(begun.isNew ? "session_start" : "session_status", session.id);
+      if (begun.isNew) hub.log("info", "session_start", { session: session.id, device: socket.data.device.id });
       for (const prompt of changed) tell(prompt, prompt.state === "pending");
     });
   };

@@ -1,5 +1,6 @@
 import { type Database, SQLiteError } from "bun:sqlite";
 import { Entry, LIMITS, parseJson, type SearchAnswer, ToolInput, View } from "../types.ts";
+import { describeError, type Log } from "./log.ts";
 import type { Stores } from "./stores.ts";
 
 /** Lines of history that are found together. */
@@ -27,7 +28,7 @@ const SNIPPET_CHARS = 200;
 export type Search = ReturnType<typeof openSearch>;
 
 /** Full-text search over history, conversations and prompts of all sessions, those that are in memory alone as well. */
-export function openSearch({ disk, memory, of }: Stores, log?: (line: string) => void) {
+export function openSearch({ disk, memory, of }: Stores, log?: Log) {
   const indexes = { disk: openIndex(disk, log), memory: openIndex(memory, log) };
   return {
     /** Something of a session is new. */
@@ -55,7 +56,7 @@ interface Places {
 }
 
 /** The index of one database. Words are indexed in the background, so that storing never waits for it. */
-function openIndex(db: Database, log: (line: string) => void = () => undefined) {
+function openIndex(db: Database, log: Log = () => undefined) {
   const waiting = new Set(
     db
       .query<{ id: string }, []>(
@@ -138,7 +139,7 @@ function openIndex(db: Database, log: (line: string) => void = () => undefined) 
     } catch (error) {
       if (!(error instanceof SQLiteError)) throw error;
       waiting.add(id);
-      log(`could not index a session for the search: ${error.message}`);
+      log("error", "index_failed", { error: describeError(error) });
       return rest(RETRY_MS);
     }
     if (waiting.size > 0) rest(Math.max(10, (performance.now() - began) * RESTS));

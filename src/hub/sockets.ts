@@ -2,6 +2,7 @@ import type { ServerWebSocket } from "bun";
 import { connectionKeys, helloMac, openFrame, randomNonce, sealFrame, toBase64url } from "../auth.ts";
 import { FromRunner, type FromServer, type Greeting, PROTOCOL, parseJson } from "../types.ts";
 import type { Device } from "./devices.ts";
+import type { Log } from "./log.ts";
 
 /** A runner is asked for a sign of life this often, and taken for gone after this long without any, in ms. */
 const PING_MS = 2000;
@@ -35,7 +36,7 @@ export interface SocketEvents {
   onReport(socket: Socket, message: Report): void;
   /** `last`: no other socket of its device is left. */
   onGone(socket: Socket, last: boolean): void;
-  log(line: string): void;
+  log: Log;
 }
 
 /** The sockets of runners: sealed frame by frame, in sequence, and dropped when nothing is heard. */
@@ -107,7 +108,7 @@ export function openSockets({ onUp, onHeard, onReport, onGone, log }: SocketEven
       const payload = typeof frame === "string" ? undefined : openFrame(data.keys.c2s, data.received, frame);
       const message = payload === undefined ? undefined : parseJson(FromRunner, payload);
       if (message === undefined) {
-        log(`runner ${data.device.id} sent a message that can't be read: ${payload === undefined ? "bad MAC or sequence" : "not of this protocol"}`);
+        log("warn", "unreadable_message", { device: data.device.id, reason: payload === undefined ? "bad MAC or sequence" : "not of this protocol" });
         return socket.close(CLOSE.badFrame, "unreadable message");
       }
       data.received++;
