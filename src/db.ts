@@ -6,7 +6,7 @@ import { join } from "node:path";
  * The server's memory: one SQLite file in WAL mode. Each entry of MIGRATIONS brings the schema one `user_version` further;
  * entries are never changed once released. Every query of the hub is in `src/hub/*.ts`, beside what it serves.
  */
-const MIGRATIONS = [
+export const MIGRATIONS = [
   `
   CREATE TABLE devices (
     id TEXT PRIMARY KEY,
@@ -142,17 +142,22 @@ const MIGRATIONS = [
 const BUSY_MS = 2000;
 
 /** The database can't be used; the message says what to do. */
-export class DatabaseError extends Error {}
+export class DatabaseError extends Error {
+  readonly code = "DATABASE"; // told without a stack, as what the system says no to
+}
+
+export const databaseFile = (dir: string) => join(dir, "claude-remote.db");
 
 /** Opens the database in `dir`, made where it is missing, and migrates it. Throws a `DatabaseError`. */
 export function openDatabase(dir: string): Database {
-  const file = join(dir, "claude-remote.db");
+  const file = databaseFile(dir);
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const isNew = !existsSync(file);
     const db = new Database(file, { create: true, strict: true });
     if (isNew) chmodSync(file, 0o600);
     db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    schemaVersion(db, file); // before anything is changed
     db.run("PRAGMA journal_mode = WAL");
     db.run("PRAGMA synchronous = NORMAL");
     db.run("PRAGMA foreign_keys = ON");
@@ -164,6 +169,21 @@ export function openDatabase(dir: string): Database {
   }
 }
 
+/** Runs `act` on a database file as it stands, whatever its version. Throws a `DatabaseError`. */
+export function inspectDatabase<T>(file: string, act: (db: Database, version: number) => T): T {
+  let db: Database | undefined;
+  try {
+    db = new Database(file, { readwrite: true, create: false, strict: true });
+    db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    return act(db, schemaVersion(db, file));
+  } catch (error) {
+    if (error instanceof DatabaseError || !(error instanceof Error)) throw error;
+    throw new DatabaseError(explain(error, file));
+  } finally {
+    db?.close();
+  }
+}
+
 /** A database of the same form that is never written anywhere; it knows no devices, so nothing refers to them. */
 export function openMemory(): Database {
   const db = new Database(":memory:", { strict: true });
@@ -172,11 +192,15 @@ export function openMemory(): Database {
   return db;
 }
 
+/** The version of a database's schema, 0 for an empty one. Throws a `DatabaseError` where it is newer than we are. */
+export function schemaVersion(db: Database, file: string): number {
+  const version = db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
+  if (version <= MIGRATIONS.length) return version;
+  throw new DatabaseError(`${file} was written by a newer claude-remote (schema ${version}, this one knows ${MIGRATIONS.length}): update claude-remote`);
+}
+
 function migrate(db: Database, file: string): void {
-  const version = () => db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
-  if (version() > MIGRATIONS.length) {
-    throw new DatabaseError(`${file} was written by a newer claude-remote (schema ${version()}, this one knows ${MIGRATIONS.length}): update claude-remote`);
-  }
+  const version = () => schemaVersion(db, file);
   db.transaction(() => {
     for (const sql of MIGRATIONS.slice(version())) db.run(sql);
     db.run(`PRAGMA user_version = ${MIGRATIONS.length}`);

@@ -5,6 +5,7 @@ import { type LogForm, openLog } from "../hub/log.ts";
 import { OptionError } from "../hub/origins.ts";
 import { SeatTaken } from "../hub/seat.ts";
 import { type RunningServer, startServer } from "../server.ts";
+import { backup, restore } from "./backup.ts";
 import { loadConfig } from "./config.ts";
 import { listening } from "./embedded.ts";
 import { printLink } from "./pair.ts";
@@ -44,8 +45,12 @@ export async function serve(argv: readonly string[]): Promise<number> {
   });
   const { "in-background": inBackground, json, ...flags } = values;
   const config = loadConfig(Object.fromEntries(Object.entries(flags).map(([name, value]) => [name.replaceAll("-", "_"), value])));
-  const [action, ...more] = positionals;
-  if (more.length > 0 || !["status", "stop", undefined].includes(action)) throw new UsageError(`server: what is ${more[0] ?? action}?`);
+  const [action, file, ...more] = positionals;
+  if (action === "backup" || action === "restore") {
+    if (file === undefined || more.length > 0) throw new UsageError(`server ${action}: give one file, or - for standard ${action === "backup" ? "output" : "input"}`);
+    return action === "backup" ? backup(config.data, file) : restore(config.data, file);
+  }
+  if (file !== undefined || !["status", "stop", undefined].includes(action)) throw new UsageError(`server: what is ${file ?? action}?`);
   if (action === "status") return status(config.data, json === true);
   if (action === "stop") return stop(config.data);
   const { data, host, insecure_lan: insecureLan, tls_cert: cert, tls_key: key, port = 7200 } = config;

@@ -1,4 +1,5 @@
 import { readSeat } from "../hub/seat.ts";
+import { fetchServer } from "../runner/link.ts";
 import { stopServer } from "./embedded.ts";
 
 /** How long a server may take to answer for its health, in ms. */
@@ -30,7 +31,7 @@ export async function stop(data: string): Promise<number> {
 async function probe(url: string): Promise<string | undefined> {
   try {
     // its certificate may be for another name: this asks only whether it is there
-    const response = await fetch(`${url}/healthz`, { redirect: "error", signal: AbortSignal.timeout(ANSWER_MS), tls: { rejectUnauthorized: false } });
+    const response = await fetchServer(`${url}/healthz`, { signal: AbortSignal.timeout(ANSWER_MS), tls: { rejectUnauthorized: false } });
     return response.ok ? undefined : `it says ${response.status}`;
   } catch (error) {
     if (error instanceof Error) return error.message;

@@ -65,7 +65,7 @@ const UNKNOWN_HERE = "the server does not know this machine, or has locked it ou
 const ClockRefusal = v.object({ error: v.object({ code: v.literal("clock") }), time: v.number(), mac: v.string() });
 
 /** A request to a server; one on this machine is not sent through a proxy, as `fetch` would where one is set (WebSockets never are). */
-export function fetchServer(url: string, init: RequestInit): Promise<Response> {
+export function fetchServer(url: string, init: BunFetchRequestInit): Promise<Response> {
   const { NO_PROXY } = process.env;
   if (/^https?:\/\/(127\.|localhost[:/]|\[::1\])/.test(url)) process.env.NO_PROXY = "*"; // read as the request begins
   const response = fetch(url, { ...init, redirect: "error" });

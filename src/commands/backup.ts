@@ -1,0 +1,104 @@
+import type { Database } from "bun:sqlite";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { DatabaseError, databaseFile, inspectDatabase } from "../db.ts";
+import { SeatTaken, takeSeat } from "../hub/seat.ts";
+import { PairingError } from "../runner/pairing.ts";
+
+/** `claude-remote server backup FILE`: a copy of the database as it is at one moment, also while a server writes; `-` is standard output. */
+export async function backup(data: string, target: string): Promise<number> {
+  const file = databaseFile(data);
+  if (!existsSync(file)) throw new PairingError(`there is no database in ${data}: name its folder with --data`);
+  const piped = target === "-";
+  if (piped && process.stdout.isTTY) throw new PairingError("a backup is no text: send it to a file, with > FILE");
+  const to = piped ? undefined : resolve(target);
+  if (to !== undefined && existsSync(to)) throw new PairingError(`${to} exists already: a backup goes into a new file`);
+  const part = to === undefined ? join(data, `backup-${process.pid}.part`) : `${to}.part`;
+  try {
+    writeFileSync(part, "", { mode: 0o600 }); // SQLite fills an empty file, and keeps its mode
+    inspectDatabase(file, (db) => db.query("VACUUM INTO ?").run(part));
+    inspectDatabase(part, (db, version) => {
+      db.run("PRAGMA journal_mode = DELETE"); // one file, and nothing beside it
+      // it is built anew, as it names places that such a copy may change
+      if (version >= 4) db.run("BEGIN; INSERT INTO search (search) VALUES ('delete-all'); DELETE FROM search_docs; DELETE FROM search_places; COMMIT");
+    });
+    if (to === undefined) await Bun.write(Bun.stdout, Bun.file(part));
+    else {
+      flush(part);
+      renameSync(part, to);
+      flush(dirname(to));
+    }
+  } finally {
+    rmSync(part, { force: true });
+  }
+  process.stderr.write(`${to ?? "The backup"} holds everything, the keys of all devices included: keep it where nobody else reads it.\n`);
+  return 0;
+}
+
+/** `claude-remote server restore FILE`: puts a backup in place of the database, which is kept aside; `-` is standard input. Refuses while a server runs. */
+export async function restore(data: string, source: string): Promise<number> {
+  const from = source === "-" ? Bun.stdin : Bun.file(resolve(source));
+  if (source !== "-" && !(await from.exists())) throw new PairingError(`${resolve(source)} does not exist`);
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  const seat = sit(data);
+  const file = databaseFile(data);
+  const next = join(data, "restore.part");
+  try {
+    writeFileSync(next, "", { mode: 0o600 });
+    await Bun.write(next, new Response(from.stream()));
+    inspectDatabase(next, (db, version) => {
+      const sound = db.query<{ quick_check: string }, []>("PRAGMA quick_check").get()?.quick_check === "ok";
+      if (version === 0 || !sound) throw new PairingError(`${source === "-" ? "this" : source} is no backup of claude-remote, or is damaged: nothing was changed`);
+      db.run("DELETE FROM pairing_codes"); // one that was used since would work again
+      lockOut(db, revokedIn(file));
+    });
+    flush(next);
+    const aside = join(data, `before-restore-${new Date().toISOString().replace(/[:.]/g, "-")}.db`);
+    const kept = existsSync(file);
+    for (const suffix of ["", "-wal", "-shm"]) if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix);
+    renameSync(next, file);
+    flush(data);
+    process.stderr.write(
+      `Restored. Start the server: it brings the database up to date where the backup is older.${kept ? ` What was there is ${basename(aside)}, beside it.` : ""}\n`,
+    );
+  } finally {
+    for (const suffix of ["", "-journal", "-wal", "-shm"]) rmSync(next + suffix, { force: true });
+    seat.leave();
+  }
+  return 0;
+}
+
+/** The folder for ourselves; a running server would go on writing into what is moved aside. Throws a `PairingError`. */
+function sit(data: string) {
+  try {
+    return takeSeat(data);
+  } catch (error) {
+    if (error instanceof SeatTaken) throw new PairingError(error.message);
+    throw error;
+  }
+}
+
+/** The devices that are locked out in the database that is replaced; none where it can't be read any more. */
+function revokedIn(file: string): string[] {
+  if (!existsSync(file)) return [];
+  try {
+    return inspectDatabase(file, (db) => db.query<{ id: string }, []>("SELECT id FROM devices WHERE revoked_at IS NOT NULL").all()).map(({ id }) => id);
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    process.stderr.write("What is replaced can't be read: devices that were locked out since the backup was made are let in again. See `claude-remote devices`.\n");
+    return [];
+  }
+}
+
+/** A phone that was stolen after the backup was made does not come back with it. */
+function lockOut(db: Database, devices: string[]): void {
+  const revoke = db.query("UPDATE devices SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL");
+  for (const id of devices) revoke.run(Date.now(), id);
+}
+
+/** Waits until a file, or the names in a folder, are on the disk. */
+function flush(path: string): void {
+  const descriptor = openSync(path, "r");
+  fsyncSync(descriptor);
+  closeSync(descriptor);
+}
