@@ -22,7 +22,7 @@ export async function backup(data: string, target: string): Promise<number> {
       // it is built anew, as it names places that such a copy may change
       if (version >= 4) db.run("BEGIN; INSERT INTO search (search) VALUES ('delete-all'); DELETE FROM search_docs; DELETE FROM search_places; COMMIT");
     });
-    if (to === undefined) await Bun.write(Bun.stdout, Bun.file(part));
+    if (to === undefined) for await (const chunk of Bun.file(part).stream()) await writeOut(chunk);
     else {
       flush(part);
       renameSync(part, to);
@@ -44,8 +44,9 @@ export async function restore(data: string, source: string): Promise<number> {
   const file = databaseFile(data);
   const next = join(data, "restore.part");
   try {
-    writeFileSync(next, "", { mode: 0o600 });
-    await Bun.write(next, new Response(from.stream()));
+    const descriptor = openSync(next, "w", 0o600);
+    for await (const chunk of from.stream()) writeFileSync(descriptor, chunk);
+    closeSync(descriptor);
     inspectDatabase(next, (db, version) => {
       const sound = db.query<{ quick_check: string }, []>("PRAGMA quick_check").get()?.quick_check === "ok";
       if (version === 0 || !sound) throw new PairingError(`${source === "-" ? "this" : source} is no backup of claude-remote, or is damaged: nothing was changed`);
@@ -94,6 +95,11 @@ function revokedIn(file: string): string[] {
 function lockOut(db: Database, devices: string[]): void {
   const revoke = db.query("UPDATE devices SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL");
   for (const id of devices) revoke.run(Date.now(), id);
+}
+
+/** Writes to standard output, however slowly somebody reads it (`Bun.write` gives up on a full pipe). */
+function writeOut(chunk: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => process.stdout.write(chunk, (error) => (error ? reject(error) : resolve())));
 }
 
 /** Waits until a file, or the names in a folder, are on the disk. */
