@@ -13,6 +13,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   pair: async () => (await import("./commands/pair.ts")).pair,
   devices: async () => (await import("./commands/devices.ts")).devices,
   attach: async () => (await import("./commands/attach.ts")).attach,
+  check: async () => (await import("./commands/check.ts")).check,
   demo: async () => (await import("./commands/first.ts")).demo,
   "--help": async () => (await import("./commands/usage.ts")).help,
   "-h": async () => (await import("./commands/usage.ts")).help,

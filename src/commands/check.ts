@@ -1,0 +1,58 @@
+import { parseArgs } from "node:util";
+import { version } from "../../package.json";
+import { loadPairing, PairingError } from "../runner/pairing.ts";
+import { PROTOCOL } from "../types.ts";
+import { checkHooks } from "./check-hooks.ts";
+import { checkClaude, checkData, checkPairingFile, checkPty } from "./check-machine.ts";
+import { checkServer } from "./check-server.ts";
+import { type Config, loadConfig } from "./config.ts";
+import { type Finding, fails, ok } from "./finding.ts";
+import { pairingPath } from "./places.ts";
+import { UsageError } from "./usage.ts";
+
+/** The pinned Bun, which the single binary has inside. */
+const LEAST_BUN = "1.4.4";
+const SIGNS = { ok: ["ok", "\x1b[32m"], warning: ["warning", "\x1b[33m"], fails: ["FAILS", "\x1b[31m"] } as const;
+
+/** `claude-remote check [--json]`: looks at everything that has to work together, and starts or changes nothing. Exit code 1 where something fails. */
+export async function check(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options: { json: { type: "boolean" } } });
+  if (positionals.length > 0) throw new UsageError(`check: what is ${positionals[0]}?`);
+  const config = loadConfig();
+  const findings: Finding[] = [];
+  const plain = !process.stdout.isTTY || (process.env.NO_COLOR ?? "") !== "" || process.env.TERM === "dumb";
+  for await (const finding of look(config)) {
+    findings.push(finding);
+    if (values.json === true) continue;
+    const [word, colour] = SIGNS[finding.state];
+    const sign = plain ? word.padEnd(9) : `${colour}${word.padEnd(9)}\x1b[39m`;
+    process.stdout.write(`${sign}${finding.name.padEnd(14)}${finding.text}\n${finding.todo === undefined ? "" : `${" ".repeat(23)}→ ${finding.todo}\n`}`);
+  }
+  const failed = findings.some(({ state }) => state === "fails");
+  if (values.json === true) process.stdout.write(`${JSON.stringify({ ok: !failed, checks: findings })}\n`);
+  return failed ? 1 : 0;
+}
+
+/** Each look in turn, as soon as it is done. */
+async function* look(config: Config): AsyncGenerator<Finding> {
+  const bun = `Bun ${Bun.version}`;
+  yield Bun.semver.order(Bun.version, LEAST_BUN) >= 0
+    ? ok("claude-remote", `${version}, protocol ${PROTOCOL}, ${bun}`)
+    : fails("claude-remote", `${version} on ${bun}`, `it needs Bun ${LEAST_BUN}: npx -y bun@${LEAST_BUN}, or the single binary`);
+  const claude = checkClaude(config.claude);
+  yield claude.finding;
+  yield* checkHooks(claude.path);
+  yield await checkPty();
+  yield* checkData(config.data);
+  yield* checkPairingFile(pairingPath());
+  yield* checkServer(config, pairing());
+}
+
+function pairing() {
+  try {
+    return loadPairing(pairingPath());
+  } catch (error) {
+    if (error instanceof PairingError) return error;
+    throw error;
+  }
+}
