@@ -22,6 +22,7 @@ const name = `claude-remote-test-${process.pid}`;
 const image = `${name}:latest`;
 const plain = { PORT: `${port}`, IMAGE: image, HTTP_PORT: `${httpPort}`, HTTPS_PORT: `${httpsPort}` };
 const home = emptyHome();
+afterAll(() => home.remove());
 
 /** What the log says, once it says that. */
 const logged = (project: ReturnType<typeof openProject>, service: string, what: RegExp) =>
@@ -46,7 +47,6 @@ describe.skipIf(lacking !== undefined)(`docker compose up${skipped}`, () => {
   afterAll(async () => {
     await project.tries(["down", "-v"]);
     await docker("rmi", "-f", image);
-    home.remove();
   }, 60_000);
 
   test("prints a link in its log that pairs a machine from the host's own loopback", async () => {
@@ -176,6 +176,27 @@ for (let i = 0; i < Number(times); i++) {
 }
 const address = Object.values(require("os").networkInterfaces()).flat().find(({ internal }) => !internal).address;
 console.log([address, ...answers].join(" "));`;
+
+describe("the units", () => {
+  const noSystemd = Bun.which("systemd-analyze") === null ? " (skipped: systemd-analyze is not installed)" : "";
+  const analyze = (...argv: string[]) => {
+    const ran = Bun.spawnSync(["systemd-analyze", ...argv], { env: { ...process.env, XDG_RUNTIME_DIR: home.dir, SYSTEMD_COLORS: "0" }, stdout: "pipe", stderr: "pipe" });
+    return { code: ran.exitCode, said: ran.stdout.toString() + ran.stderr.toString() };
+  };
+  /** A unit with a program that is there. */
+  const unit = async (role: string) => {
+    const file = join(home.dir, `claude-remote-${role}.service`);
+    const text = await Bun.file(join(import.meta.dir, `../docs/systemd/claude-remote-${role}.service`)).text();
+    await Bun.write(file, text.replaceAll("/usr/local/bin/claude-remote", process.execPath));
+    return file;
+  };
+
+  test.skipIf(noSystemd !== "")(`are understood by systemd, and the server's is held to what it needs${noSystemd}`, async () => {
+    expect(analyze("verify", await unit("server"))).toEqual({ code: 0, said: "" });
+    expect(analyze("--user", "verify", await unit("runner"))).toEqual({ code: 0, said: "" });
+    expect(analyze("security", "--offline=true", "--threshold=20", await unit("server"))).toMatchObject({ code: 0 }); // 2.0 of 10
+  });
+});
 
 describe("the compose file", () => {
   test("names the profiles, and each mounts a file that is there", async () => {
