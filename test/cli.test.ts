@@ -60,6 +60,9 @@ describe("the server command refuses what can't work, and says what to do", () =
     [["stray"], "stray"],
     [["--tls-cert", "x"], "--tls-key"],
     [["--host", "0.0.0.0"], "--insecure-lan"],
+    [["--host", "0.0.0.0", "--published", "0.0.0.0:7200"], "loopback"],
+    [["--trusted-proxies", "10.0.0.0/99"], "10.0.0.0/99"],
+    [["--log", "xml"], "json"],
     [["--public-url", "http://home.example"], "--insecure-lan"],
     [["--public-url", "https://home.example/path"], "origin"],
   ])("%p", async (argv, words) => {
@@ -128,6 +131,30 @@ describe("where a server may listen and what it is called", () => {
       expect(() => checkExposure({ ...loopback, ...good })).not.toThrow();
     }
   });
+  test("in a container it may listen everywhere, once it is told that its port is published on loopback; then it has loopback's names alone", () => {
+    const inside = { ...loopback, host: "0.0.0.0" };
+    for (const published of ["127.0.0.1:7300", "localhost:80", "[::1]:7200"]) expect(() => checkExposure({ ...inside, published })).not.toThrow();
+    for (const published of [
+      "0.0.0.0:7200",
+      "192.168.1.2:7200",
+      "home.example:7200",
+      "127.0.0.1",
+      "127.0.0.1:x",
+      "127.0.0.1:70000",
+      "a@127.0.0.1:7200",
+      "127.0.0.1:7200/x",
+    ])
+      expect(() => checkExposure({ ...inside, published })).toThrow(OptionError);
+    expect(() => checkExposure({ ...inside, published: "127.0.0.1:7200", publicUrl: "http://home.example" })).toThrow(OptionError);
+    const near = (port: string) => ["127.0.0.1", "localhost", "[::1]"].map((host) => `http://${host}${port}`);
+    expect(ownOrigins({ ...inside, published: "127.0.0.1:7300" }, 7200)).toEqual([...near(":7300"), ...near(":7200")]);
+    expect(ownOrigins({ ...inside, published: "127.0.0.1:80", publicUrl: "https://home.example" }, 7200)).toEqual([
+      "https://home.example",
+      ...near(""),
+      ...near(":7200"),
+    ]);
+  });
+
   test("its names are exact, the public one first", () => {
     expect(ownOrigins({ ...loopback, publicUrl: "https://Home.Example" }, 7200)).toEqual([
       "https://home.example",

@@ -109,6 +109,6 @@ function check(values: unknown, place: (name: string) => string): Given {
   const name = String(issue.path?.[0]?.key ?? "");
   if (!Object.hasOwn(OPTIONS, name)) throw new UsageError(`${place(name)} is not an option; there are: ${Object.keys(OPTIONS).join(", ")}`);
   throw new UsageError(
-    `${place(name)}: give ${name === "port" ? "a number from 0 to 65535" : name === "roots" ? 'a list of folders, such as ["~/src"]' : name.startsWith("keep_") ? "a whole number, 0 for no bound" : /^(insecure_lan|embedded|sandbox_git)$/.test(name) ? "true or false" : name === "push_contact" ? "an address of yours, such as mailto:you@example.com" : "a text"}`,
+    `${place(name)}: give ${name === "port" ? "a number from 0 to 65535" : name === "roots" ? 'a list of folders, such as ["~/src"]' : name.startsWith("keep_") ? "a whole number, 0 for no bound" : /^(insecure_lan|embedded|sandbox_git)$/.test(name) ? "true or false" : name === "log" ? "text or json" : name === "push_contact" ? "an address of yours, such as mailto:you@example.com" : "a text"}`,
   );
 }

@@ -21,9 +21,13 @@ const USAGE = `claude-remote: your Claude Code session on your phone
   claude-remote server                    a server of its own, for several machines
       --port 7200  --host 127.0.0.1  --data DIR  --public-url URL
       --tls-cert FILE  --tls-key FILE  --insecure-lan  --keep-days 30  --keep-mb 2000
-      --push-contact mailto:YOU  --push-services HOSTS
+      --push-contact mailto:YOU  --push-services HOSTS  --trusted-proxies ADDRESSES
+      --log json  --published 127.0.0.1:7200
   claude-remote server status [--json]    what runs here
   claude-remote server stop               end it; the next claude-remote starts it again
+  claude-remote server backup FILE        a copy of its database, also while it runs
+  claude-remote server restore FILE       put one back
+  claude-remote check [--json]            look whether everything works together, and what to do where not
   claude-remote run --command PROG -- …   wrap any other program
   claude-remote run --no-log -- …         claude as ever, with nothing of it written down by the server
   claude-remote run --sandbox -- …        claude in a throw-away container: this folder alone, Anthropic's hosts alone

@@ -29,10 +29,10 @@ export function parsePublicUrl(text: string): URL {
   return url;
 }
 
-/** Parses `--published`: what the container's host reaches it by. Throws an `OptionError`. */
+/** Parses `--published`; the port on the container's host. Throws an `OptionError`. */
 function parsePublished(text: string): number {
-  const url = URL.canParse(`http://${text}`) ? new URL(`http://${text}`) : undefined;
-  if (url?.host === text && url.port !== "" && isLoopback(url.hostname.replace(/^\[|\]$/g, ""))) return Number(url.port);
+  const [, port = ""] = /^(?:127\.\d+\.\d+\.\d+|localhost|\[::1\]):(\d{1,5})$/.exec(text) ?? [];
+  if (port !== "" && Number(port) <= 65_535) return Number(port);
   throw new OptionError(
     `--published ${text}: give the loopback address at which the container's port is published, such as 127.0.0.1:7200. Beyond this machine it takes an https --public-url`,
   );
