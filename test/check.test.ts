@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, setSystemTime, test } from "bun
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
-import { checkCertificate } from "../src/commands/check-certificate.ts";
+import { checkCertificate, judge } from "../src/commands/check-certificate.ts";
 import { checkServer } from "../src/commands/check-server.ts";
 import { loadPairing, savePairing } from "../src/runner/pairing.ts";
 import { parseJson } from "../src/types.ts";
@@ -188,7 +188,7 @@ test("a certificate is told by its days, its name and who vouches for it; to a s
     return await new Response(child.stdout).text();
   };
   const trusted = await run({});
-  expect(trusted).toMatch(/^ok {7}certificate {3}for 127\.0\.0\.1, (89|90) days left \(until \d{4}-\d\d-\d\d\)$/m);
+  expect(trusted).toMatch(/^ok {7}certificate {3}for 127\.0\.0\.1, (89|90) days left \(until \d{4}-\d\d-\d\d \d\d:\d\d UTC\)$/m);
   expect(trusted).toMatch(/^ok {7}event stream {2}unbuffered/m);
   const stranger = await run({ NODE_EXTRA_CA_CERTS: undefined });
   expect(stranger).toMatch(/^FAILS {4}certificate {3}it is not trusted here .*\n +→ for an own CA set NODE_EXTRA_CA_CERTS/m);
@@ -204,6 +204,13 @@ test("a certificate is told by its days, its name and who vouches for it; to a s
     expect(await checkCertificate(`https://127.0.0.1:${strange.port}`)).toMatchObject({ state: trouble });
     await strange.stop(true);
   }
+  const hour = 3_600_000;
+  const soon = (hours: number, life: number) => judge("x", { from: Date.now() - (life - hours) * hour, until: Date.now() + hours * hour + 1000, trouble: undefined });
+  expect(soon(24 * 15, 24 * 90)).toMatchObject({ state: "ok", text: expect.stringMatching(/^for x, 15 days left/) });
+  expect(soon(24 * 10, 24 * 90)).toMatchObject({ state: "warning" });
+  expect(soon(11, 12)).toMatchObject({ state: "ok", text: expect.stringMatching(/^for x, 11 hours left/) }); // Caddy's own
+  expect(soon(2, 12)).toMatchObject({ state: "warning" });
+  expect(soon(-1, 12)).toMatchObject({ state: "fails" });
   expect(await checkCertificate("http://192.0.2.1:7200")).toMatchObject({ state: "warning" });
   home.remove();
 }, 40_000);

@@ -117,6 +117,18 @@ test("with a certificate it speaks HTTPS, and runners connect to it", async () =
   await secure.stop();
 }, 30_000);
 
+test("`server status` tells one that runs and answers from one that hangs, as a health check has to", async () => {
+  const hanging = await startHomeServer();
+  const status = () => cli(["server", "status", "--json", "--data", join(hanging.home.dir, "data")]);
+  expect(await status()).toMatchObject({ code: 0, out: expect.stringContaining('"answers":true') });
+  hanging.process().kill("SIGSTOP");
+  expect(await status()).toMatchObject({ code: 1, out: expect.stringContaining('"running":true,"answers":false') });
+  hanging.process().kill("SIGCONT");
+  expect((await status()).code).toBe(0);
+  await hanging.stop();
+  expect((await status()).code).toBe(1);
+}, 40_000);
+
 describe("where a server may listen and what it is called", () => {
   const loopback = { host: "127.0.0.1", port: 7200, tls: false, insecureLan: false };
   test("plain HTTP stays on this machine unless somebody said otherwise", () => {

@@ -27,13 +27,13 @@ describe("a line of the log", () => {
   };
 
   test("is one JSON object, or words for people; what others chose can't break it or make it long", () => {
-    const name = `Evil\n2026-01-01 paired "admin"\x1b[2J${"x".repeat(1000)}`;
+    const name = `Evil\n2026-01-01 paired "admin"\x1b[2J\u009b2J\u202e${"x".repeat(1000)}`;
     const json = lines("json", "info", "paired", { device: "dev_1", name, port: 7, nothing: undefined });
     expect(json.includes("\n")).toBe(false);
     expect(parseJson(Line, json)).toEqual({ at: expect.any(String), level: "info", event: "paired", device: "dev_1", name: name.slice(0, 200), port: 7 });
     const text = lines("text", "warn", "rate_limited", { address: "203.0.113.9", name });
     expect(text).toMatch(/^\S+Z warn rate limited address=203\.0\.113\.9 name="Evil\\n2026-01-01 paired \\"admin\\"/);
-    for (const control of ["\n", "\x1b"]) expect(text).not.toContain(control);
+    for (const control of ["\n", "\x1b", "\u009b", "\u202e"]) expect(text).not.toContain(control);
   });
 
   test("of an error has its place, and its message only where that is about the disk", () => {

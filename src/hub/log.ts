@@ -7,6 +7,10 @@ export type LogForm = "text" | "json";
 /** A field may have this many UTF-16 units: some come from whoever connects. */
 const FIELD_CHARS = 200;
 
+/** Controls and marks of direction that JSON leaves as they are: in a terminal they could paint something else. */
+const HIDDEN = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const visible = (text: string) => text.replace(HIDDEN, (hidden) => `\\u${hidden.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
 /** Writes events as lines. */
 export function openLog(form: LogForm, write: (line: string) => void): Log {
   return (level, event, fields = {}) => {
@@ -14,8 +18,8 @@ export function openLog(form: LogForm, write: (line: string) => void): Log {
     const given = Object.entries(fields).flatMap(([name, value]): [string, string | number][] =>
       value === undefined || value === null ? [] : [[name, typeof value === "string" ? value.slice(0, FIELD_CHARS) : value]],
     );
-    if (form === "json") return write(JSON.stringify({ at, level, event, ...Object.fromEntries(given) }));
-    const words = given.map(([name, value]) => `${name}=${/^[\w.:/@-]+$/.test(String(value)) ? value : JSON.stringify(value)}`);
+    if (form === "json") return write(visible(JSON.stringify({ at, level, event, ...Object.fromEntries(given) })));
+    const words = given.map(([name, value]) => `${name}=${/^[\w.:/@-]+$/.test(String(value)) ? value : visible(JSON.stringify(value))}`);
     write([at, ...(level === "info" ? [] : [level]), event.replaceAll("_", " "), ...words].join(" "));
   };
 }
