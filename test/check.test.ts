@@ -51,12 +51,14 @@ const withClaude = () => {
 };
 
 test("where all is well it says so of each part, the way of a permission through the real claude included, and leaves nothing behind", async () => {
-  const found = await check({ ...withClaude(), ANTHROPIC_API_KEY: "sk-ant-of-the-user", CLAUDE_CONFIG_DIR: join(server.home.dir, "untouched") });
+  const DOCKER_HOST = "tcp://192.0.2.1:2375";
+  const found = await check({ ...withClaude(), DOCKER_HOST, ANTHROPIC_API_KEY: "sk-ant-of-the-user", CLAUDE_CONFIG_DIR: join(server.home.dir, "untouched") });
   expect(found).toMatchObject({
     code: 0,
     claude: expect.stringMatching(/^ok: 2\.\S+ \(Claude Code\) at /),
     hooks: "ok: claude asked for a permission, and took the answer",
     PTY: expect.stringMatching(/^ok/),
+    sandbox: expect.stringMatching(/^warning: the sandbox needs /),
     data: expect.stringMatching(/^ok/),
     server: `ok: ${server.origin}`,
     clock: "ok: agrees with the server's",

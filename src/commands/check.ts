@@ -1,12 +1,13 @@
 import { parseArgs } from "node:util";
 import { version } from "../../package.json";
 import { loadPairing, PairingError } from "../runner/pairing.ts";
+import { sandboxTrouble } from "../sandbox/engine.ts";
 import { PROTOCOL } from "../types.ts";
 import { checkHooks } from "./check-hooks.ts";
 import { checkClaude, checkData, checkPairingFile, checkPty } from "./check-machine.ts";
 import { checkServer } from "./check-server.ts";
 import { type Config, loadConfig } from "./config.ts";
-import { type Finding, fails, ok } from "./finding.ts";
+import { type Finding, fails, ok, warning } from "./finding.ts";
 import { pairingPath } from "./places.ts";
 import { UsageError } from "./usage.ts";
 
@@ -43,6 +44,8 @@ async function* look(config: Config): AsyncGenerator<Finding> {
   yield claude.finding;
   yield* checkHooks(claude.path);
   yield await checkPty();
+  const lacking = await sandboxTrouble();
+  yield lacking === undefined ? ok("sandbox", "can be had") : warning("sandbox", lacking, "nothing, unless you want `run --sandbox`");
   yield* checkData(config.data);
   yield* checkPairingFile(pairingPath());
   yield* checkServer(config, pairing());
