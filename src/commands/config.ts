@@ -108,7 +108,25 @@ function check(values: unknown, place: (name: string) => string): Given {
   const [issue] = parsed.issues;
   const name = String(issue.path?.[0]?.key ?? "");
   if (!Object.hasOwn(OPTIONS, name)) throw new UsageError(`${place(name)} is not an option; there are: ${Object.keys(OPTIONS).join(", ")}`);
-  throw new UsageError(
-    `${place(name)}: give ${name === "port" ? "a number from 0 to 65535" : name === "roots" ? 'a list of folders, such as ["~/src"]' : name.startsWith("keep_") ? "a whole number, 0 for no bound" : /^(insecure_lan|embedded|sandbox_git)$/.test(name) ? "true or false" : name === "log" ? "text or json" : name === "push_contact" ? "an address of yours, such as mailto:you@example.com" : "a text"}`,
-  );
+  throw new UsageError(`${place(name)}: give ${expected(name)}`);
+}
+
+function expected(name: string): string {
+  if (name.startsWith("keep_")) return "a whole number, 0 for no bound";
+  switch (name) {
+    case "port":
+      return "a number from 0 to 65535";
+    case "roots":
+      return 'a list of folders, such as ["~/src"]';
+    case "insecure_lan":
+    case "embedded":
+    case "sandbox_git":
+      return "true or false";
+    case "log":
+      return "text or json";
+    case "push_contact":
+      return "an address of yours, such as mailto:you@example.com";
+    default:
+      return "a text";
+  }
 }
