@@ -33,6 +33,10 @@ export function daemonFor({ runner, host, cwd }: SessionSummary): RunnerInfo | u
   return able.find(({ id }) => id === runner) ?? able.find((daemon) => daemon.host === host);
 }
 
+/** Nothing is heard of a session, though the daemon that started it is there. */
+export const isCut = ({ status, runner, args }: SessionSummary) =>
+  status === "offline" && args !== undefined && (known.runners ?? []).some(({ id, online }) => id === runner && online);
+
 /** Since when one is away, in words. */
 export const awayWords = ({ since }: Pick<RunnerInfo, "since">) => `not connected since ${moment(since)}`;
 

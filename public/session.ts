@@ -11,7 +11,7 @@ import type { Identity } from "./keys.ts";
 import { guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { exitWords, sessionAbout, sessionMark } from "./list.ts";
 import { openLogin } from "./login.ts";
-import { followRunners } from "./runners.ts";
+import { followRunners, isCut } from "./runners.ts";
 import { openStopping } from "./stop.ts";
 import { openStream } from "./stream.ts";
 import { openTabs } from "./tabs.ts";
@@ -182,6 +182,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
 
 /** What stands in the way of a session, and what to do about it. */
 function troubleOf(session: SessionSummary): string | undefined {
+  if (session.status === "offline" && isCut(session)) return "This is the last that came.";
   if (session.status === "offline")
     return "This is the last that came. If the machine only sleeps or lost its network, this goes on by itself; if claude-remote was killed there, it is over.";
   if (session.status === "ended") {

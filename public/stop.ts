@@ -4,8 +4,7 @@ import { call, RequestError } from "./api.ts";
 import { isLive } from "./bar.ts";
 import { el } from "./dom.ts";
 import type { Identity } from "./keys.ts";
-import { known } from "./known.ts";
-import { daemonFor, newHere } from "./runners.ts";
+import { daemonFor, isCut, newHere } from "./runners.ts";
 import type { Input } from "./typing.ts";
 
 /** Nothing on the screen has changed for so long since something was typed: it may hang, in ms. */
@@ -148,10 +147,9 @@ export function openStopping(identity: Identity, id: string, type: (input: Input
         say("", "ended");
       }
       session = next;
-      const daemon = known.runners?.find(({ id, online }) => id === next.runner && online);
       const wasCut = cut;
-      cut = next.status === "offline" && daemon !== undefined;
-      if (cut && !wasCut) say(`${daemon?.name} is connected, but nothing is heard of this session: it may hang.`, "changed", endButton(), killButton());
+      cut = isCut(next);
+      if (cut && !wasCut) say("Its machine is connected, but nothing is heard of this session: it may hang.", "changed", endButton(), killButton());
       else if (wasCut && !cut && passing) say("", "changed");
     },
   };

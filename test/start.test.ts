@@ -341,12 +341,12 @@ describe("a session is stopped", () => {
   }, 40_000);
 
   test("of which nothing is heard any more is killed by its daemon", async () => {
-    const { page, go, name } = await begin();
+    const { page, go } = await begin();
     const { close } = await report("cut");
     await go("#/s/cut");
     await page.getByRole("region", { name: "Terminal" }).waitFor();
     close();
-    await page.getByText(`${name} is connected, but nothing is heard of this session: it may hang.`).waitFor();
+    await page.getByText("Its machine is connected, but nothing is heard of this session: it may hang.").waitFor();
     await page.getByRole("button", { name: "Kill…" }).click();
     await rest();
     await page.getByRole("button", { name: "Kill it" }).click();
