@@ -14,8 +14,8 @@ const MODELS = ["opus", "sonnet", "haiku"];
 export const Options = v.object({ model: v.string(), mode: v.string(), effort: v.string(), name: v.string(), sandbox: v.boolean() });
 export type Options = v.InferOutput<typeof Options>;
 
-/** How claude is started: model, permission mode, effort and name, folded away, and whether in a sandbox. */
-export function openOptions() {
+/** How claude is started: model, permission mode, effort and name, folded away, and whether in a sandbox, of which `onSandbox` hears. */
+export function openOptions(onSandbox: (on: boolean) => void) {
   const text = (id: string, placeholder: string, maxlength: number) =>
     el("input", { attrs: { id, type: "text", placeholder, maxlength: String(maxlength), autocomplete: "off", autocapitalize: "off", spellcheck: "false" } });
   const choice = (id: string, words: Record<string, string>) =>
@@ -31,7 +31,8 @@ export function openOptions() {
   const fields = [row("Model", model), models, row("Permission mode", mode), row("Effort", effort), row("Name", name)];
   const details = el("details", {}, el("summary", { text: "Options" }), ...fields);
 
-  const sandbox = el("input", { attrs: { type: "checkbox", role: "switch", "aria-describedby": "sandbox-about" } });
+  const tell = () => onSandbox(read().sandbox);
+  const sandbox = el("input", { attrs: { type: "checkbox", role: "switch", "aria-describedby": "sandbox-about" }, on: { change: tell } });
   const about = el("p", { class: "about", attrs: { id: "sandbox-about" } });
   const box = el("div", { class: "choices" }, el("label", {}, sandbox, "Sandbox"), about);
   const flag = (name: string, value: string) => (value === "" ? [] : [name, value]);
@@ -48,13 +49,15 @@ export function openOptions() {
     read,
     set(options: Options): void {
       [model.value, mode.value, effort.value, name.value, sandbox.checked] = [options.model, options.mode, options.effort, options.name, options.sandbox];
+      tell();
     },
     /** Says why there is no sandbox, if so. */
     offer(noSandbox: string | null): void {
       sandbox.disabled = noSandbox !== null;
+      tell();
       about.textContent =
         noSandbox === null
-          ? "Claude runs in a throw-away container: this folder and listed addresses are all it reaches."
+          ? "Claude runs in a throw-away container: this folder and listed addresses are all it reaches, and conversations from outside are not there."
           : `There is none on that machine: ${noSandbox}`;
     },
     args(): string[] {

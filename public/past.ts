@@ -54,7 +54,9 @@ export function openPast(identity: Identity) {
   return {
     element,
     chosen: () => chosen,
-    args: () => (chosen === "" ? [] : ["--resume", chosen]),
+    args: () => (chosen === "" || element.hidden ? [] : ["--resume", chosen]),
+    /** In a sandbox claude has a home of its own, where none of these are. */
+    enclose: (on: boolean) => (element.hidden = on),
     /** The conversations of this folder are meant; one that was chosen of another no longer is. */
     offer(runner: string, cwd: string, wanted = ""): void {
       if (runner === place.runner && cwd === place.cwd) return;

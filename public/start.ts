@@ -31,8 +31,8 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
 
   const state = el("p", { class: "state", text: "Looking…", attrs: { role: "status" } });
   const machines = el("fieldset", { class: "machines" });
-  const options = openOptions();
   const past = openPast(identity);
+  const options = openOptions(past.enclose);
   const folder = openFolder(identity, () => runner !== undefined && past.offer(runner, folder.value()));
   const problem = el("p", { class: "problem", attrs: { role: "alert" } });
   const start = el("button", { class: "approve", text: "Start", attrs: { type: "submit" } });
@@ -40,7 +40,7 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
     event.preventDefault();
     void go();
   };
-  const form = el("form", { class: "start", on: { submit } }, machines, folder.element, past.element, options.element, el("div", { class: "go" }, problem, start));
+  const form = el("form", { class: "start", on: { submit } }, machines, folder.element, options.element, past.element, el("div", { class: "go" }, problem, start));
   view.replaceChildren(state, form);
   view.className = "list";
 

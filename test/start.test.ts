@@ -101,7 +101,7 @@ describe("a session is started", () => {
     expect((await daemon.socket.next("start")).cwd).toBe("/home/me/code/שלום");
   }, 40_000);
 
-  test("with options, in a sandbox, going on with an earlier conversation; what was chosen is there the next time", async () => {
+  test("with options, going on with an earlier conversation, or in a sandbox, where there is none; what was chosen is there the next time", async () => {
     const { page, go } = await begin();
     await go("#/new");
     await page.getByText("Conversation:").click();
@@ -115,14 +115,21 @@ describe("a session is started", () => {
     await page.getByLabel("Permission mode").selectOption("plan");
     await page.getByLabel("Effort").selectOption("high");
     await page.getByLabel("Name").fill("שמש");
-    await page.getByRole("switch", { name: "Sandbox" }).check();
     await start(page).click();
     await page.getByText("That is no name of a model.").waitFor();
     await page.getByLabel("Model").fill("opus");
     await start(page).click();
+    const first = await daemon.socket.next("start");
+    const args = ["--model", "opus", "--permission-mode", "plan", "--effort", "high", "--name", "שמש"];
+    expect([first.args, first.sandbox]).toEqual([[...args, "--resume", ID], false]);
+    daemon.socket.send({ type: "started", request: first.request, refused: "Too many already." });
+    await page.getByText("Too many already.").waitFor();
+    await page.getByRole("switch", { name: "Sandbox" }).check();
+    expect(await page.getByText("Conversation:").isVisible()).toBe(false);
+    await start(page).click();
     const asked = await daemon.socket.next("start");
-    expect(asked.args).toEqual(["--model", "opus", "--permission-mode", "plan", "--effort", "high", "--name", "שמש", "--resume", ID]);
-    expect(asked.sandbox).toBe(true);
+    expect([asked.args, asked.sandbox]).toEqual([args, true]);
+    expect(asked.id).not.toBe(first.id); // that one was refused
     daemon.socket.send({ type: "started", request: asked.request, refused: "This folder is gone: /home/me/app" });
     await page.getByRole("alert").filter({ hasText: "This folder is gone: /home/me/app" }).waitFor();
 
@@ -132,6 +139,7 @@ describe("a session is started", () => {
     expect([await page.getByLabel("Model").inputValue(), await page.getByLabel("Permission mode").inputValue()]).toEqual(["opus", "plan"]);
     expect(await page.getByRole("switch").isChecked()).toBe(true);
     expect(await page.getByLabel("Name").inputValue()).toBe(""); // that was this one's
+    await page.getByRole("switch").uncheck();
     await page.getByText("Conversation: a new one").waitFor();
   }, 40_000);
 
