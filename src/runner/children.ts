@@ -50,6 +50,16 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
 
   const isAlive = ({ pid, born }: Child) => born !== undefined && birthOf(pid) === born;
 
+  /** What the system says no to (no more processes, a folder that can't be removed) is said: nothing else waits for it for ever. */
+  const survive = async (session: string, act: () => void | Promise<void>) => {
+    try {
+      await act();
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error)) throw error;
+      log(`${session}: ${error.message}`);
+    }
+  };
+
   /** Sees to it that nothing runs on of a session whose process is gone. */
   const sweep = async ({ session }: Child, graceMs: number) => {
     for (const [name, ms] of [
@@ -65,13 +75,14 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
   const clear = async (child: Child, code: number | undefined, how: string) => {
     const { session, cwd, dir, asked } = child;
     const tookLeave = !existsSync(dir);
-    const told = tookLeave || reportLoss(dir, pairing, asked === "kill" ? KILLED : undefined);
-    if (!told) rmSync(dir, { recursive: true, force: true });
+    await survive(session, () => {
+      if (!tookLeave && !reportLoss(dir, pairing, asked === "kill" ? KILLED : undefined)) rmSync(dir, { recursive: true, force: true });
+    });
     log(
       `${session} in ${cwd} ${tookLeave ? `has ended${code === undefined ? "" : ` (code ${code})`}` : asked === "kill" ? "was killed" : `is lost: its process ${how}`}`,
     );
     // what claude leaves running when it ends by itself somebody wanted to stay
-    if (asked !== undefined || !tookLeave || (code ?? 0) >= SIGNALLED) await sweep(child, asked === "kill" ? 0 : HANG_UP_MS);
+    if (asked !== undefined || !tookLeave || (code ?? 0) >= SIGNALLED) await survive(session, () => sweep(child, asked === "kill" ? 0 : HANG_UP_MS));
     children.delete(session);
     onEnd();
   };
@@ -109,17 +120,16 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
 
     /** Takes over what an earlier daemon has left: sessions that still run, and those that were lost meanwhile. */
     takeOver(): void {
-      for (const name of readdirSync(place)) {
-        const dir = join(place, name);
-        const file = recordPath(dir);
-        const record = existsSync(file) ? parseJson(SessionRecord, readFileSync(file, "utf8")) : undefined;
-        if (record === undefined) rmSync(dir, { recursive: true, force: true });
-        else {
+      for (const name of readdirSync(place))
+        void survive(name, () => {
+          const dir = join(place, name);
+          const file = recordPath(dir);
+          const record = existsSync(file) ? parseJson(SessionRecord, readFileSync(file, "utf8")) : undefined;
+          if (record === undefined) return rmSync(dir, { recursive: true, force: true });
           const child: Child = { ...record, dir, over: Promise.resolve() };
           if (isAlive(child)) log(`${record.session} in ${record.cwd} still runs, and is taken over`);
           adopt(child);
-        }
-      }
+        });
     },
 
     /** Starts a session; resolves once it is on its way to the server, with why not where it did not come so far. Throws the system's error where there is no room. */

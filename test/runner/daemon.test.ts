@@ -220,6 +220,25 @@ test("while the server is away sessions go on, and what was lost meanwhile is to
   await until("the runner too", async () => (await runners(server))[0]?.online, 20_000);
 }, 60_000);
 
+test("what can't be read of a session that is lost, or be told, holds nothing up: neither an end nor the next start", async () => {
+  runner = await startRunner(server, [work], env);
+  const cwd = folder();
+  const id = await startSession(server, { cwd });
+  await ready(cwd);
+  const place = join(server.home.dir, ".local/state/claude-remote/runner/sessions");
+  const { pid } = JSON.parse(readFileSync(join(place, id, "record.json"), "utf8"));
+  rmSync(join(place, id, "session.json"));
+  mkdirSync(join(place, id, "session.json"));
+  mkdirSync(join(place, "s_odd/record.json"), { recursive: true });
+  process.kill(pid, "SIGKILL");
+  await until("the runner has noticed", () => runner?.said().includes(`${id} in ${cwd} is lost`));
+  expect(await runner.end()).toBe(0);
+  runner = await startRunner(server, [work], env);
+  expect(runner.said()).toContain("s_odd: EISDIR");
+  rmSync(join(place, "s_odd"), { recursive: true });
+  rmSync(join(place, id), { recursive: true });
+}, 60_000);
+
 test.each([
   ["Ctrl-C ends the sessions in order", (tty: Tty) => tty.type("\x03")],
   ["so does closing it", (tty: Tty) => tty.pty.kill("SIGHUP")],
