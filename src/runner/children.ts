@@ -62,12 +62,12 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
 
   /** Sees to it that nothing runs on of a session whose process is gone. */
   const sweep = async ({ session }: Child, graceMs: number) => {
-    for (const [name, ms] of [
-      ["SIGTERM", graceMs],
-      ["SIGKILL", GONE_MS],
-    ] as const) {
-      for (const pid of processesOf(session)) signalProcess(pid, name);
-      for (const until = performance.now() + ms; processesOf(session).length > 0 && performance.now() < until; ) await Bun.sleep(LEFT_MS);
+    for (const pid of processesOf(session)) signalProcess(pid, "SIGTERM");
+    for (const until = performance.now() + graceMs; processesOf(session).length > 0 && performance.now() < until; ) await Bun.sleep(LEFT_MS);
+    // again and again: what is about to be killed may start another
+    for (let looks = GONE_MS / LEFT_MS; processesOf(session).length > 0 && looks > 0; looks--) {
+      for (const pid of processesOf(session)) signalProcess(pid, "SIGKILL");
+      await Bun.sleep(LEFT_MS);
     }
   };
 

@@ -38,12 +38,12 @@ export function processesOf(session: string): number[] {
   return lines.filter((line) => line.split(" ").includes(mark)).map((line) => Number.parseInt(line, 10));
 }
 
-/** Signals a process; one that is gone is none of our concern. */
+/** Signals a process; one that is gone, or whose number is another user's by now, is none of our concern. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    if (!(error instanceof Error && "code" in error)) throw error;
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { toBase64url } from "../../src/auth.ts";
 import { loadPairing, savePairing } from "../../src/runner/pairing.ts";
+import { processesOf } from "../../src/runner/processes.ts";
 import { Started } from "../../src/types.ts";
 import { SELF } from "../support/home.ts";
 import { type HomeServer, startHomeServer } from "../support/home-server.ts";
@@ -12,10 +13,11 @@ import { processesIn, type Runner, runners, spawnRunner, startRunner, startSessi
 import { openTty, type Tty } from "../support/tty.ts";
 import { until } from "../support/until.ts";
 
-/** Stands in for Claude Code: tells what it was started with, and waits; `deaf` in its folder has it ignore signals. */
+/** Stands in for Claude Code: tells what it was started with, and waits; `deaf` in its folder has it ignore signals, `restless` start one program after the other. */
 const CLAUDE = `#!/bin/sh
 env > env.txt; pwd -P > cwd.txt; for arg; do echo "$arg"; done > args.txt; ps -o sid= -p $$ > sid.txt
 [ -e deaf ] && trap '' TERM INT HUP
+[ -e restless ] && while :; do sleep 60 & sleep 0.004; done &
 echo run >> runs.txt; echo ready; while :; do sleep 0.1; done
 `;
 
@@ -203,6 +205,16 @@ describe("a program that ignores every signal", () => {
     expect((await ended(id))?.exit).toEqual({ code: 137, signal: "SIGKILL" });
   }, 30_000);
 });
+
+test("of a session that is lost nothing is left, though it goes on starting programs until it is killed", async () => {
+  runner = await startRunner(server, [work], env);
+  const cwd = folder();
+  for (const name of ["deaf", "restless"]) writeFileSync(join(cwd, name), "");
+  const id = await startSession(server, { cwd });
+  await ready(cwd);
+  process.kill(JSON.parse(readFileSync(join(server.home.dir, ".local/state/claude-remote/runner/sessions", id, "record.json"), "utf8")).pid, "SIGKILL");
+  await until("the runner is through", async () => (await session(id))?.status === "ended" && processesOf(id).length === 0, 10_000);
+}, 30_000);
 
 test("while the server is away sessions go on, and what was lost meanwhile is told", async () => {
   runner = await startRunner(server, [work], env);
