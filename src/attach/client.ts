@@ -34,6 +34,10 @@ export function openClient({ server, device, secret }: Pairing): Client {
   const keys = deviceKeys(fromBase64url(secret) ?? new Uint8Array());
   const { host } = new URL(server);
   let clockOffset = 0; // seconds that the server is ahead
+  const lost = (error: unknown): never => {
+    if (!(error instanceof Error)) throw error;
+    throw new RequestError(0, "offline", `${server} can't be reached. Is the server running?`);
+  };
 
   const client: Client = {
     device,
@@ -42,16 +46,11 @@ export function openClient({ server, device, secret }: Pairing): Client {
       for (let attempt = 0; ; attempt++) {
         const nonce = randomNonce();
         const authorization = signRequest(keys, { method, host, target, body: text, device, ts: Math.floor(Date.now() / 1000) + clockOffset, nonce });
-        let response: Response;
-        try {
-          const limit = signal ?? AbortSignal.timeout(REQUEST_MS);
-          response = await fetchServer(server + target, { method, headers: { ...headers, authorization }, signal: limit, ...(text === "" ? {} : { body: text }) });
-          if (response.ok) return response;
-        } catch (error) {
-          if (!(error instanceof Error)) throw error;
-          throw new RequestError(0, "offline", `${server} can't be reached. Is the server running?`);
-        }
-        const answer = await response.text();
+        const limit = signal ?? AbortSignal.timeout(REQUEST_MS);
+        const request = { method, headers: { ...headers, authorization }, signal: limit, ...(text === "" ? {} : { body: text }) };
+        const response = await fetchServer(server + target, request).catch(lost);
+        if (response.ok) return response;
+        const answer = await response.text().catch(lost);
         const clock = parseJson(Clock, answer);
         if (attempt === 0 && clock !== undefined && sameMac(clock.mac, mac(keys.clock, clockText(device, nonce, clock.time)))) {
           clockOffset = clock.time - Math.floor(Date.now() / 1000);
@@ -63,7 +62,7 @@ export function openClient({ server, device, secret }: Pairing): Client {
     },
     async call(schema, method, target, body) {
       const response = await client.send(method, target, body);
-      const parsed = parseJson(schema, await response.text());
+      const parsed = parseJson(schema, await response.text().catch(lost));
       if (parsed === undefined) throw new RequestError(response.status, "unreadable", "The server's answer can't be read; is it of the same version?");
       return parsed;
     },

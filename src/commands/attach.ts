@@ -5,7 +5,7 @@ import { type Client, openClient, RequestError } from "../attach/client.ts";
 import { harmless } from "../attach/rows.ts";
 import { folderOf, stateWords } from "../attach/shown.ts";
 import { PairingError } from "../runner/pairing.ts";
-import { parseJson, SessionSummary } from "../types.ts";
+import { SessionSummary } from "../types.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
 import { say } from "./say.ts";
@@ -39,9 +39,8 @@ export async function attach(argv: readonly string[]): Promise<number> {
 /** All sessions that are not over, what waits for a person first. */
 async function runningSessions(client: Client): Promise<SessionSummary[]> {
   try {
-    const list = parseJson(List, await (await client.send("GET", "/api/sessions")).text());
-    if (list === undefined) throw new PairingError("The server's answer can't be read; is it of the same version?");
-    return list.sessions.filter(({ status }) => status !== "ended");
+    const { sessions } = await client.call(List, "GET", "/api/sessions");
+    return sessions.filter(({ status }) => status !== "ended");
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
     if (error.status !== 403) throw new PairingError(error.message);
