@@ -2,6 +2,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { version } from "../package.json";
+import { toBase64url } from "../src/auth.ts";
+import { savePairing } from "../src/runner/pairing.ts";
 import { emptyHome, SELF } from "./support/home.ts";
 import { openTty } from "./support/tty.ts";
 
@@ -62,6 +64,18 @@ describe("help and versions", () => {
     expect(await seen({ NO_COLOR: "1" })).not.toContain("\x1b[2m");
     expect((await cli(["run", "stray"])).err).not.toContain("\x1b");
   });
+});
+
+test("what a server says is text, whoever answers there", async () => {
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: () => Response.json({ error: { code: "no", message: "no\x1b]0;title\x07\x9b2Jway" } }, { status: 500 }),
+  });
+  const elsewhere = join(home.dir, "elsewhere");
+  savePairing(join(elsewhere, "claude-remote/pairing.json"), { server: `http://127.0.0.1:${server.port}`, device: "d_1", secret: toBase64url(new Uint8Array(32)) });
+  expect((await cli(["attach", "--list"], { XDG_CONFIG_HOME: elsewhere })).err).toBe("claude-remote: no]0;title2Jway\n");
+  await server.stop(true);
 });
 
 describe("as `alias claude=claude-remote`", () => {

@@ -1,10 +1,13 @@
 /** How a person who tries this from a clone types it; otherwise by its name. */
 export const OWN_NAME = process.env.npm_lifecycle_event === "start" ? `npx -y bun@${Bun.version} run start` : "claude-remote";
 
+/** What a terminal would take for more than text: servers' words are among ours, and not all of them have proved who they are. */
+const CONTROL = /[^\P{Cc}\n\t]/gu;
+
 /** Our own words: on stderr, whole words to a line, the name before them dimmed where colour is wanted (https://no-color.org). */
 export function say(text: string): void {
   const plain = !process.stderr.isTTY || (process.env.NO_COLOR ?? "") !== "" || process.env.TERM === "dumb";
-  const lines = fold(`claude-remote: ${text}`).slice("claude-remote:".length);
+  const lines = fold(`claude-remote: ${text.replace(CONTROL, "")}`).slice("claude-remote:".length);
   process.stderr.write(`${plain ? "claude-remote:" : "\x1b[2mclaude-remote:\x1b[22m"}${lines}\n`);
 }
 
