@@ -28,8 +28,9 @@ async function newest(folder: string): Promise<File[]> {
     const names = await readdir(folder);
     const files = names.map(async (name): Promise<File[]> => {
       const info = await stat(join(folder, name));
+      const at = Math.max(0, Math.round(info.mtimeMs)); // a file may bear any time
       // opening a named pipe would wait for ever
-      return info.isFile() || info.isDirectory() ? [{ path: join(folder, name), name, at: Math.round(info.mtimeMs) }] : [];
+      return info.isFile() || info.isDirectory() ? [{ path: join(folder, name), name, at }] : [];
     });
     const found = (await Promise.allSettled(files)).flatMap((file) => (file.status === "fulfilled" ? file.value : []));
     return found.sort((a, b) => b.at - a.at).slice(0, FILES);

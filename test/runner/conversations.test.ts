@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import * as v from "valibot";
 import { conversationsOf, foldersUsed } from "../../src/runner/conversations.ts";
-import { LIMITS } from "../../src/types.ts";
+import { ConversationsAnswer, LIMITS } from "../../src/types.ts";
 
 let dir: string;
 let config: string;
@@ -45,6 +46,18 @@ test("conversations are named by what was said first, or by their title, the new
   const last = (await conversationsOf(config, work)).at(-1);
   expect(last?.id).toBe(first);
   expect(Math.abs((last?.at ?? 0) - (Date.now() - 30 * 60_000))).toBeLessThan(60_000);
+});
+
+test("a time that can't be is no reason for the server to hang up", async () => {
+  const cwd = join(dir, "work.of/other");
+  mkdirSync(cwd);
+  const id = write([said("hi", cwd)], 1, cwd);
+  const folder = join(config, "projects", cwd.replace(/[^a-zA-Z0-9]/g, "-"));
+  Bun.spawnSync(["touch", "-t", "194601010000", join(folder, `${id}.jsonl`)]);
+  const conversations = await conversationsOf(config, cwd);
+  expect(v.parse(ConversationsAnswer, { conversations }).conversations).toEqual([{ id, at: 0, title: "hi" }]);
+  rmSync(folder, { recursive: true });
+  rmSync(cwd, { recursive: true });
 });
 
 test("left out are those of other folders of the same name, those in which nobody spoke, and other files", async () => {
