@@ -75,6 +75,7 @@ export function openQuestion(client: Client, prompt: Prompt, { live, say, close 
     }
     say(words);
     close();
+    armed = false; // one answer: what was typed with it is none
     client.call(Receipt, "POST", `/api/prompts/${prompt.id}/${action}`, body).then(
       () => undefined, // the stream tells what came of it
       (error: unknown) => {
@@ -142,6 +143,7 @@ export function openQuestion(client: Client, prompt: Prompt, { live, say, close 
     else if (asked.yes && key === "t" && asked.choices[at]?.own === true) line = { for: "own", text: "" };
     else if (asked.yes && key === "Enter") next();
     else if (asked.yes && /^\d$/.test(key)) choose(key);
+    else armed = false; // this was meant for something else, and so is what is typed with it
   };
 
   const help = (): string => {
