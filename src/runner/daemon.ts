@@ -82,6 +82,11 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
   const begin = async (message: StartMessage, session: string): Promise<Outcome> => {
     const { args, sandbox, cols = SIZE.cols, rows = SIZE.rows } = message;
     const cwd = await allowedFolder(roots, message.cwd);
+    const resumed = sandbox ? [] : args.filter((_, i) => args[i - 1] === "--resume");
+    const known = resumed.length === 0 ? [] : await conversationsOf(configDir, cwd);
+    // claude itself (2.1.328) would take it from any folder, and show it
+    if (!resumed.every((id) => known.some((conversation) => conversation.id === id)))
+      return { refused: `That is none of the newest ${LIMITS.conversations} conversations of ${cwd}.` };
     const noSandbox = sandbox ? await sandboxTrouble() : undefined;
     const command = sandbox ? "claude" : findProgram(claude, cwd, process.env.PATH ?? "");
     const trouble = noSandbox ?? tooMany();

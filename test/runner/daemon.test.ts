@@ -146,6 +146,18 @@ describe("a start is refused in words", () => {
     expect((await refusal({ cwd: `/${"x/".repeat(2000)}` })).length).toBeLessThanOrEqual(1000);
   }, 30_000);
 
+  test("for a conversation of another folder, which claude would take from there", async () => {
+    const [cwd, other] = [folder(), folder()];
+    const id = "45f03d5e-d5ab-4b06-8106-431cf6143791";
+    const kept = join(server.home.dir, ".claude/projects", other.replace(/[^a-zA-Z0-9]/g, "-"));
+    mkdirSync(kept, { recursive: true });
+    writeFileSync(join(kept, `${id}.jsonl`), JSON.stringify({ type: "user", cwd: other, message: { content: "of my own" } }));
+    runner = await startRunner(server, [work], env);
+    expect(await refusal({ cwd, args: ["--resume", id] })).toContain(`conversations of ${cwd}`);
+    await startSession(server, { cwd: other, args: ["--resume", id] });
+    await ready(other);
+  }, 30_000);
+
   test("where Claude Code is not installed", async () => {
     runner = await startRunner(server, [work], { CLAUDE_REMOTE_CLAUDE: "claude-that-is-not-there" });
     expect(await refusal({ cwd: work })).toContain("claude-that-is-not-there: command not found");
