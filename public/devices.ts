@@ -18,7 +18,7 @@ const KINDS: Record<DeviceInfo["kind"], string> = {
   runner: "runs sessions, and sees nothing",
   machine: "machine: runs sessions, sees and answers",
 };
-const DAEMON = "To start sessions from here, run `claude-remote runner --root ~/code` on a machine that is paired: what lies in that folder can be worked on.";
+const DAEMON = "To start sessions from here, run `claude-remote runner --root ~/src` on a machine that is paired: what lies in that folder can be worked on.";
 const PUSH = { on: "gets notifications", off: "no notifications", failing: "notifications fail" };
 
 /** Everything that is paired, how to let in and lock out, notifications here, and what was decided. */

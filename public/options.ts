@@ -57,7 +57,7 @@ export function openOptions(onSandbox: (on: boolean) => void) {
       tell();
       about.textContent =
         noSandbox === null
-          ? "Claude runs in a throw-away container: this folder and listed addresses are all it reaches, and conversations from outside are not there."
+          ? "Claude runs in a throw-away container: this folder and listed addresses are all it reaches, with conversations of its own."
           : `There is none on that machine: ${noSandbox}`;
     },
     args(): string[] {

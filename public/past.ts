@@ -10,6 +10,7 @@ const PAUSE_MS = 300;
 /** Earlier conversations of a folder, of which one can be gone on with; they are fetched once somebody looks. */
 export function openPast(identity: Identity) {
   let place = { runner: "", cwd: "" };
+  let sandbox = false;
   let loaded = "";
   let chosen = "";
   let pause: ReturnType<typeof setTimeout> | undefined;
@@ -34,12 +35,13 @@ export function openPast(identity: Identity) {
     list.replaceChildren(row("", "a new one", ""), ...conversations.map(({ id, title, at }) => row(id, title || "untitled", ago(at))));
   };
   const load = async () => {
-    const key = `${place.runner} ${place.cwd}`;
+    const key = `${place.runner} ${sandbox} ${place.cwd}`;
     if (!element.open || loaded === key || place.cwd === "") return;
     loaded = key;
     state.textContent = "Looking…";
     try {
-      const { conversations } = await call(identity, ConversationsAnswer, "GET", `/api/runners/${place.runner}/conversations?${new URLSearchParams({ cwd: place.cwd })}`);
+      const query = new URLSearchParams({ cwd: place.cwd, ...(sandbox ? { sandbox: "1" } : {}) });
+      const { conversations } = await call(identity, ConversationsAnswer, "GET", `/api/runners/${place.runner}/conversations?${query}`);
       if (loaded !== key) return; // another folder meanwhile
       draw(conversations);
       state.textContent = conversations.length === 0 ? "None in this folder yet." : "";
@@ -51,22 +53,30 @@ export function openPast(identity: Identity) {
     }
   };
 
+  const begin = (wanted: string) => {
+    loaded = "";
+    state.textContent = "";
+    choose(wanted, [wanted === "" ? "a new one" : "an earlier one"]);
+    list.replaceChildren();
+    clearTimeout(pause);
+    pause = setTimeout(() => void load(), PAUSE_MS);
+  };
+
   return {
     element,
     chosen: () => chosen,
-    args: () => (chosen === "" || element.hidden ? [] : ["--resume", chosen]),
-    /** In a sandbox claude has a home of its own, where none of these are. */
-    enclose: (on: boolean) => (element.hidden = on),
+    args: () => (chosen === "" ? [] : ["--resume", chosen]),
+    /** In a sandbox claude has a home of its own, with conversations of its own. */
+    enclose(on: boolean): void {
+      if (on === sandbox) return;
+      sandbox = on;
+      begin("");
+    },
     /** The conversations of this folder are meant; one that was chosen of another no longer is. */
     offer(runner: string, cwd: string, wanted = ""): void {
       if (runner === place.runner && cwd === place.cwd) return;
       place = { runner, cwd };
-      loaded = "";
-      state.textContent = "";
-      choose(wanted, [wanted === "" ? "a new one" : "an earlier one"]);
-      list.replaceChildren();
-      clearTimeout(pause);
-      pause = setTimeout(() => void load(), PAUSE_MS);
+      begin(wanted);
     },
   };
 }

@@ -12,7 +12,7 @@ import { openPast } from "./past.ts";
 import { awayWords, followRunners, reaches } from "./runners.ts";
 import { openStream } from "./stream.ts";
 
-const NONE = "No machine here starts sessions. On one that is paired, run `claude-remote runner --root ~/code`: what lies in that folder can be worked on from here.";
+const NONE = "No machine here starts sessions. On one that is paired, run `claude-remote runner --root ~/src`: what lies in that folder can be worked on from here.";
 
 /** What was chosen last on a machine, kept in this browser. */
 const Kept = v.object({ cwd: v.string(), options: Options });

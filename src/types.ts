@@ -411,8 +411,8 @@ export const FromServer = v.variant("type", [
   /** To a session's own connection, or to the daemon that started it, where the session no longer hears. */
   v.object({ type: v.literal("stop"), session: id, signal }),
   v.object({ type: v.literal("start"), request: id, ...start }),
-  /** Asks a daemon for folders that begin with a path, or for a folder's conversations. */
-  v.object({ type: v.literal("find"), request: id, what: v.picklist(["folders", "conversations"]), path }),
+  /** Asks a daemon for folders that begin with a path, or for a folder's conversations, outside or in its sandboxes. */
+  v.object({ type: v.literal("find"), request: id, what: v.picklist(["folders", "conversations", "sandboxed"]), path }),
   v.object({ type: v.literal("ping") }),
   v.object({ type: v.literal("refused"), message: text(1024) }),
 ]);

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import * as v from "valibot";
 import { programPid } from "../src/runner/program.ts";
-import { parseJson, View } from "../src/types.ts";
+import { ConversationsAnswer, parseJson, View } from "../src/types.ts";
 import { SELF } from "./support/home.ts";
 import { type HomeServer, startHomeServer } from "./support/home-server.ts";
 import { runners, startRunner, startSession } from "./support/runner.ts";
@@ -339,9 +340,23 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     await server.phone.json("POST", `/api/sessions/${id}/input`, { stream: "page", seq: 1, text: "run: touch afar.txt", paste: true, enter: true });
     await server.phone.approve(await server.phone.prompt());
     await until("the command ran", () => existsSync(join(work, "afar.txt")));
-    expect(await runner.end()).toBe(0);
+    const listed = async (query: object) => {
+      const place = `/api/runners/${(await runners(server))[0]?.id}/conversations?${new URLSearchParams({ cwd: work, ...query })}`;
+      return v.parse(ConversationsAnswer, (await server.phone.json("GET", place)).body).conversations;
+    };
+    await until("it can be gone on with, inside alone", async () => (await listed({ sandbox: "1" })).length === 1 && (await listed({})).length === 0);
+    const [past] = await listed({ sandbox: "1" });
+    expect(past?.title).toContain("touch afar.txt");
+    await server.phone.json("POST", `/api/sessions/${id}/stop`, {});
     await until("it is over", async () => (await session())?.status === "ended");
     await gone(name);
+    const next = await startSession(server, { cwd: work, args: ["--permission-mode", "manual", "--resume", past?.id ?? ""], sandbox: true, cols: 80, rows: 24 });
+    await until("what was said is there", async () =>
+      JSON.stringify((await server.phone.json("GET", `/api/sessions/${next}/transcript?limit=100`)).body).includes("afar.txt"),
+    );
+    const again = onRecord()[0] ?? "";
+    expect(await runner.end()).toBe(0);
+    await gone(again);
 
     const wide = await startRunner(server, [server.home.dir], env);
     const refused = await server.phone.json("POST", `/api/runners/${(await runners(server))[0]?.id}/sessions`, { cwd: server.home.dir, sandbox: true });

@@ -101,7 +101,7 @@ describe("a session is started", () => {
     expect((await daemon.socket.next("start")).cwd).toBe("/home/me/code/שלום");
   }, 40_000);
 
-  test("with options, going on with an earlier conversation, or in a sandbox, where there is none; what was chosen is there the next time", async () => {
+  test("with options, going on with an earlier conversation, or in a sandbox, with those of its own; what was chosen is there the next time", async () => {
     const { page, go } = await begin();
     await go("#/new");
     await page.getByText("Conversation:").click();
@@ -125,7 +125,11 @@ describe("a session is started", () => {
     daemon.socket.send({ type: "started", request: first.request, refused: "Too many already." });
     await page.getByText("Too many already.").waitFor();
     await page.getByRole("switch", { name: "Sandbox" }).check();
-    expect(await page.getByText("Conversation:").isVisible()).toBe(false);
+    const inside = await daemon.socket.next("find");
+    expect([inside.what, inside.path]).toEqual(["sandboxed", "/home/me/app"]);
+    daemon.socket.send({ type: "found", request: inside.request, conversations: [{ ...conversations[0], title: "Inside" }] });
+    await page.getByRole("radio", { name: "Inside" }).waitFor();
+    expect(await page.getByRole("radio", { name: "a new one" }).isChecked()).toBe(true); // what was chosen is not there
     await start(page).click();
     const asked = await daemon.socket.next("start");
     expect([asked.args, asked.sandbox]).toEqual([args, true]);
@@ -210,7 +214,7 @@ describe("where it can't be", () => {
     daemon.close();
     await dashboard.machine.request("DELETE", `/api/devices/${daemon.device.device}`);
     await go("#/new");
-    await page.getByText("No machine here starts sessions. On one that is paired, run `claude-remote runner --root ~/code`").waitFor();
+    await page.getByText("No machine here starts sessions. On one that is paired, run `claude-remote runner --root ~/src`").waitFor();
     await go("#/");
     await page.getByText("Devices and notifications").waitFor();
     await until("the list is there", async () => (await page.locator(".session, .empty").count()) > 0);

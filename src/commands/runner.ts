@@ -7,10 +7,11 @@ import { startDaemon } from "../runner/daemon.ts";
 import { PairingError } from "../runner/pairing.ts";
 import { realFolder } from "../runner/roots.ts";
 import { sandboxTrouble } from "../sandbox/engine.ts";
+import { INSIDE, sandboxHome } from "../sandbox/home.ts";
 import { LIMITS } from "../types.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
-import { configPath, runnerDir } from "./places.ts";
+import { configPath, runnerDir, sandboxDir } from "./places.ts";
 import { keepServer } from "./run.ts";
 import { say } from "./say.ts";
 import { UsageError } from "./usage.ts";
@@ -33,7 +34,8 @@ export async function runner(argv: readonly string[]): Promise<number> {
   const server = home.pairing.embedded === true ? keepServer() : undefined;
   if (home.seat !== undefined) say(`your dashboard is at ${home.seat.origin} (\`claude-remote pair\` lets a phone or browser in)`);
   say(`sessions may be started in ${roots.join(", ")}`);
-  const daemon = await startDaemon({ pairing: home.pairing, version, roots, state, claude: config.claude, sandboxTrouble, log: say, onLost: server?.lost });
+  const sandboxed = (cwd: string) => ({ configDir: sandboxHome(sandboxDir(), cwd).config, cwd: INSIDE.project });
+  const daemon = await startDaemon({ pairing: home.pairing, version, roots, state, claude: config.claude, sandboxTrouble, sandboxed, log: say, onLost: server?.lost });
   await new Promise<void>((resolve) => {
     let asked = 0;
     const end = (signal: NodeJS.Signals) => {

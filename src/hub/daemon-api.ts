@@ -33,10 +33,10 @@ async function start(hub: Hub, { id, body, device }: Call): Promise<Response> {
 }
 
 /** Asks a daemon to find something, and answers under this name. */
-async function find(hub: Hub, { id, request }: Call, name: "folders" | "conversations", path: string): Promise<Response> {
+async function find(hub: Hub, { id, url, request }: Call, name: "folders" | "conversations", path: string): Promise<Response> {
   if (hub.runners.daemons.info(id) === undefined) return notFound("runner");
   if (path.length > LIMITS.pathChars) return badRequest();
-  const found = await hub.runners.daemons[name](id, path);
+  const found = await hub.runners.daemons[name](id, path, url.searchParams.get("sandbox") === "1");
   return typeof found === "string" ? away(found) : reply({ [name]: found }, request);
 }
 

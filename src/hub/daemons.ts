@@ -56,7 +56,7 @@ export function openDaemons(
     return online || now() - daemon.since < FORGET_MS ? { id, name, online, since: daemon.since, ...daemon.said } : undefined;
   };
 
-  const find = (id: string, what: "folders" | "conversations", path: string) =>
+  const find = (id: string, what: "folders" | "conversations" | "sandboxed", path: string) =>
     hub.questions.ask(daemons.get(id)?.socket, (request) => ({ type: "find", request, what, path }), FIND_MS);
 
   return {
@@ -99,8 +99,8 @@ export function openDaemons(
       return typeof answer === "string" ? answer : answer.type === "found" ? (answer.folders ?? []) : "unknown";
     },
 
-    async conversations(id: string, cwd: string): Promise<Conversation[] | Lost> {
-      const answer = await find(id, "conversations", cwd);
+    async conversations(id: string, cwd: string, sandboxed: boolean): Promise<Conversation[] | Lost> {
+      const answer = await find(id, sandboxed ? "sandboxed" : "conversations", cwd);
       return typeof answer === "string" ? answer : answer.type === "found" ? (answer.conversations ?? []) : "unknown";
     },
 

@@ -1,8 +1,9 @@
-import { open, readdir, stat } from "node:fs/promises";
+import { opendir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { type Conversation, LIMITS, parseJson } from "../types.ts";
 import { entriesOf } from "./entries.ts";
+import { fileSize, readFileAt } from "./real-file.ts";
 import { isInside, realFolder } from "./roots.ts";
 import { maskSecrets } from "./secrets.ts";
 
@@ -10,6 +11,8 @@ import { maskSecrets } from "./secrets.ts";
 const READ_BYTES = 64 * 1024;
 /** So many transcripts of a folder, and so many folders, are looked at, the newest first. */
 const FILES = 200;
+/** So many entries of a folder are read at all. */
+const ENTRIES = 10_000;
 /** Claude Code cuts a longer name of a folder to so many characters and adds a hash (2.1.328). */
 const NAME_CHARS = 200;
 
@@ -25,7 +28,8 @@ interface File {
 /** What there is in a folder, the newest first; nothing where it can't be read. */
 async function newest(folder: string): Promise<File[]> {
   try {
-    const names = await readdir(folder);
+    const names: string[] = [];
+    for await (const { name } of await opendir(folder)) if (names.push(name) >= ENTRIES) break;
     const files = names.map(async (name): Promise<File[]> => {
       const info = await stat(join(folder, name));
       const at = Math.max(0, Math.round(info.mtimeMs)); // a file may bear any time
@@ -41,27 +45,19 @@ async function newest(folder: string): Promise<File[]> {
 }
 
 /** The lines at a transcript's beginning and end, without those that were cut. */
-async function readEnds(path: string): Promise<string[]> {
-  const file = await open(path, "r");
-  try {
-    const info = await file.stat();
-    const read = async (at: number) => {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(READ_BYTES), 0, READ_BYTES, at);
-      return buffer.toString("utf8", 0, bytesRead).split("\n");
-    };
-    const head = await read(0);
-    return info.size <= READ_BYTES ? head : [...head.slice(0, -1), ...(await read(Math.max(READ_BYTES, info.size - READ_BYTES))).slice(1)];
-  } finally {
-    await file.close();
-  }
+function readEnds(path: string, real: string | undefined): string[] {
+  const size = fileSize(path, real) ?? 0;
+  const read = (at: number) => readFileAt(path, at, READ_BYTES, real).toString("utf8").split("\n");
+  const head = read(0);
+  return size <= READ_BYTES ? head : [...head.slice(0, -1), ...read(Math.max(READ_BYTES, size - READ_BYTES)).slice(1)];
 }
 
 /** The folder that a transcript is of, and what it may be called: its title, or what was said first. */
-async function look(path: string): Promise<{ cwd: string | undefined; title: string }> {
+function look(path: string, real?: string): { cwd: string | undefined; title: string } {
   let cwd: string | undefined;
   let title: string | undefined;
   let first: string | undefined;
-  for (const text of await readEnds(path)) {
+  for (const text of readEnds(path, real)) {
     const line = parseJson(Line, text);
     if (line === undefined) continue;
     cwd ??= line.cwd;
@@ -86,16 +82,17 @@ async function lookAt(files: readonly File[], most: number, take: (file: File) =
   }
 }
 
-/** Earlier conversations that were begun in a folder (its real path), the newest first, as Claude Code keeps them; those in which nobody said anything can't be resumed. */
-export async function conversationsOf(configDir: string, cwd: string): Promise<Conversation[]> {
+/** Earlier conversations that were begun in a folder (its real path), the newest first, as Claude Code keeps them; those in which nobody said anything can't be resumed. `hostile`: links in there may lead anywhere, and are not followed. */
+export async function conversationsOf(configDir: string, cwd: string, hostile = false): Promise<Conversation[]> {
   const name = cwd.replace(/[^a-zA-Z0-9]/g, "-");
   const named = (other: string) => (name.length > NAME_CHARS ? other.startsWith(`${name.slice(0, NAME_CHARS)}-`) : other === name);
-  const folders = (await newest(join(configDir, "projects"))).filter((folder) => named(folder.name));
+  const dir = (hostile ? await realFolder(configDir) : configDir) ?? ""; // the folder itself is not theirs to replace
+  const folders = (await newest(join(dir, "projects"))).filter((folder) => named(folder.name));
   const files = (await Promise.all(folders.map(({ path }) => newest(path)))).flat();
   const found: Conversation[] = [];
   await lookAt(files, LIMITS.conversations, async ({ path, name, at }) => {
     const id = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.jsonl$/.exec(name)?.[1];
-    const about = id === undefined ? undefined : await look(path);
+    const about = id === undefined ? undefined : look(path, hostile ? path : undefined);
     // other folders have the same name here: /a-b and /a/b
     if (id === undefined || about === undefined || about.cwd !== cwd || about.title === "") return false;
     return found.push({ id, at, title: about.title }) > 0;
@@ -109,7 +106,7 @@ export async function foldersUsed(configDir: string, roots: readonly string[]): 
   const folders = await Promise.all((await newest(join(configDir, "projects"))).map(({ path }) => newest(path)));
   const lasts = folders.flatMap((files) => files.find(({ name }) => name.endsWith(".jsonl")) ?? []).sort((a, b) => b.at - a.at);
   await lookAt(lasts, LIMITS.folders, async ({ path }) => {
-    const { cwd } = await look(path);
+    const { cwd } = look(path);
     const real = cwd?.startsWith("/") === true ? await realFolder(cwd) : undefined;
     if (real === undefined || !isInside(roots, real) || found.has(real)) return false;
     return found.add(real).size > 0;

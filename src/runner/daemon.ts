@@ -38,13 +38,15 @@ export interface DaemonOptions {
   claude: string;
   /** Why there is no sandbox here, in words; undefined where there is one. */
   sandboxTrouble(): Promise<string | undefined>;
+  /** Where claude keeps its things in a folder's sandboxes, and what it calls the folder there. */
+  sandboxed(cwd: string): { configDir: string; cwd: string };
   log(line: string): void;
   /** Comes with each attempt to connect that fails. */
   onLost?: (() => void) | undefined;
 }
 
 /** Registers this machine with the server and starts sessions when it asks; the answer is how to end it, and them. */
-export async function startDaemon({ pairing, version, roots, state, claude, sandboxTrouble, log, onLost }: DaemonOptions) {
+export async function startDaemon({ pairing, version, roots, state, claude, sandboxTrouble, sandboxed, log, onLost }: DaemonOptions) {
   const host = hostname();
   const configDir = process.env.CLAUDE_CONFIG_DIR ?? join(homedir(), ".claude");
   const children = openChildren({ place: join(state, "sessions"), pairing, log, onEnd: () => void tell() });
@@ -79,11 +81,18 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
     return recently.length >= STARTS ? `${STARTS} sessions were started on ${host} within a minute: wait a little.` : undefined;
   };
 
+  /** Earlier conversations of a folder; what a sandbox has left may be replaced while it is read. */
+  const conversations = (cwd: string, sandbox: boolean) => {
+    if (!sandbox) return conversationsOf(configDir, cwd);
+    const inside = sandboxed(cwd);
+    return conversationsOf(inside.configDir, inside.cwd, true);
+  };
+
   const begin = async (message: StartMessage, session: string): Promise<Outcome> => {
     const { args, sandbox, cols = SIZE.cols, rows = SIZE.rows } = message;
     const cwd = await allowedFolder(roots, message.cwd);
-    const resumed = sandbox ? [] : args.filter((_, i) => args[i - 1] === "--resume");
-    const known = resumed.length === 0 ? [] : await conversationsOf(configDir, cwd);
+    const resumed = args.filter((_, i) => args[i - 1] === "--resume");
+    const known = resumed.length === 0 ? [] : await conversations(cwd, sandbox);
     // claude itself (2.1.328) would take it from any folder, and show it
     if (!resumed.every((id) => known.some((conversation) => conversation.id === id)))
       return { refused: `That is none of the newest ${LIMITS.conversations} conversations of ${cwd}.` };
@@ -129,7 +138,7 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
       if (error instanceof FolderError) return undefined;
       throw error;
     });
-    return link.send({ type: "found", request, conversations: cwd === undefined ? [] : await conversationsOf(configDir, cwd) });
+    return link.send({ type: "found", request, conversations: cwd === undefined ? [] : await conversations(cwd, what === "sandboxed") });
   };
 
   const onMessage = (message: FromServer) => {

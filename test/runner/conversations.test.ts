@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -101,4 +101,22 @@ test("folders used of late are those inside the roots that are still there, the 
   expect(found).not.toContain("/");
   expect(found.indexOf(newest)).toBeLessThan(found.indexOf(work));
   expect(await foldersUsed(config, [join(dir, "work.of")])).toEqual([work]);
+});
+
+test("of a folder that others write to, no link is followed", async () => {
+  const inside = join(dir, "inside");
+  const folder = join(inside, "projects", "-workspace");
+  mkdirSync(folder, { recursive: true });
+  const line = (text: string) => `${JSON.stringify({ type: "user", cwd: "/workspace", message: { role: "user", content: text } })}\n`;
+  const id = (n: number) => `00000000-0000-4000-8000-00000000000${n}.jsonl`;
+  writeFileSync(join(folder, id(1)), line("its own"));
+  writeFileSync(join(dir, "secret.jsonl"), line("a secret"));
+  symlinkSync(join(dir, "secret.jsonl"), join(folder, id(2)));
+  const found = async () => (await conversationsOf(inside, "/workspace", true)).map(({ title }) => title);
+  expect(await found()).toEqual(["its own"]);
+  mkdirSync(join(dir, "elsewhere"));
+  writeFileSync(join(dir, "elsewhere", id(3)), line("another secret"));
+  rmSync(folder, { recursive: true });
+  symlinkSync(join(dir, "elsewhere"), folder);
+  expect(await found()).toEqual([]);
 });
