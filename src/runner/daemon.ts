@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -8,6 +8,7 @@ import { openChildren } from "./children.ts";
 import { conversationsOf, foldersUsed } from "./conversations.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
 import { findProgram, StartError } from "./program.ts";
+import { replaceFile } from "./rest.ts";
 import { allowedFolder, completeFolder, FolderError, isInside, isShown, realFolder } from "./roots.ts";
 
 /** So many sessions at once, and starts a minute. */
@@ -69,8 +70,7 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
   /** Throws the system's error where there is no room. */
   const remember = (changed: typeof starts) => {
     starts = changed.slice(0, REMEMBERED);
-    writeFileSync(`${remembered}.new`, JSON.stringify(starts), { mode: 0o600 });
-    renameSync(`${remembered}.new`, remembered);
+    replaceFile(remembered, starts);
   };
 
   /** Why nothing more can be started now. */
@@ -158,7 +158,6 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
     }
   };
 
-  mkdirSync(state, { recursive: true, mode: 0o700 });
   children.takeOver();
   const link: Link = openLink({
     ...{ pairing, host, version, onMessage },

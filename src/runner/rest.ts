@@ -32,12 +32,17 @@ const LAST_WORDS_MS = 1000;
 /** The exit code of what nobody saw the end of. */
 const LOST = -1;
 
+/** Writes a file anew as JSON, or, with a full disk, leaves what was there before and throws the system's error. */
+export function replaceFile(file: string, value: unknown): void {
+  writeFileSync(`${file}.new`, JSON.stringify(value), { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
 /** Prepares for the worst: the answer is the command that tells the server that this session's process was killed. */
 export function prepareLoss(dir: string, session: SessionInfo, transcript: readonly TranscriptFile[] = []): string[] {
   const file = join(dir, "session.json");
   try {
-    writeFileSync(`${file}.new`, JSON.stringify({ session, prompts: [], transcript, exit: { code: LOST, lost: true } }), { mode: 0o600 });
-    renameSync(`${file}.new`, file); // with a full disk what was there before stays
+    replaceFile(file, { session, prompts: [], transcript, exit: { code: LOST, lost: true } });
   } catch (error) {
     if (!(error instanceof Error && "code" in error)) throw error; // somebody has cleaned up, or there is no room: nothing that a session should end for
   }
@@ -65,7 +70,7 @@ export function reportLoss(dir: string, pairing: Pairing, exit?: Exit): boolean 
   const rest = existsSync(file) ? parseJson(Rest, readFileSync(file, "utf8")) : undefined;
   if (rest === undefined) return false;
   try {
-    if (exit !== undefined) writeFileSync(file, JSON.stringify({ ...rest, exit }), { mode: 0o600 });
+    if (exit !== undefined) replaceFile(file, { ...rest, exit });
   } catch (error) {
     if (!(error instanceof Error && "code" in error)) throw error; // a full disk: then it is lost and no more
   }

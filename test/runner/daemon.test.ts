@@ -61,6 +61,9 @@ const refusal = async (request: object) => {
   expect(status).toBe(409);
   return v.parse(v.object({ error: v.object({ message: v.string() }) }), body).error.message;
 };
+/** Where the runner keeps its sessions, and the process of one. */
+const place = () => join(server.home.dir, ".local/state/claude-remote/runner/sessions");
+const processOf = (id: string): number => JSON.parse(readFileSync(join(place(), id, "record.json"), "utf8")).pid;
 const session = async (id: string) => (await server.phone.sessions()).find((other) => other.id === id);
 const ended = (id: string, ms = 15_000) => until("it is over", async () => (await session(id))?.status === "ended" && session(id), ms);
 
@@ -180,6 +183,19 @@ describe("a start is refused in words", () => {
   }, 30_000);
 });
 
+test("with a full disk, too, the server hears of a session that had to be killed with its process", async () => {
+  runner = await startRunner(server, [work], env);
+  const cwd = folder();
+  const id = await startSession(server, { cwd });
+  await ready(cwd);
+  await runner.end("SIGKILL");
+  runner = spawnRunner(server, [work], env, [Bun.which("sh") ?? "/bin/sh", "-c", 'ulimit -f 0; exec "$@"', "sh"]);
+  await until("it is there", async () => (await runners(server))[0]?.online && runner?.said().includes("is taken over"));
+  process.kill(processOf(id), "SIGSTOP");
+  expect((await server.phone.json("POST", `/api/sessions/${id}/stop`, { signal: "SIGKILL" })).status).toBe(200);
+  expect((await ended(id))?.exit).toEqual({ code: -1, lost: true });
+}, 40_000);
+
 describe("a program that ignores every signal", () => {
   const deaf = async () => {
     const cwd = folder();
@@ -224,7 +240,7 @@ test("of a session that is lost nothing is left, though it goes on starting prog
   for (const name of ["deaf", "restless"]) writeFileSync(join(cwd, name), "");
   const id = await startSession(server, { cwd });
   await ready(cwd);
-  process.kill(JSON.parse(readFileSync(join(server.home.dir, ".local/state/claude-remote/runner/sessions", id, "record.json"), "utf8")).pid, "SIGKILL");
+  process.kill(processOf(id), "SIGKILL");
   await until("the runner is through", async () => (await session(id))?.status === "ended" && processesOf(id).length === 0, 10_000);
 }, 30_000);
 
@@ -234,8 +250,7 @@ test("while the server is away sessions go on, and what was lost meanwhile is to
   const [a, b] = [await startSession(server, { cwd: stays }), await startSession(server, { cwd: goes })];
   await Promise.all([ready(stays), ready(goes)]);
   await server.restart("SIGKILL", async () => {
-    const record = readFileSync(join(server.home.dir, ".local/state/claude-remote/runner/sessions", b, "record.json"), "utf8");
-    process.kill(JSON.parse(record).pid, "SIGKILL");
+    process.kill(processOf(b), "SIGKILL");
     await until("the runner has noticed", () => runner?.said().includes(`${b} in ${goes} is lost`));
   });
   before = [...before, ...processesIn(server).filter((line) => line.includes(" server "))];
@@ -249,18 +264,17 @@ test("what can't be read of a session that is lost, or be told, holds nothing up
   const cwd = folder();
   const id = await startSession(server, { cwd });
   await ready(cwd);
-  const place = join(server.home.dir, ".local/state/claude-remote/runner/sessions");
-  const { pid } = JSON.parse(readFileSync(join(place, id, "record.json"), "utf8"));
-  rmSync(join(place, id, "session.json"));
-  mkdirSync(join(place, id, "session.json"));
-  mkdirSync(join(place, "s_odd/record.json"), { recursive: true });
+  const pid = processOf(id);
+  rmSync(join(place(), id, "session.json"));
+  mkdirSync(join(place(), id, "session.json"));
+  mkdirSync(join(place(), "s_odd/record.json"), { recursive: true });
   process.kill(pid, "SIGKILL");
   await until("the runner has noticed", () => runner?.said().includes(`${id} in ${cwd} is lost`));
   expect(await runner.end()).toBe(0);
   runner = await startRunner(server, [work], env);
   expect(runner.said()).toContain("s_odd: EISDIR");
-  rmSync(join(place, "s_odd"), { recursive: true });
-  rmSync(join(place, id), { recursive: true });
+  rmSync(join(place(), "s_odd"), { recursive: true });
+  rmSync(join(place(), id), { recursive: true });
 }, 60_000);
 
 test.each([
