@@ -143,7 +143,7 @@ export function openQuestion(client: Client, prompt: Prompt, { live, say, close 
     else if (asked.yes && key === "t" && asked.choices[at]?.own === true) line = { for: "own", text: "" };
     else if (asked.yes && key === "Enter") next();
     else if (asked.yes && /^\d$/.test(key)) choose(key);
-    else armed = false; // this was meant for something else, and so is what is typed with it
+    else if (asked.yes) armed = false; // this was meant for something else, and so is what is typed with it
   };
 
   const help = (): string => {
