@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 
 /** The program can't be started; `exitCode` is what a shell would say (127 not found, 126 not executable). */
 export class StartError extends Error {
@@ -33,7 +33,7 @@ export function findProgram(command: string, cwd: string, path: string): string 
     ? [command.startsWith("/") ? command : join(cwd, command)]
     : path
         .split(delimiter)
-        .map((dir) => join(dir || cwd, command))
+        .map((dir) => resolve(cwd, dir, command))
         .filter((place) => !isOurselves(place));
   const found = places.find(isFile);
   if (found === undefined) throw new StartError(`${command}: command not found`, 127);

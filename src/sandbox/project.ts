@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, readFileSync, realpathSync, rmdirSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { StartError } from "../runner/program.ts";
-import { foldersTo, gitTakesFrom } from "./git.ts";
+import { foldersTo, takenFrom } from "./git.ts";
 
 /** A part of the project that is read-only inside, because programs outside take orders from it. */
 export interface Guarded {
@@ -32,14 +32,16 @@ const IN_GIT: readonly Guarded[] = [
 /** What is guarded in a project. `git`: its repository may be written to. Throws a `StartError` where a link could lead out of it. */
 export function guarded(project: string, git: boolean): Guarded[] {
   const writable = git && kindOf(join(project, ".git")) === "folder" && kindOf(join(project, ".git/HEAD")) === "file";
-  const elsewhere = gitTakesFrom(project).flatMap((path): Guarded[] => [
+  const elsewhere = takenFrom(project).flatMap((part): Guarded[] => [
     // each folder on the way is a mount point too, as it could otherwise be put aside with all that is below it
-    ...foldersTo(path).map((folder): Guarded => ({ path: folder, otherwise: "folder", writable: true })),
-    { path, otherwise: "folder" },
+    ...foldersTo(part.path).map((folder): Guarded => ({ path: folder, otherwise: "folder", writable: true })),
+    part,
   ]);
   const parts = [...ALWAYS, ...(writable ? IN_GIT : [{ path: ".git", otherwise: "folder" as const }]), ...elsewhere];
   // guarded by one, on the way to another: guarded; and folders come before what is in them
-  const all = [...new Map(parts.toSorted((one, other) => Number(other.writable ?? false) - Number(one.writable ?? false)).map((part) => [part.path, part])).values()];
+  const each = [...new Map(parts.toSorted((one, other) => Number(other.writable ?? false) - Number(one.writable ?? false)).map((part) => [part.path, part])).values()];
+  // what lies within a guarded one is guarded; a mount of its own there would make the way to it writable
+  const all = each.filter(({ path }) => !each.some((part) => part.path !== path && part.writable !== true && isWithin(path, part.path)));
   all.sort((one, other) => one.path.split("/").length - other.path.split("/").length);
   for (const { path } of all) {
     const kind = kindOf(join(project, path));

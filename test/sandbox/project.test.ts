@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { containerArgs } from "../../src/sandbox/container.ts";
 import { IMAGE } from "../../src/sandbox/engine.ts";
-import { gitTakesFrom } from "../../src/sandbox/git.ts";
+import { takenFrom } from "../../src/sandbox/git.ts";
 import { firstSession, INSIDE, pathOutside, sandboxHome } from "../../src/sandbox/home.ts";
 import { guarded, makePlaceholders, missing, projectFolder, removePlaceholders } from "../../src/sandbox/project.ts";
 import { everythingIn } from "../support/sandbox.ts";
@@ -40,9 +40,22 @@ describe("what is guarded in a project", () => {
     git("config", "core.hooksPath", ".husky/_");
     writeFileSync(join(dir, "git.conf"), "[alias]\nx = status\n");
     git("config", "include.path", "../git.conf");
-    expect(gitTakesFrom(dir).toSorted()).toEqual([".husky/_", "empty", "git.conf", "third/lib/.git"]);
+    expect(paths(takenFrom(dir))).toEqual([".husky/_", "empty", "git.conf", "lib/.git", "third/lib/.git"]);
     const all = guarded(dir, false);
-    expect(paths(all)).toEqual([".claude", ".git", ".husky rw", ".husky/_", ".mcp.json", "empty", "git.conf", "third rw", "third/lib rw", "third/lib/.git"]);
+    expect(paths(all)).toEqual([
+      ".claude",
+      ".git",
+      ".husky rw",
+      ".husky/_",
+      ".mcp.json",
+      "empty",
+      "git.conf",
+      "lib rw",
+      "lib/.git",
+      "third rw",
+      "third/lib rw",
+      "third/lib/.git",
+    ]);
     const depths = all.map(({ path }) => path.split("/").length);
     expect(depths).toEqual(depths.toSorted());
   });
@@ -51,8 +64,76 @@ describe("what is guarded in a project", () => {
     git("init", "-q");
     for (const path of ["/etc/hooks", "../hooks", ".git/other", "."]) {
       git("config", "core.hooksPath", path);
-      expect(gitTakesFrom(dir)).toEqual([]);
+      expect(takenFrom(dir)).toEqual([]);
     }
+  });
+
+  test("every other repository: submodules of submodules, worktrees, clones, and one whose folder has another name", () => {
+    git("init", "-q", "--separate-git-dir", ".bare");
+    for (const name of ["deep", "lib"]) git("init", "-q", name);
+    for (const name of ["deep", "lib", "."]) git("-C", name, "commit", "-q", "--allow-empty", "-m", "x");
+    git("-C", "lib", "submodule", "add", "-q", "../deep", "in/deep");
+    git("-C", "lib", "commit", "-qm", "x");
+    git("submodule", "add", "-q", "./lib", "third/lib");
+    git("submodule", "update", "-q", "--init", "--recursive");
+    git("worktree", "add", "-q", "trees/other");
+    const found = [".bare", "deep/.git", "lib/.git", "lib/in/deep/.git", "third/lib/.git", "third/lib/in/deep/.git", "trees/other/.git"];
+    expect(paths(takenFrom(dir))).toEqual(found);
+  });
+
+  test("what the configuration would include were it there, and what hooks and settings are links to", () => {
+    git("init", "-q");
+    git("config", "include.path", "../.gitconfig");
+    git("config", "includeIf.onbranch:other.path", "../conf/other.conf");
+    mkdirSync(join(dir, ".claude"));
+    mkdirSync(join(dir, "scripts"));
+    writeFileSync(join(dir, "scripts/pre-commit"), "#!/bin/sh\n");
+    symlinkSync("../../scripts/pre-commit", join(dir, ".git/hooks/pre-commit"));
+    symlinkSync("../claude.json", join(dir, ".claude/settings.json"));
+    const all = guarded(dir, false);
+    expect(paths(all)).toEqual([".claude", ".git", ".gitconfig", ".mcp.json", "claude.json", "conf rw", "conf/other.conf", "scripts rw", "scripts/pre-commit"]);
+    const before = everythingIn(dir);
+    makePlaceholders(dir, all);
+    git("status");
+    removePlaceholders(dir, all);
+    expect(everythingIn(dir)).toEqual({ ...before, "": everythingIn(dir)[""] ?? "" });
+  });
+
+  test("nothing within what is guarded becomes writable, as it would on the way to a submodule in there", () => {
+    git("init", "-q");
+    git("init", "-q", "lib");
+    git("-C", "lib", "commit", "-q", "--allow-empty", "-m", "x");
+    git("submodule", "add", "-q", "./lib", ".claude/skills");
+    git("config", "core.hooksPath", ".claude/hooks/git");
+    expect(paths(guarded(dir, false))).toEqual([".claude", ".git", ".mcp.json", "lib rw", "lib/.git"]);
+  });
+
+  test("git runs nothing out here for a project that wants it to: not to fetch what it lacks, nor a git of the project's own", () => {
+    git("init", "-q");
+    const touch = (name: string) => `touch ${join(dir, name)}`;
+    for (const name of ["in", "out"]) {
+      mkdirSync(join(dir, name));
+      writeFileSync(join(dir, name, "file"), name);
+    }
+    git("add", "-A");
+    git("commit", "-qm", "x");
+    git("sparse-checkout", "init", "--cone", "--sparse-index");
+    git("sparse-checkout", "set", "in");
+    const tree = Bun.spawnSync(["git", "rev-parse", "HEAD:out"], { cwd: dir }).stdout.toString().trim();
+    rmSync(join(dir, ".git/objects", tree.slice(0, 2), tree.slice(2)));
+    const orders = { "core.repositoryformatversion": "1", "extensions.partialClone": "origin", "remote.origin.promisor": "true", "protocol.ext.allow": "always" };
+    for (const [name, value] of Object.entries({
+      ...orders,
+      "remote.origin.url": `ext::sh -c ${touch("FETCHED").replace(" ", "% ")}`,
+      "core.fsmonitor": touch("LOOKED"),
+    }))
+      git("config", name, value);
+    mkdirSync(join(dir, "bin"));
+    writeFileSync(join(dir, "bin/git"), `#!/bin/sh\n${touch("RAN")}\n`, { mode: 0o755 });
+    const ask = `import { takenFrom } from "${join(import.meta.dir, "../../src/sandbox/git.ts")}"; takenFrom(${JSON.stringify(dir)})`;
+    const { exitCode } = Bun.spawnSync([process.execPath, "-e", ask], { cwd: dir, env: { ...process.env, PATH: `./bin:${process.env.PATH}` } });
+    expect(exitCode).toBe(0);
+    expect(readdirSync(dir).filter((name) => /^[A-Z]+$/.test(name))).toEqual([]);
   });
 
   test("a link in such a place is refused", () => {
