@@ -77,15 +77,19 @@ export function pathOutside(path: string, project: string, { home, config }: San
 /** The pid, inside, of the first claude that has written a status file there. */
 export function firstSession(dir: string): number | undefined {
   const pids: number[] = [];
-  const folder = opendirSync(dir);
   try {
-    for (let read = 0; read < ENTRIES; read++) {
-      const name = folder.readSync()?.name;
-      if (name === undefined) break;
-      if (/^\d{1,8}\.json$/.test(name)) pids.push(Number.parseInt(name, 10));
+    const folder = opendirSync(dir);
+    try {
+      for (let read = 0; read < ENTRIES; read++) {
+        const name = folder.readSync()?.name;
+        if (name === undefined) break;
+        if (/^\d{1,8}\.json$/.test(name)) pids.push(Number.parseInt(name, 10));
+      }
+    } finally {
+      folder.closeSync();
     }
-  } finally {
-    folder.closeSync();
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error; // whoever is in there can take the right to read it away
   }
   return pids.length === 0 ? undefined : Math.min(...pids);
 }

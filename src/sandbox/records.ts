@@ -81,7 +81,11 @@ export async function clearAway(record: Record, others: readonly Record[]): Prom
     record.project,
     record.placeholders.filter(({ path }) => !needed.includes(path)),
   );
-  rmSync(record.dir, { recursive: true, force: true });
+  try {
+    rmSync(record.dir, { recursive: true, force: true });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error; // who was in there had taken the rights away: no reason for the next one not to start
+  }
   return true;
 }
 

@@ -195,6 +195,7 @@ test("the first claude that told its status is the session's own; of a folder fu
   expect(firstSession(dir)).toBeUndefined();
   for (const name of ["12.json", "9.json", "9.key", "x.json", "-1.json", "123456789.json"]) writeFileSync(join(dir, name), "");
   expect(firstSession(dir)).toBe(9);
+  expect(firstSession(join(dir, "9.json"))).toBeUndefined(); // what can't be read says nothing
 });
 
 test("the docker command holds names of variables, never values, and any path", () => {
