@@ -39,7 +39,7 @@ export function listenForEgress(path: string, list: readonly Place[], https = HT
   return listen(path, CONNECTIONS, (client) => void serve(client, list, https).catch((error: unknown) => refuse(client, error)));
 }
 
-/** Passes connections on a unix socket on to a port of this machine's loopback. */
+/** Passes connections on a unix socket on to a port of this machine's loopback, however long they are silent: a hook waits for a person. */
 export function passOn(path: string, connections: number, port: () => number): Promise<Server> {
   return listen(path, connections, (client) => join(client, connect({ host: "127.0.0.1", port: port(), allowHalfOpen: true })));
 }
@@ -78,6 +78,7 @@ async function serve(client: Socket, list: readonly Place[], https: number): Pro
     }
     upstream.write(first);
     if (head !== undefined) upstream.write(rest);
+    for (const socket of [client, upstream]) socket.setTimeout(IDLE_MS, () => socket.destroy());
     join(client, upstream);
   } catch (error) {
     upstream.destroy();
@@ -177,7 +178,6 @@ function join(one: Socket, other: Socket): void {
     [other, one],
   ] as const) {
     if (to.destroyed) return void from.destroy();
-    from.setTimeout(IDLE_MS, () => from.destroy());
     from.on("error", () => from.destroy());
     from.on("close", () => to.destroy());
     from.pipe(to);

@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect, createServer, type Server } from "node:net";
+import { connect, createServer, type Server, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { allowList, findPlace, isPublic } from "../../src/sandbox/allow-list.ts";
 import { serverAsked } from "../../src/sandbox/client-hello.ts";
-import { listenForEgress } from "../../src/sandbox/egress.ts";
+import { listenForEgress, passOn } from "../../src/sandbox/egress.ts";
 
 describe("the list of places", () => {
   test("holds Claude's own, and what is listed: with port 443 unless told otherwise", () => {
@@ -202,6 +202,27 @@ describe("the way out", () => {
       client.on("close", () => resolve(heard));
     });
     expect(half).toStartWith("HTTP/1.1 400");
+  });
+
+  test("a hook that waits for a person is passed on without a limit of time; whatever goes out has one", async () => {
+    const socket = join(dir, "hooks.sock");
+    const hooks = await passOn(socket, 4, () => portOf(echo));
+    const limits = spyOn(Socket.prototype, "setTimeout");
+    const echoed = (path: string, first: string) =>
+      new Promise<void>((resolve) => {
+        const client = connect(path, () => void client.write(first));
+        client.on("data", (data) => {
+          if (!data.includes("asks")) return void client.write("asks");
+          client.destroy();
+          resolve();
+        });
+      });
+    await echoed(socket, "asks");
+    expect(limits).not.toHaveBeenCalled();
+    await echoed(path, `CONNECT localhost:${portOf(echo)} HTTP/1.1\r\n\r\n`);
+    expect(limits).toHaveBeenCalledTimes(2);
+    limits.mockRestore();
+    hooks.close();
   });
 
   test("no more than so many connections are open at once", async () => {
