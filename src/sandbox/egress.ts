@@ -69,6 +69,7 @@ async function serve(client: Socket, list: readonly Place[], https: number): Pro
       "403 Forbidden",
       `${host}:${port} is not on this sandbox's list. Outside, \`--sandbox-host ${host}${port === HTTPS ? "" : `:${port}`}\` puts it there.`,
     );
+  if (head !== undefined && port === https) throw new Refusal("400 Bad Request", `On port ${https} TLS alone is spoken: it takes CONNECT.`);
   const upstream = await reach(place);
   try {
     let first = head ?? rest;

@@ -287,6 +287,17 @@ describe("the way out", () => {
       expect(serverAsked(hidden)).toBe("");
     });
 
+    test("two names are none, and plain HTTP does not get to where TLS is spoken", async () => {
+      const bytes = await hello("a.example");
+      const at = bytes.indexOf("a.example") - 9;
+      const twice = Buffer.concat([bytes, bytes.subarray(at, at + 18)]);
+      twice.writeUInt16BE(twice.length - 5, 3);
+      twice.writeUIntBE(twice.length - 9, 6, 3);
+      expect([serverAsked(bytes), serverAsked(twice)]).toEqual(["a.example", ""]);
+      const plain = await say(`GET http://localhost:${portOf(echo)}/ HTTP/1.1\r\n\r\n`, join(dir, "tls.sock"));
+      expect(plain).toStartWith("HTTP/1.1 400");
+    });
+
     test("one that asks for another server than CONNECT did does not get through", async () => {
       const same = await hello("localhost");
       expect(await through(same)).toBe(same.toString("latin1"));
