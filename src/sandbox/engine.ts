@@ -6,6 +6,8 @@ import dockerfile from "./Dockerfile" with { type: "text" };
 /** How long the engine may take to say how it is, and to remove a container, in ms. */
 const ANSWER_MS = 10_000;
 const REMOVE_MS = 30_000;
+/** One that is being removed is looked for again after so long, in ms. */
+const AGAIN_MS = 100;
 
 /** The image's name says what it was built from. */
 export const IMAGE = `claude-remote-sandbox:${new Bun.CryptoHasher("sha256").update(dockerfile).digest("hex").slice(0, 12)}`;
@@ -67,8 +69,11 @@ export async function ensureImage(say: (text: string) => void): Promise<void> {
 
 /** Ends and removes a container; false where it may still be there. */
 export async function removeContainer(name: string): Promise<boolean> {
-  const { code, err } = await docker(["rm", "--force", "--volumes", name], REMOVE_MS);
-  return code === 0 || /no such container/i.test(err);
+  for (const until = performance.now() + REMOVE_MS; ; await Bun.sleep(AGAIN_MS)) {
+    const { code, err } = await docker(["rm", "--force", "--volumes", name], REMOVE_MS);
+    if (code === 0 || /no such container/i.test(err)) return true;
+    if (!/already in progress/i.test(err) || performance.now() > until) return false; // by itself, as its program is over, or by another of us
+  }
 }
 
 async function docker(args: readonly string[], ms: number): Promise<{ code: number; out: string; err: string }> {

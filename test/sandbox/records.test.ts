@@ -2,8 +2,21 @@ import { expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { IMAGE, removeContainer } from "../../src/sandbox/engine.ts";
 import { sweep } from "../../src/sandbox/records.ts";
 import { NO_SANDBOX } from "../support/sandbox.ts";
+
+test.skipIf(NO_SANDBOX !== "")(
+  `a container that others remove at the same moment is gone for each of them${NO_SANDBOX}`,
+  async () => {
+    const name = `claude-remote-test-${process.pid}`;
+    const image = Bun.spawnSync(["docker", "image", "inspect", IMAGE]).success ? IMAGE : "node:22-slim";
+    Bun.spawnSync(["docker", "run", "--detach", "--rm", "--network", "none", "--name", name, image, "sleep", "600"]);
+    expect(await Promise.all(Array.from({ length: 4 }, () => removeContainer(name)))).toEqual([true, true, true, true]);
+    expect(Bun.spawnSync(["docker", "inspect", name]).success).toBe(false);
+  },
+  60_000,
+);
 
 test.skipIf(NO_SANDBOX !== "")(`a folder that can't be removed keeps no sandbox from being swept, nor the next from starting${NO_SANDBOX}`, async () => {
   const data = mkdtempSync(join(tmpdir(), "records-test-"));
