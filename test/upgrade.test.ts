@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { databaseFile, MIGRATIONS, openDatabase } from "../src/db.ts";
 import { startServer } from "../src/server.ts";
@@ -163,6 +163,17 @@ describe("a backup", () => {
     expect(db.query("SELECT * FROM pairing_codes").all()).toEqual([]);
     db.close();
     expect(statSync(databaseFile(target)).mode & 0o777).toBe(0o600);
+  }, 20_000);
+
+  test("goes into no file that somebody has put where it is made, and through no link", async () => {
+    const dir = folder("shared");
+    const to = join(dir, "b.db");
+    writeFileSync(join(dir, "theirs"), "theirs", { mode: 0o644 });
+    symlinkSync(join(dir, "theirs"), `${to}.part`);
+    expect(await cli(["server", "backup", to, "--data", data()])).toMatchObject({ code: 0 });
+    expect(readFileSync(join(dir, "theirs"), "utf8")).toBe("theirs");
+    expect([lstatSync(to).isFile(), lstatSync(to).mode & 0o777]).toEqual([true, 0o600]);
+    expect(readdirSync(dir).toSorted()).toEqual(["b.db", "b.db.part", "theirs"]);
   }, 20_000);
 
   test("does not overwrite another file, and nothing but a backup is restored", async () => {

@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { randomNonce } from "../auth.ts";
 import { DatabaseError, databaseFile, inspectDatabase } from "../db.ts";
 import { SeatTaken, takeSeat } from "../hub/seat.ts";
 import { PairingError } from "../runner/pairing.ts";
@@ -13,9 +14,10 @@ export async function backup(data: string, target: string): Promise<number> {
   if (piped && process.stdout.isTTY) throw new PairingError("a backup is no text: send it to a file, with > FILE");
   const to = piped ? undefined : resolve(target);
   if (to !== undefined && existsSync(to)) throw new PairingError(`${to} exists already: a backup goes into a new file`);
-  const part = to === undefined ? join(data, `backup-${process.pid}.part`) : `${to}.part`;
+  // in a folder that others write to, none of them is to have put a file or a link there before
+  const part = `${to ?? join(data, "backup")}.${randomNonce()}.part`;
   try {
-    writeFileSync(part, "", { mode: 0o600 }); // SQLite fills an empty file, and keeps its mode
+    writeFileSync(part, "", { mode: 0o600, flag: "wx" }); // SQLite fills an empty file, and keeps its mode
     inspectDatabase(file, (db) => db.query("VACUUM INTO ?").run(part));
     inspectDatabase(part, (db, version) => {
       db.run("PRAGMA journal_mode = DELETE"); // one file, and nothing beside it
