@@ -92,12 +92,13 @@ export async function openSandbox(cwd: string, { git, pass, hosts, data, keepOut
   const { record, forget } = await alone(data, async () => {
     await sweep(data);
     const { live, left } = readRecords(data);
-    const other = overlapping(project, live);
+    const running = [...live, ...left]; // what could not be swept may still run
+    const other = overlapping(project, running);
     if (other !== undefined) throw new StartError(`a sandbox runs in ${other.project}, which this folder shares: end it first`, 126);
     all = guarded(project, git);
-    const loose = unguarded(project, all, live);
+    const loose = unguarded(project, all, running);
     if (loose !== undefined) throw new StartError(`a sandbox that runs in ${project} may write to ${loose.path}, which is to be guarded now: end it first`, 126);
-    const shared = [...live, ...left].filter((record) => record.project === project).flatMap(({ placeholders }) => placeholders.map(({ path }) => path));
+    const shared = running.filter((record) => record.project === project).flatMap(({ placeholders }) => placeholders.map(({ path }) => path));
     const absent = missing(project, all);
     const placeholders = all.filter((part) => absent.includes(part) || shared.includes(part.path)).map(({ path, otherwise }) => ({ path, otherwise }));
     const record: Record = { name, project, dir, guarded: all.map(({ path, writable = false }) => ({ path, writable })), placeholders };
@@ -106,7 +107,7 @@ export async function openSandbox(cwd: string, { git, pass, hosts, data, keepOut
       makeHome(home, owner);
       makePlaceholders(project, absent);
     } catch (error) {
-      if (await clearAway(record, live)) forget();
+      if (await clearAway(record, running)) forget();
       throw error;
     }
     return { record, forget };

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { IMAGE, removeContainer } from "../../src/sandbox/engine.ts";
 import { sweep } from "../../src/sandbox/records.ts";
-import { NO_SANDBOX } from "../support/sandbox.ts";
+import { emptyHome } from "../support/home.ts";
+import { NO_SANDBOX, runInside, sandboxesOf } from "../support/sandbox.ts";
 
 test.skipIf(NO_SANDBOX !== "")(
   `a container that others remove at the same moment is gone for each of them${NO_SANDBOX}`,
@@ -27,3 +28,19 @@ test.skipIf(NO_SANDBOX !== "")(`a folder that can't be removed keeps no sandbox 
   expect(readdirSync(join(data, "running"))).toEqual([]);
   rmSync(data, { recursive: true });
 });
+
+test.skipIf(NO_SANDBOX !== "")(
+  `a sandbox whose wrapper is gone, and that the engine does not remove, counts as one that runs${NO_SANDBOX}`,
+  async () => {
+    const home = emptyHome();
+    const [work, running] = [join(home.dir, "work"), join(sandboxesOf(home), "running")];
+    for (const dir of [join(work, "within"), join(home.dir, "bin"), running]) mkdirSync(dir, { recursive: true });
+    const record = { name: "claude-remote-stuck", project: work, dir: join(home.dir, "gone"), guarded: [], placeholders: [] };
+    writeFileSync(join(running, `${record.name}.json`), JSON.stringify(record));
+    writeFileSync(join(home.dir, "bin/docker"), `#!/bin/sh\n[ "$1" = rm ] && exit 1\nexec ${Bun.which("docker")} "$@"\n`, { mode: 0o755 });
+    const { code, out, err } = await runInside(home, join(work, "within"), "echo IN", [], { PATH: `${join(home.dir, "bin")}:${process.env.PATH}` });
+    expect([code, out, err]).toEqual([126, "", expect.stringContaining(`a sandbox runs in ${work}`)]);
+    home.remove();
+  },
+  60_000,
+);
