@@ -8,19 +8,20 @@ use POSIX ();
 my %machines = (x86_64 => [0xc000003e, 157, 41], aarch64 => [0xc00000b7, 167, 198]);    # audit architecture, prctl, socket
 my $machine = $machines{(POSIX::uname())[4]} or die "claude-remote: the sandbox knows x86_64 and aarch64 alone\n";
 my ($architecture, $prctl, $socket) = @$machine;
-my ($AF_VSOCK, $IO_URING_SETUP, $KILL, $REFUSE, $ALLOW) = (40, 425, 0x80000000, 0x00050001, 0x7fff0000);
+my ($IO_URING_SETUP, $KILL, $REFUSE, $ALLOW) = (425, 0x80000000, 0x00050001, 0x7fff0000);
+my @families = (1, 2, 10, 16);    # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK: what stays in this container's own network
 my @filter = (                       # classic BPF over struct seccomp_data: operation, jumps if true and if not, operand
     [0x20, 0, 0, 4],                 # architecture
     [0x15, 1, 0, $architecture],
     [0x06, 0, 0, $KILL],
     [0x20, 0, 0, 0],                 # number of the call
     [0x54, 0, 0, 0xbfffffff],        # without the mark of x32
-    [0x15, 4, 0, $IO_URING_SETUP],
-    [0x15, 0, 2, $socket],
+    [0x15, 2 + @families, 0, $IO_URING_SETUP],
+    [0x15, 0, 2 + @families, $socket],
     [0x20, 0, 0, 16],                # first argument
-    [0x15, 1, 0, $AF_VSOCK],
-    [0x06, 0, 0, $ALLOW],
+    (map { [0x15, @families - $_, 0, $families[$_]] } 0 .. $#families),
     [0x06, 0, 0, $REFUSE],
+    [0x06, 0, 0, $ALLOW],
 );
 my $code = join '', map { pack 'SCCL', @$_ } @filter;
 my $program = pack 'Sx![P]P', scalar @filter, $code;
