@@ -104,11 +104,10 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
   test("a variable is let in where it is named, and its value stands in no command line", async () => {
     const script = "env; sleep 1";
     const child = attempt(script, { flags: ["--sandbox-pass", "MY_TOKEN"], env: { MY_TOKEN: SECRET, OTHER: SECRET } });
+    let over = false;
+    void child.finally(() => (over = true));
     let lines = "";
-    for (let look = 0; look < 60; look++) {
-      lines += Bun.spawnSync(["ps", "-eww", "-o", "args"]).stdout.toString();
-      await Bun.sleep(20);
-    }
+    for (; !over; await Bun.sleep(50)) lines += Bun.spawnSync(["ps", "-eww", "-o", "args"]).stdout.toString();
     const { out } = await child;
     expect(out).toContain(`MY_TOKEN=${SECRET}`);
     expect(out).not.toContain("OTHER=");
