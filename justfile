@@ -18,6 +18,10 @@ test *files: install
 check:
     .ci/run
 
+# measures it beside what it is compared with: some four minutes, --quick for one, --json for machines
+bench *options: install
+    {{ bun }} run bench {{ options }}
+
 # the single binary of this machine, in dist/
 build: install
     {{ bun }} run build here

@@ -1,0 +1,65 @@
+/**
+ * `bun run bench [--quick] [--json]`: measures claude-remote beside what it is compared with, in the same run, and prints a table. With
+ * CLAUDE_REMOTE_BINARY=FILE it measures the single binary. Exit code 1 where something could not be measured; a gate that is missed is a result.
+ */
+import { cpus, loadavg } from "node:os";
+import { parseArgs } from "node:util";
+import { approve } from "./approve.ts";
+import { localEcho } from "./echo.ts";
+import { idle } from "./idle.ts";
+import { keystroke } from "./keystroke.ts";
+import { openPlace, type Place } from "./place.ts";
+import { startUp } from "./start-up.ts";
+import { formatTable, judgedValue, type Row, verdict } from "./table.ts";
+import { throughput } from "./throughput.ts";
+
+/** In this order: what leaves much behind in the database comes last. */
+const MEASUREMENTS: Record<string, (place: Place, how: { quick: boolean }) => Promise<Row[]>> = {
+  "start-up": startUp,
+  idle,
+  "local echo": localEcho,
+  "phone key to echo": keystroke,
+  "approve to hook response": approve,
+  throughput,
+};
+
+const { values } = parseArgs({ options: { json: { type: "boolean", default: false }, quick: { type: "boolean", default: false } } });
+const say = (text: string) => process.stderr.write(`${text}\n`);
+
+const machine = { platform: process.platform, arch: process.arch, cpus: cpus().length, bun: Bun.version, load: loadavg().map((load) => Number(load.toFixed(2))) };
+const opening = openPlace();
+let stopped = false;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => {
+    stopped = true;
+    void opening.then((place) => place.close()).finally(() => process.exit(1));
+  });
+}
+const place = await opening;
+const rows: Row[] = [];
+let failed = false;
+try {
+  for (const [name, measure] of Object.entries(MEASUREMENTS)) {
+    if (stopped) break;
+    const from = performance.now();
+    try {
+      rows.push(...(await measure(place, { quick: values.quick })));
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      rows.push({ name, missing: error.message });
+      failed = true;
+    }
+    say(`${name}: ${((performance.now() - from) / 1000).toFixed(0)} s`);
+  }
+} finally {
+  await place.close();
+}
+
+if (values.json) {
+  const told = rows.map((row) => ("missing" in row ? { ...row, verdict: verdict(row) } : { ...row, value: judgedValue(row), verdict: verdict(row) }));
+  process.stdout.write(`${JSON.stringify({ machine, quick: values.quick, rows: told }, null, 2)}\n`);
+} else {
+  const { platform, arch, cpus, bun, load } = machine;
+  process.stdout.write(`\n${platform} ${arch}, ${cpus} CPUs, Bun ${bun}, load ${load.join(" ")} at the start\n\n${formatTable(rows)}`);
+}
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,52 @@
+import { parseEvent, type ViewerEvent } from "../src/types.ts";
+import type { Phone } from "../test/support/phone.ts";
+import { readEvents } from "./sse.ts";
+import { openWaiting } from "./waiting.ts";
+
+/** What has been drawn is acknowledged at most this often, in ms, as the page does (public/session.ts). */
+const SEEN_MS = 250;
+
+/** A phone that looks at a session: its stream, read and acknowledged as by the page. */
+export interface Viewer {
+  /** What has come over the stream so far, in bytes. */
+  bytes(): number;
+  /** Resolves with the time at which an event came that matches. To be called before what brings it. */
+  sees(what: string, matches: (event: ViewerEvent) => boolean): Promise<number>;
+  close(): void;
+}
+
+export async function openViewer(phone: Phone, session: string): Promise<Viewer> {
+  const { settle, fail, wait } = openWaiting<ViewerEvent>();
+  const response = await phone.request("GET", `/events?session=${session}`);
+  if (!response.ok || response.body === null) throw new Error(`no stream: ${response.status}`);
+  let stream = "";
+  let drawn = 0;
+  let told = 0;
+
+  const acknowledge = setInterval(() => {
+    if (drawn === told) return;
+    told = drawn;
+    phone.request("POST", `/api/sessions/${session}/seen`, { rev: drawn, stream }).catch(fail);
+  }, SEEN_MS);
+  const take = (event: ViewerEvent) => {
+    if (event.name === "hello") stream = event.data.stream;
+    if (event.name === "screen") drawn = event.data.rev;
+    settle(event);
+  };
+  const events = readEvents(
+    response.body,
+    (text) => {
+      const { event } = parseEvent(text);
+      if (event !== undefined) take(event);
+    },
+    fail,
+  );
+  return {
+    bytes: events.bytes,
+    sees: wait,
+    close() {
+      clearInterval(acknowledge);
+      events.close();
+    },
+  };
+}
