@@ -31,18 +31,16 @@ export function openOptions(onSandbox: (on: boolean) => void) {
   const fields = [row("Model", model), models, row("Permission mode", mode), row("Effort", effort), row("Name", name)];
   const details = el("details", {}, el("summary", { text: "Options" }), ...fields);
 
-  const tell = () => onSandbox(read().sandbox);
+  let none: string | null = null;
+  const tell = () => {
+    sandbox.disabled = none !== null && !sandbox.checked; // one that was asked for is never left out in silence: the start is refused, or it is taken back
+    onSandbox(read().sandbox);
+  };
   const sandbox = el("input", { attrs: { type: "checkbox", role: "switch", "aria-describedby": "sandbox-about" }, on: { change: tell } });
   const about = el("p", { class: "about", attrs: { id: "sandbox-about" } });
   const box = el("div", { class: "choices" }, el("label", {}, sandbox, "Sandbox"), about);
   const flag = (name: string, value: string) => (value === "" ? [] : [name, value]);
-  const read = (): Options => ({
-    model: model.value.trim(),
-    mode: mode.value,
-    effort: effort.value,
-    name: name.value.trim(),
-    sandbox: sandbox.checked && !sandbox.disabled,
-  });
+  const read = (): Options => ({ model: model.value.trim(), mode: mode.value, effort: effort.value, name: name.value.trim(), sandbox: sandbox.checked });
 
   return {
     element: el("section", { attrs: { "aria-label": "Options" } }, box, details),
@@ -53,7 +51,7 @@ export function openOptions(onSandbox: (on: boolean) => void) {
     },
     /** Says why there is no sandbox, if so. */
     offer(noSandbox: string | null): void {
-      sandbox.disabled = noSandbox !== null;
+      none = noSandbox;
       tell();
       about.textContent =
         noSandbox === null

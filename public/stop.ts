@@ -139,7 +139,7 @@ export function openStopping(identity: Identity, id: string, type: (input: Input
     reacted(): void {
       clearTimeout(hung);
       hung = undefined;
-      if (passing) say("", "changed");
+      if (passing && !cut) say("", "changed"); // a late screen is no sign that it is heard of again
     },
     draw(next: SessionSummary): void {
       if (next.status === "ended" && session?.status !== "ended") {

@@ -197,6 +197,18 @@ describe("where it can't be", () => {
     expect(await start(page).isEnabled()).toBe(true);
     expect(await page.getByRole("switch").isEnabled()).toBe(true);
 
+    // a sandbox that was asked for is never left out in silence
+    await page.getByRole("switch").check();
+    daemon.socket.send({ type: "runner", roots: ["/home/me"], recent: ["/home/me/other"], no_sandbox: "The engine is down." });
+    await page.getByText("The engine is down.").waitFor();
+    await start(page).click();
+    const enclosed = await daemon.socket.next("start");
+    expect(enclosed.sandbox).toBe(true);
+    daemon.socket.send({ type: "started", request: enclosed.request, refused: "The engine is down." });
+    await page.getByRole("alert").filter({ hasText: "The engine is down." }).waitFor();
+    await page.getByRole("switch").uncheck();
+    expect(await page.getByRole("switch").isDisabled()).toBe(true);
+
     const second = await dashboard.playDaemon("second", { recent: ["/home/me/second"] });
     open.push(second.close);
     await page.getByRole("radio", { name: "second" }).check();

@@ -6,7 +6,7 @@ import { takeLock } from "../hub/seat.ts";
 import { startDaemon } from "../runner/daemon.ts";
 import { PairingError } from "../runner/pairing.ts";
 import { realFolder } from "../runner/roots.ts";
-import { sandboxTrouble } from "../sandbox/engine.ts";
+import { imageTrouble, sandboxTrouble } from "../sandbox/engine.ts";
 import { INSIDE, sandboxHome } from "../sandbox/home.ts";
 import { LIMITS } from "../types.ts";
 import { loadConfig } from "./config.ts";
@@ -34,8 +34,20 @@ export async function runner(argv: readonly string[]): Promise<number> {
   const server = home.pairing.embedded === true ? keepServer() : undefined;
   if (home.seat !== undefined) say(`your dashboard is at ${home.seat.origin} (\`claude-remote pair\` lets a phone or browser in)`);
   say(`sessions may be started in ${roots.join(", ")}`);
+  const sandboxReady = async () => (await sandboxTrouble()) ?? imageTrouble(say);
   const sandboxed = (cwd: string) => ({ configDir: sandboxHome(sandboxDir(), cwd).config, cwd: INSIDE.project });
-  const daemon = await startDaemon({ pairing: home.pairing, version, roots, state, claude: config.claude, sandboxTrouble, sandboxed, log: say, onLost: server?.lost });
+  const daemon = await startDaemon({
+    pairing: home.pairing,
+    version,
+    roots,
+    state,
+    claude: config.claude,
+    sandboxTrouble,
+    sandboxReady,
+    sandboxed,
+    log: say,
+    onLost: server?.lost,
+  });
   await new Promise<void>((resolve) => {
     let asked = 0;
     const end = (signal: NodeJS.Signals) => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { type Conversation, LIMITS, parseJson } from "../types.ts";
 import { entriesOf } from "./entries.ts";
+import { birthOf } from "./processes.ts";
 import { fileSize, readFileAt } from "./real-file.ts";
 import { isInside, realFolder } from "./roots.ts";
 import { maskSecrets } from "./secrets.ts";
@@ -82,6 +83,15 @@ async function lookAt(files: readonly File[], most: number, take: (file: File) =
   }
 }
 
+/** Claude Code's own list of what runs: a file a process, named by its pid (2.1.328). */
+const Running = v.object({ sessionId: v.string() });
+
+/** The conversations that are open somewhere: two at once would write into one transcript. */
+async function openNow(configDir: string): Promise<Set<string>> {
+  const files = (await newest(join(configDir, "sessions"))).filter(({ name }) => birthOf(Number.parseInt(name, 10)) !== undefined);
+  return new Set(files.flatMap(({ path }) => parseJson(Running, readFileAt(path, 0, READ_BYTES).toString("utf8"))?.sessionId ?? []));
+}
+
 /** Earlier conversations that were begun in a folder (its real path), the newest first, as Claude Code keeps them; those in which nobody said anything can't be resumed. `hostile`: links in there may lead anywhere, and are not followed. */
 export async function conversationsOf(configDir: string, cwd: string, hostile = false): Promise<Conversation[]> {
   const name = cwd.replace(/[^a-zA-Z0-9]/g, "-");
@@ -89,10 +99,11 @@ export async function conversationsOf(configDir: string, cwd: string, hostile = 
   const dir = (hostile ? await realFolder(configDir) : configDir) ?? ""; // the folder itself is not theirs to replace
   const folders = (await newest(join(dir, "projects"))).filter((folder) => named(folder.name));
   const files = (await Promise.all(folders.map(({ path }) => newest(path)))).flat();
+  const running = hostile ? new Set<string>() : await openNow(configDir); // each sandbox has a list of its own
   const found: Conversation[] = [];
   await lookAt(files, LIMITS.conversations, async ({ path, name, at }) => {
     const id = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.jsonl$/.exec(name)?.[1];
-    const about = id === undefined ? undefined : look(path, hostile ? path : undefined);
+    const about = id === undefined || running.has(id) ? undefined : look(path, hostile ? path : undefined);
     // other folders have the same name here: /a-b and /a/b
     if (id === undefined || about === undefined || about.cwd !== cwd || about.title === "") return false;
     return found.push({ id, at, title: about.title }) > 0;

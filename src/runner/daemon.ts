@@ -39,6 +39,8 @@ export interface DaemonOptions {
   claude: string;
   /** Why there is no sandbox here, in words; undefined where there is one. */
   sandboxTrouble(): Promise<string | undefined>;
+  /** Why none can be had this minute. */
+  sandboxReady(): Promise<string | undefined>;
   /** Where claude keeps its things in a folder's sandboxes, and what it calls the folder there. */
   sandboxed(cwd: string): { configDir: string; cwd: string };
   log(line: string): void;
@@ -47,7 +49,7 @@ export interface DaemonOptions {
 }
 
 /** Registers this machine with the server and starts sessions when it asks; the answer is how to end it, and them. */
-export async function startDaemon({ pairing, version, roots, state, claude, sandboxTrouble, sandboxed, log, onLost }: DaemonOptions) {
+export async function startDaemon({ pairing, version, roots, state, claude, sandboxTrouble, sandboxReady, sandboxed, log, onLost }: DaemonOptions) {
   const host = hostname();
   const configDir = process.env.CLAUDE_CONFIG_DIR ?? join(homedir(), ".claude");
   const children = openChildren({ place: join(state, "sessions"), pairing, log, onEnd: () => void tell() });
@@ -96,7 +98,7 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
     // claude itself (2.1.328) would take it from any folder, and show it
     if (!resumed.every((id) => known.some((conversation) => conversation.id === id)))
       return { refused: `That is none of the newest ${LIMITS.conversations} conversations of ${cwd}.` };
-    const noSandbox = sandbox ? await sandboxTrouble() : undefined;
+    const noSandbox = sandbox ? await sandboxReady() : undefined;
     const command = sandbox ? "claude" : findProgram(claude, cwd, process.env.PATH ?? "");
     const trouble = noSandbox ?? tooMany();
     if (trouble !== undefined) return { refused: trouble };

@@ -57,14 +57,36 @@ export async function sandboxTrouble(): Promise<string | undefined> {
   return undefined;
 }
 
+const hasImage = async () => (await docker(["image", "inspect", "--format", "{{.Id}}", IMAGE], ANSWER_MS)).code === 0;
+
 /** Builds the image unless it is there; `say` is told before that, and docker's own words go to stderr. Throws a `StartError`. */
 export async function ensureImage(say: (text: string) => void): Promise<void> {
-  const there = await docker(["image", "inspect", "--format", "{{.Id}}", IMAGE], ANSWER_MS);
-  if (there.code === 0) return;
+  if (await hasImage()) return;
   say("building the sandbox's image, which takes some minutes the first time");
   const build = Bun.spawn([dockerPath(), "build", "--tag", IMAGE, "-"], { cwd: "/", stdin: new TextEncoder().encode(dockerfile), stdout: 2, stderr: 2 });
   const code = await build.exited;
   if (code !== 0) throw new StartError(`the sandbox's image could not be built (docker's exit code ${code}, its words are above)`, 126);
+}
+
+let building: Promise<void> | undefined;
+let failed: string | undefined;
+
+/** Why there is no image as yet, in words for somebody who does not want to wait for it: it is built meanwhile. */
+export async function imageTrouble(say: (text: string) => void): Promise<string | undefined> {
+  if (building === undefined && (await hasImage())) return undefined;
+  const trouble = failed;
+  failed = undefined; // told once, and tried again
+  if (trouble !== undefined) return trouble;
+  building ??= ensureImage(say)
+    .catch((error: unknown) => {
+      if (!(error instanceof StartError)) throw error;
+      failed = error.message;
+      say(error.message);
+    })
+    .finally(() => {
+      building = undefined;
+    });
+  return "the sandbox's image is being built, once, which takes some minutes: start it again then";
 }
 
 /** Ends and removes a container; false where it may still be there. */

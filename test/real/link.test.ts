@@ -53,7 +53,10 @@ describe("the link between the real Claude Code's runner and the server", () => 
     proxy.cut();
     expect((await approving).status).toBe(503);
     await until("the answer is known", async () => (await server.phone.prompts()).length === 0, 20_000);
-    expect(await server.phone.approve(prompt)).toEqual({ status: 200, body: { state: "applied" } });
+    await until(
+      "it is known to be applied",
+      async () => JSON.stringify(await server.phone.approve(prompt)) === JSON.stringify({ status: 200, body: { state: "applied" } }),
+    );
     expect(lines("arrived.txt")).toBe(1);
   }, 60_000);
 

@@ -120,3 +120,16 @@ test("of a folder that others write to, no link is followed", async () => {
   symlinkSync(join(dir, "elsewhere"), folder);
   expect(await found()).toEqual([]);
 });
+
+test("one that is open in a claude is not offered a second time", async () => {
+  const cwd = join(dir, "open");
+  mkdirSync(cwd);
+  const id = write([said("still at it", cwd)], 0, cwd);
+  const listed = join(config, "sessions", `${process.pid}.json`);
+  mkdirSync(join(config, "sessions"), { recursive: true });
+  writeFileSync(listed, JSON.stringify({ sessionId: id, status: "busy" }));
+  expect(await titles(cwd)).toEqual([]);
+  rmSync(listed);
+  writeFileSync(join(config, "sessions", "99999999.json"), JSON.stringify({ sessionId: id })); // left by one that was killed
+  expect(await titles(cwd)).toEqual(["still at it"]);
+});
