@@ -50,6 +50,7 @@ export function openAsking({ session, cwd, isClaude, configDir, outside, screen,
     if (activity() !== "unknown") return activity() === "waiting";
     return screen() === undefined ? undefined : dialogOnScreen(text());
   };
+  let keys = 0; // that could have answered a dialog: so many have come, from the desk or from afar
   const prompts = openPrompts({
     ledger,
     host,
@@ -58,7 +59,12 @@ export function openAsking({ session, cwd, isClaude, configDir, outside, screen,
       const transcript = trustedTranscript(event.transcript_path, configDir);
       const since = transcript === undefined ? 0 : (fileSize(transcript, transcript) ?? 0);
       const words = hookWordsOnScreen(text(), action);
+      const pressed = keys;
+      let waited = activity() === "waiting";
       return () => {
+        waited ||= activity() === "waiting";
+        // Claude writes of an allowed call only once it has run: that it went to work, and no key was pressed, was our answer
+        if (action === "approve" && waited && activity() === "busy" && keys === pressed) return true;
         // the dialog must be gone; one that is open may be the next prompt's, which has come by then
         if (dialogOpen() === true && !ledger.list().some((prompt) => prompt.state === "pending")) return false;
         const call = { name: event.tool_name, input: event.tool_input };
@@ -94,9 +100,13 @@ export function openAsking({ session, cwd, isClaude, configDir, outside, screen,
       questions.changed();
     },
     /** A key goes to the program from afar. */
-    touch: () => questions.touch(false),
+    touch(): void {
+      keys++;
+      questions.touch(false);
+    },
     /** Somebody types at the desk. */
     typed(): void {
+      keys++;
       questions.touch(true);
       prompts.typed();
       elicitations.typed();

@@ -22,7 +22,7 @@ const ToolResult = v.looseObject({ type: v.literal("tool_result"), tool_use_id: 
 
 /**
  * Whether the transcript tells, after byte `since`, that a hook's decision was applied to this very tool call: Claude Code
- * writes `hook_permission_decision` for an allow at once, and a result with `toolDenialKind` for a deny.
+ * writes `hook_permission_decision` for an allow, once the call has run, and a result with `toolDenialKind` for a deny.
  */
 export function decisionApplied(path: string, since: number, call: { name: string; input: unknown }, decision: Decision): boolean {
   const size = fileSize(path, path) ?? 0;

@@ -37,6 +37,21 @@ describe("the real Claude Code", () => {
     events.close();
   }, 40_000);
 
+  test("approved, a command that takes long is told as applied while it runs, also after a call that Claude refused by itself", async () => {
+    const events = await server.phone.events();
+    await claude.say("run: sleep 60");
+    await until("Claude refused it", () => claude.api.results.some(({ isError, text }) => isError && text.includes("sleep 60")));
+    await claude.say("run: touch long.txt; tail -f /dev/null");
+    const prompt = await server.phone.prompt();
+    expect((await server.phone.approve(prompt)).status).toBe(200);
+    await until("it runs", () => made("long.txt"));
+    const settled = await events.next("prompt_response", (data) => data.id === prompt.id && data.state === "answered" && data.answer?.receipt !== "sent");
+    expect(settled.answer?.receipt).toBe("applied");
+    claude.tty.type("\x1b");
+    await claude.tty.sees("Interrupted");
+    events.close();
+  }, 40_000);
+
   test("a command rejected with a message does not run, and Claude reads the message and goes on", async () => {
     const events = await server.phone.events();
     await claude.say("run: touch rejected.txt");
