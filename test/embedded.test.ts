@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { readSeat } from "../src/hub/seat.ts";
 import { type FreshHome, freshHome } from "./support/embedded.ts";
 import { SELF } from "./support/home.ts";
 import { openTty } from "./support/tty.ts";
@@ -48,6 +49,26 @@ describe("with nothing configured", () => {
     expect(home.seat()).toBeUndefined();
     expect(existsSync(join(home.data, "server.json"))).toBe(false);
     expect(await home.cli("server", "stop")).toMatchObject({ code: 0, err: "No server is running here.\n" });
+  }, 30_000);
+
+  test("a server that takes leave just while somebody looks is none", async () => {
+    const home = fresh();
+    mkdirSync(home.data, { recursive: true });
+    const seat = { pid: process.pid, url: "x", port: 1, origin: "x", version: "x", protocol: 1, started_at: 1 };
+    const script = `import { rmSync } from "node:fs";
+      import { takeSeat } from ${JSON.stringify(join(import.meta.dir, "../src/hub/seat.ts"))};
+      const data = ${JSON.stringify(home.data)};
+      const seat = takeSeat(data);
+      console.log("here");
+      for (;;) { seat.announce(${JSON.stringify(seat)}); rmSync(data + "/server.json"); }`;
+    const other = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
+    await other.stdout.getReader().read();
+    try {
+      expect(Array.from({ length: 3000 }, () => readSeat(home.data))).toContain(undefined);
+    } finally {
+      other.kill("SIGKILL");
+      await other.exited;
+    }
   }, 30_000);
 
   test("sessions that begin all at once share one server and one pairing", async () => {

@@ -67,7 +67,12 @@ export function takeSeat(data: string): { announce(seat: Seat): void; leave(): v
 export function readSeat(data: string): Seat | undefined {
   const file = join(data, "server.json");
   if (!existsSync(file) || !isHeld(join(data, "server.lock"))) return undefined;
-  return parseJson(Seat, readFileSync(file, "utf8"));
+  try {
+    return parseJson(Seat, readFileSync(file, "utf8"));
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined; // it has just taken leave
+    throw error;
+  }
 }
 
 /** Whether the last server on a data folder died without taking leave. */
