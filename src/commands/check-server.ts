@@ -20,7 +20,7 @@ const REPAIR = "pair this machine again: `claude-remote pair LINK`, with a link 
 
 /** The server that this machine is paired with, from the wire up. What can't be known after a failure is not asked. */
 export async function* checkServer(config: Config, pairing: Pairing | PairingError | undefined): AsyncGenerator<Finding> {
-  if (pairing instanceof PairingError) return yield fails("paired", pairing.message, REPAIR);
+  if (pairing instanceof PairingError) return yield fails("paired", pairing.message, "do one of the two");
   if (pairing === undefined) {
     const text = "this machine is paired with no server";
     if (config.embedded) return yield warning("paired", text, "the first `claude-remote` starts one here by itself; `claude-remote pair LINK` takes one elsewhere");

@@ -29,7 +29,10 @@ export function parsePairing(text: string): Pairing | undefined {
 export function loadPairing(path: string): Pairing | undefined {
   if (!existsSync(path)) return undefined;
   const pairing = parsePairing(readFileSync(path, "utf8"));
-  if (pairing === undefined) throw new PairingError(`${path} is damaged: pair this machine again with \`claude-remote pair LINK\``);
+  if (pairing === undefined)
+    throw new PairingError(
+      `${path} is damaged. Where the server runs on this machine, remove that file: the next \`claude-remote\` pairs itself again. Otherwise: \`claude-remote pair LINK\``,
+    );
   return pairing;
 }
 
