@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, setSystemTime, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { checkCertificate, judge } from "../src/commands/check-certificate.ts";
@@ -216,6 +216,24 @@ test("a certificate is told by its days, its name and who vouches for it; to a s
   expect(await checkCertificate("http://192.0.2.1:7200")).toMatchObject({ state: "warning" });
   home.remove();
 }, 40_000);
+
+test("a mistake in config.toml is one thing that fails, and the rest is looked at all the same", async () => {
+  const file = join(server.home.dir, ".config/claude-remote/config.toml");
+  writeFileSync(file, "prt = 7300\n");
+  expect(await check()).toMatchObject({
+    code: 1,
+    config: expect.stringMatching(/^fails: .*prt is not an option/),
+    PTY: expect.stringMatching(/^ok/),
+    server: expect.stringMatching(/^ok/),
+  });
+  rmSync(file);
+}, 30_000);
+
+test("cut short by its reader it ends without a word", async () => {
+  const script = '"$@" check | head -1; echo "$?"';
+  const child = Bun.spawnSync(["bash", "-c", `set -o pipefail; ${script}`, "bash", ...SELF], { env: server.home.env, cwd: server.home.dir });
+  expect([child.stdout.toString(), child.stderr.toString()]).toEqual([expect.stringMatching(/^ok {7}claude-remote \S.*\n141\n$/), ""]);
+}, 20_000);
 
 test("without a terminal, or with NO_COLOR, it writes plain lines", async () => {
   const child = Bun.spawnSync([...SELF, "check"], { env: { ...server.home.env, NO_COLOR: "1" }, cwd: server.home.dir });

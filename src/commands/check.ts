@@ -6,7 +6,7 @@ import { PROTOCOL } from "../types.ts";
 import { checkHooks } from "./check-hooks.ts";
 import { checkClaude, checkData, checkPairingFile, checkPty } from "./check-machine.ts";
 import { checkServer } from "./check-server.ts";
-import { type Config, loadConfig } from "./config.ts";
+import { type Config, loadConfig, withDefaults } from "./config.ts";
 import { type Finding, fails, ok, warning } from "./finding.ts";
 import { pairingPath } from "./places.ts";
 import { UsageError } from "./usage.ts";
@@ -19,10 +19,14 @@ const SIGNS = { ok: ["ok", "\x1b[32m"], warning: ["warning", "\x1b[33m"], fails:
 export async function check(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options: { json: { type: "boolean" } } });
   if (positionals.length > 0) throw new UsageError(`check: what is ${positionals[0]}?`);
-  const config = loadConfig();
+  // whoever reads this has seen enough (`| head`): with what a shell tells of SIGPIPE
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(141);
+    throw error;
+  });
   const findings: Finding[] = [];
   const plain = !process.stdout.isTTY || (process.env.NO_COLOR ?? "") !== "" || process.env.TERM === "dumb";
-  for await (const finding of look(config)) {
+  for await (const finding of look()) {
     findings.push(finding);
     if (values.json === true) continue;
     const [word, colour] = SIGNS[finding.state];
@@ -35,11 +39,17 @@ export async function check(argv: readonly string[]): Promise<number> {
 }
 
 /** Each look in turn, as soon as it is done. */
-async function* look(config: Config): AsyncGenerator<Finding> {
+async function* look(): AsyncGenerator<Finding> {
   const bun = `Bun ${Bun.version}`;
   yield Bun.semver.order(Bun.version, LEAST_BUN) >= 0
     ? ok("claude-remote", `${version}, protocol ${PROTOCOL}, ${bun}`)
     : fails("claude-remote", `${version} on ${bun}`, `it needs Bun ${LEAST_BUN}: npx -y bun@${LEAST_BUN}, or the single binary`);
+  const config = configOrMistake();
+  if (config instanceof UsageError) yield fails("config", config.message, "mend that; what follows was looked at as if nothing were configured");
+  yield* lookAt(config instanceof UsageError ? withDefaults({}) : config);
+}
+
+async function* lookAt(config: Config): AsyncGenerator<Finding> {
   const claude = checkClaude(config.claude);
   yield claude.finding;
   yield* checkHooks(claude.path);
@@ -49,6 +59,15 @@ async function* look(config: Config): AsyncGenerator<Finding> {
   yield* checkData(config.data);
   yield* checkPairingFile(pairingPath());
   yield* checkServer(config, pairing());
+}
+
+function configOrMistake(): Config | UsageError {
+  try {
+    return loadConfig();
+  } catch (error) {
+    if (error instanceof UsageError) return error;
+    throw error;
+  }
 }
 
 function pairing() {

@@ -71,6 +71,11 @@ export function loadConfig(flags: Record<string, string | boolean | string[] | u
     ),
   };
   if ((given.tls_cert === undefined) !== (given.tls_key === undefined)) throw new UsageError("tls_cert and tls_key (--tls-cert and --tls-key) go together");
+  return withDefaults(given);
+}
+
+/** What holds where nobody said anything else. */
+export function withDefaults(given: Given): Config {
   const insecure_lan = given.insecure_lan ?? false;
   return {
     ...given,
