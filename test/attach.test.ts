@@ -467,6 +467,21 @@ describe("the command", () => {
     return { ...(await tty.exited), text: tty.text() };
   };
 
+  test("lists that nothing runs, and otherwise a session a row, however long its command", async () => {
+    const quiet = await startHomeServer();
+    expect(await cli(["--list"], quiet.home.env)).toEqual({ code: 0, out: "", err: "claude-remote: No session is running.\n" });
+    await quiet.stop();
+    const runner = await playRunner("long", { command: `claude ${"日本 word ".repeat(30)}` });
+    for (const cols of [80, 60]) {
+      const list = openTty([...SELF, "attach", "--list"], { env: server.home.env, cols });
+      await list.exited;
+      const rows = list.screen.text().map((row) => row.trim());
+      expect(rows).toContainEqual(expect.stringMatching(/^long .*claude .*… +\(live\)$/));
+      for (const row of rows.filter((row) => row !== "")) expect(row).toEndWith(")");
+    }
+    runner.close();
+  }, 20_000);
+
   test("lists what runs, lets one choose, and takes an id, the beginning of it, or a folder", async () => {
     const runners = [await playRunner("one-alpha"), await playRunner("one-beta")];
     const list = await cli(["--list"]);

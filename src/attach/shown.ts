@@ -72,7 +72,8 @@ export function statusLine(whats: readonly string[], right: string, cols: number
   return `\x1b[7m${start}${" ".repeat(Math.max(0, cols - Bun.stringWidth(start + rest)))}${rest}\x1b[27m`;
 }
 
-function clipped(text: string, cols: number): string {
+/** As much of a text as there are columns for. */
+export function clipped(text: string, cols: number): string {
   let part = "";
   for (const char of text) {
     if (Bun.stringWidth(part + char) > cols) break;

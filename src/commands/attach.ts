@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { attach as attachTo } from "../attach/attach.ts";
 import { type Client, openClient, RequestError } from "../attach/client.ts";
 import { harmless } from "../attach/rows.ts";
-import { folderOf, stateWords } from "../attach/shown.ts";
+import { clipped, folderOf, stateWords } from "../attach/shown.ts";
 import { PairingError } from "../runner/pairing.ts";
 import { SessionSummary } from "../types.ts";
 import { loadConfig } from "./config.ts";
@@ -25,7 +25,9 @@ export async function attach(argv: readonly string[]): Promise<number> {
   const client = openClient(pairing);
   const sessions = await runningSessions(client);
   if (values.list === true) {
-    for (const session of sessions) process.stdout.write(`${session.id}  ${about(session)}\n`);
+    const columns = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
+    for (const session of sessions) process.stdout.write(`${session.id}  ${about(session, columns - session.id.length - 2)}\n`);
+    if (sessions.length === 0) say("No session is running.");
     return 0;
   }
   const session = wanted === undefined ? chosen(sessions) : found(sessions, wanted);
@@ -50,9 +52,18 @@ async function runningSessions(client: Client): Promise<SessionSummary[]> {
   }
 }
 
-function about(session: SessionSummary): string {
+/** A session in a line; its command, and then its folder, are cut where that would be longer than `columns`. */
+function about(session: SessionSummary, columns = Number.POSITIVE_INFINITY): string {
   const waits = session.pending === 0 ? "" : session.pending === 1 ? ", waits for you" : `, ${session.pending} questions wait for you`;
-  return `${harmless(session.host)}  ${harmless(session.cwd)}  ${harmless(session.command)}  (${stateWords(session)}${waits})`;
+  const host = harmless(session.host);
+  const state = `(${stateWords(session)}${waits})`;
+  const room = columns - Bun.stringWidth(`${host}      ${state}`);
+  const cwd = cut(harmless(session.cwd), room - 1);
+  return `${host}  ${cwd}  ${cut(harmless(session.command), room - Bun.stringWidth(cwd))}  ${state}`;
+}
+
+function cut(text: string, columns: number): string {
+  return Bun.stringWidth(text) <= columns ? text : `${clipped(text, columns - 1)}…`;
 }
 
 /** The one that runs, or the one that somebody chooses; undefined where they choose none. */
