@@ -55,6 +55,8 @@ describe("help and versions", () => {
 
   test("what can't be is said on stderr with 2, in colour only where that is wanted", async () => {
     expect(await cli(["server", "--nonsense"])).toMatchObject({ code: 2, out: "", err: expect.stringContaining("claude-remote --help") });
+    expect(await cli(["server", "bakcup", "x"])).toMatchObject({ code: 2, err: expect.stringContaining("what is bakcup?") });
+    expect(await cli(["server", "stop", "x"])).toMatchObject({ code: 2, err: expect.stringContaining("what is x?") });
     const seen = async (more: Record<string, string>) => {
       const tty = openTty([...SELF, "run", "stray"], { env: { ...env, ...more }, cwd: home.dir });
       await tty.exited;

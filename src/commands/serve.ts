@@ -50,7 +50,8 @@ export async function serve(argv: readonly string[]): Promise<number> {
     if (file === undefined || more.length > 0) throw new UsageError(`server ${action}: give one file, or - for standard ${action === "backup" ? "output" : "input"}`);
     return action === "backup" ? backup(config.data, file) : restore(config.data, file);
   }
-  if (file !== undefined || !["status", "stop", undefined].includes(action)) throw new UsageError(`server: what is ${file ?? action}?`);
+  const odd = ["status", "stop", undefined].includes(action) ? file : action;
+  if (odd !== undefined) throw new UsageError(`server: what is ${odd}?`);
   if (action === "status") return status(config.data, json === true);
   if (action === "stop") return stop(config.data);
   const { data, host, insecure_lan: insecureLan, tls_cert: cert, tls_key: key, port = 7200 } = config;
