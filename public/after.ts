@@ -5,16 +5,17 @@ import { el } from "./dom.ts";
 import type { Identity } from "./keys.ts";
 import { known } from "./known.ts";
 import { launch } from "./launch.ts";
-import { awayWords, daemonFor, newHere } from "./runners.ts";
+import { awayWords, daemonFor, isAway, newHere } from "./runners.ts";
 
 /** What can be done once a session is over: the same again, where a daemon started it, or a new one in its folder. */
 export function openAfter(identity: Identity) {
   let session: SessionSummary | undefined;
   let busy = false;
-  const again = el("button", { class: "plain", text: "Start again", attrs: { type: "button" }, on: { click: () => void start() } });
+  const again = el("button", { class: "plain", text: "Start again", attrs: { type: "button", "aria-describedby": "anew" }, on: { click: () => void start() } });
   const fresh = el("a", { class: "plain", text: "New session here" });
+  const anew = el("p", { attrs: { id: "anew" } });
   const state = el("p", { attrs: { role: "status" } });
-  const element = el("div", { class: "after", init: (div) => (div.hidden = true) }, again, fresh, state);
+  const element = el("div", { class: "after", init: (div) => (div.hidden = true) }, again, fresh, anew, state);
 
   const start = async () => {
     if (busy || session?.args === undefined) return;
@@ -44,15 +45,17 @@ export function openAfter(identity: Identity) {
     again.hidden = next.args === undefined;
     again.disabled = busy || own?.online !== true || !isLive();
     again.textContent = busy ? "Starting…" : "Start again";
+    anew.hidden = again.hidden;
+    anew.textContent = `Start again begins anew, in the same folder and with the same options.${here === undefined ? "" : " To go on with a conversation, choose it in New session here."}`;
     fresh.hidden = here === undefined;
     if (here !== undefined) fresh.href = newHere(here, next.cwd);
-    if (again.hidden || busy || (own?.online === true && state.textContent !== why)) return;
+    if (again.hidden || busy || (own !== undefined && !isAway(own) && state.textContent !== why)) return;
     why =
       own === undefined
         ? "The machine that started it starts no sessions any more."
-        : own.online
-          ? ""
-          : `${own.name} is ${awayWords(own)}: it can't be started again now.`;
+        : isAway(own)
+          ? `The runner on ${own.name} is ${awayWords(own)}: it can't be started again now.`
+          : "";
     state.textContent = why;
   }
   let why = "";

@@ -46,6 +46,9 @@ export function setMark(element: HTMLElement, kind: Mark): void {
   element.style.animationDelay = `-${Math.round(performance.now() % PERIOD_MS)}ms`;
 }
 
+/** What stands with a session that runs in a container. */
+export const sandboxTag = () => el("span", { class: "tag", text: "sandbox" });
+
 /** How long since, in words: "5 min", "3 h", "2 d"; empty where it is hardly a minute. */
 export function since(time: number, now = Date.now()): string {
   const seconds = Math.max(0, (now - time) / 1000);

@@ -1,16 +1,16 @@
 import type { Exit, RunnerInfo, SessionSummary } from "../src/types.ts";
-import { ago, baseName, el, find, type Mark, mark, since } from "./dom.ts";
-import { awayWords } from "./runners.ts";
+import { ago, baseName, el, find, type Mark, mark, sandboxTag, since } from "./dom.ts";
+import { awayWords, isAway } from "./runners.ts";
 
 const ACTIVITY: Record<SessionSummary["activity"], string> = { unknown: "running", idle: "idle at its prompt", busy: "at work", waiting: "waits at the desk" };
 
 /** One line about how a session is. */
-export function sessionState(session: SessionSummary): string {
-  const { exit, offline_since, ended_at } = session;
+export function sessionState(session: SessionSummary, ended = session.ended_at === null ? "" : ` ${ago(session.ended_at)}`): string {
+  const { exit, offline_since } = session;
   if (session.status === "offline") return offline_since === null ? "not connected" : awayWords({ since: offline_since });
   if (session.status === "ended") {
     const how = exit === null ? "" : exitWords(exit);
-    return `ended ${ended_at === null ? "" : ago(ended_at)}${how === "" ? "" : `, ${how}`}`;
+    return `ended${ended}${how === "" ? "" : `, ${how}`}`;
   }
   if (session.pending > 0) return session.pending === 1 ? "waits for you" : `${session.pending} questions wait for you`;
   return session.auth_url === null ? ACTIVITY[session.activity] : "wants you to log in";
@@ -32,12 +32,18 @@ export function sessionMark({ status, pending, activity, auth_url }: SessionSumm
 /** How a session is and where it runs, and what is special about that. */
 export function sessionAbout(session: SessionSummary, state = sessionState(session)): (Node | string)[] {
   const { sandbox, host, unlogged } = session;
-  return [...(sandbox ? [el("span", { class: "tag", text: "sandbox" })] : []), [state, host, unlogged ? "not logged" : ""].filter((part) => part !== "").join(" · ")];
+  return [...(sandbox ? [sandboxTag()] : []), [state, host, unlogged ? "not logged" : ""].filter((part) => part !== "").join(" · ")];
+}
+
+/** What a session calls itself, to stand behind other words: without the sign before it, which moves while Claude is at work. */
+export function titleOf(title: string): (Node | string)[] {
+  const plain = title.replace(/^[^\p{L}\p{N}]+\s+/u, "");
+  return plain === "" ? [] : [" · ", el("bdi", { text: plain })];
 }
 
 /** The list of sessions in sections; those in `asked` have a card already, which leads to them. What a daemon that is away had running stands below that. */
 export function listView(sessions: readonly SessionSummary[], asked: ReadonlySet<string>, runners: readonly RunnerInfo[] = []): Node[] {
-  const away = runners.filter(({ online }) => !online);
+  const away = runners.filter(isAway);
   if (sessions.length === 0) {
     const lesson = document.importNode(find("#lesson", HTMLTemplateElement).content, true);
     if (runners.length > 0) lesson.querySelector(".daemon")?.remove();
@@ -63,11 +69,11 @@ export function listView(sessions: readonly SessionSummary[], asked: ReadonlySet
 /** A daemon that is away is told once, with the sessions that nothing is heard of. */
 function awayView(runner: RunnerInfo, sessions: SessionSummary[]): HTMLElement {
   const words = sessions.length === 0 ? "Nothing can be started there meanwhile." : "What ran there is shown as it was; nothing can be started there meanwhile.";
-  const heading = el("h2", {}, el("bdi", { text: runner.name }), ` is ${awayWords(runner)}`);
+  const heading = el("h2", {}, "The runner on ", el("bdi", { text: runner.name }), ` is ${awayWords(runner)}`);
   return el("section", { class: "group" }, heading, el("p", { class: "about", text: words }), el("ul", {}, ...sessions.map((session) => row(session, ""))));
 }
 
-function row(session: SessionSummary, state = sessionState(session)): HTMLElement {
+function row(session: SessionSummary, state = sessionState(session, "")): HTMLElement {
   const { id, status, cwd, title, command, started_at, ended_at } = session;
   const name = baseName(cwd);
   const above = cwd.replace(/\/+$/, "").slice(0, -name.length - 1);

@@ -7,6 +7,9 @@ import { guarded, known } from "./known.ts";
 
 const Runners = v.object({ runners: v.array(RunnerInfo) });
 
+/** One that has gone a moment ago, or is not back yet since the server started, may be here at once: it is not called away before this, in ms. */
+const GRACE_MS = 3000;
+
 let asked = 0;
 
 /** Learns of the daemons what the server knows. Throws a `RequestError`. */
@@ -18,7 +21,11 @@ export async function lookForRunners(identity: Identity): Promise<void> {
 
 /** Keeps the daemons up to date for a view: takes the events of its stream, and draws when there is news. */
 export function followRunners(identity: Identity, draw: () => void): (event: ViewerEvent) => void {
-  const look = guarded(() => lookForRunners(identity).then(draw));
+  const look = guarded(async () => {
+    await lookForRunners(identity);
+    draw();
+    if (known.runners?.some((daemon) => !daemon.online && !isAway(daemon))) setTimeout(draw, GRACE_MS + 1);
+  });
   return ({ name }) => {
     if (name === "hello" || name === "reset" || name === "runner_status") look();
   };
@@ -36,6 +43,9 @@ export function daemonFor({ runner, host, cwd }: SessionSummary): RunnerInfo | u
 /** Nothing is heard of a session, though the daemon that started it is there. */
 export const isCut = ({ status, runner, args }: SessionSummary) =>
   status === "offline" && args !== undefined && (known.runners ?? []).some(({ id, online }) => id === runner && online);
+
+/** Whether one is away, and not for a moment alone. */
+export const isAway = ({ online, since }: RunnerInfo) => !online && Math.abs(Date.now() - since) > GRACE_MS; // this clock may be another
 
 /** Since when one is away, in words. */
 export const awayWords = ({ since }: Pick<RunnerInfo, "since">) => `not connected since ${moment(since)}`;

@@ -9,7 +9,7 @@ import { known, type OnStream, type Shown, take, waitsElsewhere } from "./known.
 import { launch } from "./launch.ts";
 import { Options, openOptions } from "./options.ts";
 import { openPast } from "./past.ts";
-import { awayWords, followRunners, reaches } from "./runners.ts";
+import { awayWords, followRunners, isAway, reaches } from "./runners.ts";
 import { openStream } from "./stream.ts";
 
 const NONE = "No machine here starts sessions. On one that is paired, run `claude-remote runner --root ~/src`: what lies in that folder can be worked on from here.";
@@ -33,7 +33,10 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
   const machines = el("fieldset", { class: "machines" });
   const past = openPast(identity);
   const options = openOptions(past.enclose);
-  const folder = openFolder(identity, () => runner !== undefined && past.offer(runner, folder.value()));
+  const folder = openFolder(identity, () => {
+    problem.textContent = "";
+    if (runner !== undefined) past.offer(runner, folder.value());
+  });
   const problem = el("p", { class: "problem", attrs: { role: "alert" } });
   const start = el("button", { class: "approve", text: "Start", attrs: { type: "submit" } });
   const submit = (event: SubmitEvent) => {
@@ -62,7 +65,7 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
       const radio = el("input", { attrs: { type: "radio", name: "machine", value: info.id }, on: { change: () => choose(info) } });
       radio.checked = info.id === runner;
       radio.disabled = !info.online && !radio.checked;
-      return el("label", {}, radio, el("strong", { text: info.name }), el("span", { text: info.online ? "" : awayWords(info) }));
+      return el("label", {}, radio, el("strong", { text: info.name }), el("span", { text: isAway(info) ? awayWords(info) : "" }));
     };
     const focused = machines.contains(document.activeElement);
     machines.hidden = all.length < 2;
@@ -85,7 +88,7 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
       options.offer(now.no_sandbox);
     }
     const one = now === undefined || all.length > 1 ? "" : `on ${now.name}`;
-    state.textContent = now === undefined ? NONE : now.online ? one : `${now.name} is ${awayWords(now)}: nothing can be started there.`;
+    state.textContent = now === undefined ? NONE : isAway(now) ? `The runner on ${now.name} is ${awayWords(now)}: nothing can be started there.` : one;
     state.hidden = state.textContent === "";
     start.disabled = busy || now?.online !== true || !isLive();
     start.textContent = busy ? "Starting…" : "Start";

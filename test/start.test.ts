@@ -82,7 +82,11 @@ describe("a session is started", () => {
   test("in a folder that is typed and completed, level by level, by keyboard or by thumb", async () => {
     const { page, go } = await begin();
     await go("#/new");
+    await folder(page).fill("");
+    await start(page).click();
+    await page.getByText("In which folder?").waitFor();
     await folder(page).fill("/home/me/co");
+    expect(await page.getByText("In which folder?").isVisible()).toBe(false);
     expect(await complete(["/home/me/code", "/home/me/cooking"])).toBe("/home/me/co");
     const options = page.getByRole("listbox").getByRole("option");
     await until("two are offered", async () => (await options.allTextContents()).join() === "code,cooking");
@@ -189,7 +193,7 @@ describe("where it can't be", () => {
     await page.getByText("No Docker engine answers.").waitFor();
     expect(await page.getByRole("switch").isDisabled()).toBe(true);
     daemon.close();
-    await page.getByText(new RegExp(`${name} is not connected since .*: nothing can be started there`)).waitFor();
+    await page.getByText(new RegExp(`The runner on ${name} is not connected since .*: nothing can be started there`)).waitFor();
     expect(await start(page).isDisabled()).toBe(true);
     daemon = await dashboard.playDaemon(name, { recent: ["/home/me/other"] }, daemon.device);
     open.push(daemon.close);
@@ -239,7 +243,9 @@ describe("where it can't be", () => {
     await page.getByRole("link", { name: /^gone/ }).waitFor();
     for (const close of open.splice(2)) await close(); // the session's connection
     daemon.close();
-    const heading = page.getByRole("heading", { name: new RegExp(`^${name} is not connected since`) });
+    await page.getByRole("link", { name: /^gone.*not connected since/ }).waitFor();
+    const heading = page.getByRole("heading", { name: new RegExp(`^The runner on ${name} is not connected since`) });
+    expect(await heading.isVisible()).toBe(false); // it may be back at once
     await heading.waitFor();
     const group = page.locator(".group", { has: heading });
     await group.getByRole("link", { name: /^gone/ }).waitFor();
@@ -255,7 +261,8 @@ describe("a session that is over", () => {
     await go("#/s/over");
     await page.getByText("This session is over: killed (SIGKILL).").waitFor();
     expect(await page.locator(".place .tag").textContent()).toBe("sandbox");
-    await page.getByRole("button", { name: "Start again" }).dblclick();
+    const again = page.getByRole("button", { name: "Start again", description: /^Start again begins anew, in the same folder and with the same options\. To go on/ });
+    await again.dblclick();
     const asked = await daemon.socket.next("start");
     expect(asked).toMatchObject({ cwd: "/home/me/app", args: ["--model", "opus", "--continue"], sandbox: true });
     await report(asked.id ?? "", { cwd: "/home/me/again" });
@@ -274,7 +281,7 @@ describe("a session that is over", () => {
     daemon.socket.send({ type: "started", request: asked.request, refused: "That is outside the folders it may work in." });
     await page.getByText("That is outside the folders it may work in.").waitFor();
     daemon.close();
-    await page.getByText(new RegExp(`${name} is not connected since .*: it can't be started again now`)).waitFor();
+    await page.getByText(new RegExp(`The runner on ${name} is not connected since .*: it can't be started again now`)).waitFor();
     expect(await page.getByRole("button", { name: "Start again" }).isDisabled()).toBe(true);
   }, 40_000);
 
@@ -413,6 +420,6 @@ test("all of it suits a screen reader, a narrow phone, twice the text and forced
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "detached" });
   end(socket, "axe-stop", { code: 0 });
-  await page.getByText("This session is over. This is").waitFor();
+  await page.getByText("This session is over.", { exact: true }).waitFor();
   expect(await violations(page)).toEqual([]);
 }, 60_000);
