@@ -1,8 +1,9 @@
 import { isOpen, type Prompt, type SessionSummary } from "../src/types.ts";
 import { isLive } from "./bar.ts";
 import { type Card, promptCard } from "./card.ts";
-import { baseName, el } from "./dom.ts";
+import { baseName, el, sandboxTag } from "./dom.ts";
 import type { Identity } from "./keys.ts";
+import { known } from "./known.ts";
 
 export type Deck = ReturnType<typeof openDeck>;
 
@@ -17,7 +18,8 @@ export function openDeck(
   only?: string,
   onMoved: () => void = () => undefined,
 ) {
-  const prompts = new Map<string, Prompt>();
+  const { prompts } = known; // with what the last view knew
+  for (const [id, prompt] of prompts) if (!isOpen(prompt)) prompts.delete(id);
   const cards = new Map<string, Card>();
 
   /** A card that shrinks or goes moves the others: none of them takes the tap that was meant for it. */
@@ -29,7 +31,9 @@ export function openDeck(
   const deal = (prompt: Prompt) => {
     const session = sessionOf(prompt.session);
     const from =
-      session === undefined || only !== undefined ? undefined : el("a", { class: "from", text: `${baseName(session.cwd)} ›`, attrs: { href: `#/s/${session.id}` } });
+      session === undefined || only !== undefined
+        ? undefined
+        : el("a", { class: "from", attrs: { href: `#/s/${session.id}` } }, ...(session.sandbox ? [sandboxTag()] : []), `${baseName(session.cwd)} ›`);
     const card = promptCard(identity, prompt, from, () => {
       card.element.remove();
       cards.delete(prompt.id);
@@ -41,6 +45,8 @@ export function openDeck(
     onMoved();
   };
 
+  const here = () => [...prompts.values()].filter(({ session }) => only === undefined || session === only);
+
   const deck = {
     take(prompt: Prompt): void {
       prompts.set(prompt.id, prompt);
@@ -49,9 +55,9 @@ export function openDeck(
     /** What is known now: the answer to a request that begins now says nothing about what comes later. */
     known: () => new Set(prompts.keys()),
 
-    /** Takes the server's whole list, as of when `known` was all: what it no longer holds was settled while we were away. */
+    /** Takes the server's whole list of what is shown here, as of when `known` was all: what it no longer holds was settled while we were away. */
     takeAll(listed: readonly Prompt[], known: ReadonlySet<string>): void {
-      for (const prompt of prompts.values()) {
+      for (const prompt of here()) {
         if (isOpen(prompt) && known.has(prompt.id) && !listed.some((other) => other.id === prompt.id)) prompts.set(prompt.id, { ...prompt, state: "withdrawn" });
       }
       for (const prompt of listed) {
@@ -70,12 +76,11 @@ export function openDeck(
     },
 
     /** The sessions' open prompts that are shown here. */
-    open: () => [...prompts.values()].filter((prompt) => isOpen(prompt) && (only === undefined || prompt.session === only)).length,
+    open: () => here().filter(isOpen).length,
 
     /** Brings the cards up to date, oldest first; one that stands there never moves. */
     draw(): void {
-      const shown = [...prompts.values()].filter(({ session }) => only === undefined || session === only);
-      for (const prompt of shown.sort((a, b) => a.created_at - b.created_at)) {
+      for (const prompt of here().sort((a, b) => a.created_at - b.created_at)) {
         const known = cards.get(prompt.id);
         if (known === undefined && isOpen(prompt)) deal(prompt);
         else if (known?.update(prompt)) armAll();

@@ -30,12 +30,11 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
   view.replaceChildren(el("h1", { class: "spoken", text: "Sessions" }), word, start, search, el("div", { class: "sessions" }, cards, list), more);
   view.className = "list";
   known.deck = deck;
-  let fetched = false;
   let closed = false;
   const draw = () => {
     showPlace("", false, waitsElsewhere());
     start.hidden = (known.runners ?? []).length === 0;
-    if (!fetched) return;
+    if (!known.listed) return;
     search.hidden = known.sessions.size === 0;
     heading.textContent = deck.asking().size > 0 ? "Waits for you" : "Answered";
     const focused = document.activeElement?.getAttribute("href");
@@ -53,7 +52,7 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
     deck.takeAll(prompts, before);
     void closeNotifications((id) => prompts.every((prompt) => prompt.id !== id));
     badge();
-    fetched = true;
+    known.listed = true;
     draw();
   });
   const follow = followRunners(identity, () => closed || draw());

@@ -1,4 +1,4 @@
-import { isOpen, type RunnerInfo, type SessionSummary, type ViewerEvent } from "../src/types.ts";
+import { isOpen, type Prompt, type RunnerInfo, type SessionSummary, type ViewerEvent } from "../src/types.ts";
 import { RequestError } from "./api.ts";
 import type { Deck } from "./deck.ts";
 import { closeNotifications } from "./install.ts";
@@ -8,6 +8,9 @@ import type { StreamState } from "./stream.ts";
 /** What the server told this page. */
 export const known = {
   sessions: new Map<string, SessionSummary>(),
+  /** Whether those are all. */
+  listed: false,
+  prompts: new Map<string, Prompt>(),
   /** Daemons that start sessions; undefined until the server told. */
   runners: undefined as readonly RunnerInfo[] | undefined,
   deck: undefined as Deck | undefined,
