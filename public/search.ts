@@ -4,6 +4,7 @@ import { setInsecure, showPlace } from "./bar.ts";
 import { baseName, el } from "./dom.ts";
 import type { Identity } from "./keys.ts";
 import { type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
+import { titleOf } from "./list.ts";
 import { openStream } from "./stream.ts";
 import { visibleText } from "./visible.ts";
 
@@ -13,14 +14,7 @@ const KINDS: Record<Found["kind"], [name: string, place: string]> = { history: [
 /** Where one asks for words; leads to what was found. */
 export function searchForm(text = ""): HTMLElement {
   const input = el("input", {
-    attrs: {
-      type: "search",
-      name: "q",
-      placeholder: "Search all sessions",
-      "aria-label": "Search all sessions",
-      maxlength: String(LIMITS.queryChars),
-      enterkeyhint: "search",
-    },
+    attrs: { type: "search", name: "q", placeholder: "All sessions", "aria-label": "Search all sessions", maxlength: String(LIMITS.queryChars), enterkeyhint: "search" },
   });
   input.value = text;
   const submit = (event: SubmitEvent) => {
@@ -68,10 +62,10 @@ export function showSearch(identity: Identity, text: string, view: HTMLElement, 
   return { draw, close };
 }
 
-function row({ session, cwd, kind, place, snippet }: Found): HTMLElement {
+function row({ session, cwd, title, kind, place, snippet }: Found): HTMLElement {
   const [name, where] = KINDS[kind];
   const href = where === "" ? `#/s/${session}` : `#/s/${session}/${where}/${place}`;
   const parts = snippet.map(({ text, hit }) => el(hit ? "mark" : "span", {}, ...visibleText(text)));
-  const about = el("span", { class: "about" }, el("strong", { text: baseName(cwd) }), ` · ${name}`);
+  const about = el("span", { class: "about" }, el("strong", { text: baseName(cwd) }), ` · ${name}`, ...titleOf(title));
   return el("li", {}, el("a", { attrs: { href } }, about, el("span", { class: "snippet", attrs: { dir: "auto" } }, ...parts)));
 }

@@ -9,7 +9,7 @@ import { baseName, el, mark, setMark } from "./dom.ts";
 import { openFit } from "./fit.ts";
 import type { Identity } from "./keys.ts";
 import { guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
-import { exitWords, sessionAbout, sessionMark } from "./list.ts";
+import { exitWords, sessionAbout, sessionMark, titleOf } from "./list.ts";
 import { openLogin } from "./login.ts";
 import { followRunners, isCut } from "./runners.ts";
 import { openStopping } from "./stop.ts";
@@ -81,10 +81,10 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
     if (session !== undefined) {
       const name = baseName(session.cwd);
       const sign = sessionMark(session);
-      title.replaceChildren(mark(sign), name);
+      title.replaceChildren(mark(sign), name, ...titleOf(session.title));
       about.replaceChildren(...sessionAbout(session));
       showPlace(name, sign === "you", waitsElsewhere(id), title, about);
-      const words = troubleOf(session);
+      const words = troubleOf(session, terminal.isEmpty());
       const said = words ?? "Nothing waits for you here. When Claude asks, it asks here too.";
       if (trouble.textContent !== said) trouble.replaceChildren(mark(words === undefined ? "free" : sign), said);
       hint.dataset.calm = String(words === undefined);
@@ -181,13 +181,13 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
 }
 
 /** What stands in the way of a session, and what to do about it. */
-function troubleOf(session: SessionSummary): string | undefined {
+function troubleOf(session: SessionSummary, empty: boolean): string | undefined {
   if (session.status === "offline" && isCut(session)) return "This is the last that came.";
   if (session.status === "offline")
     return "This is the last that came. If the machine only sleeps or lost its network, this goes on by itself; if claude-remote was killed there, it is over.";
   if (session.status === "ended") {
     const how = session.exit === null ? "" : exitWords(session.exit);
-    return `This session is over${how === "" ? "" : `: ${how}`}. This is what it left on the screen.`;
+    return `This session is over${how === "" ? "" : `: ${how}`}.${empty ? "" : " This is what it left on the screen."}`;
   }
   return session.hooks === "off" ? "Hooks are off in this session: what Claude asks is read off its screen." : undefined;
 }

@@ -121,6 +121,7 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
 
   return {
     element,
+    isEmpty: () => text.textContent.trim() === "",
 
     /** How many columns and rows fit in type that can be read. */
     capacity() {

@@ -520,6 +520,7 @@ export const SearchAnswer = v.object({
     v.object({
       session: id,
       cwd: v.string(),
+      title: v.string(),
       kind: v.picklist(["history", "conversation", "prompt"]),
       place: count,
       snippet: v.array(v.object({ text: v.string(), hit: v.boolean() })),

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Page } from "playwright-core";
 import type { Entry, Prompt } from "../src/types.ts";
 import type { PhonePage } from "./support/browser.ts";
-import { type Dashboard, makePrompt, openDashboard } from "./support/dashboard.ts";
+import { type Dashboard, makePrompt, openDashboard, screen } from "./support/dashboard.ts";
 import { until } from "./support/until.ts";
 
 let dashboard: Dashboard;
@@ -228,6 +228,7 @@ describe("the conversation on a phone", () => {
   test("what is searched for is found in conversations, terminals and questions, and leads to its place", async () => {
     const socket = await playRunner("find", [makePrompt("find", "p_find", { input: { command: "pomegranate --all" } })]);
     socket.say(...Array.from({ length: 600 }, (_, i) => said("assistant", i === 20 ? "a Pomegranate in the <b>basket" : `filler ${i}`)));
+    socket.send(screen("find", 1, [""], { title: "◐ Fruit" }));
     const lines = Array.from({ length: 900 }, (_, i) => (i === 77 ? "pomegranate.c:12: error\n3f1 20" : `line ${i}`));
     socket.send({ type: "output", session: "find", seq: 1, op: { op: "append", generation: 0, from: 0, lines } });
     await page.goto("about:blank");
@@ -237,6 +238,7 @@ describe("the conversation on a phone", () => {
     const results = page.locator(".results a");
     await until("all three are found", async () => (await results.count()) === 3);
     expect(new Set((await results.locator(".about").allTextContents()).map((about) => about.split(" · ")[1]))).toEqual(new Set(["Conversation", "Terminal", "Question"]));
+    expect(await results.locator(".about").first().textContent()).toEndWith(" · Fruit");
     expect((await results.locator("mark").allTextContents()).map((word) => word.toLowerCase())).toEqual(["pomegran", "pomegran", "pomegran"]);
     await results.filter({ hasText: "Conversation" }).click();
     await page.locator("article.found", { hasText: "a Pomegranate in the <b>basket" }).waitFor();

@@ -63,9 +63,11 @@ describe("the dashboard on a phone", () => {
   test("lists what waits first, then what runs, then what is over, and shows a session's screen in its colours at once", async () => {
     const idle = await playRunner("idle");
     const over = await playRunner("over");
+    over.send(screen("over", 1, [""], { title: "✳ Mend the gate" }));
+    over.send(screen("over", 2, [""])); // as claude does when it exits
     over.send({ type: "exit", session: "over", exit: { code: 3 }, ended_at: Date.now() - 2 * 3600_000 });
     const desk = await playRunner("desk", [], { activity: "waiting", hooks: "off" });
-    const busy = await playRunner("busy", [makePrompt("busy", "p_list", { input: { command: "make" } })]);
+    const busy = await playRunner("busy", [makePrompt("busy", "p_list", { input: { command: "make" } })], { sandbox: true });
     busy.send(screen("busy", 1, ["plain \x3cb\x3enot bold\x3c/b\x3e", "red green\n3f1 1 5g#00ff00b", "漢字\n2w"]));
     const phone = await openPaired();
     const section = (name: string) => phone.page.locator("section", { has: phone.page.getByRole("heading", { name, exact: true }) }).last();
@@ -73,8 +75,13 @@ describe("the dashboard on a phone", () => {
     expect(await phone.page.locator(".sessions h2:not(.card h2)").allTextContents()).toEqual(["Waits for you", "Waits at the desk", "Running", "Earlier"]);
     expect(await section("Waits at the desk").locator("strong").allTextContents()).toEqual(["desk"]);
     expect(await section("Running").locator("strong").allTextContents()).toEqual(["idle"]);
-    expect(await section("Earlier").locator("a > :not(.mark)").allTextContents()).toEqual(["over", "2 h ago", "/home/me", "claude", "ended 2 h ago, exit code 3 · box"]);
+    expect(await section("Earlier").locator("a > :not(.mark)").allTextContents()).toEqual(["over", "2 h ago", "/home/me", "✳ Mend the gate", "ended, exit code 3 · box"]);
     expect(await phone.page.title()).toBe("▮ claude-remote");
+    expect(await phone.page.locator(".from").textContent()).toBe("sandboxbusy ›");
+    await section("Earlier").getByRole("link").click();
+    await phone.page.getByText("This session is over: exit code 3.", { exact: true }).waitFor(); // it left nothing on the screen
+    expect(await phone.page.locator(".place > *").allTextContents()).toEqual(["over · Mend the gate", "ended 2 h ago, exit code 3 · box"]);
+    await phone.page.goBack();
     await section("Waits for you").getByRole("link", { name: "busy" }).click();
     const rows = phone.page.locator(".screen .row");
     await until("the screen is drawn", async () => (await rows.first().textContent()) === "plain <b>not bold</b>");
@@ -86,6 +93,25 @@ describe("the dashboard on a phone", () => {
     expect(phone.suspicious).toEqual([]);
     await phone.context.close();
     for (const socket of [idle, over, desk, busy]) socket.close();
+  }, 30_000);
+
+  test("what is known already is there at once, with the network or without it", async () => {
+    const quiet = await playRunner("at-rest");
+    const asks = await playRunner("asks", [makePrompt("asks", "p_asks", { input: { command: "make gates" } })]);
+    const phone = await openPaired();
+    await phone.page.getByRole("link", { name: /^at-rest/ }).click();
+    await phone.page.getByRole("heading", { name: "at-rest" }).waitFor();
+    await phone.context.setOffline(true);
+    await phone.page.goBack();
+    await phone.page.getByRole("link", { name: /^at-rest/ }).waitFor();
+    const approve = phone.page.getByRole("alertdialog").filter({ hasText: "make gates" }).getByRole("button", { name: "Approve" });
+    await approve.waitFor();
+    expect(await approve.isDisabled()).toBe(true);
+    asks.send({ type: "exit", session: "asks", exit: { code: 0 }, ended_at: Date.now() });
+    await phone.context.setOffline(false);
+    await phone.page.getByText("Claude no longer asks this.").waitFor();
+    await phone.context.close();
+    for (const socket of [quiet, asks]) socket.close();
   }, 30_000);
 
   test("a session that is gone is said to be, with the list below", async () => {
@@ -413,7 +439,14 @@ describe("the dashboard on a phone", () => {
       const look = async (view: string) => {
         for (const colorScheme of ["dark", "light"] as const) {
           await phone.page.emulateMedia({ colorScheme });
-          expect({ view, colorScheme, ...v.parse(Findings, await phone.page.evaluate(FIND)) }).toEqual({ view, colorScheme, overflow: 0, small: [], faint: [] });
+          expect({ view, colorScheme, ...v.parse(Findings, await phone.page.evaluate(FIND)) }).toEqual({
+            view,
+            colorScheme,
+            overflow: 0,
+            small: [],
+            faint: [],
+            clipped: [],
+          });
         }
       };
       await phone.page.goto(`${server.origin}/#pair=AAECAwQFBgcICQoLDA0ODw`);
@@ -475,9 +508,9 @@ describe("the dashboard on a phone", () => {
   }, 30_000);
 });
 
-const Findings = v.object({ overflow: v.number(), small: v.array(v.string()), faint: v.array(v.string()) });
+const Findings = v.object({ overflow: v.number(), small: v.array(v.string()), faint: v.array(v.string()), clipped: v.array(v.string()) });
 
-/** Runs in the page: what is wider than it, what is too small for a thumb (44 CSS pixels), what is below 4.5:1 (WCAG 2.2, 1.4.3). */
+/** Runs in the page: what is wider than it, what is too small for a thumb (44 CSS pixels), what is below 4.5:1 (WCAG 2.2, 1.4.3), what is cut off in a field. */
 const FIND = `(() => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const over = (colours) => {
@@ -499,5 +532,11 @@ const FIND = `(() => {
     return contrast < 4.5 ? [name(e) + " " + contrast.toFixed(2)] : [];
   });
   const small = seen.filter((e) => e.matches("a, button, input, summary") && (e.offsetHeight < 44 || e.offsetWidth < 44)).map(name);
-  return { overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth, small, faint };
+  const clipped = seen.filter((e) => e.matches("input[placeholder]")).filter((e) => {
+    const { font, fontSize, paddingLeft, paddingRight } = getComputedStyle(e);
+    const cross = e.type === "search" ? parseFloat(fontSize) : 0; // which empties it
+    canvas.font = font;
+    return canvas.measureText(e.placeholder).width > e.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight) - cross;
+  }).map((e) => e.placeholder);
+  return { overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth, small, faint, clipped };
 })()`;

@@ -183,8 +183,8 @@ function openIndex(db: Database, log: Log = () => undefined) {
       // quoted, so that nothing in them is taken for a part of FTS5's own language
       const match = words.map((word) => `"${spaced(word).replaceAll('"', '""')}"`).join(" ");
       const docs = db
-        .query<{ session: string; cwd: string; generation: number; kind: Kind; place: number }, [string, number]>(
-          `SELECT s.id AS session, s.cwd, s.generation, d.kind, d.place FROM search JOIN search_docs d ON d.id = search.rowid JOIN sessions s ON s.id = d.session_id
+        .query<{ session: string; cwd: string; title: string; generation: number; kind: Kind; place: number }, [string, number]>(
+          `SELECT s.id AS session, s.cwd, s.title, s.generation, d.kind, d.place FROM search JOIN search_docs d ON d.id = search.rowid JOIN sessions s ON s.id = d.session_id
            WHERE search MATCH ? ORDER BY search.rowid DESC LIMIT ?`,
         )
         .all(`${match}*`, CANDIDATES);
@@ -196,7 +196,7 @@ function openIndex(db: Database, log: Log = () => undefined) {
         const hit = look(db, doc, words);
         if (hit === undefined) continue; // changed meanwhile
         found.set(doc.session, already + 1);
-        results.push({ session: doc.session, cwd: doc.cwd, kind: doc.kind, place: hit.place, snippet: snippetOf(hit.text, words) });
+        results.push({ session: doc.session, cwd: doc.cwd, title: doc.title, kind: doc.kind, place: hit.place, snippet: snippetOf(hit.text, words) });
       }
       return { results, partial };
     },

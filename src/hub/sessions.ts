@@ -76,7 +76,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
 
   const storeScreen = (id: string, live: Live) => {
     of(id)
-      .query("UPDATE sessions SET screen = ?, title = ? WHERE id = ?")
+      .query("UPDATE sessions SET screen = ?, title = coalesce(nullif(?, ''), title) WHERE id = ?") // claude takes its title back as it exits
       .run(JSON.stringify(frameSince(live, 0)), live.title, id);
   };
 
