@@ -45,10 +45,12 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
   draw();
   const fetchAll = guarded(async () => {
     const before = deck.known();
+    const had = new Map(known.sessions);
     const asked = [call(identity, Sessions, "GET", "/api/sessions"), call(identity, Prompts, "GET", "/api/prompts"), lookForRunners(identity)] as const;
     const [{ sessions }, { prompts }] = await Promise.all(asked); // at once: nothing moves because one of them came later
     if (closed) return;
-    known.sessions = new Map(sessions.map((session) => [session.id, session]));
+    const newer = [...known.sessions].filter(([id, session]) => had.get(id) !== session); // told by the stream meanwhile
+    known.sessions = new Map([...sessions.map((session) => [session.id, session] as const), ...newer]);
     deck.takeAll(prompts, before);
     void closeNotifications((id) => prompts.every((prompt) => prompt.id !== id));
     badge();

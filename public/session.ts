@@ -101,9 +101,10 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   };
   const fetchAll = guarded(async () => {
     const before = deck.known();
+    const had = known.sessions.get(id);
     const detail = await call(identity, SessionDetail, "GET", `/api/sessions/${id}`);
     if (closed) return;
-    known.sessions.set(id, detail.session);
+    if (known.sessions.get(id) === had) known.sessions.set(id, detail.session); // else what the stream told meanwhile is newer
     deck.takeAll(detail.prompts, before);
     if (detail.screen !== null && detail.screen.rev > seenRev) terminal.draw(detail.screen);
     await terminal.reload();
