@@ -13,8 +13,8 @@ const StatusFile = v.looseObject({ status: v.picklist(["idle", "busy", "waiting"
 export type Activity = SessionInfo["activity"];
 
 /**
- * Follows the undocumented file in which Claude Code says whether it is busy or waits: an extra signal, with nothing
- * depending on it alone. `dir` holds these files, `program` finds claude's pid once it runs; `inTurn` is whether Claude is answering somebody.
+ * Follows the undocumented file in which Claude Code says whether it is busy or waits: an extra signal: no decision
+ * hangs on it, only the word that one was applied (evidence.ts). `dir` holds these files, `program` finds claude's pid once it runs; `inTurn` is whether Claude is answering somebody.
  * `onConversation` hears Claude's own id of the conversation, also where no hook has come, until it makes something of it.
  */
 export function followStatus(
