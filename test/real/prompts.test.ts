@@ -43,6 +43,8 @@ describe("the real Claude Code", () => {
     await until("Claude refused it", () => claude.api.results.some(({ isError, text }) => isError && text.includes("sleep 60")));
     await claude.say("run: touch long.txt; tail -f /dev/null");
     const prompt = await server.phone.prompt();
+    // nobody answers before that is known, which takes its 50 ms
+    await until("Claude is seen to wait", async () => (await server.phone.sessions()).find(({ id }) => id === prompt.session)?.activity === "waiting");
     expect((await server.phone.approve(prompt)).status).toBe(200);
     await until("it runs", () => made("long.txt"));
     const settled = await events.next("prompt_response", (data) => data.id === prompt.id && data.state === "answered" && data.answer?.receipt !== "sent");
