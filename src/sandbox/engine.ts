@@ -79,8 +79,8 @@ export async function imageTrouble(say: (text: string) => void): Promise<string 
   if (trouble !== undefined) return trouble;
   building ??= ensureImage(say)
     .catch((error: unknown) => {
-      if (!(error instanceof StartError)) throw error;
-      failed = error.message;
+      if (!(error instanceof Error)) throw error;
+      failed = error.message; // whatever it is: nobody waits for it who could hear of it otherwise
       say(error.message);
     })
     .finally(() => {
