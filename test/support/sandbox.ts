@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { sandboxTrouble } from "../../src/sandbox/engine.ts";
+import dockerfile from "../../src/sandbox/Dockerfile" with { type: "text" };
+import { IMAGE, sandboxTrouble } from "../../src/sandbox/engine.ts";
 import { makeHome, ownerOf, type SandboxHome, sandboxHome } from "../../src/sandbox/home.ts";
 import { SELF } from "./home.ts";
 import type { HomeServer } from "./home-server.ts";
@@ -8,7 +9,14 @@ import { type MockApi, startMockApi } from "./mock-anthropic.ts";
 import { openTty, type Tty } from "./tty.ts";
 
 /** What the name of a test says where no container can be had; empty where one can. */
-export const NO_SANDBOX = await sandboxTrouble().then((trouble) => (trouble === undefined ? "" : ` (skipped: ${trouble})`));
+export const NO_SANDBOX = await sandboxTrouble().then((trouble = lacksImage()) => (trouble === undefined ? "" : ` (skipped: ${trouble})`));
+
+/** Without the image that ours is built on, and no registry that gives it, there is an engine but nothing to run in it. */
+function lacksImage(): string | undefined {
+  const has = (image: string) => Bun.spawnSync(["docker", "image", "inspect", image], { stdout: "ignore", stderr: "ignore" }).exitCode === 0;
+  const base = /^FROM (\S+)$/m.exec(dockerfile)?.[1] ?? "";
+  return has(IMAGE) || has(base) ? undefined : `the engine has no ${base}`;
+}
 
 /** The engine that the tests use, for an environment of their own. */
 export const ENGINE = Object.fromEntries(["DOCKER_HOST"].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
