@@ -27,6 +27,8 @@ import type { Program, Watch } from "./wrap.ts";
 const FAREWELL_MS = 1000;
 /** Claude answers somebody, so its hook for what was said should have come by now; otherwise hooks are off. In ms. */
 const HOOKS_DUE_MS = 3000;
+/** A program that prints nothing for so long is shown all the same, in ms. */
+const QUIET_START_MS = 100;
 
 export interface Session {
   readonly id: string;
@@ -81,6 +83,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
   const outbox = openOutbox(unlogged ? undefined : join(dir, "history"));
   let link: Link | undefined;
   let screen: Screen | undefined;
+  const begun = Promise.withResolvers<void>();
   let loaded: Promise<void> | undefined;
   let status: ReturnType<typeof followStatus> | undefined;
   let type: ReturnType<typeof openInput> | undefined;
@@ -211,10 +214,11 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     program: program(),
     ifKilled: prepareLoss(dir, info),
     watch(pty, size, hold, reply) {
-      // the emulator takes 25 ms to load: the program starts meanwhile, and what it does waits here
+      // the emulator takes 25 ms to load, in which nothing else goes on: the program is let start first, and what it does waits here
       const early: ((screen: Screen) => void)[] = [];
       const later = (act: (screen: Screen) => void) => (screen === undefined ? void early.push(act) : act(screen));
-      loaded = import("./screen.ts").then(({ openScreen }) => {
+      loaded = Promise.race([begun.promise, Bun.sleep(QUIET_START_MS)]).then(async () => {
+        const { openScreen } = await import("./screen.ts");
         const onHistory = (op: HistoryOp) => {
           outbox.add(op);
           drain();
@@ -258,11 +262,16 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         sizes?.typed(bytes);
         if (isTyped(bytes)) asking.typed();
       };
-      return { onOutput: (bytes) => later((opened) => opened.feed(bytes)), onResize: sizes.desk, onTyped };
+      const onOutput = (bytes: Uint8Array) => {
+        begun.resolve();
+        later((opened) => opened.feed(bytes));
+      };
+      return { onOutput, onResize: sizes.desk, onTyped };
     },
     async end(how) {
       const confirmed = asking.end();
       status?.close();
+      begun.resolve();
       await loaded;
       await screen?.settled();
       await confirmed;
