@@ -8,6 +8,8 @@ import { maskedRows, maskSecrets } from "./secrets.ts";
 /** Output that the emulator has not worked through holds the program back above the first, lets it go on below the second, in bytes. */
 const HOLD_BYTES = 256 * 1024;
 const GO_ON_BYTES = 64 * 1024;
+/** So little, an echo or a line, is worked through at once; the emulator itself would do it a millisecond later. In bytes. */
+const AT_ONCE_BYTES = 1024;
 
 export interface Screen {
   feed(bytes: Uint8Array): void;
@@ -60,7 +62,7 @@ export function openScreen(options: ScreenOptions): Screen {
   const cell = term.buffer.active.getNullCell();
   const history = followHistory(term, options.onHistory);
   const login = followLogins(term);
-  if (options.onReply !== undefined) term.onData(options.onReply);
+  if (options.onReply !== undefined) term.onData((data) => data !== "" && options.onReply?.(data));
 
   let title = "";
   let cursorVisible = true;
@@ -111,6 +113,7 @@ export function openScreen(options: ScreenOptions): Screen {
 
   return {
     feed(bytes) {
+      if (waiting === 0 && bytes.length <= AT_ONCE_BYTES) term.input(""); // what follows a key the emulator does not put off
       for (const slice of slices(bytes, term.cols)) {
         waiting += slice.length;
         term.write(slice, () => done(slice.length));
