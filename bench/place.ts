@@ -31,6 +31,9 @@ export interface Place {
   env: Record<string, string | undefined>;
   /** Waits until nothing of sessions that have ended is still being stored. */
   quiet(): Promise<void>;
+  /** What else is to be ended with it, and what is ended before. */
+  alsoClose(end: () => Promise<void>): void;
+  closeEarly(end: () => Promise<void>): Promise<void>;
   /** Ends everything, and removes the home. */
   close(): Promise<void>;
 }
@@ -42,6 +45,7 @@ export async function openPlace(): Promise<Place> {
   const cwd = join(dir, "work");
   const web = Bun.spawn([process.execPath, resolve(import.meta.dir, "bare-web.ts")], { env, cwd, stdin: "pipe", stdout: "pipe", stderr: "inherit" });
   const terminals = new Set<Terminal>();
+  const others = new Set<() => Promise<void>>();
   let closing: Promise<void> | undefined;
 
   const open = (argv: readonly string[], more: Record<string, string> = {}) => {
@@ -71,16 +75,18 @@ export async function openPlace(): Promise<Place> {
     wrapped: (script) => withSession(() => open(command(script))),
     claudeRemote: (args, more) => withSession(() => open([...SELF, ...args], more)),
     quiet: async () => void (await until("all is stored", () => !processesIn(server).some((line) => line.includes("__deliver")), STORE_MS)),
+    alsoClose: (end) => void others.add(end),
+    closeEarly: (end) => (others.delete(end) ? end() : Promise.resolve()),
     close: () => (closing ??= close()),
   };
 
   async function close(): Promise<void> {
-    await Promise.all([...terminals].map((terminal) => terminal.close()));
+    await Promise.all([...[...terminals].map((terminal) => terminal.close()), ...[...others].map((end) => end())]);
     web.kill();
     await web.exited;
     const left = () => processesIn(server).map((line) => Number.parseInt(line, 10));
-    const others = left().filter((pid) => pid !== server.process().pid);
-    for (const pid of others) process.kill(pid, "SIGKILL"); // with our own home in their environment: nobody else's
+    const strays = left().filter((pid) => pid !== server.process().pid);
+    for (const pid of strays) process.kill(pid, "SIGKILL"); // with our own home in their environment: nobody else's
     await server.stop();
   }
 }
