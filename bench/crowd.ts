@@ -7,8 +7,10 @@ import * as v from "valibot";
 import { deviceKeys, fromBase64url, randomNonce, signRequest } from "../src/auth.ts";
 import { parseJson } from "../src/types.ts";
 
-/** What has been drawn is acknowledged at most this often, in ms, as the page does (public/session.ts). */
+/** When what has been drawn is acknowledged, in ms and UTF-16 units, as by the page (public/session.ts). */
 const SEEN_MS = 250;
+const SEEN_LITTLE_MS = 700;
+const LITTLE_CHARS = 16 * 1024;
 
 export const CrowdOrder = v.object({
   origin: v.string(),
@@ -60,6 +62,8 @@ async function openOne({ origin, device, secret, session, manner }: CrowdOrder, 
   let stream = "";
   let drawn = 0;
   let told = 0;
+  let toldAt = Number.NEGATIVE_INFINITY;
+  let untold = 0;
   let rest = "";
   let begun: (() => void) | undefined;
   const coming = new Promise<void>((resolve) => {
@@ -73,6 +77,7 @@ async function openOne({ origin, device, secret, session, manner }: CrowdOrder, 
       if (screen !== null) {
         counts.frames++;
         drawn = Number(screen[1]);
+        untold += part.length;
       }
       stream ||= /"stream":"([^"]+)"/.exec(part)?.[1] ?? "";
     }
@@ -116,8 +121,10 @@ async function openOne({ origin, device, secret, session, manner }: CrowdOrder, 
     },
   });
   const acknowledge = () => {
-    if (drawn === told) return;
+    if (drawn === told || (untold < LITTLE_CHARS && performance.now() - toldAt < SEEN_LITTLE_MS)) return;
     told = drawn;
+    toldAt = performance.now();
+    untold = 0;
     answers.write(request("POST", `/api/sessions/${session}/seen`, JSON.stringify({ rev: drawn, stream })));
   };
   setTimeout(() => setInterval(acknowledge, SEEN_MS), Math.random() * SEEN_MS); // not all at once

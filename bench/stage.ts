@@ -1,10 +1,10 @@
 import { join, resolve } from "node:path";
 import { toBase64url } from "../src/auth.ts";
 import type { Frame } from "../src/types.ts";
+import { parseJson } from "../src/types.ts";
 import { startHomeServer } from "../test/support/home-server.ts";
 import { type Phone, pairDevice } from "../test/support/phone.ts";
 import { hello, openSocket, sessionInfo } from "../test/support/runner-socket.ts";
-import { parseJson } from "../src/types.ts";
 import { CrowdCounts, type CrowdOrder } from "./crowd.ts";
 import type { Place } from "./place.ts";
 

@@ -1,5 +1,5 @@
-import { canLook, cpuMs, memoryMb } from "./processes.ts";
 import type { Place } from "./place.ts";
+import { canLook, cpuMs, memoryMb } from "./processes.ts";
 import { type Crowd, frame, often, openBareStage, openStage } from "./stage.ts";
 import { median } from "./statistics.ts";
 import type { Row } from "./table.ts";
@@ -66,12 +66,37 @@ export async function viewers(place: Place, { quick }: { quick: boolean }): Prom
     const [cpu, floor] = [of(ours, "cpu"), of(theirs, "cpu")];
     const bounds = count === 1000 ? { gate: 50, aim: Number((1.5 * floor).toPrecision(3)) } : {};
     rows.push(
-      { name: `${name}: server's CPU`, unit: "%", ours: cpu, reference: floor, against: "a bare server that writes the same to as many streams", judged: "itself", ...bounds },
-      { name: `${name}: events each got`, unit: "/s", ours: of(ours, "events"), reference: of(theirs, "events"), against: `the same; the session changes ${EVENTS} times a second`, judged: "itself" },
+      {
+        name: `${name}: server's CPU`,
+        unit: "%",
+        ours: cpu,
+        reference: floor,
+        against: "a bare server that writes the same to as many streams",
+        judged: "itself",
+        ...bounds,
+      },
+      {
+        name: `${name}: events each got`,
+        unit: "/s",
+        ours: of(ours, "events"),
+        reference: of(theirs, "events"),
+        against: `the same; the session changes ${EVENTS} times a second`,
+        judged: "itself",
+      },
     );
   }
   session.close();
   await Promise.all([stage.close(), bare.close()]);
   const each = ([first = 0, , last = 0]: number[]) => ((last - first) * 1000) / (CROWDS[2] - CROWDS[0]);
-  return [...rows, { name: "memory a viewer", unit: "kB", ours: each(memory.ours), reference: each(memory.theirs), against: "the bare server, the same way: from 1 to 1000", judged: "itself" }];
+  return [
+    ...rows,
+    {
+      name: "memory a viewer",
+      unit: "kB",
+      ours: each(memory.ours),
+      reference: each(memory.theirs),
+      against: "the bare server, the same way: from 1 to 1000",
+      judged: "itself",
+    },
+  ];
 }

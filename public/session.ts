@@ -17,8 +17,11 @@ import { openStream } from "./stream.ts";
 import { openTabs } from "./tabs.ts";
 import { openTerminal } from "./terminal.ts";
 
-/** What has been drawn is acknowledged at most this often, in ms. */
+/** What has been drawn is acknowledged at most this often, in ms, but where it is little only so often: the server waits after 2 s or 64 kB. */
 const SEEN_MS = 250;
+const SEEN_LITTLE_MS = 700;
+/** So much is little, in UTF-16 units. */
+const LITTLE_CHARS = 16 * 1024;
 /** Where that did not get through it is tried again after this long, in ms. */
 const SEEN_AGAIN_MS = 2000;
 
@@ -74,6 +77,8 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   let stream = "";
   let seenRev = 0;
   let ackedRev = 0;
+  let ackedAt = Number.NEGATIVE_INFINITY;
+  let unackedChars = 0;
   let ack: ReturnType<typeof setTimeout> | undefined;
 
   const draw = () => {
@@ -120,7 +125,13 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   const acknowledge = () => {
     ack = undefined;
     if (seenRev === ackedRev) return;
+    if (unackedChars < LITTLE_CHARS && performance.now() - ackedAt < SEEN_LITTLE_MS) {
+      ack = setTimeout(acknowledge, SEEN_MS);
+      return;
+    }
     ackedRev = seenRev;
+    ackedAt = performance.now();
+    unackedChars = 0;
     send(identity, "POST", `/api/sessions/${id}/seen`, JSON.stringify({ rev: seenRev, stream })).catch((error: unknown) => {
       if (!(error instanceof RequestError)) throw error; // the stream tells about the connection
       ackedRev = 0;
@@ -151,6 +162,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
           size.drawn(event.data.cols);
           follow();
           seenRev = event.data.rev;
+          unackedChars += Object.values(event.data.lines).join("").length;
           ack ??= setTimeout(acknowledge, SEEN_MS);
           return;
         case "output":

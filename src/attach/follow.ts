@@ -2,8 +2,11 @@ import { type Frame, isOpen, type Prompt, SessionDetail, type SessionSummary, ty
 import { type Client, RequestError } from "./client.ts";
 import { openStream } from "./stream.ts";
 
-/** What has been drawn is acknowledged at most this often, in ms. */
+/** What has been drawn is acknowledged at most this often, in ms, but where it is little only so often: the server waits after 2 s or 64 kB. */
 const SEEN_MS = 250;
+const SEEN_LITTLE_MS = 700;
+/** So much is little, in UTF-16 units. */
+const LITTLE_CHARS = 16 * 1024;
 /** What did not get through is tried again after this long, in ms. */
 const AGAIN_MS = 2000;
 
@@ -30,6 +33,8 @@ export function followSession(client: Client, id: string, events: FollowEvents) 
   let drawn = false;
   let seenRev = 0;
   let ackedRev = 0;
+  let ackedAt = Number.NEGATIVE_INFINITY;
+  let unackedChars = 0;
   let ack: ReturnType<typeof setTimeout> | undefined;
   let closed = false;
 
@@ -45,6 +50,7 @@ export function followSession(client: Client, id: string, events: FollowEvents) 
   const takeFrame = (frame: Frame) => {
     drawn = true;
     seenRev = frame.rev;
+    unackedChars += Object.values(frame.lines).join("").length;
     ack ??= setTimeout(acknowledge, SEEN_MS);
     events.onFrame(frame);
   };
@@ -53,7 +59,13 @@ export function followSession(client: Client, id: string, events: FollowEvents) 
   const acknowledge = () => {
     ack = undefined;
     if (seenRev === ackedRev || closed) return;
+    if (unackedChars < LITTLE_CHARS && performance.now() - ackedAt < SEEN_LITTLE_MS) {
+      ack = setTimeout(acknowledge, SEEN_MS);
+      return;
+    }
     ackedRev = seenRev;
+    ackedAt = performance.now();
+    unackedChars = 0;
     client.send("POST", `/api/sessions/${id}/seen`, { rev: seenRev, stream }).catch((error: unknown) => {
       if (!(error instanceof RequestError)) throw error;
       ackedRev = 0;

@@ -18,6 +18,7 @@ const HISTORY_RATE = 16 * 1024;
 const SIZE_GRACE_MS = 5000;
 
 type BroadcastName = Exclude<keyof ViewerEvents, "hello" | "reset" | "screen" | "output" | "transcript">;
+type Bytes = Uint8Array<ArrayBuffer>;
 type Output = ViewerEvents["output"];
 type Talk = ViewerEvents["transcript"];
 
@@ -30,12 +31,17 @@ interface Viewer {
   sentRev: number;
   /** Frames sent and not yet acknowledged. */
   unseen: { rev: number; bytes: number; at: number }[];
+  unseenBytes: number;
   output: Output | undefined;
   transcript: Talk | undefined;
   historyBudget: number;
   historyAt: number;
-  wake: () => void;
-  closed: boolean;
+  /** Its stream takes more: what was sent before is on its way. */
+  wants: boolean;
+  /** Something came while it did not. */
+  missed: boolean;
+  send(bytes: Bytes): void;
+  end(): void;
 }
 
 export interface ViewerSource {
@@ -51,10 +57,12 @@ export type Viewers = ReturnType<typeof openViewers>;
 
 /** The streams to phones and browsers. `live` gives a session's newest screen, `history` where its log ends. */
 export function openViewers(source: ViewerSource) {
+  const encoder = new TextEncoder();
   const epoch = randomNonce().slice(0, 8);
   let seq = 0;
   const kept: { seq: number; text: string }[] = [];
-  const viewers = new Set<Viewer>();
+  const viewers = new Map<string, Viewer>(); // by their stream's id
+  const due = new Set<Viewer>(); // may have something to get
   const sizeHolders = new Map<string, string>(); // session → the device that took its size over
 
   const format = (name: keyof ViewerEvents, data: unknown) => `id: ${epoch}:${seq}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
@@ -62,7 +70,43 @@ export function openViewers(source: ViewerSource) {
   const push = (viewer: Viewer, text: string) => {
     viewer.waiting.push(text);
     if (viewer.waiting.length > WAITING_EVENTS) viewer.waiting = [format("reset", {})];
-    viewer.wake();
+    wake(viewer);
+  };
+
+  /** Serves a viewer once all that is going on has been taken in, so that it comes in one piece. */
+  const wake = (viewer: Viewer) => {
+    if (!viewer.wants) {
+      viewer.missed = true;
+      return;
+    }
+    if (due.size === 0) queueMicrotask(serveDue);
+    due.add(viewer);
+  };
+
+  const serveDue = () => {
+    const now = [...due];
+    due.clear();
+    for (const viewer of now) serve(viewer);
+  };
+
+  const serve = (viewer: Viewer) => {
+    if (!viewer.wants) return;
+    viewer.missed = false;
+    const bytes = take(viewer);
+    if (bytes !== undefined) viewer.send(bytes);
+  };
+
+  /** The newest frame of a screen as it is sent, for each rev that somebody is at: many who look on lack the same. */
+  const frames = new WeakMap<Live, { seq: number; rev: number; since: Map<number, Bytes> }>();
+  const frameBytes = (session: string, live: Live, since: number): Bytes => {
+    let known = frames.get(live);
+    if (known?.rev !== live.rev || known.seq !== seq) {
+      known = { seq, rev: live.rev, since: new Map() };
+      frames.set(live, known);
+    }
+    const bytes = known.since.get(since) ?? encoder.encode(format("screen", { session, ...frameSince(live, since) }));
+    known.since.set(since, bytes);
+    return bytes;
   };
 
   /** What a viewer left off at: everything since, or a `reset` where that is no longer known. */
@@ -75,32 +119,30 @@ export function openViewers(source: ViewerSource) {
     return kept.filter((event) => event.seq > last).map((event) => event.text);
   };
 
-  const mayDraw = (viewer: Viewer) => {
-    const first = viewer.unseen[0];
-    const bytes = viewer.unseen.reduce((sum, frame) => sum + frame.bytes, 0);
-    return first === undefined || (bytes < AHEAD_BYTES && performance.now() - first.at < AHEAD_MS);
-  };
+  const mayDraw = ({ unseen: [first], unseenBytes }: Viewer) => first === undefined || (unseenBytes < AHEAD_BYTES && performance.now() - first.at < AHEAD_MS);
 
-  /** What this viewer is to get now; empty where there is nothing, or it has to catch up first. */
-  const take = (viewer: Viewer): string => {
-    let text = viewer.waiting.join("");
-    viewer.waiting = [];
-    const live = viewer.session === undefined ? undefined : source.live(viewer.session);
-    if (live !== undefined && live.rev > viewer.sentRev && mayDraw(viewer)) {
-      const frame = format("screen", { session: viewer.session, ...frameSince(live, viewer.sentRev) });
+  /** What this viewer is to get now: nothing where there is nothing, or where it has to catch up first. */
+  const take = (viewer: Viewer): Bytes | undefined => {
+    const { session } = viewer;
+    const live = session === undefined ? undefined : source.live(session);
+    const parts: Bytes[] = [];
+    if (viewer.waiting.length > 0) parts.push(encoder.encode(viewer.waiting.splice(0).join("")));
+    if (session !== undefined && live !== undefined && live.rev > viewer.sentRev && mayDraw(viewer)) {
+      const frame = frameBytes(session, live, viewer.sentRev);
       viewer.sentRev = live.rev;
       viewer.unseen.push({ rev: live.rev, bytes: frame.length, at: performance.now() });
-      text += frame;
+      viewer.unseenBytes += frame.length;
+      parts.push(frame);
     }
     if (viewer.output !== undefined && mayDraw(viewer)) {
-      text += format("output", viewer.output);
+      parts.push(encoder.encode(format("output", viewer.output)));
       viewer.output = undefined;
     }
     if (viewer.transcript !== undefined) {
-      text += format("transcript", viewer.transcript);
+      parts.push(encoder.encode(format("transcript", viewer.transcript)));
       viewer.transcript = undefined;
     }
-    return text;
+    return parts.length > 1 ? Buffer.concat(parts) : parts[0];
   };
 
   /** Whether so much more may travel along now. */
@@ -123,7 +165,7 @@ export function openViewers(source: ViewerSource) {
       const from = waiting?.generation === op.generation ? Math.min(waiting.from, op.from) : op.from;
       viewer.output = { session, generation: op.generation, from, next: op.next };
     }
-    viewer.wake();
+    wake(viewer);
   };
 
   const noteEntries = (viewer: Viewer, { from, next, entries }: Required<Omit<Talk, "session">>, session: string) => {
@@ -131,7 +173,7 @@ export function openViewers(source: ViewerSource) {
     const before = waiting === undefined ? [] : waiting.entries;
     const along = before !== undefined && entries !== undefined && afford(viewer, JSON.stringify(entries).length);
     viewer.transcript = { session, from: waiting?.from ?? from, next, ...(along ? { entries: [...before, ...entries] } : {}) };
-    viewer.wake();
+    wake(viewer);
   };
 
   return {
@@ -141,30 +183,32 @@ export function openViewers(source: ViewerSource) {
       const text = format(name, data);
       kept.push({ seq, text });
       if (kept.length > KEPT_EVENTS) kept.shift();
-      for (const viewer of viewers) push(viewer, text);
+      for (const viewer of viewers.values()) push(viewer, text);
     },
 
     /** A session's screen has changed. */
     screenChanged(session: string): void {
-      for (const viewer of viewers) if (viewer.session === session) viewer.wake();
+      for (const viewer of viewers.values()) if (viewer.session === session) wake(viewer);
     },
 
     /** A session's history has changed: it now ends before `next`, and lines from `from` on are these (or to be fetched). */
     historyChanged(session: string, op: { generation: number; from: number; next: number; lines?: string[] }): void {
-      for (const viewer of viewers) if (viewer.session === session) note(viewer, op, session);
+      for (const viewer of viewers.values()) if (viewer.session === session) note(viewer, op, session);
     },
 
     /** A session's conversation has grown by these entries. */
     transcriptChanged(session: string, grown: Required<Omit<Talk, "session">>): void {
-      for (const viewer of viewers) if (viewer.session === session) noteEntries(viewer, grown, session);
+      for (const viewer of viewers.values()) if (viewer.session === session) noteEntries(viewer, grown, session);
     },
 
     /** A viewer has drawn a session's screen up to `rev`. */
     seen(device: string, session: string, rev: number, stream: string | undefined): void {
-      for (const viewer of viewers) {
-        if (viewer.device !== device || viewer.session !== session || (stream !== undefined && viewer.id !== stream)) continue;
+      const named = stream === undefined ? undefined : viewers.get(stream);
+      for (const viewer of stream === undefined ? viewers.values() : named === undefined ? [] : [named]) {
+        if (viewer.device !== device || viewer.session !== session) continue;
         viewer.unseen = viewer.unseen.filter((frame) => frame.rev > rev);
-        viewer.wake();
+        viewer.unseenBytes = viewer.unseen.reduce((sum, frame) => sum + frame.bytes, 0);
+        wake(viewer);
       }
     },
 
@@ -176,11 +220,11 @@ export function openViewers(source: ViewerSource) {
 
     /** Ends the streams of a revoked device. */
     drop(device: string): void {
-      for (const viewer of viewers) if (viewer.device === device) close(viewer);
+      for (const viewer of viewers.values()) if (viewer.device === device) close(viewer);
     },
 
     closeAll(): void {
-      for (const viewer of viewers) close(viewer);
+      for (const viewer of viewers.values()) close(viewer);
     },
 
     /** Opens the stream of one page; with a session it also carries that one's screen and history. */
@@ -192,12 +236,15 @@ export function openViewers(source: ViewerSource) {
         waiting: [],
         sentRev: 0,
         unseen: [],
+        unseenBytes: 0,
         output: undefined,
         transcript: undefined,
         historyBudget: HISTORY_RATE,
         historyAt: performance.now(),
-        wake: () => undefined,
-        closed: false,
+        wants: false,
+        missed: true,
+        send: () => undefined,
+        end: () => undefined,
       };
       viewer.waiting = [format("hello", { stream: viewer.id, insecure: options.insecure }), ...resume(options.lastEventId)];
       if (viewer.session !== undefined) {
@@ -206,21 +253,30 @@ export function openViewers(source: ViewerSource) {
         const entries = source.entries(viewer.session);
         viewer.transcript = { session: viewer.session, from: entries, next: entries };
       }
-      viewers.add(viewer);
+      viewers.set(viewer.id, viewer);
       options.signal.addEventListener("abort", () => close(viewer));
-      const encoder = new TextEncoder();
+      const beat = setInterval(() => viewer.wants && viewer.send(encoder.encode(": still here\n\n")), HEARTBEAT_MS);
       const body = new ReadableStream<Uint8Array>({
-        // pulled only when the last part was taken, so that a stalled viewer costs what is on its way and no more
-        async pull(controller) {
-          for (;;) {
-            if (viewer.closed) return controller.close();
-            const text = take(viewer);
-            if (text !== "") return controller.enqueue(encoder.encode(text));
-            const beat = await nextWake(viewer);
-            if (beat && !viewer.closed) return controller.enqueue(encoder.encode(": still here\n\n"));
-          }
+        start(controller) {
+          viewer.send = (bytes) => {
+            viewer.wants = false;
+            controller.enqueue(bytes);
+          };
+          viewer.end = () => {
+            clearInterval(beat);
+            controller.close();
+          };
         },
-        cancel: () => close(viewer),
+        // called only when the last part was taken, so that a stalled viewer costs what is on its way and no more
+        pull() {
+          viewer.wants = true;
+          if (viewer.missed) serve(viewer);
+        },
+        cancel() {
+          clearInterval(beat);
+          viewer.end = () => undefined;
+          close(viewer);
+        },
       });
       return new Response(body, {
         headers: { ...SECURITY_HEADERS, "content-type": "text/event-stream", "cache-control": "no-store, no-transform", "x-accel-buffering": "no" },
@@ -229,28 +285,17 @@ export function openViewers(source: ViewerSource) {
   };
 
   function close(viewer: Viewer): void {
-    viewer.closed = true;
-    viewers.delete(viewer);
-    viewer.wake();
+    if (!viewers.delete(viewer.id)) return;
+    due.delete(viewer);
+    viewer.wants = false;
+    viewer.end();
     const { session, device } = viewer;
     if (session === undefined || sizeHolders.get(session) !== device) return;
     setTimeout(() => {
-      const looksOn = [...viewers].some((other) => other.device === device && other.session === session);
+      const looksOn = [...viewers.values()].some((other) => other.device === device && other.session === session);
       if (looksOn || sizeHolders.get(session) !== device) return;
       sizeHolders.delete(session);
       source.onSizeFree(session);
     }, SIZE_GRACE_MS).unref();
   }
-}
-
-/** Resolves once there may be something to send; true when it is time for a heartbeat. */
-function nextWake(viewer: Viewer): Promise<boolean> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(true), HEARTBEAT_MS);
-    viewer.wake = () => {
-      clearTimeout(timer);
-      viewer.wake = () => undefined;
-      resolve(false);
-    };
-  });
 }

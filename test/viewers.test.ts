@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { deviceKeys, randomNonce, signRequest } from "../src/auth.ts";
+import { type RunningServer, startServer } from "../src/server.ts";
+import type { Frame } from "../src/types.ts";
+import { type EventReader, type Phone, pairDevice } from "./support/phone.ts";
+import { hello, openSocket, sessionInfo } from "./support/runner-socket.ts";
+import { until } from "./support/until.ts";
+
+let data: string;
+let server: RunningServer;
+let machine: Phone;
+beforeAll(async () => {
+  data = mkdtempSync(join(tmpdir(), "viewers-test-"));
+  server = await startServer({ host: "127.0.0.1", port: 0, data, insecureLan: false, log: () => undefined });
+  machine = await pairDevice(server.pairingLink(), "machine", "laptop");
+});
+afterAll(async () => {
+  await server.stop();
+  rmSync(data, { recursive: true, force: true });
+});
+
+async function play(id: string) {
+  const socket = await openSocket(server.origin, machine);
+  socket.send(hello);
+  socket.send({ type: "session", session: sessionInfo(id), first: 1, prompts: [] });
+  await socket.next("resume");
+  return socket;
+}
+
+const frame = (rev: number, lines: Frame["lines"]): Frame => ({ rev, cols: 20, rows: 3, cursor: { x: 0, y: 0, visible: true }, title: "", lines });
+/** The rows as a page that drew every frame has them. */
+const drawn = ({ received }: EventReader) => {
+  const rows: string[] = [];
+  for (const { event } of received) if (event.name === "screen") for (const [y, row] of Object.entries(event.data.lines)) rows[Number(y)] = row;
+  return rows;
+};
+
+test("viewers that come at different times have the same screen", async () => {
+  const socket = await play("s_many");
+  const viewers: EventReader[] = [];
+  const say = async (rev: number, lines: Frame["lines"]) => {
+    socket.send({ type: "screen", session: "s_many", frame: frame(rev, lines) });
+    for (const viewer of viewers) await viewer.next("screen", (screen) => screen.rev === rev);
+  };
+  const come = async () => {
+    const viewer = await machine.events("s_many");
+    await viewer.next("screen");
+    viewers.push(viewer);
+  };
+  await say(1, { 0: "first", 1: "", 2: "" });
+  await until("the screen is there", async () => (await machine.json("GET", "/api/sessions/s_many")).body);
+  await come();
+  await come();
+  await say(2, { 1: "second" });
+  await come();
+  await say(3, { 0: "third" });
+  await come();
+  await come();
+  await say(4, { 2: "fourth" });
+  expect(viewers.map(drawn)).toEqual(viewers.map(() => ["third", "second", "fourth"]));
+  for (const viewer of viewers) viewer.close();
+  socket.close();
+});
+
+test("a viewer that stops reading is left alone, and begins anew once it reads again", async () => {
+  const socket = await play("s_stalled");
+  const { host, hostname, port } = new URL(server.origin);
+  const target = "/events?session=s_stalled";
+  const signed = { method: "GET", host, target, device: machine.device, ts: Math.floor(Date.now() / 1000), nonce: randomNonce() };
+  let got = "";
+  const viewer = await Bun.connect({
+    hostname,
+    port: Number(port),
+    socket: {
+      data(_, bytes) {
+        got += bytes.toString("latin1");
+      },
+    },
+  });
+  viewer.write(`GET ${target} HTTP/1.1\r\nhost: ${host}\r\nauthorization: ${signRequest(deviceKeys(machine.secret), signed)}\r\n\r\n`);
+  await until("the stream begins", () => got.includes("event: hello"));
+  viewer.pause();
+  const looksOn = await machine.events();
+  const login = (i: number) => ({ type: "auth_url", session: "s_stalled", url: `https://login.example/${i}/${"x".repeat(4000)}` });
+  const count = 4000; // some 16 MB: more than the kernel takes for one that does not read
+  for (let i = 0; i < count; i++) socket.send(login(i));
+  await looksOn.next("auth_url", ({ url }) => url?.includes(`/${count - 1}/`) === true, 30_000);
+  viewer.resume();
+  await until("it is told to begin anew", () => got.includes("event: reset"), 20_000);
+  expect(got.length).toBeLessThan(count * 4000);
+  socket.send(login(count));
+  await until("it goes on", () => got.includes(`/${count}/`));
+  viewer.end();
+  looksOn.close();
+  socket.close();
+}, 60_000);
