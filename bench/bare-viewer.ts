@@ -11,9 +11,7 @@ export interface BareViewer {
 
 export async function openBareViewer(origin: string): Promise<BareViewer> {
   const { settle, fail, wait } = openWaiting<string>();
-  const { body } = await fetch(`${origin}/events`);
-  if (body === null) throw new Error("no stream");
-  const events = readEvents(body, settle, fail);
+  const events = readEvents(await fetch(`${origin}/events`), settle, fail);
   return {
     post: (path, body) => fetch(origin + path, { method: "POST", body }),
     sees: (event, text) => wait(`the ${event} ${text}`, (now) => now === `event: ${event}\ndata: ${JSON.stringify(text)}`),

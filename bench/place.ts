@@ -14,6 +14,12 @@ export interface Wrapped extends Terminal {
   session: string;
 }
 
+/** What a wrapper from source can be made to load before itself, and its environment. */
+export interface Inside {
+  preload: string;
+  env: Record<string, string>;
+}
+
 /** A home with a server, a phone and this machine paired, and the bare web terminal beside it: all processes of their own. */
 export interface Place {
   dir: string;
@@ -24,8 +30,10 @@ export interface Place {
   /** A shell's script in a terminal, bare. */
   bare(script: string): Terminal;
   /** The same, wrapped, or claude-remote with these arguments; resolves once the server knows the session. */
-  wrapped(script: string): Promise<Wrapped>;
+  wrapped(script: string, more?: Inside): Promise<Wrapped>;
   claudeRemote(args: readonly string[], env?: Record<string, string>): Promise<Wrapped>;
+  /** A program on Bun, without a terminal. */
+  bun(file: string, env: Record<string, string>): Bun.Subprocess;
   /** The command that wraps a script. */
   command(script: string): string[];
   env: Record<string, string | undefined>;
@@ -55,6 +63,7 @@ export async function openPlace(): Promise<Place> {
     return terminal;
   };
   const running = async () => (await phone.sessions()).filter(({ status }) => status === "running").map(({ id }) => id);
+  const withPreload = ([bun = "", ...args]: string[], preload: string) => [bun, "--preload", preload, ...args];
   const command = (script: string) => [...SELF, "run", "--command", "sh", "--", "-c", script];
   const withSession = async (start: () => Terminal): Promise<Wrapped> => {
     const before = await running();
@@ -72,7 +81,8 @@ export async function openPlace(): Promise<Place> {
     env,
     command,
     bare: (script) => open(["sh", "-c", script]),
-    wrapped: (script) => withSession(() => open(command(script))),
+    wrapped: (script, inside) => withSession(() => open(inside === undefined ? command(script) : withPreload(command(script), inside.preload), inside?.env)),
+    bun: (file, more) => Bun.spawn([process.execPath, file], { env: { ...env, ...more }, cwd, stdin: "ignore", stdout: "ignore", stderr: "inherit" }),
     claudeRemote: (args, more) => withSession(() => open([...SELF, ...args], more)),
     quiet: async () => void (await until("all is stored", () => !processesIn(server).some((line) => line.includes("__deliver")), STORE_MS)),
     alsoClose: (end) => void others.add(end),

@@ -1,6 +1,6 @@
 /**
- * `bun run bench [--quick] [--json]`: measures claude-remote beside what it is compared with, in the same run, and prints a table. With
- * CLAUDE_REMOTE_BINARY=FILE it measures the single binary. Exit code 1 where something could not be measured; a gate that is missed is a result.
+ * `bun run bench [--quick] [--json] [NAME ...]`: measures claude-remote beside what it is compared with, in the same run, and prints a table; with
+ * names only those measurements. With CLAUDE_REMOTE_BINARY=FILE it measures the single binary. Exit code 1 where something could not be measured; a gate that is missed is a result.
  */
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -20,10 +20,12 @@ const MEASUREMENTS: Record<string, (place: Place, how: { quick: boolean }) => Pr
   "local echo": localEcho,
   "phone key to echo": keystroke,
   "approve to hook response": approve,
-  throughput,
+  flood: throughput,
 };
 
-const { values } = parseArgs({ options: { json: { type: "boolean", default: false }, quick: { type: "boolean", default: false } } });
+const { values, positionals } = parseArgs({ options: { json: { type: "boolean", default: false }, quick: { type: "boolean", default: false } }, allowPositionals: true });
+const unknown = positionals.find((name) => MEASUREMENTS[name] === undefined);
+if (unknown !== undefined) throw new Error(`there is no measurement ${unknown}, but ${Object.keys(MEASUREMENTS).join(", ")}`);
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
 const machine = { platform: process.platform, arch: process.arch, cpus: cpus().length, bun: Bun.version, load: loadavg().map((load) => Number(load.toFixed(2))) };
@@ -41,6 +43,7 @@ let failed = false;
 try {
   for (const [name, measure] of Object.entries(MEASUREMENTS)) {
     if (stopped) break;
+    if (positionals.length > 0 && !positionals.includes(name)) continue;
     const from = performance.now();
     try {
       rows.push(...(await measure(place, { quick: values.quick })));

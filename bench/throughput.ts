@@ -1,6 +1,7 @@
-import { rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import type { ViewerEvent } from "../src/types.ts";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import * as v from "valibot";
+import { parseJson, type ViewerEvent } from "../src/types.ts";
 import type { Place } from "./place.ts";
 import { canLook, memoryMb } from "./processes.ts";
 import { median } from "./statistics.ts";
@@ -8,6 +9,9 @@ import type { Row } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 import { openViewer } from "./viewer.ts";
 
+/** Where the gaps of an event loop are noted: see there. */
+const GAPS = resolve(import.meta.dir, "gaps.ts");
+const Gaps = v.array(v.tuple([v.number(), v.number()]));
 const END = "END OF THE FLOOD";
 
 /** A flood of lines as a build or a test run prints them, in MB. */
@@ -21,21 +25,25 @@ function makeFlood(file: string, megabytes: number): number {
 
 /** Much output at once: how fast it goes by at the desk, and what a phone that looks on gets of it. */
 export async function throughput(place: Place, { quick }: { quick: boolean }): Promise<Row[]> {
-  const [rounds, wanted] = quick ? [1, 20] : [3, 60];
+  const [rounds, wanted] = quick ? [1, 20] : [3, 200];
   const file = join(place.dir, "flood");
+  const fromSource = process.env.CLAUDE_REMOTE_BINARY === undefined;
   const size = makeFlood(file, wanted);
   const script = `stty -echo; printf READY; read -r go; cat '${file}'; read -r go`;
   const rate: Record<"bare" | "wrapped", number[]> = { bare: [], wrapped: [] };
   const memory: Record<"before" | "most", number[]> = { before: [], most: [] };
   const stream: Record<"sent" | "raw", number[]> = { sent: [], raw: [] };
   const end: Record<"desk" | "phone", number[]> = { desk: [], phone: [] };
+  const gaps: Record<"wrapper" | "idle", number[]> = { wrapper: [], idle: [] };
 
   for (let round = 0; round < rounds; round++) {
     const bare = place.bare(script);
     rate.bare.push(size / (await run(bare)));
     await bare.close();
 
-    const wrapped = await place.wrapped(script);
+    const notes = { wrapper: join(place.dir, `gaps-${round}`), idle: join(place.dir, `gaps-idle-${round}`) };
+    const idle = place.bun(GAPS, { GAPS_FILE: notes.idle });
+    const wrapped = await place.wrapped(script, fromSource ? { preload: GAPS, env: { GAPS_FILE: notes.wrapper } } : undefined);
     const viewer = await openViewer(place.phone, wrapped.session);
     await wrapped.shows("READY");
     await Bun.sleep(1000); // what comes with opening is over, in ms
@@ -43,7 +51,9 @@ export async function throughput(place: Place, { quick }: { quick: boolean }): P
     const bytes = viewer.bytes();
     const final = viewer.sees("the phone shows the end of the flood", isFinal);
     const from = performance.now();
+    const began = Date.now();
     const seconds = await run(wrapped);
+    const over = Date.now();
     const finalSeconds = ((await final) - from) / 1000;
     rate.wrapped.push(size / seconds);
     stream.sent.push((viewer.bytes() - bytes) / 1e3 / finalSeconds);
@@ -54,6 +64,10 @@ export async function throughput(place: Place, { quick }: { quick: boolean }): P
     if (canLook) memory.most.push(memoryMb(wrapped.pid, "VmHWM"));
     wrapped.type("\n");
     await wrapped.exited;
+    idle.kill();
+    await idle.exited;
+    gaps.idle.push(longest(notes.idle, began, over));
+    if (fromSource) gaps.wrapper.push(longest(notes.wrapper, began, over));
     await place.quiet();
   }
   rmSync(file);
@@ -81,6 +95,18 @@ export async function throughput(place: Place, { quick }: { quick: boolean }): P
       gate: 0.5,
       aim: 0.8,
     },
+    fromSource
+      ? {
+          name: `${flood}: longest gap of the event loop`,
+          unit: "ms",
+          ours: median(gaps.wrapper),
+          reference: median(gaps.idle),
+          against: "an idle Bun beside it",
+          judged: "itself",
+          gate: 50,
+          aim: 15,
+        }
+      : { name: `${flood}: longest gap of the event loop`, missing: "a single binary can't be looked into" },
     memoryRow,
     {
       name: `${flood}: to one phone`,
@@ -101,6 +127,13 @@ export async function throughput(place: Place, { quick }: { quick: boolean }): P
       judged: "added",
     },
   ];
+}
+
+/** The longest gap that ended within this time, in ms; both ends are the system's clock. */
+function longest(file: string, from: number, to: number): number {
+  const gaps = parseJson(Gaps, readFileSync(file, "utf8"));
+  if (gaps === undefined) throw new Error(`${file} can't be read`);
+  return Math.max(0, ...gaps.filter(([at]) => at >= from && at <= to).map(([, ms]) => ms));
 }
 
 /** Lets the flood go, and tells how many seconds it took to come out. */

@@ -8,17 +8,21 @@ const SEEN_MS = 250;
 
 /** A phone that looks at a session: its stream, read and acknowledged as by the page. */
 export interface Viewer {
-  /** What has come over the stream so far, in bytes. */
+  /** What has come over the stream so far, as it was sent, in bytes. */
   bytes(): number;
   /** Resolves with the time at which an event came that matches. To be called before what brings it. */
   sees(what: string, matches: (event: ViewerEvent) => boolean): Promise<number>;
   close(): void;
 }
 
+/** A request that takes what browsers take, and whose answer stays as it was sent. */
+export const asBrowser = (phone: Phone, target: string) =>
+  phone.request("GET", target, undefined, { "accept-encoding": "gzip, deflate, br, zstd" }, { decompress: false });
+
 export async function openViewer(phone: Phone, session: string): Promise<Viewer> {
   const { settle, fail, wait } = openWaiting<ViewerEvent>();
-  const response = await phone.request("GET", `/events?session=${session}`);
-  if (!response.ok || response.body === null) throw new Error(`no stream: ${response.status}`);
+  const response = await asBrowser(phone, `/events?session=${session}`);
+  if (!response.ok) throw new Error(`no stream: ${response.status}`);
   let stream = "";
   let drawn = 0;
   let told = 0;
@@ -34,7 +38,7 @@ export async function openViewer(phone: Phone, session: string): Promise<Viewer>
     settle(event);
   };
   const events = readEvents(
-    response.body,
+    response,
     (text) => {
       const { event } = parseEvent(text);
       if (event !== undefined) take(event);

@@ -1,5 +1,5 @@
 /** How long anything is waited for, in ms; then the measurement has failed. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 180_000;
 
 /** Waits for something that events bring: `settle` is called with each and says when it came. The time is taken in the event itself. */
 export function openWaiting<Event>() {

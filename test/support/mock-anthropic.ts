@@ -9,6 +9,7 @@ import * as v from "valibot";
  *   plan :: TEXT                ExitPlanMode     long N                     N lines of text
  *   fail N                      an answer with that status
  *   background: STEP            the same, in the background                 tool: NAME      any tool, without input
+ *   slow WAIT MS :: TEXT        after WAIT ms TEXT, a word every MS
  *
  * It checks that requests look like Claude Code's and keeps every tool result that it is sent.
  */
@@ -34,6 +35,9 @@ const Body = v.object({
 interface Step {
   text?: string;
   status?: number;
+  /** Before the answer begins, and between its words, in ms. */
+  wait?: number | undefined;
+  pause?: number | undefined;
   tools?: { name: string; input: unknown }[];
 }
 
@@ -84,6 +88,10 @@ function steps(line: string, conversation: () => string): Step[] {
       return [{ tools: [{ name: rest, input: {} }] }];
     case "long":
       return [{ text: Array.from({ length: Number(rest) }, (_, i) => `Line ${i + 1} of a long answer.`).join("\n") }];
+    case "slow": {
+      const [wait, pause] = left.split(" ").map(Number);
+      return [{ text: lineFeeds(right), wait, pause }];
+    }
     default:
       return [];
   }
@@ -148,12 +156,23 @@ export function startMockApi(): MockApi {
     content.forEach((block, index) => {
       const isText = block.type === "text";
       events.push(["content_block_start", { index, content_block: isText ? { type: "text", text: "" } : { ...block, input: {} } }]);
-      const delta = isText ? { type: "text_delta", text: block.text } : { type: "input_json_delta", partial_json: JSON.stringify(block.input) };
-      events.push(["content_block_delta", { index, delta }], ["content_block_stop", { index }]);
+      const words = step.pause === undefined ? [block.text] : String(block.text).split(/(?<= )/);
+      const deltas = isText ? words.map((text) => ({ type: "text_delta", text })) : [{ type: "input_json_delta", partial_json: JSON.stringify(block.input) }];
+      for (const delta of deltas) events.push(["content_block_delta", { index, delta }]);
+      events.push(["content_block_stop", { index }]);
     });
     events.push(["message_delta", { delta: { stop_reason: message.stop_reason, stop_sequence: null }, usage: { output_tokens: 20 } }], ["message_stop", {}]);
-    const text = events.map(([type, data]) => `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`).join("");
-    return new Response(text, { headers: { "content-type": "text/event-stream" } });
+    const texts = events.map(([type, data]) => `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`);
+    const headers = { "content-type": "text/event-stream" };
+    if (step.pause === undefined) return new Response(texts.join(""), { headers });
+    async function* slowly() {
+      await Bun.sleep(step.wait ?? 0);
+      for (const text of texts) {
+        yield text;
+        await Bun.sleep(step.pause ?? 0);
+      }
+    }
+    return new Response(slowly(), { headers });
   };
 
   const server = Bun.serve({

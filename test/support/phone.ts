@@ -8,7 +8,7 @@ import { until } from "./until.ts";
 export interface Phone {
   device: string;
   secret: Uint8Array;
-  request(method: string, target: string, body?: unknown, headers?: Record<string, string>): Promise<Response>;
+  request(method: string, target: string, body?: unknown, headers?: Record<string, string>, more?: BunFetchRequestInit): Promise<Response>;
   json(method: string, target: string, body?: unknown): Promise<{ status: number; body: unknown }>;
   /** A request whose answer must have this form. */
   get<S extends v.GenericSchema>(schema: S, method: string, target: string, body?: unknown): Promise<v.InferOutput<S>>;
@@ -51,10 +51,10 @@ export function phoneOf(server: string, device: string, secret: Uint8Array, ca?:
   const phone: Phone = {
     device,
     secret,
-    request(method, target, body, headers = {}) {
+    request(method, target, body, headers = {}, more = {}) {
       const text = body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body);
       const authorization = signRequest(keys, { method, host, target, body: text, device, ts: Math.floor(Date.now() / 1000), nonce: randomNonce() });
-      return fetch(server + target, { method, headers: { authorization, ...headers }, ...(text === "" ? {} : { body: text }), ...trust(ca) });
+      return fetch(server + target, { method, headers: { authorization, ...headers }, ...(text === "" ? {} : { body: text }), ...trust(ca), ...more });
     },
     async json(method, target, body) {
       const response = await phone.request(method, target, body);
