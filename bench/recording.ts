@@ -15,3 +15,6 @@ export function readRecording(): Recording {
   if (recording === undefined) throw new Error(`${RECORDING} is not a recording`);
   return recording;
 }
+
+/** The title that a replay ends with. */
+export const END = "END OF THE RECORDING";

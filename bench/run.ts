@@ -12,6 +12,7 @@ import { openPlace, type Place } from "./place.ts";
 import { startUp } from "./start-up.ts";
 import { formatTable, judgedValue, type Row, verdict } from "./table.ts";
 import { throughput } from "./throughput.ts";
+import { traffic } from "./traffic.ts";
 
 /** In this order: what leaves much behind in the database comes last. */
 const MEASUREMENTS: Record<string, (place: Place, how: { quick: boolean }) => Promise<Row[]>> = {
@@ -20,6 +21,7 @@ const MEASUREMENTS: Record<string, (place: Place, how: { quick: boolean }) => Pr
   "local echo": localEcho,
   "phone key to echo": keystroke,
   "approve to hook response": approve,
+  "Claude's traffic": traffic,
   flood: throughput,
 };
 

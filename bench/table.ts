@@ -6,8 +6,8 @@ export interface Figure {
   reference: number;
   /** What the reference is. */
   against: string;
-  /** What gate and aim bound: our figure, what it adds to the reference, or how much of the reference it reaches (there more is better). */
-  judged: "itself" | "added" | "share";
+  /** What gate and aim bound: our figure, what it adds to the reference, how much of the reference it reaches (there more is better), or needs. */
+  judged: "itself" | "added" | "share" | "part";
   /** Without one nothing is asked of it. */
   gate?: number;
   aim?: number;
@@ -30,6 +30,7 @@ export function judgedValue({ ours, reference, judged }: Figure): number {
     case "added":
       return ours - reference;
     case "share":
+    case "part":
       return ours / reference;
     default:
       return judged satisfies never;
@@ -50,7 +51,7 @@ export function digits(value: number): string {
   return value.toFixed(size >= 100 || size === 0 ? 0 : size >= 10 ? 1 : 2);
 }
 
-const WORDS = { itself: "", added: " added", share: " of it" } as const;
+const WORDS = { itself: "", added: " added", share: " of it", part: " of it" } as const;
 
 /** The table as text, a line a row. */
 export function formatTable(rows: readonly Row[]): string {

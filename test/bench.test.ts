@@ -36,6 +36,8 @@ test("gate and aim bound the figure itself, what it adds, or the share that it r
   expect([judgedValue(added), verdict(added)]).toEqual([70, "pass"]);
   const share = figure({ ours: 40, reference: 100, judged: "share", gate: 0.5, aim: 0.8 });
   expect([judgedValue(share), verdict(share), verdict({ ...share, ours: 50 }), verdict({ ...share, ours: 80 })]).toEqual([0.4, "falls short", "pass", "meets the aim"]);
+  const part = figure({ ours: 10, reference: 100, judged: "part", gate: 0.25, aim: 0.03 });
+  expect([judgedValue(part), verdict(part), verdict({ ...part, ours: 30 }), verdict({ ...part, ours: 3 })]).toEqual([0.1, "pass", "falls short", "meets the aim"]);
   expect(verdict(figure({}))).toBe("no gate");
   expect(verdict({ name: "idle", missing: "no /proc here" })).toBe("not measured");
 });
