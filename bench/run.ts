@@ -8,6 +8,7 @@ import { approve } from "./approve.ts";
 import { localEcho } from "./echo.ts";
 import { idle } from "./idle.ts";
 import { keystroke } from "./keystroke.ts";
+import { opening } from "./opening.ts";
 import { openPlace, type Place } from "./place.ts";
 import { startUp } from "./start-up.ts";
 import { formatTable, judgedValue, type Row, verdict } from "./table.ts";
@@ -21,6 +22,7 @@ const MEASUREMENTS: Record<string, (place: Place, how: { quick: boolean }) => Pr
   "local echo": localEcho,
   "phone key to echo": keystroke,
   "approve to hook response": approve,
+  opening,
   "Claude's traffic": traffic,
   flood: throughput,
 };
@@ -31,15 +33,15 @@ if (unknown !== undefined) throw new Error(`there is no measurement ${unknown}, 
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
 const machine = { platform: process.platform, arch: process.arch, cpus: cpus().length, bun: Bun.version, load: loadavg().map((load) => Number(load.toFixed(2))) };
-const opening = openPlace();
+const starting = openPlace();
 let stopped = false;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => {
     stopped = true;
-    void opening.then((place) => place.close()).finally(() => process.exit(1));
+    void starting.then((place) => place.close()).finally(() => process.exit(1));
   });
 }
-const place = await opening;
+const place = await starting;
 const rows: Row[] = [];
 let failed = false;
 try {
