@@ -320,6 +320,39 @@ describe("a runner's socket", () => {
 });
 
 describe("the stream of events", () => {
+  test("it is compressed where the page takes that, and each event can be read at once", async () => {
+    const open = (accepted: string) => viewer.request("GET", "/events", undefined, { "accept-encoding": accepted });
+    const plain = await open("identity");
+    expect([plain.headers.get("content-encoding"), plain.headers.get("content-type")]).toEqual([null, "text/event-stream"]);
+    await plain.body?.cancel();
+    const raw = await viewer.request("GET", "/events", undefined, { "accept-encoding": "br, gzip" }, { decompress: false });
+    expect([raw.headers.get("content-encoding"), raw.headers.get("content-type")]).toEqual(["gzip", "text/event-stream"]);
+    await raw.body?.cancel();
+    const stream = await viewer.events(); // as Bun's fetch asks for it, and reads it
+    const socket = await openSocket(server.origin, runner);
+    socket.send(hello);
+    socket.send({ type: "session", session: sessionInfo("s_packed"), first: 1, prompts: [] });
+    expect((await stream.next("session_start")).id).toBe("s_packed");
+    socket.send({ type: "status", session: "s_packed", hooks: "on", activity: "busy" });
+    expect((await stream.next("session_status", ({ id }) => id === "s_packed")).activity).toBe("busy");
+    stream.close();
+    socket.close();
+  });
+
+  test("only so many streams are compressed at once: a crowd gets its events as they are", async () => {
+    const open = () => viewer.request("GET", "/events", undefined, { "accept-encoding": "gzip" }, { decompress: false });
+    const streams: Response[] = [];
+    for (let i = 0; i < 40; i++) streams.push(await open());
+    expect(streams.slice(0, 32).every(({ headers }) => headers.get("content-encoding") === "gzip")).toBe(true);
+    expect(streams.slice(32).every(({ headers }) => headers.get("content-encoding") === null)).toBe(true);
+    for (const stream of streams) await stream.body?.cancel();
+    await until("there is room again", async () => {
+      const stream = await open();
+      await stream.body?.cancel();
+      return stream.headers.get("content-encoding") === "gzip";
+    });
+  });
+
   test("a viewer that comes back gets what it missed, or is told to start over", async () => {
     const first = await viewer.events();
     await first.next("hello");

@@ -20,7 +20,7 @@ import type { Device, Devices } from "./devices.ts";
 import type { Log } from "./log.ts";
 import type { Prompts } from "./prompts.ts";
 import type { Push } from "./push.ts";
-import { badRequest, fail, notFound, reply } from "./replies.ts";
+import { badRequest, fail, notFound, reply, takesGzip } from "./replies.ts";
 import type { DecisionResult, Runners } from "./runners.ts";
 import type { Search } from "./search.ts";
 import type { Sessions } from "./sessions.ts";
@@ -185,7 +185,8 @@ function stop(hub: Hub, { id, body, device }: Call): Response {
 function events(hub: Hub, { request, url, device }: Call): Response {
   const session = url.searchParams.get("session") ?? undefined;
   if (session !== undefined && hub.sessions.get(session) === undefined) return notFound("session");
-  return hub.viewers.open({ device: device.id, session, lastEventId: request.headers.get("last-event-id"), insecure: hub.insecure, signal: request.signal });
+  const lastEventId = request.headers.get("last-event-id");
+  return hub.viewers.open({ device: device.id, session, lastEventId, insecure: hub.insecure, packed: takesGzip(request), signal: request.signal });
 }
 
 /** Every signed endpoint but `/ws`. */

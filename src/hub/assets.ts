@@ -1,5 +1,5 @@
 import { pageFiles } from "./page.ts";
-import { SECURITY_HEADERS } from "./replies.ts";
+import { SECURITY_HEADERS, takesGzip } from "./replies.ts";
 
 const TYPES: Record<string, string> = {
   html: "text/html; charset=utf-8",
@@ -22,7 +22,7 @@ function asset(text: string, kind: string): (request: Request) => Response {
   const packed = kind === "png" ? undefined : Bun.gzipSync(bytes);
   const headers = { ...SECURITY_HEADERS, "content-type": TYPES[kind] ?? "", "cache-control": "no-cache", vary: "accept-encoding" };
   return (request) => {
-    if (packed === undefined || !/\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")) return new Response(bytes, { headers });
+    if (packed === undefined || !takesGzip(request)) return new Response(bytes, { headers });
     return new Response(packed, { headers: { ...headers, "content-encoding": "gzip" } });
   };
 }

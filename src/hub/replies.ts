@@ -12,11 +12,14 @@ export const SECURITY_HEADERS = {
 /** Bodies above this are compressed where the client takes it, in bytes. */
 const COMPRESS_BYTES = 1024;
 
+/** Whether whoever asks takes gzip. */
+export const takesGzip = (request: Request | undefined) => /\bgzip\b/.test(request?.headers.get("accept-encoding") ?? "");
+
 /** A JSON answer. */
 export function reply(data: unknown, request?: Request, status = 200): Response {
   const text = JSON.stringify(data);
   const headers: Record<string, string> = { ...SECURITY_HEADERS, "content-type": "application/json; charset=utf-8" };
-  if (text.length > COMPRESS_BYTES && /\bgzip\b/.test(request?.headers.get("accept-encoding") ?? "")) {
+  if (text.length > COMPRESS_BYTES && takesGzip(request)) {
     return new Response(Bun.gzipSync(new TextEncoder().encode(text)), { status, headers: { ...headers, "content-encoding": "gzip" } });
   }
   return new Response(text, { status, headers });

@@ -1,6 +1,7 @@
 import { randomNonce } from "../auth.ts";
 import type { ViewerEvents } from "../types.ts";
 import { frameSince, type Live } from "./live.ts";
+import { openPacker, type Packer } from "./packed.ts";
 import { SECURITY_HEADERS } from "./replies.ts";
 
 /** Screen bytes that a viewer may be behind, and for how long in ms; then it is left alone until it says what it has drawn. */
@@ -13,6 +14,9 @@ const KEPT_EVENTS = 1000;
 const WAITING_EVENTS = 1000;
 /** New history travels along while it is slower than this, in UTF-16 units a second; beyond, viewers fetch what they look at. */
 const HISTORY_RATE = 16 * 1024;
+
+/** So many streams at once are compressed: each part takes some 50 µs, several times what sending it does. */
+const PACKED = 32;
 
 /** A phone that comes back within this time keeps the size that it took over, in ms. */
 const SIZE_GRACE_MS = 5000;
@@ -40,6 +44,8 @@ interface Viewer {
   wants: boolean;
   /** Something came while it did not. */
   missed: boolean;
+  /** Where it takes gzip, and not too many do. */
+  packer: Packer | undefined;
   send(bytes: Bytes): void;
   end(): void;
 }
@@ -227,8 +233,8 @@ export function openViewers(source: ViewerSource) {
       for (const viewer of viewers.values()) close(viewer);
     },
 
-    /** Opens the stream of one page; with a session it also carries that one's screen and history. */
-    open(options: { device: string; session: string | undefined; lastEventId: string | null; insecure: boolean; signal: AbortSignal }): Response {
+    /** Opens the stream of one page; with a session it also carries that one's screen and history. `packed`: the page takes gzip. */
+    open(options: { device: string; session: string | undefined; lastEventId: string | null; insecure: boolean; packed: boolean; signal: AbortSignal }): Response {
       const viewer: Viewer = {
         id: `st_${randomNonce()}`,
         device: options.device,
@@ -243,6 +249,7 @@ export function openViewers(source: ViewerSource) {
         historyAt: performance.now(),
         wants: false,
         missed: true,
+        packer: options.packed && [...viewers.values()].filter(({ packer }) => packer !== undefined).length < PACKED ? openPacker() : undefined,
         send: () => undefined,
         end: () => undefined,
       };
@@ -260,10 +267,11 @@ export function openViewers(source: ViewerSource) {
         start(controller) {
           viewer.send = (bytes) => {
             viewer.wants = false;
-            controller.enqueue(bytes);
+            controller.enqueue(viewer.packer?.part(bytes) ?? bytes);
           };
           viewer.end = () => {
             clearInterval(beat);
+            if (viewer.packer !== undefined) controller.enqueue(viewer.packer.end());
             controller.close();
           };
         },
@@ -278,9 +286,8 @@ export function openViewers(source: ViewerSource) {
           close(viewer);
         },
       });
-      return new Response(body, {
-        headers: { ...SECURITY_HEADERS, "content-type": "text/event-stream", "cache-control": "no-store, no-transform", "x-accel-buffering": "no" },
-      });
+      const headers = { ...SECURITY_HEADERS, "content-type": "text/event-stream", "cache-control": "no-store, no-transform", "x-accel-buffering": "no" };
+      return new Response(body, { headers: viewer.packer !== undefined ? { ...headers, "content-encoding": "gzip" } : headers });
     },
   };
 
