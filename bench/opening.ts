@@ -67,29 +67,27 @@ export async function opening(place: Place, { quick }: { quick: boolean }): Prom
   });
 }
 
-/** What the page does: it opens the stream, and as that begins asks for what else there is to know and then for the newest lines. */
+/** What the page does: it opens the stream, which begins with screen and newest lines, and asks then for what else there is to know. */
 async function open(place: Place, session: string): Promise<{ wire: number; plain: number; ms: number }> {
   const from = performance.now();
-  const response = await asBrowser(place.phone, `/events?session=${session}`);
+  const response = await asBrowser(place.phone, `/events?session=${session}&lines=100`);
   let plain = 0;
-  const [hello, talk] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const [hello, talk] = [Promise.withResolvers<void>(), Promise.withResolvers<number>()];
   const stream = readEvents(
     response,
     (text) => {
       plain += Buffer.byteLength(text) + 2;
       const { name } = parseEvent(text).event ?? {};
       if (name === "hello") hello.resolve();
-      if (name === "transcript") talk.resolve(); // the last of what a stream begins with
+      if (name === "transcript") talk.resolve(performance.now() - from); // the last of what a stream begins with
     },
     hello.reject,
   );
   await hello.promise;
-  const detail = await answer(place, `/api/sessions/${session}`);
-  const lines = await answer(place, `/api/sessions/${session}/output?limit=100`);
-  const ms = performance.now() - from;
-  await talk.promise;
+  const detail = await answer(place, `/api/sessions/${session}?screen=0`);
+  const ms = await talk.promise;
   stream.close();
-  return { wire: stream.bytes() + detail.wire + lines.wire, plain: plain + detail.plain + lines.plain, ms };
+  return { wire: stream.bytes() + detail.wire, plain: plain + detail.plain, ms };
 }
 
 /** What an answer comes to, as it was sent and unpacked, in bytes. */

@@ -75,6 +75,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   };
   let closed = false;
   let stream = "";
+  let begins = false; // the stream has yet to say how the history ends
   let seenRev = 0;
   let ackedRev = 0;
   let ackedAt = Number.NEGATIVE_INFINITY;
@@ -107,12 +108,11 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   const fetchAll = guarded(async () => {
     const before = deck.known();
     const had = known.sessions.get(id);
-    const detail = await call(identity, SessionDetail, "GET", `/api/sessions/${id}`);
+    const detail = await call(identity, SessionDetail, "GET", `/api/sessions/${id}?screen=0`);
     if (closed) return;
     if (known.sessions.get(id) === had) known.sessions.set(id, detail.session); // else what the stream told meanwhile is newer
     deck.takeAll(detail.prompts, before);
-    if (detail.screen !== null && detail.screen.rev > seenRev) terminal.draw(detail.screen);
-    await terminal.reload();
+    await terminal.loaded();
     if (closed) return;
     tabs.offer(detail.session.hooks !== "none");
     draw();
@@ -148,6 +148,7 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
       switch (event.name) {
         case "hello":
           stream = event.data.stream;
+          begins = true;
           ackedRev = 0; // this stream was told nothing yet
           setInsecure(event.data.insecure);
           fetchAll();
@@ -166,7 +167,8 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
           ack ??= setTimeout(acknowledge, SEEN_MS);
           return;
         case "output":
-          if (event.data.session === id) terminal.output(event.data);
+          if (event.data.session === id) terminal.output(event.data, begins);
+          begins = false;
           return;
         case "transcript":
           if (event.data.session === id) guarded(() => talk.event(event.data))();

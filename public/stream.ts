@@ -2,6 +2,7 @@ import { parseEvent, type ViewerEvent } from "../src/types.ts";
 import { RequestError, send } from "./api.ts";
 import type { Identity } from "./keys.ts";
 import { isFresh } from "./launch.ts";
+import { PAGE_LINES } from "./terminal.ts";
 
 /** The server sends something every 10 s; after this long without, the stream is taken for dead, in ms. */
 const SILENCE_MS = 25_000;
@@ -32,7 +33,7 @@ export function openStream(
     abort = new AbortController();
     onState("connecting");
     let trouble: string | undefined;
-    const target = session === undefined ? "/events" : `/events?session=${session}`;
+    const target = session === undefined ? "/events" : `/events?session=${session}&lines=${PAGE_LINES}`;
     let silence = setTimeout(() => abort.abort(), SILENCE_MS);
     try {
       const response = await send(identity, "GET", target, "", { accept: "text/event-stream", ...(lastId === "" ? {} : { "last-event-id": lastId }) }, abort.signal);

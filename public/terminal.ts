@@ -3,8 +3,8 @@ import { el } from "./dom.ts";
 import { drawRow, rowText } from "./rows.ts";
 import { openWheel } from "./wheel.ts";
 
-/** Lines of history fetched at once, and the most that stay on the page. */
-const PAGE_LINES = 100;
+/** Lines of history fetched at once (as many come with the stream), and the most that stay on the page. */
+export const PAGE_LINES = 100;
 const KEPT_LINES = 5000;
 /** A reader near the bottom is kept there, in CSS pixels. */
 const BOTTOM_PX = 40;
@@ -90,8 +90,9 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   };
 
   const loadOlder = async (limit = PAGE_LINES) => {
-    const page = await load(first, limit);
-    if (page === undefined || page.generation !== generation) return;
+    const before = first;
+    const page = await load(before, limit);
+    if (page === undefined || page.generation !== generation || first !== before) return;
     const height = element.scrollHeight;
     const from = page.lines[0]?.line ?? first;
     history.prepend(...linesOf(page, from, first));
@@ -100,10 +101,8 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
     element.scrollTop += element.scrollHeight - height; // what was in view stays there
   };
 
-  /** The newest lines afresh: after a reset, a new generation, or more than could be sent along. */
-  const loadNewest = async () => {
-    const page = await load(Number.MAX_SAFE_INTEGER);
-    if (page === undefined) return;
+  /** The newest lines, afresh. */
+  const takeNewest = (page: OutputPage) => {
     generation = page.generation;
     next = page.next;
     first = page.lines[0]?.line ?? page.next;
@@ -111,6 +110,12 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
       history.replaceChildren(...linesOf(page, first, next));
       older.hidden = first === 0;
     });
+  };
+
+  /** Fetches them: after a new generation, or more than could be sent along. */
+  const loadNewest = async () => {
+    const page = await load(Number.MAX_SAFE_INTEGER);
+    if (page !== undefined) takeNewest(page);
   };
 
   let reloading: Promise<void> | undefined;
@@ -167,8 +172,11 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
       }, SPOKEN_MS);
     },
 
-    output(event: ViewerEvents["output"]): void {
+    /** What is told of the history; with `afresh` nothing that was told before counts. */
+    output(event: ViewerEvents["output"], afresh: boolean): void {
       const { from, lines } = event;
+      if (afresh && lines !== undefined) return takeNewest({ ...event, lines: lines.map((row, i) => ({ line: from + i, row })) });
+      if (afresh) return void reload();
       if (event.generation !== generation || lines === undefined || from > next || from < first) {
         if (event.generation !== generation || event.next !== next || lines !== undefined) void reload();
         return;
@@ -185,7 +193,8 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
       });
     },
 
-    reload,
+    /** Resolves once what is being fetched is there. */
+    loaded: () => reloading ?? Promise.resolve(),
 
     /** Scrolls to a line of history, loading backwards to it. */
     async reveal(number: number): Promise<void> {

@@ -93,7 +93,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   const search = openSearch(stores, log);
   const viewers = openViewers({
     live: (id) => sessions.live(id),
-    history: (id) => sessions.history(id),
+    lines: (id, limit) => sessions.lines(id, Number.MAX_SAFE_INTEGER, limit),
     entries: (id) => transcripts.place(id).next,
     onSizeFree: (id) => void runners.resize({ type: "resize", session: id, cols: null }),
   });

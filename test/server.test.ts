@@ -339,6 +339,39 @@ describe("the stream of events", () => {
     socket.close();
   });
 
+  test("it begins with the newest lines that were asked for, unless some of them were lost", async () => {
+    const socket = await openSocket(server.origin, runner);
+    socket.send(hello);
+    socket.send({ type: "session", session: sessionInfo("s_lines"), first: 1, prompts: [] });
+    await socket.next("resume");
+    const append = async (seq: number, from: number, lines: string[]) => {
+      socket.send({ type: "output", session: "s_lines", seq, op: { op: "append", generation: 0, from, lines } });
+      await socket.next("ack");
+    };
+    const begins = async (asked: string) => {
+      const stream = await viewer.events(`s_lines${asked}`);
+      const { session: _, ...told } = await stream.next("output");
+      stream.close();
+      return told;
+    };
+    expect(await begins("&lines=2")).toEqual({ generation: 0, from: 0, next: 0, lines: [] });
+    await append(1, 0, ["a", "b", "c", "d"]);
+    expect(await begins("&lines=2")).toEqual({ generation: 0, from: 2, next: 4, lines: ["c", "d"] });
+    expect(await begins("&lines=100")).toEqual({ generation: 0, from: 0, next: 4, lines: ["a", "b", "c", "d"] });
+    expect(await begins("")).toEqual({ generation: 0, from: 4, next: 4 });
+    await append(2, 6, ["g"]); // two were lost
+    expect(await begins("&lines=2")).toEqual({ generation: 0, from: 7, next: 7 });
+    expect(await begins("&lines=1")).toEqual({ generation: 0, from: 6, next: 7, lines: ["g"] });
+    await append(
+      3,
+      7,
+      Array.from({ length: 20 }, (_, i) => String(i).padStart(4000, "x")),
+    );
+    expect(await begins("&lines=20")).toEqual({ generation: 0, from: 27, next: 27 }); // too much to begin with
+    for (const wrong of ["-1", "1.5", "x", "1001"]) expect(await viewer.code("GET", `/events?session=s_lines&lines=${wrong}`)).toEqual([400, "bad_request"]);
+    socket.close();
+  });
+
   test("only so many streams are compressed at once: a crowd gets its events as they are", async () => {
     const open = () => viewer.request("GET", "/events", undefined, { "accept-encoding": "gzip" }, { decompress: false });
     const streams: Response[] = [];

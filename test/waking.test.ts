@@ -34,7 +34,7 @@ test("a phone that slept has the newest screen with the first answer to its waki
     held = resolve;
   });
   // whatever is fetched besides the stream comes late
-  await page.route(/\/api\/sessions\/sleep$/, async (route) => {
+  await page.route(/\/api\/sessions\/sleep\?screen=0$/, async (route) => {
     await released;
     await route.continue();
   });
@@ -81,12 +81,12 @@ test("a question that comes while the list is still on its way is not taken for 
   const released = new Promise<void>((resolve) => {
     held = resolve;
   });
-  await page.route(/\/api\/sessions\/late$/, async (route) => {
+  await page.route(/\/api\/sessions\/late\?screen=0$/, async (route) => {
     const response = await route.fetch(); // as of now, with no question
     await released;
     await route.fulfill({ response });
   });
-  const asked = page.waitForRequest(/\/api\/sessions\/late$/);
+  const asked = page.waitForRequest(/\/api\/sessions\/late\?screen=0$/);
   await setHidden(false);
   await asked;
   await Bun.sleep(200);

@@ -58,10 +58,10 @@ export interface Call {
 type Handler = (hub: Hub, call: Call) => Response | Promise<Response>;
 export type Route = readonly [method: string, path: RegExp, handler: Handler];
 
-function sessionDetail(hub: Hub, { id, request }: Call): Response {
+function sessionDetail(hub: Hub, { id, url, request }: Call): Response {
   const session = hub.sessions.get(id);
   if (session === undefined) return notFound("session");
-  const live = hub.sessions.screen(id);
+  const live = url.searchParams.get("screen") === "0" ? undefined : hub.sessions.screen(id); // whoever has the stream has that
   return reply({ session, screen: live ?? null, prompts: hub.prompts.open(id), history: hub.sessions.history(id) }, request);
 }
 
@@ -185,8 +185,10 @@ function stop(hub: Hub, { id, body, device }: Call): Response {
 function events(hub: Hub, { request, url, device }: Call): Response {
   const session = url.searchParams.get("session") ?? undefined;
   if (session !== undefined && hub.sessions.get(session) === undefined) return notFound("session");
+  const lines = Number(url.searchParams.get("lines") ?? 0);
+  if (!Number.isInteger(lines) || lines < 0 || lines > LIMITS.outputLines) return badRequest();
   const lastEventId = request.headers.get("last-event-id");
-  return hub.viewers.open({ device: device.id, session, lastEventId, insecure: hub.insecure, packed: takesGzip(request), signal: request.signal });
+  return hub.viewers.open({ device: device.id, session, lines, lastEventId, insecure: hub.insecure, packed: takesGzip(request), signal: request.signal });
 }
 
 /** Every signed endpoint but `/ws`. */

@@ -1,5 +1,5 @@
 import { randomNonce } from "../auth.ts";
-import type { ViewerEvents } from "../types.ts";
+import type { OutputPage, ViewerEvents } from "../types.ts";
 import { frameSince, type Live } from "./live.ts";
 import { openPacker, type Packer } from "./packed.ts";
 import { SECURITY_HEADERS } from "./replies.ts";
@@ -52,16 +52,29 @@ interface Viewer {
 
 export interface ViewerSource {
   live(session: string): Live | undefined;
-  history(session: string): { generation: number; next: number };
+  /** Its newest lines of history, so many at most. */
+  lines(session: string, limit: number): OutputPage;
   /** How many entries its conversation has. */
   entries(session: string): number;
   /** Nobody of the device that holds a session's size looks on any more. */
   onSizeFree(session: string): void;
 }
 
+export interface ViewerOptions {
+  device: string;
+  session: string | undefined;
+  /** So many of the newest lines of history come first. */
+  lines: number;
+  lastEventId: string | null;
+  insecure: boolean;
+  /** It takes gzip. */
+  packed: boolean;
+  signal: AbortSignal;
+}
+
 export type Viewers = ReturnType<typeof openViewers>;
 
-/** The streams to phones and browsers. `live` gives a session's newest screen, `history` where its log ends. */
+/** The streams to phones and browsers. `live` gives a session's newest screen, `lines` what its log ends with. */
 export function openViewers(source: ViewerSource) {
   const encoder = new TextEncoder();
   const epoch = randomNonce().slice(0, 8);
@@ -233,8 +246,8 @@ export function openViewers(source: ViewerSource) {
       for (const viewer of viewers.values()) close(viewer);
     },
 
-    /** Opens the stream of one page; with a session it also carries that one's screen and history. `packed`: the page takes gzip. */
-    open(options: { device: string; session: string | undefined; lastEventId: string | null; insecure: boolean; packed: boolean; signal: AbortSignal }): Response {
+    /** Opens the stream of one page; with a session it also carries that one's screen and history. */
+    open(options: ViewerOptions): Response {
       const viewer: Viewer = {
         id: `st_${randomNonce()}`,
         device: options.device,
@@ -255,8 +268,7 @@ export function openViewers(source: ViewerSource) {
       };
       viewer.waiting = [format("hello", { stream: viewer.id, insecure: options.insecure }), ...resume(options.lastEventId)];
       if (viewer.session !== undefined) {
-        const { generation, next } = source.history(viewer.session);
-        viewer.output = { session: viewer.session, generation, from: next, next };
+        viewer.output = { session: viewer.session, ...newest(source.lines(viewer.session, options.lines), options.lines) };
         const entries = source.entries(viewer.session);
         viewer.transcript = { session: viewer.session, from: entries, next: entries };
       }
@@ -305,4 +317,12 @@ export function openViewers(source: ViewerSource) {
       source.onSizeFree(session);
     }, SIZE_GRACE_MS).unref();
   }
+}
+
+/** What a stream begins with of the history: where it ends, and the lines that were asked for, unless some were lost there or they are very long. */
+function newest({ generation, next, lines }: OutputPage, asked: number): Omit<Output, "session"> {
+  const from = lines[0]?.line ?? next;
+  const rows = lines.map(({ row }) => row);
+  const along = asked > 0 && rows.length === next - from && rows.join("").length < AHEAD_BYTES;
+  return along ? { generation, from, next, lines: rows } : { generation, from: next, next };
 }
