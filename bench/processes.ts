@@ -13,6 +13,13 @@ export function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
+/** Memory of a process in MB, what it shares with others divided among them. */
+export function shareMb(pid: number): number {
+  const kib = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1];
+  if (kib === undefined) throw new Error(`the process ${pid} has ended`);
+  return (Number(kib) * 1024) / 1e6;
+}
+
 /** Memory of a process, in MB: now (`VmRSS`), or the most that it ever was (`VmHWM`). */
 export function memoryMb(pid: number, which: "VmRSS" | "VmHWM"): number {
   const kib = new RegExp(`^${which}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];

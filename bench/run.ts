@@ -6,14 +6,18 @@ import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { approve } from "./approve.ts";
 import { localEcho } from "./echo.ts";
+import { growth } from "./growth.ts";
 import { idle } from "./idle.ts";
 import { keystroke } from "./keystroke.ts";
 import { opening } from "./opening.ts";
 import { openPlace, type Place } from "./place.ts";
+import { sessions } from "./sessions.ts";
+import { stalled } from "./stalled.ts";
 import { startUp } from "./start-up.ts";
 import { formatTable, judgedValue, type Row, verdict } from "./table.ts";
 import { throughput } from "./throughput.ts";
 import { traffic } from "./traffic.ts";
+import { viewers } from "./viewers.ts";
 
 /** In this order: what leaves much behind in the database comes last. */
 const MEASUREMENTS: Record<string, (place: Place, how: { quick: boolean }) => Promise<Row[]>> = {
@@ -25,6 +29,10 @@ const MEASUREMENTS: Record<string, (place: Place, how: { quick: boolean }) => Pr
   opening,
   "Claude's traffic": traffic,
   flood: throughput,
+  "many viewers": viewers,
+  "a stalled viewer": stalled,
+  "many sessions": sessions,
+  "the database": growth,
 };
 
 const { values, positionals } = parseArgs({ options: { json: { type: "boolean", default: false }, quick: { type: "boolean", default: false } }, allowPositionals: true });

@@ -17,8 +17,10 @@ const CHANGED_ROWS = 3;
 export interface Played {
   id: string;
   send(message: object): void;
-  /** Changes the screen. */
-  draw(): void;
+  /** Changes some rows of the screen, or all of them. */
+  draw(whole?: boolean): void;
+  /** Puts lines above it. */
+  print(lines: string[]): void;
   close(): void;
 }
 
@@ -53,11 +55,17 @@ export async function openStage(place: Place): Promise<Stage> {
       socket.send({ type: "session", session: { ...sessionInfo(id), command: "claude", hooks: "on" }, first: 1, prompts: [] });
       await socket.next("resume");
       let rev = 0;
+      let seq = 0;
+      let printed = 0;
       const beat = setInterval(() => socket.send({ type: "pong" }), 2000); // in ms: or it is taken for dead
       return {
         id,
         send: (message) => socket.send(message),
-        draw: () => socket.send({ type: "screen", session: id, frame: frame(++rev) }),
+        draw: (whole) => socket.send({ type: "screen", session: id, frame: frame(++rev, whole) }),
+        print(lines) {
+          socket.send({ type: "output", session: id, seq: ++seq, op: { op: "append", generation: 0, from: printed, lines } });
+          printed += lines.length;
+        },
         close() {
           clearInterval(beat);
           socket.close();
@@ -84,7 +92,13 @@ export async function openBareStage(place: Place) {
     origin,
     /** From now on every stream gets this once in so many ms; nothing more where it is empty. */
     write: async (event: string, everyMs: number) => void (await fetch(`${origin}/event`, { method: "POST", body: event, headers: { "x-every-ms": String(everyMs) } })),
-    crowd: (viewers: number) => openCrowd({ origin, device: "none", secret: toBase64url(new Uint8Array(32)), session: "none", viewers, manner: "deaf" }),
+    crowd: (viewers: number, manner: "deaf" | "stalled") =>
+      openCrowd({ origin, device: "none", secret: toBase64url(new Uint8Array(32)), session: "none", viewers, manner }),
+    async socket(): Promise<WebSocket> {
+      const socket = new WebSocket(`${origin.replace("http", "ws")}/ws`);
+      await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }));
+      return socket;
+    },
     close: () => place.closeEarly(stop),
   };
 }
@@ -110,10 +124,13 @@ async function openCrowd(order: CrowdOrder): Promise<Crowd> {
   };
 }
 
+/** A frame as it is sent to viewers. */
+export const frameEvent = (session: string, { rev, ...more }: Frame) => `id: 12345678:1000\nevent: screen\ndata: ${JSON.stringify({ session, rev, ...more })}\n\n`;
+
 /** A screen as a build leaves it, of which the newest rows differ each time; the first one is whole. */
-export function frame(rev: number): Frame {
+export function frame(rev: number, whole = false): Frame {
   const row = (y: number) => `${String(rev * ROWS + y).padStart(8, "0")} compiling src/module-${(rev * 7 + y) % 977}/part.ts`.padEnd(COLS - 1, ".");
-  const rows = Array.from({ length: ROWS }, (_, y) => y).filter((y) => rev === 1 || y >= ROWS - CHANGED_ROWS);
+  const rows = Array.from({ length: ROWS }, (_, y) => y).filter((y) => whole || rev === 1 || y >= ROWS - CHANGED_ROWS);
   return { rev, cols: COLS, rows: ROWS, cursor: { x: 0, y: ROWS - 1, visible: true }, title: "", lines: Object.fromEntries(rows.map((y) => [String(y), row(y)])) };
 }
 
