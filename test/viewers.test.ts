@@ -1,34 +1,19 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { deviceKeys, randomNonce, signRequest } from "../src/auth.ts";
-import { type RunningServer, startServer } from "../src/server.ts";
+import type { RunningServer } from "../src/server.ts";
 import type { Frame } from "../src/types.ts";
-import { type EventReader, type Phone, pairDevice } from "./support/phone.ts";
-import { hello, openSocket, sessionInfo } from "./support/runner-socket.ts";
+import { type Dashboard, openDashboard, screen } from "./support/dashboard.ts";
+import type { EventReader, Phone } from "./support/phone.ts";
 import { until } from "./support/until.ts";
 
-let data: string;
+let dashboard: Dashboard;
 let server: RunningServer;
 let machine: Phone;
 beforeAll(async () => {
-  data = mkdtempSync(join(tmpdir(), "viewers-test-"));
-  server = await startServer({ host: "127.0.0.1", port: 0, data, insecureLan: false, log: () => undefined });
-  machine = await pairDevice(server.pairingLink(), "machine", "laptop");
-});
-afterAll(async () => {
-  await server.stop();
-  rmSync(data, { recursive: true, force: true });
-});
-
-async function play(id: string) {
-  const socket = await openSocket(server.origin, machine);
-  socket.send(hello);
-  socket.send({ type: "session", session: sessionInfo(id), first: 1, prompts: [] });
-  await socket.next("resume");
-  return socket;
-}
+  dashboard = await openDashboard();
+  ({ server, machine } = dashboard);
+}, 60_000);
+afterAll(() => dashboard.close());
 
 const frame = (rev: number, lines: Frame["lines"]): Frame => ({ rev, cols: 20, rows: 3, cursor: { x: 0, y: 0, visible: true }, title: "", lines });
 /** The rows as a page that drew every frame has them. */
@@ -39,7 +24,7 @@ const drawn = ({ received }: EventReader) => {
 };
 
 test("viewers that come at different times have the same screen", async () => {
-  const socket = await play("s_many");
+  const socket = await dashboard.playRunner("s_many");
   const viewers: EventReader[] = [];
   const say = async (rev: number, lines: Frame["lines"]) => {
     socket.send({ type: "screen", session: "s_many", frame: frame(rev, lines) });
@@ -66,7 +51,7 @@ test("viewers that come at different times have the same screen", async () => {
 });
 
 test("a viewer that stops reading is left alone, and begins anew once it reads again", async () => {
-  const socket = await play("s_stalled");
+  const socket = await dashboard.playRunner("s_stalled");
   const { host, hostname, port } = new URL(server.origin);
   const target = "/events?session=s_stalled";
   const signed = { method: "GET", host, target, device: machine.device, ts: Math.floor(Date.now() / 1000), nonce: randomNonce() };
@@ -95,5 +80,35 @@ test("a viewer that stops reading is left alone, and begins anew once it reads a
   await until("it goes on", () => got.includes(`/${count}/`));
   viewer.end();
   looksOn.close();
+  socket.close();
+}, 60_000);
+
+test("a page tells what it has drawn: seldom where that is little, and so that much of it goes on", async () => {
+  const socket = await dashboard.playRunner("s_drawn");
+  const { page, context, suspicious } = await dashboard.openPaired();
+  let told = 0;
+  page.on("request", (request) => {
+    if (request.url().endsWith("/seen")) told++;
+  });
+  await page.goto(`${server.origin}/#/s/s_drawn`);
+  const shows = (text: string) => page.getByText(text, { exact: true }).first().waitFor();
+  socket.send(screen("s_drawn", 1, ["begun"]));
+  await shows("begun");
+  const from = performance.now();
+  for (let rev = 2; rev <= 60; rev++) {
+    socket.send(screen("s_drawn", rev, [`little ${rev}`]));
+    await Bun.sleep(40);
+  }
+  await shows("little 60");
+  expect(told).toBeGreaterThan(0);
+  expect(told).toBeLessThanOrEqual(2 + (performance.now() - from) / 700);
+  const row = "much ".repeat(16);
+  for (let rev = 61; rev <= 160; rev++) {
+    socket.send(screen("s_drawn", rev, [`much ${rev}`, ...Array.from({ length: 100 }, () => `${rev} ${row}`)]));
+    await Bun.sleep(5);
+  }
+  await shows("much 160");
+  expect(suspicious).toEqual([]);
+  await context.close();
   socket.close();
 }, 60_000);

@@ -283,6 +283,7 @@ export function openViewers(source: ViewerSource) {
           };
           viewer.end = () => {
             clearInterval(beat);
+            if (controller.desiredSize === null) return; // it broke
             if (viewer.packer !== undefined) controller.enqueue(viewer.packer.end());
             controller.close();
           };
