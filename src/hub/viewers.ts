@@ -138,22 +138,26 @@ export function openViewers(source: ViewerSource) {
     return kept.filter((event) => event.seq > last).map((event) => event.text);
   };
 
-  const mayDraw = ({ unseen: [first], unseenBytes }: Viewer) => first === undefined || (unseenBytes < AHEAD_BYTES && performance.now() - first.at < AHEAD_MS);
+  const mayDraw = ({ unseen, unseenBytes }: Viewer, now: number) => {
+    const first = unseen[0];
+    return first === undefined || (unseenBytes < AHEAD_BYTES && now - first.at < AHEAD_MS);
+  };
 
   /** What this viewer is to get now: nothing where there is nothing, or where it has to catch up first. */
   const take = (viewer: Viewer): Bytes | undefined => {
+    const now = performance.now();
     const { session } = viewer;
     const live = session === undefined ? undefined : source.live(session);
     const parts: Bytes[] = [];
     if (viewer.waiting.length > 0) parts.push(encoder.encode(viewer.waiting.splice(0).join("")));
-    if (session !== undefined && live !== undefined && live.rev > viewer.sentRev && mayDraw(viewer)) {
+    if (session !== undefined && live !== undefined && live.rev > viewer.sentRev && mayDraw(viewer, now)) {
       const frame = frameBytes(session, live, viewer.sentRev);
       viewer.sentRev = live.rev;
-      viewer.unseen.push({ rev: live.rev, bytes: frame.length, at: performance.now() });
+      viewer.unseen.push({ rev: live.rev, bytes: frame.length, at: now });
       viewer.unseenBytes += frame.length;
       parts.push(frame);
     }
-    if (viewer.output !== undefined && mayDraw(viewer)) {
+    if (viewer.output !== undefined && mayDraw(viewer, now)) {
       parts.push(encoder.encode(format("output", viewer.output)));
       viewer.output = undefined;
     }
