@@ -12,7 +12,7 @@ const SETTLE_MS = 1000;
 
 /**
  * What one took: processor time of the server in % of a core, events that each viewer got in a second, memory in MB. On a machine too busy
- * to deliver all of them the processor time is what all of them would have taken.
+ * to deliver all of them the processor time is what all of them would have taken at most: acknowledgements do not come more often then.
  */
 interface Taken {
   cpu: number;
