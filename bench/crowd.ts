@@ -6,11 +6,7 @@
 import * as v from "valibot";
 import { deviceKeys, fromBase64url, randomNonce, signRequest } from "../src/auth.ts";
 import { parseJson } from "../src/types.ts";
-
-/** When what has been drawn is acknowledged, in ms and UTF-16 units, as by the page (public/session.ts). */
-const SEEN_MS = 250;
-const SEEN_LITTLE_MS = 700;
-const LITTLE_CHARS = 16 * 1024;
+import { LITTLE_BYTES, SEEN_LITTLE_MS, SEEN_MS } from "./viewer.ts";
 
 export const CrowdOrder = v.object({
   origin: v.string(),
@@ -121,7 +117,7 @@ async function openOne({ origin, device, secret, session, manner }: CrowdOrder, 
     },
   });
   const acknowledge = () => {
-    if (drawn === told || (untold < LITTLE_CHARS && performance.now() - toldAt < SEEN_LITTLE_MS)) return;
+    if (drawn === told || (untold < LITTLE_BYTES && performance.now() - toldAt < SEEN_LITTLE_MS)) return;
     told = drawn;
     toldAt = performance.now();
     untold = 0;

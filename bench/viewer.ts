@@ -3,8 +3,10 @@ import type { Phone } from "../test/support/phone.ts";
 import { readEvents } from "./sse.ts";
 import { openWaiting } from "./waiting.ts";
 
-/** What has been drawn is acknowledged at most this often, in ms, as the page does (public/session.ts). */
-const SEEN_MS = 250;
+/** When what has been drawn is acknowledged, in ms and bytes, as by the page (public/session.ts). */
+export const SEEN_MS = 250;
+export const SEEN_LITTLE_MS = 700;
+export const LITTLE_BYTES = 16 * 1024;
 
 /** A phone that looks at a session: its stream, read and acknowledged as by the page. */
 export interface Viewer {
@@ -26,10 +28,15 @@ export async function openViewer(phone: Phone, session: string): Promise<Viewer>
   let stream = "";
   let drawn = 0;
   let told = 0;
+  let toldAt = Number.NEGATIVE_INFINITY;
+  let toldBytes = 0;
 
   const acknowledge = setInterval(() => {
-    if (drawn === told) return;
+    const little = events.bytes() - toldBytes < LITTLE_BYTES;
+    if (drawn === told || (little && performance.now() - toldAt < SEEN_LITTLE_MS)) return;
     told = drawn;
+    toldAt = performance.now();
+    toldBytes = events.bytes();
     phone.request("POST", `/api/sessions/${session}/seen`, { rev: drawn, stream }).catch(fail);
   }, SEEN_MS);
   const take = (event: ViewerEvent) => {
