@@ -22,6 +22,10 @@ export const LIMITS = {
   rowChars: 64 * 1024,
   /** Rows and columns of a terminal. */
   screenSide: 2000,
+  /** All rows of a screen, in UTF-16 units: as JSON they fit into one message, whatever stands in them. */
+  screenChars: 512 * 1024,
+  /** The number of a line of history. */
+  line: 2 ** 40,
   titleChars: 256,
   nameChars: 64,
   pathChars: 4096,
@@ -73,6 +77,7 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const text = (max: number) => v.pipe(v.string(), v.maxLength(max));
 const side = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.screenSide));
 const row = text(LIMITS.rowChars);
+const line = v.pipe(count, v.maxValue(LIMITS.line));
 
 export const Frame = v.object({
   /** Version of the screen; a frame builds on any earlier one. */
@@ -90,9 +95,9 @@ export type Frame = v.InferOutput<typeof Frame>;
 
 /** A change of the numbered log of lines that scrolled off the top. A number left out is a line that was lost. */
 export const HistoryOp = v.variant("op", [
-  v.object({ op: v.literal("append"), generation: count, from: count, lines: v.pipe(v.array(row), v.maxLength(LIMITS.opLines)) }),
+  v.object({ op: v.literal("append"), generation: count, from: line, lines: v.pipe(v.array(row), v.maxLength(LIMITS.opLines)) }),
   /** Lines from number `to` on are no longer history: a taller or wider terminal took them back. */
-  v.object({ op: v.literal("truncate"), generation: count, to: count }),
+  v.object({ op: v.literal("truncate"), generation: count, to: line }),
   /** The scrollback was cleared: numbering begins anew. */
   v.object({ op: v.literal("generation"), generation: count }),
 ]);

@@ -1,4 +1,4 @@
-import type { Frame } from "../types.ts";
+import { type Frame, LIMITS } from "../types.ts";
 
 /** The newest screen of a session: each row with the rev that set it, so that any viewer can be brought up to date. */
 export interface Live {
@@ -23,8 +23,11 @@ export function applyFrame(live: Live | undefined, frame: Frame): Live {
   next.full = frame.full === true;
   next.lines.length = Math.min(next.lines.length, frame.rows);
   next.revs.length = next.lines.length;
+  let room = LIMITS.screenChars;
   for (let y = 0; y < frame.rows; y++) {
-    const payload = frame.lines[y] ?? next.lines[y] ?? "";
+    const wanted = frame.lines[y] ?? next.lines[y] ?? "";
+    room -= wanted.length;
+    const payload = room < 0 ? "" : wanted; // a runner of ours sends no more than that
     if (payload === next.lines[y]) continue;
     next.lines[y] = payload;
     next.revs[y] = next.rev;

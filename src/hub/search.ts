@@ -95,9 +95,14 @@ function openIndex(db: Database, log: Log = () => undefined) {
     const until = whole || session.status === "ended" ? session.next_line : session.next_line - (session.next_line % BLOCK_LINES);
     if (until > places.line) {
       dropDocs(db, id, "history", start); // a block that was not full, or whose lines were taken back
-      const end = Math.min(until, start + BATCH_LINES);
+      // lines that were lost are passed over, however many
+      const next = db
+        .query<{ line: number | null }, [string, number, number]>("SELECT min(line) AS line FROM output_log WHERE session_id = ? AND generation = ? AND line >= ?")
+        .get(id, session.generation, start)?.line;
+      const from = next === null || next === undefined ? until : next - (next % BLOCK_LINES);
+      const end = Math.min(until, from + BATCH_LINES);
       const blocks = new Map<number, string[]>();
-      for (const { line, row } of linesOf(db, id, session.generation, start, end)) {
+      for (const { line, row } of linesOf(db, id, session.generation, from, end)) {
         const block = line - (line % BLOCK_LINES);
         blocks.set(block, [...(blocks.get(block) ?? []), textOfRow(row)]);
       }

@@ -12,6 +12,9 @@ const HEARTBEAT_MS = 10_000;
 /** Events kept for viewers that come back, and those that may wait for one viewer. */
 const KEPT_EVENTS = 1000;
 const WAITING_EVENTS = 1000;
+/** And what they may come to, in UTF-16 units: a prompt can have 256 kB. */
+const KEPT_CHARS = 4 * 1024 * 1024;
+const WAITING_CHARS = 4 * 1024 * 1024;
 /** New history travels along while it is slower than this, in UTF-16 units a second; beyond, viewers fetch what they look at. */
 const HISTORY_RATE = 16 * 1024;
 
@@ -32,6 +35,7 @@ interface Viewer {
   session: string | undefined;
   /** Events that wait, formatted. */
   waiting: string[];
+  waitingChars: number;
   sentRev: number;
   /** Frames sent and not yet acknowledged. */
   unseen: { rev: number; bytes: number; at: number }[];
@@ -80,6 +84,7 @@ export function openViewers(source: ViewerSource) {
   const epoch = randomNonce().slice(0, 8);
   let seq = 0;
   const kept: { seq: number; text: string }[] = [];
+  let keptChars = 0;
   const viewers = new Map<string, Viewer>(); // by their stream's id
   const due = new Set<Viewer>(); // may have something to get
   const sizeHolders = new Map<string, string>(); // session → the device that took its size over
@@ -88,7 +93,11 @@ export function openViewers(source: ViewerSource) {
 
   const push = (viewer: Viewer, text: string) => {
     viewer.waiting.push(text);
-    if (viewer.waiting.length > WAITING_EVENTS) viewer.waiting = [format("reset", {})];
+    viewer.waitingChars += text.length;
+    if (viewer.waiting.length > WAITING_EVENTS || viewer.waitingChars > WAITING_CHARS) {
+      viewer.waiting = [format("reset", {})];
+      viewer.waitingChars = 0;
+    }
     wake(viewer);
   };
 
@@ -150,6 +159,7 @@ export function openViewers(source: ViewerSource) {
     const live = session === undefined ? undefined : source.live(session);
     const parts: Bytes[] = [];
     if (viewer.waiting.length > 0) parts.push(encoder.encode(viewer.waiting.splice(0).join("")));
+    viewer.waitingChars = 0;
     if (session !== undefined && live !== undefined && live.rev > viewer.sentRev && mayDraw(viewer, now)) {
       const frame = frameBytes(session, live, viewer.sentRev);
       viewer.sentRev = live.rev;
@@ -205,7 +215,8 @@ export function openViewers(source: ViewerSource) {
       seq++;
       const text = format(name, data);
       kept.push({ seq, text });
-      if (kept.length > KEPT_EVENTS) kept.shift();
+      keptChars += text.length;
+      while (kept.length > KEPT_EVENTS || keptChars > KEPT_CHARS) keptChars -= kept.shift()?.text.length ?? 0;
       for (const viewer of viewers.values()) push(viewer, text);
     },
 
@@ -257,6 +268,7 @@ export function openViewers(source: ViewerSource) {
         device: options.device,
         session: options.session,
         waiting: [],
+        waitingChars: 0,
         sentRev: 0,
         unseen: [],
         unseenBytes: 0,

@@ -4,7 +4,7 @@ import { maskedRows } from "./secrets.ts";
 
 /** Lines that the emulator keeps above the screen; more than one slice of output can scroll. */
 export const SCROLLBACK_LINES = 2000;
-/** A slice of output ends after this many bytes or line feeds, so that no line leaves the emulator unseen. */
+/** A slice of output ends after this many bytes, or line feeds and whatever else may scroll, so that no line leaves the emulator unseen. */
 const SLICE_BYTES = 16 * 1024;
 const SLICE_LINES = 1000;
 /** An operation carries about this much text at most, in UTF-16 units. */
@@ -20,7 +20,8 @@ export function* slices(bytes: Uint8Array, cols: number): Generator<Uint8Array> 
   let lines = 0;
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i] ?? 0;
-    if (byte >= 0x0a && byte <= 0x0c) lines++;
+    // index, next line and repetition are escape sequences, or controls of Latin-1, which begin with C2 in UTF-8
+    if ((byte >= 0x0a && byte <= 0x0c) || byte === 0x1b || byte === 0xc2) lines++;
     if (lines >= SLICE_LINES || i - start + 1 >= limit) {
       yield bytes.subarray(start, i + 1);
       start = i + 1;

@@ -15,6 +15,8 @@ export interface Pty {
   /** The process that holds the terminal; the program is its only child. */
   readonly holder: number;
   write(data: string | Uint8Array): void;
+  /** Bytes that the program has yet to read, as far as they can be told. */
+  readonly unread: number;
   /** Columns and rows, 1 to 65535 each. */
   resize(cols: number, rows: number): void;
   /** Signals the program's process group; nothing happens once it has ended. */
@@ -85,6 +87,9 @@ export function startPty(options: PtyOptions): Pty {
     holder: child.pid,
     write: (data) => {
       if (!ended) io.write(typeof data === "string" ? new TextEncoder().encode(data) : data);
+    },
+    get unread() {
+      return io.unread;
     },
     resize: io.resize,
     kill(signal) {

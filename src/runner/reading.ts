@@ -17,6 +17,8 @@ const LEFT_OPEN_IN_ALL_MS = 2000;
 /** How output comes out of a PTY, and what is typed goes in. */
 export interface Reading {
   write(bytes: Uint8Array): void;
+  /** Bytes that wait to be taken. */
+  readonly unread: number;
   resize(cols: number, rows: number): void;
   pause(): void;
   resume(): void;
@@ -81,6 +83,9 @@ export function ownReading(child: IPty, options: PtyOptions, finish: (code: numb
   takeOver(0);
   return {
     write: (bytes) => (begun ? master.writer.write(bytes) : void early.push(bytes)),
+    get unread() {
+      return master.writer.waiting;
+    },
     resize(cols, rows) {
       if (code !== undefined) return;
       child.resize(cols, rows); // checks the size
@@ -119,6 +124,7 @@ export function libraryReading(child: IPty, options: PtyOptions, finish: (code: 
   };
   return {
     write: (bytes) => child.write(bytes),
+    unread: 0,
     resize: (cols, rows) => child.resize(cols, rows),
     pause: () => setFlow(false),
     resume: () => setFlow(true),

@@ -1,7 +1,6 @@
-import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
-import { Terminal } from "@xterm/headless";
 import { type Frame, type HistoryOp, LIMITS } from "../types.ts";
-import { followHistory, SCROLLBACK_LINES, slices } from "./history.ts";
+import { openEmulator } from "./emulator.ts";
+import { followHistory, slices } from "./history.ts";
 import { followLogins } from "./logins.ts";
 import { maskedRows, maskSecrets } from "./secrets.ts";
 
@@ -56,9 +55,7 @@ export interface ScreenOptions {
 
 /** The emulator beside the PTY: bytes in, rows with styles out. */
 export function openScreen(options: ScreenOptions): Screen {
-  // `logLevel: off`: the emulator's own warnings would land on the user's screen
-  const term = new Terminal({ cols: options.cols, rows: options.rows, scrollback: SCROLLBACK_LINES, allowProposedApi: true, logLevel: "off" });
-  term.loadAddon(new UnicodeGraphemesAddon());
+  const term = openEmulator(options.cols, options.rows);
   const cell = term.buffer.active.getNullCell();
   const history = followHistory(term, options.onHistory);
   const login = followLogins(term);
@@ -103,7 +100,10 @@ export function openScreen(options: ScreenOptions): Screen {
 
   const rows = (): string[] => {
     const buffer = term.buffer.active;
-    return maskedRows(buffer, buffer.baseY, buffer.baseY + term.rows, term.cols, cell, buffer.baseY + buffer.cursorY);
+    const payloads = maskedRows(buffer, buffer.baseY, buffer.baseY + term.rows, term.cols, cell, buffer.baseY + buffer.cursorY);
+    if (payloads.reduce((sum, payload) => sum + payload.length, 0) <= LIMITS.screenChars) return payloads;
+    const room = Math.floor(LIMITS.screenChars / payloads.length); // accents in every cell of a huge terminal
+    return payloads.map((payload) => (payload.length <= room ? payload : (payload.split("\n", 1)[0] ?? "").slice(0, room)));
   };
   const cursor = () => ({ x: Math.min(term.buffer.active.cursorX, term.cols - 1), y: term.buffer.active.cursorY, visible: cursorVisible });
   const meta = () => {

@@ -19,6 +19,8 @@ export interface Program {
 
 /** With so much waiting for the terminal at the desk, the program is held back until all of it is out, in bytes. */
 const PAUSE_BYTES = 256 * 1024;
+/** Answers to the queries of a program that does not read them are dropped above this, in bytes. */
+const UNREAD_BYTES = 64 * 1024;
 /** How long a stop of our own may take to come into force before the session goes on without it, in ms. */
 const STOP_MS = 300;
 
@@ -91,7 +93,14 @@ export function wrapUnseen(program: Program, size: Size, watch?: Watch): Promise
     });
     const listeners = FORWARDED.map((signal): [NodeJS.Signals, () => void] => [signal, () => pty.kill(signal)]);
     for (const [signal, listener] of listeners) process.on(signal, listener);
-    watcher = watch?.(pty, size, (held) => (held ? pty.pause() : pty.resume()), pty.write);
+    watcher = watch?.(
+      pty,
+      size,
+      (held) => (held ? pty.pause() : pty.resume()),
+      (data) => {
+        if (pty.unread < UNREAD_BYTES) pty.write(data);
+      },
+    );
   });
 }
 
