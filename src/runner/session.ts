@@ -154,6 +154,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
   };
 
   const onMessage = (message: FromServer) => {
+    if ("session" in message && message.session !== id) return; // of another session
     switch (message.type) {
       case "resume": {
         const begins = !resumed;

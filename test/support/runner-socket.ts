@@ -1,4 +1,4 @@
-import { connectionKeys, deviceKeys, helloMac, openFrame, randomNonce, sameMac, sealFrame, signRequest } from "../../src/auth.ts";
+import { connectionKeys, deviceKeys, helloMac, mac, openFrame, randomNonce, sameMac, sealFrame, signRequest } from "../../src/auth.ts";
 import { FromServer, Greeting, PROTOCOL, parseJson } from "../../src/types.ts";
 import { expectParsed, type Phone } from "./phone.ts";
 import { until } from "./until.ts";
@@ -26,6 +26,11 @@ export async function openSocket(origin: string, device: Phone) {
     proved: sameMac(greeting.mac, helloMac(keys, device.device, nonce, greeting.nonce, greeting.conn)),
     raw: (data: string | Uint8Array) => socket.send(data),
     seal: (message: unknown, sequence = sent++) => sealFrame(connection.c2s, sequence, JSON.stringify(message)),
+    /** The same of bytes that need be no JSON, nor even text. */
+    sealBytes(payload: Uint8Array, sequence = sent++) {
+      const body = new Uint8Array([...new Uint8Array(new BigUint64Array([BigInt(sequence)]).buffer).reverse(), ...payload]);
+      return new Uint8Array([...mac(connection.c2s, body), ...body]);
+    },
     send(message: unknown) {
       socket.send(this.seal(message));
     },
