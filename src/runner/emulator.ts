@@ -27,7 +27,8 @@ function boundJoins(provider: IUnicodeVersionProvider): IUnicodeVersionProvider 
  * minutes nor take its memory.
  */
 export function openEmulator(cols: number, rows: number): Terminal {
-  // `logLevel: off`: the emulator's own warnings would land on the user's screen
+  // the emulator's own warnings would land on the user's screen; one of them, of a busy machine, does not ask for the level
+  console.warn = () => undefined;
   const term = new Terminal({ cols, rows, scrollback: SCROLLBACK_LINES, allowProposedApi: true, logLevel: "off" });
   const unicode = term.unicode;
   const bounded = {
@@ -40,7 +41,5 @@ export function openEmulator(cols: number, rows: number): Terminal {
   // what is repeated as often as a program says, up to 2^31 times: lines in and out, tabs, the last character. More than fit on the screen are none
   const most = { L: () => term.rows, M: () => term.rows, S: () => term.rows, T: () => term.rows, I: () => term.cols, Z: () => term.cols, b: () => term.cols };
   for (const [final, fits] of Object.entries(most)) term.parser.registerCsiHandler({ final }, ([count = 0]) => Number(count) > fits());
-  // links: each would be kept until its row is cleared or scrolls off, and looked at whenever a line does
-  term.parser.registerOscHandler(8, () => true);
   return term;
 }

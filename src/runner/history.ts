@@ -100,6 +100,11 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
   };
   term.parser.registerCsiHandler({ final: "J" }, (params) => (params[0] === 3 ? clear() : false));
   term.parser.registerEscHandler({ final: "c" }, clear);
+  /** What has scrolled off before the alternate screen comes up in the same slice. */
+  term.parser.registerCsiHandler({ prefix: "?", final: "h" }, (params) => {
+    if (params.some((mode) => mode === 47 || mode === 1047 || mode === 1049)) sync();
+    return false;
+  });
   term.buffer.onBufferChange(() => {
     if (newest === undefined) mark();
   });

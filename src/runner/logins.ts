@@ -47,7 +47,7 @@ export function followLogins(term: Terminal) {
     }
     const url = loginAddress(data.slice(data.indexOf(";") + 1));
     open = url === undefined ? undefined : { url, x: buffer.cursorX, y };
-    return false; // the emulator acts on it too
+    return true; // the emulator would keep each until its row is cleared or scrolls off, and look at all of them whenever a line does
   });
 
   /** The login address on the screen, if there is one, and whether the screen asks for a code to be pasted. */

@@ -80,6 +80,8 @@ export function openScreen(options: ScreenOptions): Screen {
     return false;
   });
 
+  // the emulator's own decoder (xterm.js 6.0.0) loses characters such as … and “ where a read ends within them
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let rev = 0;
   let sent: string[] = [];
   let sentMeta = "";
@@ -116,7 +118,7 @@ export function openScreen(options: ScreenOptions): Screen {
       if (waiting === 0 && bytes.length <= AT_ONCE_BYTES) term.input(""); // what follows a key the emulator does not put off
       for (const slice of slices(bytes, term.cols)) {
         waiting += slice.length;
-        term.write(slice, () => done(slice.length));
+        term.write(decoder.decode(slice, { stream: true }), () => done(slice.length));
       }
       if (held || waiting <= HOLD_BYTES) return;
       held = true;
