@@ -110,7 +110,8 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   const answer = async (request: Request, server: Server<Connection>): Promise<Response | undefined> => {
     const refused = gate.checkPlace(request);
     if (refused !== undefined) return refused;
-    const url = new URL(request.url);
+    const url = URL.parse(request.url);
+    if (url === null) return fail(400, "bad_request", "That is no address."); // such as `*`
     if (request.method === "GET") {
       const asset = assets.get(url.pathname);
       if (asset !== undefined) return asset(request);

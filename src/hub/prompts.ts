@@ -1,4 +1,4 @@
-import { Answer, type Prompt, parseJson } from "../types.ts";
+import { Answer, isOpen, LIMITS, type Prompt, parseJson } from "../types.ts";
 import type { Stores } from "./stores.ts";
 
 interface Row extends Omit<Prompt, "answer" | "session"> {
@@ -29,6 +29,16 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
         .map(toPrompt),
     );
 
+  /** Whether a session may have one more: our own runner keeps to this, and whatever is told of a session reads them all. */
+  const hasRoom = ({ session, view }: Prompt): boolean => {
+    const there = of(session)
+      .query<{ count: number; chars: number }, [string]>(
+        "SELECT count(*) AS count, coalesce(sum(length(view)), 0) AS chars FROM prompts WHERE session_id = ? AND state IN ('pending', 'sending')",
+      )
+      .get(session);
+    return (there?.count ?? 0) < LIMITS.openPrompts && (there?.chars ?? 0) + view.length <= LIMITS.viewsChars;
+  };
+
   return {
     get,
     open,
@@ -37,6 +47,7 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
     report(prompt: Prompt): Prompt | undefined {
       const known = get(prompt.id);
       if (known === undefined) {
+        if (isOpen(prompt) && !hasRoom(prompt)) return undefined;
         of(prompt.session)
           .query("INSERT INTO prompts (id, session_id, kind, state, view, response, created_at, answered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
           .run(

@@ -300,7 +300,6 @@ test.each(["\x1b]2;", "\x1b]8;;https://", "\x1b]52;c;", "\x1bPq", "\x1bP$q", "\x
   "12 MB that %j begins end with it",
   async (start) => {
     const { screen, replies } = play();
-    const before = process.memoryUsage().rss;
     const part = text("t".repeat(64 * 1024));
     screen.feed(text(start));
     for (let i = 0; i < 190; i++) {
