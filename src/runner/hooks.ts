@@ -13,6 +13,8 @@ const QUESTIONS_PER_MINUTE = 120;
 const PERSON_TIMEOUT_S = 86_400;
 /** All other events are answered at once. */
 const EVENT_TIMEOUT_S = 5;
+/** An event comes at once: one that is silent for so long is given up, in seconds. Bun would write so on the user's screen were it not told. */
+const IDLE_S = 10;
 /** The variable that carries the token: hooks name it, so that the token itself stands in no file and no argv. */
 export const TOKEN_VARIABLE = "CLAUDE_REMOTE_HOOK_TOKEN";
 
@@ -90,6 +92,7 @@ export function listenForHooks(handlers: HookHandlers, outside: (path: string) =
     hostname: "127.0.0.1",
     port: 0,
     maxRequestBodySize: EVENT_BYTES,
+    idleTimeout: IDLE_S,
     async fetch(request, server) {
       const given = request.headers.get("authorization") ?? "";
       const same = given.length === expected.length && timingSafeEqual(Buffer.from(given), Buffer.from(expected));
