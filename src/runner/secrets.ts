@@ -84,9 +84,11 @@ export function maskInput(input: Record<string, unknown>): { input: Record<strin
         alike.set(dotted, n + 1);
       }
       // a telling name and its value stand apart here
-      const told = typeof part === "string" && /^•+$/.test(maskSecrets(`${name}=${part}`).slice(name.length + 1));
+      const value = typeof part === "string" ? maskSecrets(`${name}=${part}`).slice(name.length + 1) : "";
+      const told = typeof part === "string" && /^•+$/.test(value);
       opaque ||= told && name === "command";
-      entries.set(shown, told ? "•".repeat(part.length) : maskValue(part));
+      const inPart = typeof part === "string" && !told && value !== mask(part); // only its beginning looks like one
+      entries.set(shown, told ? value : inPart ? mask(`${name}=${part}`).slice(name.length + 1) : maskValue(part));
     }
     return Object.fromEntries(entries);
   };

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import * as v from "valibot";
 import { type RunningServer, startServer } from "../../src/server.ts";
 import { FromRunner, OutputPage, parseJson, SearchAnswer, SessionDetail, TranscriptPage } from "../../src/types.ts";
 import { attack, damaged, mutated, oddText, patience, type Random } from "../support/hostile.ts";
@@ -194,7 +193,7 @@ test(
       ];
       for (const answer of answers) {
         expect([answer.status === 503, answer.status < 500]).toContain(true); // 503: the runner that is asked is away
-        v.parse(v.looseObject({}), await answer.json());
+        if (answer.status !== 413) expect(await answer.text(), answer.url).toStartWith("{");
       }
     });
     await expectUnharmed();
