@@ -332,6 +332,14 @@ test("a cell takes so many accents and no more, and a screen of them is sent", a
   screen.dispose();
 }, 20_000);
 
+test("accents without end go on in the next cell", async () => {
+  const { screen } = play(80, 24);
+  screen.feed(text(`x${"\u0301".repeat(100_000)}`));
+  await screen.settled();
+  for (const row of screen.text()) expect(row.length).toBeLessThanOrEqual(80 * 18);
+  screen.dispose();
+});
+
 test("emoji, flags and scripts of many marks are one character each, as ever", async () => {
   const { screen } = play(80, 3);
   const family = "👨🏻‍❤️‍💋‍👨🏻";

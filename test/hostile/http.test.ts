@@ -317,7 +317,7 @@ test(
     socket.send({ type: "output", session: "s_talks", seq: 1, op: { op: "append", generation: 0, from: 0, lines: ["x"] } });
     await socket.next("ack");
     expect((await server.phone.prompts()).length).toBe(3);
-    expect(memory() - before).toBeLessThan(250);
+    expect(memory() - before).toBeLessThan(120); // 60; all of it would be 200
     socket.close();
     await expectServed();
   },

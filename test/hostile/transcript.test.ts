@@ -144,7 +144,7 @@ test(
 
 test("what lies in the file's place but is none is neither followed nor waited for", async () => {
   const secret = join(dir, "secret.jsonl");
-  writeFileSync(secret, said("a secret of another program"));
+  writeFileSync(secret, said("a secret of another program").repeat(20));
   const made: Record<string, (place: string) => void> = {
     "a link to elsewhere": (place) => symlinkSync(secret, place),
     "a link to a device": (place) => symlinkSync("/dev/zero", place),
