@@ -4,6 +4,7 @@ import { drawnRow } from "../../src/attach/rows.ts";
 import { applyFrame, frameSince, type Live } from "../../src/hub/live.ts";
 import { parseDialog } from "../../src/runner/dialogs.ts";
 import { openScreen } from "../../src/runner/screen.ts";
+import { wrapUnseen } from "../../src/runner/wrap.ts";
 import { type Frame, FromRunner, type HistoryOp, LIMITS, parseRow, ROW_STYLE } from "../../src/types.ts";
 import { attack, oddText, patience, type Random } from "../support/hostile.ts";
 
@@ -377,3 +378,21 @@ test("lines that scroll by any control at all are history, each of them", async 
     screen.dispose();
   }
 });
+
+test("a program that asks without end and reads no answer has so many waiting and no more", async () => {
+  let most = 0;
+  await wrapUnseen(
+    { name: "sh", command: "sh", hooks: false, args: ["-c", "stty raw -echo; echo ready; sleep 0.3; echo done"], env: process.env, cwd: process.cwd() },
+    { cols: 80, rows: 24 },
+    (pty, _size, _hold, reply) => ({
+      onOutput() {
+        for (let i = 0; i < 50_000; i++) reply?.("\x1b[?1;2c");
+        most = Math.max(most, pty.unread);
+      },
+      onResize: () => undefined,
+      onTyped: () => undefined,
+    }),
+  );
+  expect(most).toBeGreaterThan(0);
+  expect(most).toBeLessThan(65 * 1024);
+}, 20_000);

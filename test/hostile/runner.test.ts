@@ -63,7 +63,7 @@ test(
       until("the runner comes back", () => server.connections >= count && server.isUp && server.received.some(({ type }) => type === "session"), 20_000);
     await connected(1);
     let unreadable = 0;
-    await attack(300, async (random, seed) => {
+    await attack(150, async (random, seed) => {
       const mine = random.int(0, 1) === 0;
       current = mine ? session.id : "s_other";
       const { start, find, ...samples } = fromServer(current, "p_1", dir);
@@ -71,7 +71,7 @@ test(
       const sample = random.pick(Object.values({ ...samples, input: { ...samples.input, stream: `st_${seed}`, enter: false } }));
       const said = text(random, sample);
       const parsed = parseJson(FromServer, said);
-      if (parsed === undefined && ++unreadable > 8) return; // each is a connection, with a pause before the next
+      if (parsed === undefined && ++unreadable > 5) return; // each is a connection, with a pause before the next
       if (parsed?.type === "ended") return;
       const before = server.connections;
       heard.length = 0;

@@ -92,7 +92,7 @@ test(
   "messages of every type, changed in every way, end in a closed connection or in nothing, and touch nobody else",
   async () => {
     const sent = new Set<string>();
-    await attack(60, async (random, seed) => {
+    await attack(40, async (random, seed) => {
       const socket = await greeted(true, seed);
       let refused = false;
       for (let i = 0; i < 60 && !refused; i++) {
@@ -122,7 +122,7 @@ test(
 test(
   "frames that were damaged, cut, made up, or come in another's place close the connection",
   async () => {
-    await attack(60, async (random, seed) => {
+    await attack(40, async (random, seed) => {
       const socket = await greeted(random.int(0, 1) === 0, seed);
       const json = JSON.stringify(message(random, seed));
       const sealed = socket.seal(JSON.parse(json));
