@@ -103,6 +103,8 @@ describe("a tool's input", () => {
   });
 
   test("keeps what stands before a secret at its end", () => {
+    // more behind a value does not make it any less one
+    expect(maskInput({ password: "hunter22' OR 1=1" }).input).toEqual({ password: "••••••••' OR 1=1" });
     expect(maskInput({ command: `rm -rf ~; echo ${key}` }).input).toEqual({ command: `rm -rf ~; echo ${"•".repeat(40)}` });
   });
 
