@@ -6,6 +6,8 @@ import type { Identity } from "./keys.ts";
 import { qrCode } from "./qr.ts";
 
 const Code = v.object({ link: v.string(), expires: v.number() });
+/** A link works for so long, in ms: counted here, as `expires` is by the server's clock. */
+const LIFETIME_MS = 5 * 60_000;
 /** While a link is shown it is looked this often whether it was used, in ms. */
 const LOOK_MS = 2000;
 const KINDS: Record<DeviceInfo["kind"], string> = { viewer: "A phone or browser", machine: "A machine of yours", runner: "A machine that only runs sessions" };
@@ -29,8 +31,9 @@ export function inviteView(identity: Identity, count: () => number, look: () => 
       const before = count();
       const { link, expires } = await call(identity, Code, "POST", "/api/devices/code", { kind: kinds.value });
       show(link, expires);
+      const mintedAt = performance.now();
       looking = setInterval(() => {
-        if (Date.now() > expires) return end("That link is too old now.");
+        if (performance.now() - mintedAt > LIFETIME_MS) return end("That link is too old now.");
         void look().then(() => count() > before && end("A new device was paired: it is in the list."));
       }, LOOK_MS);
     } catch (error) {

@@ -136,6 +136,10 @@ export const MIGRATIONS = [
     since INTEGER NOT NULL -- when it came, or went
   ) STRICT;
   `,
+  `
+  ALTER TABLE sessions ADD COLUMN over_since INTEGER; -- when it was first seen to be over or away, by retention's own clock
+  UPDATE sessions SET over_since = coalesce(ended_at, offline_since);
+  `,
 ];
 
 /** How long a statement waits for another process that holds the database, in ms. */

@@ -14,12 +14,13 @@ import { openPrompts } from "./hub/prompts.ts";
 import { type Later, openPush } from "./hub/push.ts";
 import { vapidSubject } from "./hub/push-service.ts";
 import { fail, reply } from "./hub/replies.ts";
-import { forgetOld, type Retention } from "./hub/retention.ts";
+import { believedTime, forgetOld, type Retention } from "./hub/retention.ts";
 import { openRunners } from "./hub/runners.ts";
 import { openSearch } from "./hub/search.ts";
 import { takeSeat } from "./hub/seat.ts";
 import { openSessions } from "./hub/sessions.ts";
 import type { Connection } from "./hub/sockets.ts";
+import { openSteady } from "./hub/steady.ts";
 import { openStores } from "./hub/stores.ts";
 import { openTranscripts } from "./hub/transcripts.ts";
 import { openViewers } from "./hub/viewers.ts";
@@ -36,8 +37,9 @@ export interface ServerOptions extends Omit<ListenOptions, "tls"> {
   /** Whom push services can turn to (mailto: or https:) where the public URL does not say, and which services there are but the browsers' own. */
   pushContact?: string | undefined;
   pushServices?: string | undefined;
-  /** For tests: a clock for what phones are told. */
+  /** For tests: a clock for what phones are told, and the machine's own, in unix ms. */
   later?: Later | undefined;
+  wall?: (() => number) | undefined;
   /** Proxies whose X-Forwarded-For is believed: see `openClients`. */
   trustedProxies?: string | undefined;
   logForm?: LogForm | undefined;
@@ -62,10 +64,12 @@ export interface RunningServer {
 /** A silent connection is closed after this long, in seconds; streams send a heartbeat more often. */
 const IDLE_S = 60;
 
-/** What is kept in memory alone of sessions that are over; as they are looked for once an hour, some stay for two. */
-const KEEP_UNLOGGED: Retention = { days: 1 / 24, megabytes: 100 };
+/** What is kept in memory alone of sessions that are over: until the look after the next, so for one to two hours. */
+const KEEP_UNLOGGED: Retention = { days: 0.5 / 24, megabytes: 100 };
 /** Old sessions are looked for this often, in ms. */
 const FORGET_EVERY_MS = 3600_000;
+/** A clock that is so far from what is believed is told of, in ms. */
+const DOUBTED_MS = 86_400_000;
 
 /** Starts the server. Throws an `OptionError`, a `SeatTaken`, a `DatabaseError`, or the system's error where the port is taken. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
@@ -85,9 +89,9 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   const clientAddress = openClients(options.trustedProxies);
   const assets = await loadAssets();
   const db = openDatabase(options.data);
-  const devices = openDevices(db);
+  const devices = openDevices(db, options.wall);
   const stores = openStores(db);
-  const sessions = openSessions(stores);
+  const sessions = openSessions(stores, options.wall);
   const prompts = openPrompts(stores);
   const transcripts = openTranscripts(stores);
   const search = openSearch(stores, log);
@@ -103,7 +107,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   const runners = openRunners({ db, devices, sessions, prompts, transcripts, search, viewers, alerts, log });
   let origins: string[] = [];
   let known: ReadonlySet<string> = new Set();
-  const gate = openGate({ devices, origins: () => known, log });
+  const gate = openGate({ devices, origins: () => known, log, now: openSteady(db, options.wall) });
   const insecure = options.insecureLan && options.tls === undefined;
   const hub: Hub = { devices, sessions, prompts, transcripts, search, viewers, runners, push, alerts, log, insecure, publicOrigin: () => origins[0] ?? "" };
 
@@ -174,8 +178,11 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   known = new Set(origins);
   const forget = () => {
     try {
-      forgetOld(stores.memory, KEEP_UNLOGGED);
-      const gone = options.keep === undefined ? 0 : forgetOld(db, options.keep);
+      const wall = options.wall?.() ?? Date.now();
+      const now = believedTime(db, wall);
+      if (Math.abs(wall - now) > DOUBTED_MS) log("warn", "clock_doubted", { says: new Date(wall).toISOString(), believed: new Date(now).toISOString() });
+      forgetOld(stores.memory, KEEP_UNLOGGED, now);
+      const gone = options.keep === undefined ? 0 : forgetOld(db, options.keep, now);
       if (gone > 0) log("info", "forgot", { sessions: gone });
     } catch (error) {
       if (!(error instanceof SQLiteError)) throw error; // a full disk

@@ -1,12 +1,10 @@
-import * as v from "valibot";
-import { clockText, deviceKeys, fromBase64url, mac, randomNonce, sameMac, signRequest } from "../auth.ts";
-import { fetchServer, type Pairing } from "../runner/link.ts";
+import type * as v from "valibot";
+import { deviceKeys, fromBase64url, randomNonce, signRequest } from "../auth.ts";
+import { fetchServer, type Pairing, provenTime } from "../runner/link.ts";
 import { ApiError, parseJson } from "../types.ts";
 
 /** How long a request may take, in ms. */
 const REQUEST_MS = 15_000;
-
-const Clock = v.object({ error: v.object({ code: v.literal("clock") }), time: v.number(), mac: v.string() });
 
 /** The server said no, in its own words, or can't be reached (`status` is then 0). */
 export class RequestError extends Error {
@@ -51,9 +49,9 @@ export function openClient({ server, device, secret }: Pairing): Client {
         const response = await fetchServer(server + target, request).catch(lost);
         if (response.ok) return response;
         const answer = await response.text().catch(lost);
-        const clock = parseJson(Clock, answer);
-        if (attempt === 0 && clock !== undefined && sameMac(clock.mac, mac(keys.clock, clockText(device, nonce, clock.time)))) {
-          clockOffset = clock.time - Math.floor(Date.now() / 1000);
+        const time = attempt === 0 ? provenTime(keys, device, nonce, answer) : undefined;
+        if (time !== undefined) {
+          clockOffset = time - Math.floor(Date.now() / 1000);
           continue;
         }
         const error = parseJson(ApiError, answer)?.error;

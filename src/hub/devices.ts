@@ -16,6 +16,8 @@ import type { AuditEntry, DeviceInfo } from "../types.ts";
 
 /** How long a pairing code can be used, in ms. */
 export const CODE_LIFETIME_MS = 5 * 60_000;
+/** A code that seems to have longer than it was given was made before the clock was set back, and is void; so much may be a clock that is merely trimmed, in ms. */
+const TRIM_MS = 10_000;
 /** `last_seen_at` is written at most this often, in ms. */
 const SEEN_EVERY_MS = 60_000;
 /** So many entries of the audit are read at once. */
@@ -70,8 +72,9 @@ export function openDevices(db: Database, now: () => number = Date.now) {
 
     /** Notes that a device was here; seldom written, as it happens with every request. */
     seen(id: string): void {
-      if (now() - (lastSeen.get(id) ?? 0) < SEEN_EVERY_MS) return;
-      lastSeen.set(id, now());
+      const at = performance.now();
+      if (at - (lastSeen.get(id) ?? Number.NEGATIVE_INFINITY) < SEEN_EVERY_MS) return;
+      lastSeen.set(id, at);
       try {
         db.query("UPDATE devices SET last_seen_at = ? WHERE id = ?").run(now(), id);
       } catch (error) {
@@ -108,7 +111,9 @@ export function openDevices(db: Database, now: () => number = Date.now) {
           .query<{ code: Uint8Array; kind: DeviceKind; minted_by: string | null; expires_at: number }, [string]>("SELECT * FROM pairing_codes WHERE code_id = ?")
           .get(request.code_id);
         const expected = pairRequestMac(row?.code ?? new Uint8Array(NONCE_BYTES), request.kind, request.name, request.nonce);
-        if (!sameMac(request.mac, expected) || row === null || row.expires_at < now()) return undefined;
+        if (!sameMac(request.mac, expected) || row === null) return undefined;
+        const left = row.expires_at - now();
+        if (left < 0 || left > CODE_LIFETIME_MS + TRIM_MS) return undefined;
         if (row.kind !== "machine" && row.kind !== request.kind) return undefined;
         db.query("DELETE FROM pairing_codes WHERE code_id = ?").run(request.code_id);
         const device = `dev_${randomNonce()}`;

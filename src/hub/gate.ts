@@ -25,9 +25,8 @@ export interface Gate {
 
 type Refusal = [status: number, code: string, message: string];
 
-/** The one place where requests are let in; everything is denied by default. `origins` are the names this server has, such as https://home.example. */
-export function openGate(options: { devices: Devices; origins: () => ReadonlySet<string>; log: Log; now?: () => number }): Gate {
-  const now = options.now ?? Date.now;
+/** The one place where requests are let in; everything is denied by default. `origins` are the names this server has, such as https://home.example; `now` (see `openSteady`) never goes back. */
+export function openGate({ now, ...options }: { devices: Devices; origins: () => ReadonlySet<string>; log: Log; now: () => number }): Gate {
   const startedAt = Math.floor(now() / 1000);
   const nonces = new Map<string, number>(); // nonce of a device → second after which it may be forgotten
   const failures = new Map<string, number>();

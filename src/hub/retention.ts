@@ -12,10 +12,32 @@ export interface Retention {
 const DAY_MS = 86_400_000;
 /** So many sessions go at once when room is needed. */
 const AT_ONCE = 10;
+/** So far a clock is believed to have moved from one look to the next, either way, in ms. */
+const BELIEVED_MS = DAY_MS / 4;
+/** Where it had been is kept under this name among the server's own values. */
+const NAME = "retention";
 
-/** Removes what is no longer kept; sessions that run or may come back, and the audit, stay. The answer is how many sessions went. `now` is in unix ms. */
-export function forgetOld(db: Database, { days, megabytes }: Retention, now = Date.now()): number {
-  const over = `(status = 'ended' OR offline_since < ${now - DAY_MS})`; // a laptop may only be asleep
+/**
+ * What the machine's clock says, as far as it is believed. It may be set to another year by mistake, and what is forgotten
+ * does not come back; so it is followed a quarter of a day at a time, and catches up where the server was off for long.
+ * A server that keeps nothing that is over has nothing to lose.
+ */
+export function believedTime(db: Database, now: number): number {
+  const stored = db.query<{ value: string }, [string]>("SELECT value FROM server_keys WHERE name = ?").get(NAME);
+  const keeps = db.query("SELECT 1 FROM sessions WHERE over_since IS NOT NULL LIMIT 1").get() !== null;
+  const before = Number(stored?.value ?? now);
+  const believed = keeps ? Math.max(before - BELIEVED_MS, Math.min(before + BELIEVED_MS, now)) : now;
+  db.query("INSERT OR REPLACE INTO server_keys (name, value) VALUES (?, ?)").run(NAME, String(believed));
+  return believed;
+}
+
+/**
+ * Removes what is no longer kept; sessions that run or may come back, and the audit, stay. The answer is how many sessions
+ * went. Ages are counted from when a session was first seen here to be over or away: its own machine's clock may be wrong.
+ */
+export function forgetOld(db: Database, { days, megabytes }: Retention, now: number): number {
+  db.query("UPDATE sessions SET over_since = ? WHERE over_since IS NULL AND status <> 'running'").run(now);
+  const over = `(status = 'ended' OR (status = 'offline' AND over_since < ${now - DAY_MS}))`; // a laptop may only be asleep
   const remove = db.transaction((ids: string[]) => {
     for (const id of ids) {
       dropDocs(db, id);
@@ -24,10 +46,12 @@ export function forgetOld(db: Database, { days, megabytes }: Retention, now = Da
     }
     return ids.length;
   });
-  const old = db.query<{ id: string }, [number]>(`SELECT id FROM sessions WHERE ${over} AND coalesce(ended_at, offline_since, started_at) < ?`).all(now - days * DAY_MS);
+  const old = db.query<{ id: string }, [number]>(`SELECT id FROM sessions WHERE ${over} AND over_since < ?`).all(now - days * DAY_MS);
   let gone = days > 0 ? remove(old.map(({ id }) => id)) : 0;
   while (megabytes > 0 && usedBytes(db) > megabytes * 1e6) {
-    const oldest = db.query<{ id: string }, [number]>(`SELECT id FROM sessions WHERE ${over} ORDER BY coalesce(ended_at, offline_since) LIMIT ?`).all(AT_ONCE);
+    const oldest = db
+      .query<{ id: string }, [number]>(`SELECT id FROM sessions WHERE ${over} ORDER BY over_since, coalesce(ended_at, offline_since) LIMIT ?`)
+      .all(AT_ONCE);
     if (oldest.length === 0) break;
     gone += remove(oldest.map(({ id }) => id));
   }

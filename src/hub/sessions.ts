@@ -137,7 +137,9 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
         return { outputSeq: this.skipTo(info.id, first), isNew: true };
       }
       if (row.device_id !== device || row.status === "ended") return undefined;
-      of(info.id).query("UPDATE sessions SET status = 'running', offline_since = NULL, hooks = ?, activity = ? WHERE id = ?").run(info.hooks, info.activity, info.id);
+      of(info.id)
+        .query("UPDATE sessions SET status = 'running', offline_since = NULL, over_since = NULL, hooks = ?, activity = ? WHERE id = ?")
+        .run(info.hooks, info.activity, info.id);
       return { outputSeq: this.skipTo(info.id, first), isNew: false };
     },
 
@@ -163,10 +165,11 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       const known = lives.get(id);
       const titled = known?.live.title !== frame.title;
       const live = applyFrame(known?.live ?? this.live(id), frame); // changes the one that is known
-      const entry = known ?? { live, storedAt: 0 };
+      const entry = known ?? { live, storedAt: Number.NEGATIVE_INFINITY };
       lives.set(id, entry);
-      if (titled || now() - entry.storedAt >= STORE_SCREEN_MS) {
-        entry.storedAt = now();
+      const at = performance.now();
+      if (titled || at - entry.storedAt >= STORE_SCREEN_MS) {
+        entry.storedAt = at;
         storeScreen(id, live);
       }
       return live;

@@ -64,6 +64,12 @@ const UNKNOWN_HERE = "the server does not know this machine, or has locked it ou
 
 const ClockRefusal = v.object({ error: v.object({ code: v.literal("clock") }), time: v.number(), mac: v.string() });
 
+/** The server's time in unix seconds, where it refused a request for this machine's clock and proves that it is the server; undefined otherwise. */
+export function provenTime(keys: DeviceKeys, device: string, nonce: string, refusal: string): number | undefined {
+  const clock = parseJson(ClockRefusal, refusal);
+  return clock !== undefined && sameMac(clock.mac, mac(keys.clock, clockText(device, nonce, clock.time))) ? clock.time : undefined;
+}
+
 /** A request to a server; one on this machine is not sent through a proxy, as `fetch` would where one is set (WebSockets never are). */
 export function fetchServer(url: string, init: BunFetchRequestInit): Promise<Response> {
   const { NO_PROXY } = process.env;
@@ -158,10 +164,10 @@ export function openLink(options: LinkOptions): Link {
     try {
       const response = await fetchServer(`${pairing.server}/ws`, { headers: { authorization: sign(nonce) }, signal: AbortSignal.timeout(CONNECT_MS) });
       const text = (await response.text()).slice(0, 4096);
-      const clock = parseJson(ClockRefusal, text);
-      if (clock !== undefined && sameMac(clock.mac, mac(keys.clock, clockText(pairing.device, nonce, clock.time)))) {
-        clockOffset = clock.time - Math.floor(Date.now() / 1000);
-        return "this machine's clock is off; corrected";
+      const time = provenTime(keys, pairing.device, nonce, text);
+      if (time !== undefined) {
+        clockOffset = time - Math.floor(Date.now() / 1000);
+        return "this machine's clock is not the server's; corrected";
       }
       if (response.status === 401) return UNKNOWN_HERE;
       return `the server refused the connection (${response.status}): ${parseJson(ApiError, text)?.error.message ?? "it does not say why"}`;

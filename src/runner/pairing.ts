@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import * as v from "valibot";
 import { beginPairing, type DeviceKind, deviceKeys, fromBase64url, NONCE_BYTES, randomNonce, signRequest, toBase64url } from "../auth.ts";
 import { ApiError, PairResponse, parseJson } from "../types.ts";
-import { fetchServer, type Pairing } from "./link.ts";
+import { fetchServer, type Pairing, provenTime } from "./link.ts";
 
 /** A pairing as it is kept. */
 export const PairingFile = v.object({
@@ -66,15 +66,29 @@ export async function pairWith(link: string, kind: DeviceKind, name: string): Pr
 }
 
 /** One signed request to the server; resolves with the body. Throws a `PairingError` with the server's own words. */
-export function signedRequest(pairing: Pairing, method: string, target: string, body?: unknown): Promise<string> {
-  const keys = deviceKeys(fromBase64url(pairing.secret) ?? new Uint8Array());
+export function signedRequest({ server, device, secret }: Pairing, method: string, target: string, body?: unknown): Promise<string> {
+  const keys = deviceKeys(fromBase64url(secret) ?? new Uint8Array());
   const text = body === undefined ? "" : JSON.stringify(body);
-  const host = new URL(pairing.server).host;
-  const authorization = signRequest(keys, { method, host, target, body: text, device: pairing.device, ts: Math.floor(Date.now() / 1000), nonce: randomNonce() });
-  return request(pairing.server, target, { method, headers: { authorization }, ...(text === "" ? {} : { body: text }) });
+  const { host } = new URL(server);
+  const send = (ts: number, again: boolean): Promise<string> => {
+    const nonce = randomNonce();
+    const authorization = signRequest(keys, { method, host, target, body: text, device, ts, nonce });
+    const refused = async (answer: string) => {
+      const time = again ? undefined : provenTime(keys, device, nonce, answer);
+      return time === undefined ? undefined : send(time, true);
+    };
+    return request(server, target, { method, headers: { authorization }, ...(text === "" ? {} : { body: text }) }, refused);
+  };
+  return send(Math.floor(Date.now() / 1000), false);
 }
 
-async function request(server: string, target: string, init: RequestInit): Promise<string> {
+/** `refused` may know what to do instead. */
+async function request(
+  server: string,
+  target: string,
+  init: RequestInit,
+  refused: (answer: string) => Promise<string | undefined> = async () => undefined,
+): Promise<string> {
   let response: Response;
   try {
     response = await fetchServer(server + target, { ...init, signal: AbortSignal.timeout(REQUEST_MS) });
@@ -82,6 +96,8 @@ async function request(server: string, target: string, init: RequestInit): Promi
     throw new PairingError(`${server} can't be reached (${error instanceof Error ? error.message : error}). Is the server running?`);
   }
   const text = await response.text();
+  const instead = response.ok ? undefined : await refused(text);
+  if (instead !== undefined) return instead;
   if (!response.ok) throw new PairingError(parseJson(ApiError, text)?.error.message ?? `${server} answered ${response.status}.`);
   return text;
 }
