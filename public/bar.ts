@@ -1,8 +1,9 @@
+import type { ViewerEvent } from "../src/types.ts";
 import { ago, find, mark, setMark, since } from "./dom.ts";
 import type { StreamState } from "./stream.ts";
 
 /** What the bar at the top knows: the connection, since when it is lost, and what is the trouble with it. */
-const link = { state: "connecting" as StreamState, lostAt: 0, trouble: "", insecure: false };
+const link = { state: "connecting" as StreamState, lostAt: 0, trouble: "", insecure: false, diskFull: false };
 
 const linkState = find(".link", HTMLElement);
 const notice = find(".notice", HTMLElement);
@@ -27,12 +28,16 @@ export function showLink(): void {
   linkState.replaceChildren(mark(kind), link.state === "live" ? "live" : link.state === "refused" ? "not paired" : `reconnecting…${age}`);
   linkState.dataset.state = kind;
   const insecure = link.insecure ? "Plain HTTP: anybody on this network could replace this page. Use HTTPS where you can." : "";
-  notice.textContent = link.trouble || insecure;
+  const full = link.diskFull ? "The server’s disk is full: what Claude asks still comes and can be answered, history waits. Make room on the server." : "";
+  notice.textContent = link.trouble || full || insecure;
   notice.hidden = notice.textContent === "";
 }
 
-export function setInsecure(insecure: boolean): void {
-  link.insecure = insecure && !isSecureContext;
+/** What the server says of itself. */
+export function takeServer(event: ViewerEvent): void {
+  if (event.name !== "hello" && event.name !== "disk") return;
+  if (event.name === "hello") link.insecure = event.data.insecure && !isSecureContext;
+  link.diskFull = event.name === "hello" ? event.data.disk_full : event.data.full;
   showLink();
 }
 

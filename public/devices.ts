@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { DeviceInfo } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { auditList } from "./audit.ts";
-import { setInsecure, showPlace } from "./bar.ts";
+import { showPlace } from "./bar.ts";
 import { ago, el } from "./dom.ts";
 import { inviteView } from "./invite.ts";
 import type { Identity } from "./keys.ts";
@@ -160,7 +160,6 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
     undefined,
     (event) => {
       if (event.name === "hello") {
-        setInsecure(event.data.insecure);
         void load();
       } else if (event.name === "reset") void load();
       else take(event);

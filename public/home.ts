@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { Prompt, SessionSummary } from "../src/types.ts";
 import { call } from "./api.ts";
-import { setInsecure, showPlace } from "./bar.ts";
+import { showPlace } from "./bar.ts";
 import { openDeck } from "./deck.ts";
 import { el } from "./dom.ts";
 import { closeNotifications } from "./install.ts";
@@ -64,7 +64,6 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
     (event) => {
       if (event.name === "runner_status") follow(event);
       if (event.name === "hello") {
-        setInsecure(event.data.insecure);
         fetchAll();
       } else if (event.name === "reset") fetchAll();
       else if (take(event)) draw();

@@ -1,6 +1,6 @@
 import { LIMITS, SearchAnswer } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
-import { setInsecure, showPlace } from "./bar.ts";
+import { showPlace } from "./bar.ts";
 import { baseName, el } from "./dom.ts";
 import type { Identity } from "./keys.ts";
 import { type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
@@ -51,8 +51,7 @@ export function showSearch(identity: Identity, text: string, view: HTMLElement, 
     identity,
     undefined,
     (event) => {
-      if (event.name === "hello") setInsecure(event.data.insecure);
-      else if (take(event)) draw();
+      if (take(event)) draw();
       if (asked || event.name !== "hello") return;
       asked = true;
       void ask();

@@ -1,7 +1,7 @@
 import { OutputPage, SessionDetail, type SessionSummary, TranscriptPage } from "../src/types.ts";
 import { openAfter } from "./after.ts";
 import { call, RequestError, send } from "./api.ts";
-import { isLive, setInsecure, showPlace } from "./bar.ts";
+import { isLive, showPlace } from "./bar.ts";
 import { openComposer } from "./composer.ts";
 import { openConversation } from "./conversation.ts";
 import { openDeck } from "./deck.ts";
@@ -150,7 +150,6 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
           stream = event.data.stream;
           begins = true;
           ackedRev = 0; // this stream was told nothing yet
-          setInsecure(event.data.insecure);
           fetchAll();
           return;
         case "reset":

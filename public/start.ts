@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { parseJson, type RunnerInfo } from "../src/types.ts";
 import { RequestError } from "./api.ts";
-import { isLive, setInsecure, showPlace } from "./bar.ts";
+import { isLive, showPlace } from "./bar.ts";
 import { el } from "./dom.ts";
 import { openFolder } from "./folder.ts";
 import type { Identity } from "./keys.ts";
@@ -130,7 +130,6 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
     identity,
     undefined,
     (event) => {
-      if (event.name === "hello") setInsecure(event.data.insecure);
       follow(event);
       if (take(event)) draw();
     },

@@ -1,5 +1,6 @@
 import { parseEvent, type ViewerEvent } from "../src/types.ts";
 import { RequestError, send } from "./api.ts";
+import { takeServer } from "./bar.ts";
 import type { Identity } from "./keys.ts";
 import { isFresh } from "./launch.ts";
 import { PAGE_LINES } from "./terminal.ts";
@@ -48,6 +49,7 @@ export function openStream(
         for (const part of parts) {
           const { id, event } = parseEvent(part);
           if (closed) return;
+          if (event !== undefined) takeServer(event);
           if (event !== undefined) onEvent(event);
           if (id !== undefined) lastId = id;
         }

@@ -169,7 +169,7 @@ export function openDatabase(dir: string): Database {
     return db;
   } catch (error) {
     if (error instanceof DatabaseError || !(error instanceof Error)) throw error;
-    throw new DatabaseError(explain(error, file));
+    throw new DatabaseError(explain(error, file), { cause: error });
   }
 }
 
@@ -182,7 +182,7 @@ export function inspectDatabase<T>(file: string, act: (db: Database, version: nu
     return act(db, schemaVersion(db, file));
   } catch (error) {
     if (error instanceof DatabaseError || !(error instanceof Error)) throw error;
-    throw new DatabaseError(explain(error, file));
+    throw new DatabaseError(explain(error, file), { cause: error });
   } finally {
     db?.close();
   }
@@ -205,6 +205,7 @@ export function schemaVersion(db: Database, file: string): number {
 
 function migrate(db: Database, file: string): void {
   const version = () => schemaVersion(db, file);
+  if (version() === MIGRATIONS.length) return; // with a full disk a server still starts
   db.transaction(() => {
     for (const sql of MIGRATIONS.slice(version())) db.run(sql);
     db.run(`PRAGMA user_version = ${MIGRATIONS.length}`);

@@ -15,6 +15,7 @@ import { type Later, openPush } from "./hub/push.ts";
 import { vapidSubject } from "./hub/push-service.ts";
 import { fail, reply } from "./hub/replies.ts";
 import { believedTime, forgetOld, type Retention } from "./hub/retention.ts";
+import { isNoRoom, openRoom } from "./hub/room.ts";
 import { openRunners } from "./hub/runners.ts";
 import { openSearch } from "./hub/search.ts";
 import { takeSeat } from "./hub/seat.ts";
@@ -88,28 +89,30 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   const log = openLog(options.logForm ?? "text", options.log ?? ((line: string) => process.stderr.write(`${line}\n`)));
   const clientAddress = openClients(options.trustedProxies);
   const assets = await loadAssets();
-  const db = openDatabase(options.data);
-  const devices = openDevices(db, options.wall);
+  const room = openRoom(options.data, log);
+  const db = room.small(() => openDatabase(options.data));
+  const devices = openDevices(db, options.wall, room.small);
   const stores = openStores(db);
   const sessions = openSessions(stores, options.wall);
   const prompts = openPrompts(stores);
   const transcripts = openTranscripts(stores);
-  const search = openSearch(stores, log);
+  const search = openSearch(stores, log, room);
   const viewers = openViewers({
     live: (id) => sessions.live(id),
     lines: (id, limit) => sessions.lines(id, Number.MAX_SAFE_INTEGER, limit),
     entries: (id) => transcripts.place(id).next,
     onSizeFree: (id) => void runners.resize({ type: "resize", session: id, cols: null }),
   });
+  room.watch((full) => viewers.broadcast("disk", { full }));
   const later = options.later ?? runLater;
   const push = openPush(db, { subject: vapidSubject(options.pushContact, options.publicUrl), services: options.pushServices, later, log });
   const alerts = openAlerts({ stores, prompts, sessions, push, later });
-  const runners = openRunners({ db, devices, sessions, prompts, transcripts, search, viewers, alerts, log });
+  const runners = openRunners({ db, devices, sessions, prompts, transcripts, search, viewers, alerts, room, log });
   let origins: string[] = [];
   let known: ReadonlySet<string> = new Set();
   const gate = openGate({ devices, origins: () => known, log, now: openSteady(db, options.wall) });
   const insecure = options.insecureLan && options.tls === undefined;
-  const hub: Hub = { devices, sessions, prompts, transcripts, search, viewers, runners, push, alerts, log, insecure, publicOrigin: () => origins[0] ?? "" };
+  const hub: Hub = { devices, sessions, prompts, transcripts, search, viewers, runners, push, alerts, room, log, insecure, publicOrigin: () => origins[0] ?? "" };
 
   const answer = async (request: Request, server: Server<Connection>): Promise<Response | undefined> => {
     const refused = gate.checkPlace(request);
@@ -119,7 +122,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     if (request.method === "GET") {
       const asset = assets.get(url.pathname);
       if (asset !== undefined) return asset(request);
-      if (url.pathname === "/healthz") return reply({ ok: true });
+      if (url.pathname === "/healthz") return reply({ ok: true, ...(room.full ? { disk: "full" } : {}) });
     }
     const bytes = await readBody(request);
     if (bytes instanceof Response) return bytes;
@@ -148,7 +151,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     }
     if (url.pathname === "/events") server.timeout(request, IDLE_S);
     const id = route[1].exec(url.pathname)?.[1] ?? "";
-    return route[2](hub, { request, url, id, body, device });
+    return room.small(() => route[2](hub, { request, url, id, body, device }));
   };
 
   const server = Bun.serve<Connection>({
@@ -160,8 +163,8 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     fetch: answer,
     error(error) {
       log("error", "request_failed", { error: describeError(error) });
-      const disk = "code" in error && /^SQLITE_(FULL|IOERR|READONLY)/.test(String(error.code));
-      return disk
+      room.failed(error);
+      return isNoRoom(error) || ("code" in error && String(error.code).startsWith("SQLITE_READONLY"))
         ? fail(507, "disk_full", "The server can't write to its disk; it may be full.")
         : fail(500, "internal", "The server could not do that; its log says why.");
     },
@@ -191,7 +194,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   };
   forget();
   const forgetting = setInterval(forget, FORGET_EVERY_MS);
-  seat.announce({
+  const announced = {
     pid: process.pid,
     url: nearOrigin(listen, port),
     port,
@@ -200,7 +203,8 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     protocol: PROTOCOL,
     embedded: options.embedded,
     started_at: Date.now(),
-  });
+  };
+  room.small(() => seat.announce(announced));
 
   return {
     port,
@@ -214,6 +218,7 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
       alerts.close();
       push.close();
       search.close();
+      room.close();
       viewers.closeAll();
       runners.sockets.closeAll();
       await server.stop(true);
@@ -228,7 +233,7 @@ function pair(hub: Hub, gate: ReturnType<typeof openGate>, request: Request, byt
   if (gate.blocked(address)) return fail(429, "too_many", "Too many failed attempts. Wait a minute.");
   const parsed = parseJson(PairRequest, decodeUtf8(bytes) ?? "");
   if (parsed === undefined) return fail(400, "bad_request", "The request is not of the form that this server understands.");
-  const paired = hub.devices.pair(parsed);
+  const paired = hub.room.small(() => hub.devices.pair(parsed));
   if (paired === undefined) return gate.failed(address, 403, "bad_code", "This code was used, is too old, or was never made here. Make a new one.");
   hub.log("info", "paired", { device: paired.device, kind: parsed.kind, name: parsed.name, address });
   hub.alerts.paired({ ...parsed, id: paired.device });

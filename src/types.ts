@@ -552,7 +552,9 @@ export type DeviceInfo = v.InferOutput<typeof DeviceInfo>;
 
 /** Events of `GET /events`, by name. */
 export const ViewerEvents = {
-  hello: v.object({ stream: id, insecure: v.boolean() }),
+  hello: v.object({ stream: id, insecure: v.boolean(), disk_full: v.boolean() }),
+  /** The server's disk is full, or has room again. */
+  disk: v.object({ full: v.boolean() }),
   /** Something was missed: fetch everything afresh. */
   reset: v.object({}),
   session_start: SessionSummary,
@@ -618,6 +620,7 @@ export function parseJson<S extends v.GenericSchema>(schema: S, json: string): v
 const named = <Name extends keyof ViewerEvents>(name: Name) => v.object({ name: v.literal(name), data: ViewerEvents[name] });
 const ViewerEvent = v.variant("name", [
   named("hello"),
+  named("disk"),
   named("reset"),
   named("session_start"),
   named("session_status"),

@@ -15,6 +15,7 @@ const MOST_SKEW_S = 60;
 const SKEW_S = 5;
 
 const Refused = v.object({ time: v.number(), mac: v.string() });
+const DiskFull = v.object({ disk: v.literal("full") });
 const List = v.object({ devices: v.array(DeviceInfo) });
 const REPAIR = "pair this machine again: `claude-remote pair LINK`, with a link from a paired phone or the server's host";
 
@@ -42,7 +43,9 @@ export async function* checkServer(config: Config, pairing: Pairing | PairingErr
   if (health.status === 421)
     return yield fails("Host", `the server does not answer to the name ${new URL(server).host}`, `start it with --public-url ${server}, or pair by a name that it has`);
   if (!health.ok) return yield fails("server", `${server} answers ${health.status}`, "is that a claude-remote server, or a proxy before one that is down?");
-  yield ok("server", server);
+  const full = parseJson(DiskFull, await health.text()) !== undefined;
+  if (full) yield warning("server", "its disk is full: what Claude asks can be answered, history waits", "make room where its data folder is");
+  else yield ok("server", server);
   yield* checkPaired(pairing);
 }
 

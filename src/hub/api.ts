@@ -21,6 +21,7 @@ import type { Log } from "./log.ts";
 import type { Prompts } from "./prompts.ts";
 import type { Push } from "./push.ts";
 import { badRequest, fail, notFound, reply, takesGzip } from "./replies.ts";
+import type { Room } from "./room.ts";
 import type { DecisionResult, Runners } from "./runners.ts";
 import type { Search } from "./search.ts";
 import type { Sessions } from "./sessions.ts";
@@ -37,6 +38,7 @@ export interface Hub {
   viewers: Viewers;
   push: Push;
   alerts: Alerts;
+  room: Room;
   log: Log;
   /** The origin that pairing links lead to. */
   publicOrigin(): string;
@@ -121,7 +123,7 @@ async function decide(
   if (detail.shown !== undefined && detail.shown !== sha256hex(prompt.view)) return fail(...REFUSALS.changed);
   if (!hub.runners.online(prompt.session)) return fail(...REFUSALS.away);
 
-  const sending = hub.prompts.sending(id);
+  const sending = hub.room.small(() => hub.prompts.sending(id));
   if (sending !== undefined) hub.viewers.broadcast("prompt_response", sending);
   const said = hub.sessions.get(prompt.session)?.unlogged === true ? "" : decidedWords(prompt, detail);
   hub.devices.audit(device.id, action, id, said);
@@ -187,8 +189,16 @@ function events(hub: Hub, { request, url, device }: Call): Response {
   if (session !== undefined && hub.sessions.get(session) === undefined) return notFound("session");
   const lines = Number(url.searchParams.get("lines") ?? 0);
   if (!Number.isInteger(lines) || lines < 0 || lines > LIMITS.outputLines) return badRequest();
-  const lastEventId = request.headers.get("last-event-id");
-  return hub.viewers.open({ device: device.id, session, lines, lastEventId, insecure: hub.insecure, packed: takesGzip(request), signal: request.signal });
+  return hub.viewers.open({
+    device: device.id,
+    session,
+    lines,
+    lastEventId: request.headers.get("last-event-id"),
+    insecure: hub.insecure,
+    disk_full: hub.room.full,
+    packed: takesGzip(request),
+    signal: request.signal,
+  });
 }
 
 /** Every signed endpoint but `/ws`. */

@@ -13,6 +13,7 @@ import {
   toBase64url,
 } from "../auth.ts";
 import type { AuditEntry, DeviceInfo } from "../types.ts";
+import type { Room } from "./room.ts";
 
 /** How long a pairing code can be used, in ms. */
 export const CODE_LIFETIME_MS = 5 * 60_000;
@@ -45,15 +46,16 @@ interface DeviceRow {
 
 export type Devices = ReturnType<typeof openDevices>;
 
-/** Pairing, the list of devices, and the audit of what they did. `now` is in unix ms. */
-export function openDevices(db: Database, now: () => number = Date.now) {
+/** Pairing, the list of devices, and the audit of what they did. `now` is in unix ms; `small` sees to it that the audit is written (see `openRoom`). */
+export function openDevices(db: Database, now: () => number = Date.now, small: Room["small"] = (write) => write()) {
   const byId = db.query<DeviceRow, [string]>("SELECT * FROM devices WHERE id = ?");
   const keyCache = new Map<string, DeviceKeys>();
   const lastSeen = new Map<string, number>();
 
-  const audit = (device: string | null, action: string, subject: string, detail = "") => {
+  const note = (device: string | null, action: string, subject: string, detail = "") => {
     db.query("INSERT INTO audit (at, device_id, action, subject, detail) VALUES (?, ?, ?, ?, ?)").run(now(), device, action, subject, detail);
   };
+  const audit: typeof note = (...entry) => small(() => note(...entry));
 
   return {
     audit,
@@ -127,7 +129,7 @@ export function openDevices(db: Database, now: () => number = Date.now) {
           now(),
           row.minted_by,
         );
-        audit(device, "pair", device, `${request.kind} ${request.name}`);
+        note(device, "pair", device, `${request.kind} ${request.name}`);
         return { device, nonce, mac: toBase64url(pairResponseMac(row.code, device, request.nonce, nonce)) };
       })();
     },
@@ -154,14 +156,14 @@ export function openDevices(db: Database, now: () => number = Date.now) {
     },
 
     /** Locks a device out, with its push subscription and the codes that it minted and nobody has used. */
-    revoke(id: string, by: string): boolean {
+    revoke: db.transaction((id: string, by: string): boolean => {
       const changed = db.query("UPDATE devices SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL").run(now(), id).changes > 0;
       if (!changed) return false;
       db.query("DELETE FROM pairing_codes WHERE minted_by = ?").run(id);
       db.query("DELETE FROM push_subscriptions WHERE device_id = ?").run(id);
       keyCache.delete(id);
-      audit(by, "revoke", id);
+      note(by, "revoke", id);
       return true;
-    },
+    }),
   };
 }

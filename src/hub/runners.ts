@@ -6,6 +6,7 @@ import type { Devices } from "./devices.ts";
 import { describeError, type Log } from "./log.ts";
 import type { Prompts } from "./prompts.ts";
 import { type Lost, openQuestions } from "./questions.ts";
+import type { Room } from "./room.ts";
 import type { Search } from "./search.ts";
 import type { Sessions } from "./sessions.ts";
 import { openSockets, type Report, type Socket } from "./sockets.ts";
@@ -33,24 +34,29 @@ export function openRunners(hub: {
   search: Search;
   viewers: Viewers;
   alerts: Alerts;
+  room: Room;
   log: Log;
 }) {
-  const { sessions, prompts, transcripts, search, viewers } = hub;
+  const { sessions, prompts, transcripts, search, viewers, room } = hub;
   const bySession = new Map<string, Socket>();
   /** Sessions of which something could not be stored: their exit waits until it has come again. */
   const lacking = new Set<string>();
 
   /** Runs what writes to the database; a failure (a full disk) is told and survived. */
-  const store = (what: string, write: () => void): boolean => {
+  const attempt = (what: string, write: () => void): boolean => {
     try {
       write();
       return true;
     } catch (error) {
       if (!(error instanceof Error)) throw error;
+      room.failed(error);
       hub.log("error", "store_failed", { what, error: describeError(error) });
       return false;
     }
   };
+  /** What is small is stored with a full disk too, as long as it can be; what is much is not tried there. */
+  const store = (what: string, write: () => void) => attempt(what, () => room.small(write));
+  const storeMuch = (what: string, write: () => void) => !room.full && attempt(what, write);
 
   const announce = (name: "session_start" | "session_status" | "session_end", id: string) => {
     const session = sessions.get(id);
@@ -61,7 +67,7 @@ export function openRunners(hub: {
 
   const tell = (prompt: Prompt, isNew: boolean) => {
     viewers.broadcast(isNew ? "prompt" : "prompt_response", prompt);
-    hub.alerts.prompt(prompt);
+    room.small(() => hub.alerts.prompt(prompt));
     if (prompt.answer?.by === "desk") hub.devices.audit(null, "answered at the desk", prompt.id);
   };
 
@@ -83,13 +89,13 @@ export function openRunners(hub: {
     if (bySession.get(id) !== socket) return; // of another runner, or ended
     switch (message.type) {
       case "screen":
-        store("a screen", () => sessions.frame(id, message.frame));
+        attempt("a screen", () => sessions.frame(id, message.frame, !room.full));
         viewers.screenChanged(id);
         return;
       case "output":
         return output(socket, id, message);
       case "transcript": {
-        const ok = store("a conversation", () => {
+        const ok = storeMuch("a conversation", () => {
           const added = transcripts.add(message);
           if (added !== undefined) viewers.transcriptChanged(id, added);
         });
@@ -123,7 +129,7 @@ export function openRunners(hub: {
           for (const prompt of prompts.expire(id)) tell(prompt, false);
           sessions.end(id, message.exit, message.ended_at);
         });
-        if (!stored) return;
+        if (!stored) return askAgain(socket, id);
         bySession.delete(id);
         data.sessions.delete(id);
         search.touch(id);
@@ -139,27 +145,30 @@ export function openRunners(hub: {
 
   const begin = (socket: Socket, message: Extract<FromRunner, { type: "session" }>) => {
     const { session } = message;
-    store("a session", () => {
-      const begun = sessions.begin(socket.data.device.id, session, message.first);
-      if (begun === undefined) return send(socket, { type: "refused", message: `Session ${session.id} is over, or another machine's.` });
+    const begun = store("a session", () => {
+      const known = sessions.begin(socket.data.device.id, session, message.first);
+      if (known === undefined) return send(socket, { type: "refused", message: `Session ${session.id} is over, or another machine's.` });
       bySession.get(session.id)?.data.sessions.delete(session.id);
       bySession.set(session.id, socket);
       socket.data.sessions.add(session.id);
       const mine = message.prompts.filter((prompt) => prompt.session === session.id);
       const changed = prompts.reconcile(session.id, mine);
       lacking.delete(session.id);
-      send(socket, { type: "resume", session: session.id, seq: begun.outputSeq, transcript: transcripts.place(session.id) });
-      announce(begun.isNew ? "session_start" : "session_status", session.id);
-      if (begun.isNew) hub.log("info", "session_start", { session: session.id, device: socket.data.device.id });
+      send(socket, { type: "resume", session: session.id, seq: known.outputSeq, transcript: transcripts.place(session.id) });
+      announce(known.isNew ? "session_start" : "session_status", session.id);
+      if (known.isNew) hub.log("info", "session_start", { session: session.id, device: socket.data.device.id });
       for (const prompt of changed) tell(prompt, prompt.state === "pending");
     });
+    if (!begun) sockets.busy(socket); // it comes again, with what is true by then
   };
 
   /** What could not be stored the runner keeps, and sends again when asked. */
   const askAgain = (socket: Socket, id: string) => {
     if (lacking.has(id)) return;
     lacking.add(id);
-    setTimeout(() => {
+    const timer = setInterval(() => {
+      if (room.full && bySession.get(id) === socket) return;
+      clearInterval(timer);
       lacking.delete(id);
       if (bySession.get(id) !== socket) return;
       store("where a session is", () => send(socket, { type: "resume", session: id, seq: sessions.outputSeq(id), transcript: transcripts.place(id) }));
@@ -168,7 +177,7 @@ export function openRunners(hub: {
 
   const output = (socket: Socket, id: string, { seq, op }: Extract<FromRunner, { type: "output" }>) => {
     let stored = 0;
-    const ok = store("history", () => {
+    const ok = storeMuch("history", () => {
       stored = sessions.output(id, seq, op);
     });
     if (!ok) return askAgain(socket, id);

@@ -1,6 +1,7 @@
 import { type Database, SQLiteError } from "bun:sqlite";
 import { Entry, LIMITS, parseJson, type SearchAnswer, ToolInput, View } from "../types.ts";
 import { describeError, type Log } from "./log.ts";
+import type { Room } from "./room.ts";
 import type { Stores } from "./stores.ts";
 
 /** Lines of history that are found together. */
@@ -28,8 +29,8 @@ const SNIPPET_CHARS = 200;
 export type Search = ReturnType<typeof openSearch>;
 
 /** Full-text search over history, conversations and prompts of all sessions, those that are in memory alone as well. */
-export function openSearch({ disk, memory, of }: Stores, log?: Log) {
-  const indexes = { disk: openIndex(disk, log), memory: openIndex(memory, log) };
+export function openSearch({ disk, memory, of }: Stores, log?: Log, room?: Room) {
+  const indexes = { disk: openIndex(disk, log, room), memory: openIndex(memory, log) };
   return {
     /** Something of a session is new. */
     touch: (id: string) => (of(id) === disk ? indexes.disk : indexes.memory).touch(id),
@@ -56,7 +57,7 @@ interface Places {
 }
 
 /** The index of one database. Words are indexed in the background, so that storing never waits for it. */
-function openIndex(db: Database, log: Log = () => undefined) {
+function openIndex(db: Database, log: Log = () => undefined, room?: Room) {
   const waiting = new Set(
     db
       .query<{ id: string }, []>(
@@ -137,6 +138,7 @@ function openIndex(db: Database, log: Log = () => undefined) {
     timer = undefined;
     const [id] = waiting;
     if (id === undefined) return;
+    if (room?.full) return rest(RETRY_MS);
     const began = performance.now();
     try {
       waiting.delete(id);
@@ -144,6 +146,7 @@ function openIndex(db: Database, log: Log = () => undefined) {
     } catch (error) {
       if (!(error instanceof SQLiteError)) throw error;
       waiting.add(id);
+      room?.failed(error);
       log("error", "index_failed", { error: describeError(error) });
       return rest(RETRY_MS);
     }
@@ -156,6 +159,7 @@ function openIndex(db: Database, log: Log = () => undefined) {
   /** Indexes what is new as far as time allows; whether that was all. */
   const catchUp = (): boolean => {
     const until = performance.now() + CATCH_UP_MS;
+    if (room?.full) return changed.size === 0;
     try {
       for (const id of changed) {
         while (indexSome.immediate(id, true)) if (performance.now() > until) return false;

@@ -160,15 +160,15 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       else logins.set(id, url);
     },
 
-    /** Takes a frame in and answers the live screen that viewers read from. */
-    frame(id: string, frame: Frame): Live {
+    /** Takes a frame in and answers the live screen that viewers read from; `mayStore`: there is room for it on the disk. */
+    frame(id: string, frame: Frame, mayStore = true): Live {
       const known = lives.get(id);
       const titled = known?.live.title !== frame.title;
       const live = applyFrame(known?.live ?? this.live(id), frame); // changes the one that is known
       const entry = known ?? { live, storedAt: Number.NEGATIVE_INFINITY };
       lives.set(id, entry);
       const at = performance.now();
-      if (titled || at - entry.storedAt >= STORE_SCREEN_MS) {
+      if (mayStore && (titled || at - entry.storedAt >= STORE_SCREEN_MS)) {
         entry.storedAt = at;
         storeScreen(id, live);
       }

@@ -8,8 +8,8 @@ import type { Log } from "./log.ts";
 const PING_MS = 2000;
 const SILENCE_MS = 6000;
 
-/** Why the socket was closed by us: RFC 6455, section 7.4.2 leaves 4000–4999 to applications. */
-const CLOSE = { badFrame: 4400, protocol: 4426, revoked: 4401, goingAway: 1001 } as const;
+/** Why the socket was closed by us: RFC 6455, section 7.4.2 leaves 4000–4999 to applications, 1013 is registered as "try again later". */
+const CLOSE = { badFrame: 4400, protocol: 4426, revoked: 4401, goingAway: 1001, later: 1013 } as const;
 
 /** What is kept with each socket. */
 export interface Connection {
@@ -125,6 +125,9 @@ export function openSockets({ onUp, onHeard, onReport, onGone, log }: SocketEven
     drop(device: string): void {
       for (const socket of sockets) if (socket.data.device.id === device) socket.close(CLOSE.revoked, "revoked");
     },
+
+    /** Sends a runner away until later. */
+    busy: (socket: Socket): void => void socket.close(CLOSE.later, "the server can't write to its disk"),
 
     closeAll(): void {
       clearInterval(beat);

@@ -71,6 +71,7 @@ export interface ViewerOptions {
   lines: number;
   lastEventId: string | null;
   insecure: boolean;
+  disk_full: boolean;
   /** It takes gzip. */
   packed: boolean;
   signal: AbortSignal;
@@ -282,7 +283,7 @@ export function openViewers(source: ViewerSource) {
         send: () => undefined,
         end: () => undefined,
       };
-      viewer.waiting = [format("hello", { stream: viewer.id, insecure: options.insecure }), ...resume(options.lastEventId)];
+      viewer.waiting = [format("hello", { stream: viewer.id, insecure: options.insecure, disk_full: options.disk_full }), ...resume(options.lastEventId)];
       if (viewer.session !== undefined) {
         viewer.output = { session: viewer.session, ...newest(source.lines(viewer.session, options.lines), options.lines) };
         const entries = source.entries(viewer.session);
