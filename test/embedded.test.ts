@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { readSeat } from "../src/hub/seat.ts";
 import { type FreshHome, freshHome } from "./support/embedded.ts";
 import { SELF } from "./support/home.ts";
+import { processesIn } from "./support/runner.ts";
 import { openTty } from "./support/tty.ts";
 import { until } from "./support/until.ts";
 
@@ -80,6 +81,41 @@ describe("with nothing configured", () => {
     for (const tty of ttys) tty.pty.kill("SIGKILL");
     await Promise.all(ttys.map((tty) => tty.exited));
   }, 40_000);
+
+  test("ten race to start it where a killed one left lock and seat, and it is killed again meanwhile: there is one server, with all of them", async () => {
+    const home = fresh();
+    expect(await wrap(home, "true").exited).toEqual({ code: 0 });
+    const left = home.seat();
+    process.kill(left?.pid ?? 0, "SIGKILL");
+    await until("it is dead", () => home.seat() === undefined);
+    expect(existsSync(join(home.data, "server.json"))).toBe(true); // names a process that may be somebody else's by now
+    writeFileSync(join(home.data, "server.json"), JSON.stringify({ ...left, pid: process.pid }));
+    // one that dies while it has the right to start a server
+    const holder = `import { takeLock } from ${JSON.stringify(join(import.meta.dir, "../src/hub/seat.ts"))}; takeLock(${JSON.stringify(join(home.data, "start.lock"))}); console.log("has it"); setInterval(() => 0, 1000);`;
+    const starting = Bun.spawn([process.execPath, "-e", holder], { stdout: "pipe" });
+    await starting.stdout.getReader().read();
+
+    const ttys = Array.from({ length: 10 }, () => wrap(home, "echo runs; read x; exit 4"));
+    try {
+      await Promise.all(ttys.map((tty) => tty.sees("runs", 40_000))); // none waits for a server it is paired with
+      expect(home.seat()).toBeUndefined();
+      starting.kill("SIGKILL");
+      const first = await until("a server is there", () => home.seat()?.pid, 30_000);
+      process.kill(first, "SIGKILL");
+      await until("there is another", () => ![first, undefined].includes(home.seat()?.pid), 30_000);
+      await until("all ten are shown", async () => (await running(home).catch(() => 0)) === 10, 30_000);
+      expect(home.seat()?.url).toBe(left?.url ?? "");
+      expect((await home.cli("devices")).out.trim().split("\n").length).toBe(1);
+      const servers = () => processesIn({ home: { ...home, remove: () => undefined } }).filter((line) => line.includes(" server --in-background"));
+      await until("there is one server", () => servers().length === 1);
+      for (const tty of ttys) tty.type("\r");
+      for (const tty of ttys) expect(await tty.exited).toEqual({ code: 4 });
+      for (const tty of ttys) expect(tty.text()).not.toContain("claude-remote:"); // none had anything to complain of
+    } finally {
+      starting.kill("SIGKILL");
+      for (const tty of ttys) tty.pty.kill("SIGKILL");
+    }
+  }, 120_000);
 
   test("a server that was killed comes back on its port with the next session, and the one that ran on is there again", async () => {
     const home = fresh();
