@@ -5,9 +5,7 @@
 import { appendFileSync, writeFileSync } from "node:fs";
 
 const folder = process.argv[2] ?? ".";
-writeFileSync(`${folder}/pid`, String(process.pid));
 process.stdin.setRawMode?.(true); // no echo in the midst of a line
-process.stdout.write("ready\r\n");
 let line = 0;
 const print = setInterval(() => process.stdout.write(`line ${++line}\r\n`), 8);
 let typed = "";
@@ -23,3 +21,4 @@ process.stdin.on("data", (bytes) => {
     process.stdout.write(`last ${line}\r\n`);
   }
 });
+writeFileSync(`${folder}/pid`, String(process.pid)); // now it can be typed to
