@@ -1,8 +1,10 @@
-import { writeSync } from "node:fs";
+import { write as writeBehind, writeSync } from "node:fs";
 
 /** After this long without progress a full descriptor is tried on a timer instead of every turn of the loop, in ms. */
 const EAGER_MS = 8;
 const RETRY_MS = 5;
+/** So much is given to a thread at once, in bytes. */
+const THREAD_BYTES = 64 * 1024;
 
 /** Writes to a non-blocking descriptor, in order; what it does not take at once waits here. */
 export interface DescriptorWriter {
@@ -15,35 +17,62 @@ export interface DescriptorWriter {
   stop(): void;
 }
 
-export function openWriter(fd: number): DescriptorWriter {
+/**
+ * `blocking`: the same file, opened once more in the ordinary way. What `fd` does not take at once a thread writes there, which sleeps
+ * until there is room; without it `fd` is tried again and again, which in a flood takes more time than all else.
+ */
+export function openWriter(fd: number, blocking?: number): DescriptorWriter {
   const queue: Uint8Array[] = [];
   let waiting = 0;
   let stopped = false;
   let lastProgress = 0;
   let drained: (() => void)[] = [];
+  let room: Uint8Array | undefined; // for what the thread writes: one of its own, as each would be garbage of the same size
 
   const stop = () => {
     stopped = true;
     queue.length = waiting = 0;
   };
+  const took = (bytes: number) => {
+    waiting -= bytes;
+    for (let chunk = queue[0]; bytes > 0 && chunk !== undefined; chunk = queue[0]) {
+      if (bytes < chunk.length) queue[0] = chunk.subarray(bytes);
+      else queue.shift();
+      bytes -= chunk.length;
+    }
+  };
   const flush = () => {
     for (let chunk = queue[0]; chunk !== undefined; chunk = queue[0]) {
-      const taken = tryWrite(fd, chunk);
+      const taken = outcome(() => writeSync(fd, chunk));
       if (taken === "gone") stop();
-      else if (taken === 0) {
+      else {
+        took(taken);
+        if (taken > 0) lastProgress = performance.now();
+        if (taken === chunk.length) continue;
+        if (blocking !== undefined) return inThread(blocking);
+        if (taken > 0) continue;
         if (performance.now() - lastProgress < EAGER_MS) setImmediate(flush);
         else setTimeout(flush, RETRY_MS);
         return;
-      } else {
-        lastProgress = performance.now();
-        waiting -= taken;
-        if (taken === chunk.length) queue.shift();
-        else queue[0] = chunk.subarray(taken);
       }
     }
     const callbacks = drained;
     drained = [];
     for (const callback of callbacks) callback();
+  };
+  const inThread = (to: number) => {
+    room ??= new Uint8Array(THREAD_BYTES);
+    writeBehind(to, fill(room, queue), (error, written) => {
+      if (stopped) return;
+      const taken = outcome(() => {
+        if (error) throw error;
+        return written;
+      });
+      if (taken === "gone") stop();
+      else took(taken);
+      if (queue.length > 0) inThread(to);
+      else flush();
+    });
   };
 
   return {
@@ -64,10 +93,22 @@ export function openWriter(fd: number): DescriptorWriter {
   };
 }
 
+/** Copies the bytes that wait longest, as many as there is room for. */
+function fill(room: Uint8Array, queue: readonly Uint8Array[]): Uint8Array {
+  let filled = 0;
+  for (const chunk of queue) {
+    const part = chunk.subarray(0, room.length - filled);
+    room.set(part, filled);
+    filled += part.length;
+    if (filled === room.length) break;
+  }
+  return room.subarray(0, filled);
+}
+
 /** Bytes taken, 0 where the descriptor is full, or `gone` where the other side was closed. */
-function tryWrite(fd: number, chunk: Uint8Array): number | "gone" {
+function outcome(write: () => number): number | "gone" {
   try {
-    return writeSync(fd, chunk);
+    return write();
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     if (code === "EAGAIN" || code === "EINTR") return 0;

@@ -43,11 +43,12 @@ export function openDesk(ifKilled: readonly string[] = []): Desk | undefined {
   const found = terminalAttributes(0);
   if (found === undefined || terminalAttributes(1) === undefined) return undefined;
   const fd = openTerminal(1);
+  const blocking = openTerminal(1, true);
   const settings = Bun.spawnSync(["stty", "-g"], { stdin: "inherit", stderr: "ignore" }).stdout.toString().trim();
   const guard = Bun.spawn(["/bin/sh", "-c", GUARD, "claude-remote", settings, ...ifKilled], { stdin: "pipe", stdout: "ignore", stderr: "ignore" });
   guard.unref();
 
-  const out = openWriter(fd); // closed at the other end: the hang-up signal ends the session
+  const out = openWriter(fd, blocking); // closed at the other end: the hang-up signal ends the session
 
   return {
     get cols() {
@@ -74,7 +75,7 @@ export function openDesk(ifKilled: readonly string[] = []): Desk | undefined {
       guard.stdin.write("done\n");
       guard.stdin.end();
       out.stop();
-      closeSync(fd);
+      for (const open of [fd, blocking]) closeSync(open);
     },
   };
 }

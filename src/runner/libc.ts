@@ -95,13 +95,13 @@ export function hasStopped(pid: number): boolean {
 }
 
 /**
- * A descriptor of our own on the terminal behind `fd`, non-blocking. Setting O_NONBLOCK on `fd` itself would change it
- * for the shell, which shares it.
+ * A descriptor of our own on the terminal behind `fd`, non-blocking unless told otherwise. Setting O_NONBLOCK on `fd` itself would
+ * change it for the shell, which shares it.
  */
-export function openTerminal(fd: number): number {
+export function openTerminal(fd: number, blocking = false): number {
   const name = libc.ttyname(fd);
   const path = name === null ? "/dev/tty" : new CString(name).toString();
-  return openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
+  return openSync(path, constants.O_RDWR | constants.O_NOCTTY | (blocking ? 0 : constants.O_NONBLOCK));
 }
 
 /** Opens a pseudo-terminal's slave by path, without becoming its session's terminal; undefined where it is gone. */
