@@ -134,8 +134,13 @@ const NEARLY = 3;
  * which go on at the beginning of the next row. `cursor` is the row where more may be written.
  */
 export function maskRows(rows: readonly Row[], cols: number, cursor = -1): string[] {
-  if (!rows.some(({ payload }) => HINT.test(payload))) return rows.map(({ payload }) => payload); // most
-  const texts = rows.map(({ payload }) => payload.split("\n", 1)[0] ?? "");
+  const texts = rows.map(({ payload }) => {
+    const end = payload.indexOf("\n");
+    return end < 0 ? payload : payload.slice(0, end);
+  });
+  // most; what the terminal wrapped is one text here too, as a hint may stand across its rows
+  const whole = texts.map((text, i) => (i === 0 || rows[i]?.continues === true ? text : `\n${text}`)).join("");
+  if (!HINT.test(whole)) return rows.map(({ payload }) => payload);
   const masked: string[] = [];
   for (let start = 0; start < rows.length; ) {
     let end = start + 1;

@@ -32,6 +32,10 @@ describe("a row's payload", () => {
     ["wide characters", "漢字 ok", "漢字 ok\n2w 3"],
     ["an emoji of several", "👨‍👩‍👧!", "👨‍👩‍👧!\n8w 1"],
     ["a combining accent belongs to its letter", "e\u0301x", "e\u0301x"],
+    ["letters of Latin-1, and what lies beyond", "é ÿ\u00a0x\r\n", "é ÿ\u00a0x"],
+    ["arrows and boxes", "│ → ok", "│ → ok"],
+    ["a cell that was skipped is a space", "a\x1b[3Cb", "a   b"],
+    ["a sign that belongs to the digit behind it", "\u06001x", "\u06001x"],
     ["a link is its text", "\x1b]8;;https://example.com\x07link\x1b]8;;\x07", "link"],
   ];
   test.each(cases)("%s", async (_, input, payload) => {

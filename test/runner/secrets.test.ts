@@ -69,6 +69,14 @@ describe("rows", () => {
     ]);
   });
 
+  test("are masked where the terminal wrapped right in what gives a secret away", () => {
+    for (const at of [1, 2, 3, 7]) {
+      const masked = maskRows([row(`a line ${key.slice(0, at)}`), row(key.slice(at), true), row("plain")], 80);
+      expect(masked).toEqual([`a line ${"•".repeat(at)}`, "•".repeat(key.length - at), "plain"]);
+    }
+    expect(maskRows([row("ask"), row("-ant-hill-of-words")], 80)).toEqual(["ask", "-ant-hill-of-words"]); // two lines of their own
+  });
+
   test("are masked where a program wrapped by itself", () => {
     const [first, second, third] = maskRows([row(`  ${key.slice(0, 33)}`), row(`  ${key.slice(33)}`), row("  and on")], 36);
     expect(first).toBe(`  ${"•".repeat(33)}`);
