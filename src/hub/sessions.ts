@@ -94,8 +94,13 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     const db = of(id);
     switch (op.op) {
       case "append": {
-        const insert = db.query("INSERT OR REPLACE INTO output_log (session_id, generation, line, row) VALUES (?, ?, ?, ?)");
-        for (const [i, row] of op.lines.entries()) insert.run(id, op.generation, op.from + i, row);
+        // all lines by one statement: a call for each takes twice the time
+        db.query("INSERT OR REPLACE INTO output_log (session_id, generation, line, row) SELECT ?, ?, ? + key, value FROM json_each(?)").run(
+          id,
+          op.generation,
+          op.from,
+          JSON.stringify(op.lines.map((row) => row.toWellFormed())), // as SQLite would have it, half a pair of surrogates is no text
+        );
         db.query("UPDATE sessions SET output_seq = ?, generation = ?, next_line = ? WHERE id = ?").run(seq, op.generation, op.from + op.lines.length, id);
         if (db === memory) shorten(id, op.generation, op.from + op.lines.length);
         return;
@@ -198,7 +203,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     },
 
     /** The last history operation that is stored. */
-    outputSeq: (id: string) => one.get(id)?.output_seq ?? 0,
+    outputSeq: (id: string) => of(id).query<{ output_seq: number }, [string]>("SELECT output_seq FROM sessions WHERE id = ?").get(id)?.output_seq ?? 0,
 
     end(id: string, exit: Exit, endedAt: number): void {
       const known = lives.get(id);

@@ -16,24 +16,28 @@ const OP_CHARS = 64 * 1024;
  */
 export function* slices(bytes: Uint8Array, cols: number): Generator<Uint8Array> {
   const limit = Math.min(SLICE_BYTES, cols * 800);
-  let start = 0;
+  for (let start = 0; start < bytes.length; ) {
+    const end = sliceEnd(bytes, start, Math.min(start + limit, bytes.length));
+    yield bytes.subarray(start, end);
+    start = end;
+  }
+}
+
+/** A function of its own: in a generator each byte would take several times as long. */
+function sliceEnd(bytes: Uint8Array, start: number, end: number): number {
   let lines = 0;
-  for (let i = 0; i < bytes.length; i++) {
+  for (let i = start; i < end; i++) {
     const byte = bytes[i] ?? 0;
     // index, next line and repetition are escape sequences, or controls of Latin-1, which begin with C2 in UTF-8
-    if ((byte >= 0x0a && byte <= 0x0c) || byte === 0x1b || byte === 0xc2) lines++;
-    if (lines >= SLICE_LINES || i - start + 1 >= limit) {
-      yield bytes.subarray(start, i + 1);
-      start = i + 1;
-      lines = 0;
-    }
+    const scrolls = (byte >= 0x0a && byte <= 0x0c) || byte === 0x1b || byte === 0xc2;
+    if (scrolls && ++lines >= SLICE_LINES) return i + 1;
   }
-  if (start < bytes.length) yield bytes.subarray(start);
+  return end;
 }
 
 export interface History {
-  /** Reports what has scrolled off since the last call; to be called after every slice. */
-  sync(): void;
+  /** Reports what has scrolled off since the last call; to be called after every slice. `more` is waiting: then it is reported once it is much. */
+  sync(more?: boolean): void;
   /** Resizes the emulator and reports the lines that a taller screen pulled back or a new width rewrapped. */
   resize(cols: number, rows: number): void;
 }
@@ -47,23 +51,23 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
   let generation = 0;
   let next = 0; // number of the line that scrolls off next
   let newest: IMarker | undefined; // on the line numbered next - 1
+  let lines: string[] = []; // taken and not yet reported: the last before `next`
+  let chars = 0;
 
-  const emitLines = (from: number, start: number, end: number) => {
+  const flush = () => {
+    if (lines.length > 0) emit({ op: "append", generation, from: next - lines.length, lines });
+    lines = [];
+    chars = 0;
+  };
+  const take = (from: number, start: number, end: number) => {
+    if (from !== next) flush();
     next = from;
-    let lines: string[] = [];
-    let chars = 0;
-    const flush = () => {
-      if (lines.length > 0) emit({ op: "append", generation, from: next, lines });
-      next += lines.length;
-      lines = [];
-      chars = 0;
-    };
     for (const payload of maskedRows(term.buffer.normal, start, end, term.cols, cell)) {
       lines.push(payload);
+      next++;
       chars += payload.length;
       if (lines.length >= LIMITS.opLines || chars >= OP_CHARS) flush();
     }
-    flush();
   };
 
   const mark = () => {
@@ -73,18 +77,23 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
     newest = buffer.type === "normal" && buffer.baseY > 0 ? term.registerMarker(-buffer.cursorY - 1) : undefined;
   };
 
-  const sync = () => {
+  const look = () => {
     if (term.buffer.active.type !== "normal") return;
     const { baseY } = term.buffer.normal;
     let start = 0;
+    let from = next;
     if (newest !== undefined) {
       if (newest.isDisposed)
-        next += 1; // dropped unseen: a number is left out, which shows as a gap
+        from += 1; // dropped unseen: a number is left out, which shows as a gap
       else start = newest.line + 1;
     }
     if (start === baseY && newest !== undefined) return;
-    emitLines(next, start, baseY);
+    take(from, start, baseY);
     mark();
+  };
+  const sync = (more = false) => {
+    look();
+    if (!more) flush();
   };
 
   /** `ESC [ 3 J` and a full reset clear the scrollback: what is shown from now on is a new generation. */
@@ -124,12 +133,13 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
         const dropped = mark0 === undefined ? 0 : before - 1 - mark0.line;
         const end = first + dropped + after;
         if (end < next) emit({ op: "truncate", generation, to: end });
-        else emitLines(next, next - first - dropped, after);
+        else take(next, next - first - dropped, after);
         next = end;
       } else {
         if (next > first) emit({ op: "truncate", generation, to: first });
-        emitLines(first, 0, after);
+        take(first, 0, after);
       }
+      flush();
       mark();
     },
   };

@@ -92,7 +92,7 @@ export function openScreen(options: ScreenOptions): Screen {
   const done = (length: number) => {
     if (disposed) return;
     waiting -= length;
-    history.sync();
+    history.sync(waiting > 0);
     if (waiting === 0 || !held) options.onChange();
     if (held && waiting < GO_ON_BYTES) {
       held = false;

@@ -59,6 +59,25 @@ describe("history", () => {
     expect(log.lines()).toEqual(all.slice(0, -10));
   });
 
+  test("is reported in few operations while more is waiting, and at once where nothing is", async () => {
+    const term = new Terminal({ cols: 40, rows: 10, scrollback: SCROLLBACK_LINES, allowProposedApi: true });
+    const ops: HistoryOp[] = [];
+    const history = followHistory(term, (op) => ops.push(op));
+    const feed = (lines: string[], more: boolean) => new Promise<void>((resolve) => term.write(`${lines.join("\r\n")}\r\n`, () => resolve(history.sync(more))));
+    const lines = Array.from({ length: 60 }, (_, i) => `line ${i}`);
+    for (let i = 0; i < 60; i += 20) await feed(lines.slice(i, i + 20), true);
+    expect(ops).toEqual([]);
+    history.sync();
+    expect(ops).toEqual([{ op: "append", generation: 0, from: 0, lines: lines.slice(0, 51) }]);
+    await feed(["one", "more"], true);
+    history.resize(40, 30); // takes lines back that were not even reported
+    expect(ops.slice(1)).toEqual([
+      { op: "append", generation: 0, from: 51, lines: lines.slice(51, 53) },
+      { op: "truncate", generation: 0, to: 33 },
+    ]);
+    term.dispose();
+  });
+
   test("a taller terminal takes lines back, a lower one gives them again", async () => {
     const { log, feed, history, scrollback } = open(40, 10);
     await feed(Array.from({ length: 30 }, (_, i) => `line ${i}`).join("\r\n"));
