@@ -1,5 +1,6 @@
 import { randomNonce } from "../auth.ts";
 import type { OutputPage, ViewerEvents } from "../types.ts";
+import { type Budget, openBudget } from "./budget.ts";
 import { frameSince, type Live } from "./live.ts";
 import { openPacker, type Packer } from "./packed.ts";
 import { SECURITY_HEADERS } from "./replies.ts";
@@ -17,6 +18,14 @@ const KEPT_CHARS = 4 * 1024 * 1024;
 const WAITING_CHARS = 4 * 1024 * 1024;
 /** New history travels along while it is slower than this, in UTF-16 units a second; beyond, viewers fetch what they look at. */
 const HISTORY_RATE = 16 * 1024;
+const HISTORY_BURST = 2 * HISTORY_RATE;
+/** Small screens come as they change. Of others come so many bytes a second, and at once after quiet; then they are as seldom as it takes, but every half second at least. */
+const SMALL_BYTES = 512;
+const SCREEN_RATE = 8 * 1024;
+const SCREEN_BURST = 2 * SCREEN_RATE;
+const SCREEN_DEBT = SCREEN_RATE / 2;
+/** That there is more history than travels along is told at most this often, in ms: each time brings a request. */
+const TOLD_MS = 1000;
 
 /** So many streams at once are compressed: each part takes some 50 µs, several times what sending it does. */
 const PACKED = 32;
@@ -42,8 +51,12 @@ interface Viewer {
   unseenBytes: number;
   output: Output | undefined;
   transcript: Talk | undefined;
-  historyBudget: number;
-  historyAt: number;
+  screens: Budget;
+  history: Budget;
+  /** When it was last told of history that does not travel along. */
+  toldAt: number;
+  /** Serves it when something that was held back may go. */
+  later: ReturnType<typeof setTimeout> | undefined;
   /** Its stream takes more: what was sent before is on its way. */
   wants: boolean;
   /** Something came while it did not. */
@@ -153,39 +166,47 @@ export function openViewers(source: ViewerSource) {
     return first === undefined || (unseenBytes < AHEAD_BYTES && now - first.at < AHEAD_MS);
   };
 
-  /** What this viewer is to get now: nothing where there is nothing, or where it has to catch up first. */
+  /** What this viewer is to get now: nothing where there is nothing, or where it has to catch up or wait first. */
   const take = (viewer: Viewer): Bytes | undefined => {
     const now = performance.now();
     const { session } = viewer;
     const live = session === undefined ? undefined : source.live(session);
     const parts: Bytes[] = [];
+    let wait = Number.POSITIVE_INFINITY; // until something that is held back may go, in ms
     if (viewer.waiting.length > 0) parts.push(encoder.encode(viewer.waiting.splice(0).join("")));
     viewer.waitingChars = 0;
     if (session !== undefined && live !== undefined && live.rev > viewer.sentRev && mayDraw(viewer, now)) {
-      const frame = frameBytes(session, live, viewer.sentRev);
-      viewer.sentRev = live.rev;
-      viewer.unseen.push({ rev: live.rev, bytes: frame.length, at: now });
-      viewer.unseenBytes += frame.length;
-      parts.push(frame);
+      const budget = viewer.screens.left();
+      if (budget > 0) {
+        const frame = frameBytes(session, live, viewer.sentRev);
+        viewer.sentRev = live.rev;
+        viewer.unseen.push({ rev: live.rev, bytes: frame.length, at: now });
+        viewer.unseenBytes += frame.length;
+        viewer.screens.spend(Math.min(Math.max(frame.length - SMALL_BYTES, 0), budget + SCREEN_DEBT));
+        parts.push(frame);
+      } else wait = (-budget / SCREEN_RATE) * 1000 + 1;
     }
     if (viewer.output !== undefined && mayDraw(viewer, now)) {
-      parts.push(encoder.encode(format("output", viewer.output)));
-      viewer.output = undefined;
+      const allowed = viewer.output.lines === undefined ? viewer.toldAt + TOLD_MS : now;
+      if (allowed <= now) {
+        if (viewer.output.lines === undefined) viewer.toldAt = now;
+        parts.push(encoder.encode(format("output", viewer.output)));
+        viewer.output = undefined;
+      } else wait = Math.min(wait, allowed - now);
     }
     if (viewer.transcript !== undefined) {
       parts.push(encoder.encode(format("transcript", viewer.transcript)));
       viewer.transcript = undefined;
     }
+    if (viewer.later !== undefined) clearTimeout(viewer.later);
+    viewer.later = wait === Number.POSITIVE_INFINITY ? undefined : setTimeout(() => wake(viewer), wait);
     return parts.length > 1 ? Buffer.concat(parts) : parts[0];
   };
 
   /** Whether so much more may travel along now. */
   const afford = (viewer: Viewer, size: number): boolean => {
-    const now = performance.now();
-    viewer.historyBudget = Math.min(4 * HISTORY_RATE, viewer.historyBudget + ((now - viewer.historyAt) / 1000) * HISTORY_RATE);
-    viewer.historyAt = now;
-    if (size > viewer.historyBudget) return false;
-    viewer.historyBudget -= size;
+    if (size > viewer.history.left()) return false;
+    viewer.history.spend(size);
     return true;
   };
 
@@ -275,8 +296,10 @@ export function openViewers(source: ViewerSource) {
         unseenBytes: 0,
         output: undefined,
         transcript: undefined,
-        historyBudget: HISTORY_RATE,
-        historyAt: performance.now(),
+        screens: openBudget(SCREEN_RATE, SCREEN_BURST),
+        history: openBudget(HISTORY_RATE, HISTORY_BURST),
+        toldAt: -TOLD_MS,
+        later: undefined,
         wants: false,
         missed: true,
         packer: options.packed && [...viewers.values()].filter(({ packer }) => packer !== undefined).length < PACKED ? openPacker() : undefined,
@@ -324,6 +347,7 @@ export function openViewers(source: ViewerSource) {
   function close(viewer: Viewer): void {
     if (!viewers.delete(viewer.id)) return;
     due.delete(viewer);
+    clearTimeout(viewer.later);
     viewer.wants = false;
     viewer.end();
     const { session, device } = viewer;
