@@ -293,8 +293,8 @@ describe("a runner's socket", () => {
     const acknowledging = setInterval(() => void viewer.request("POST", "/api/sessions/s_flood/seen", { rev: Number.MAX_SAFE_INTEGER }), 50);
     const lines = Array.from({ length: 1000 }, (_, i) => `${i} `.padEnd(79, "."));
     const frame = (rev: number, last: string) => {
-      const rows = Object.fromEntries([...lines.slice(0, 23).map((line) => `${rev} ${line}`), last].map((row, y) => [y, row]));
-      return { type: "screen", session: "s_flood", frame: { rev, cols: 90, rows: 24, cursor: { x: 0, y: 23, visible: true }, title: "", lines: rows } };
+      const rows = Object.fromEntries([...lines.slice(0, 23).map((line) => `${rev} ${line.repeat(4)}`), last].map((row, y) => [y, row]));
+      return { type: "screen", session: "s_flood", frame: { rev, cols: 400, rows: 24, cursor: { x: 0, y: 23, visible: true }, title: "", lines: rows } };
     };
     for (let i = 1; i <= 200; i++) {
       socket.send({ type: "output", session: "s_flood", seq: i, op: { op: "append", generation: 0, from: (i - 1) * 1000, lines } });
@@ -307,7 +307,7 @@ describe("a runner's socket", () => {
     clearInterval(acknowledging);
     const seconds = (performance.now() - began) / 1000;
     const size = (name: string) => events.received.reduce((sum, { event }) => sum + (event.name === name ? JSON.stringify(event.data).length : 0), 0);
-    expect(size("screen")).toBeLessThan(40_000 + seconds * 16_000); // of 430 kB
+    expect(size("screen")).toBeLessThan(160_000 + seconds * 70_000); // of 1.5 MB
     expect(events.received.filter(({ event }) => event.name === "output").length).toBeLessThan(4 + seconds);
     expect(size("output")).toBeLessThan(40_000 + seconds * 20_000); // of 16 MB
     events.close();

@@ -18,12 +18,13 @@ const KEPT_CHARS = 4 * 1024 * 1024;
 const WAITING_CHARS = 4 * 1024 * 1024;
 /** New history travels along while it is slower than this, in UTF-16 units a second; beyond, viewers fetch what they look at. */
 const HISTORY_RATE = 16 * 1024;
-const HISTORY_BURST = 2 * HISTORY_RATE;
-/** Small screens come as they change. Of others come so many bytes a second, and at once after quiet; then they are as seldom as it takes, but every half second at least. */
+/** Small screens come as they change. Of others come so many bytes a second (compressed they are an eighth); then they are as seldom as it takes, but every half second at least. */
 const SMALL_BYTES = 512;
-const SCREEN_RATE = 8 * 1024;
-const SCREEN_BURST = 2 * SCREEN_RATE;
-const SCREEN_DEBT = SCREEN_RATE / 2;
+const SCREEN_RATE = 16 * 1024;
+const SCREEN_RATE_PACKED = 64 * 1024;
+const SCREEN_DEBT_S = 0.5;
+/** Of either, so much at once after quiet, in seconds of the rate. */
+const BURST_S = 2;
 /** That there is more history than travels along is told at most this often, in ms: each time brings a request. */
 const TOLD_MS = 1000;
 
@@ -176,15 +177,14 @@ export function openViewers(source: ViewerSource) {
     if (viewer.waiting.length > 0) parts.push(encoder.encode(viewer.waiting.splice(0).join("")));
     viewer.waitingChars = 0;
     if (session !== undefined && live !== undefined && live.rev > viewer.sentRev && mayDraw(viewer, now)) {
-      const budget = viewer.screens.left();
-      if (budget > 0) {
+      if (viewer.screens.left() > 0) {
         const frame = frameBytes(session, live, viewer.sentRev);
         viewer.sentRev = live.rev;
         viewer.unseen.push({ rev: live.rev, bytes: frame.length, at: now });
         viewer.unseenBytes += frame.length;
-        viewer.screens.spend(Math.min(Math.max(frame.length - SMALL_BYTES, 0), budget + SCREEN_DEBT));
+        viewer.screens.spend(Math.max(frame.length - SMALL_BYTES, 0));
         parts.push(frame);
-      } else wait = (-budget / SCREEN_RATE) * 1000 + 1;
+      } else wait = viewer.screens.wait();
     }
     if (viewer.output !== undefined && mayDraw(viewer, now)) {
       const allowed = viewer.output.lines === undefined ? viewer.toldAt + TOLD_MS : now;
@@ -285,6 +285,7 @@ export function openViewers(source: ViewerSource) {
 
     /** Opens the stream of one page; with a session it also carries that one's screen and history. */
     open(options: ViewerOptions): Response {
+      const packer = options.packed && [...viewers.values()].filter(({ packer }) => packer !== undefined).length < PACKED ? openPacker() : undefined;
       const viewer: Viewer = {
         id: `st_${randomNonce()}`,
         device: options.device,
@@ -296,13 +297,13 @@ export function openViewers(source: ViewerSource) {
         unseenBytes: 0,
         output: undefined,
         transcript: undefined,
-        screens: openBudget(SCREEN_RATE, SCREEN_BURST),
-        history: openBudget(HISTORY_RATE, HISTORY_BURST),
+        screens: openBudget(packer === undefined ? SCREEN_RATE : SCREEN_RATE_PACKED, BURST_S, SCREEN_DEBT_S),
+        history: openBudget(HISTORY_RATE, BURST_S, 0),
         toldAt: -TOLD_MS,
         later: undefined,
         wants: false,
         missed: true,
-        packer: options.packed && [...viewers.values()].filter(({ packer }) => packer !== undefined).length < PACKED ? openPacker() : undefined,
+        packer,
         send: () => undefined,
         end: () => undefined,
       };
