@@ -33,7 +33,7 @@ export type Ledger = ReturnType<typeof openLedger>;
  * is first. `onChange`: something about a prompt is new; `onHurry`: whether it matters now to see quickly what Claude does.
  */
 export function openLedger({ session, onChange, onHurry }: { session: string; onChange(prompt: Prompt): void; onHurry(hurry: boolean): void }) {
-  type Own = { prompt: Prompt; readonly view: View; readonly asker: Asker; carrying: Promise<unknown> | undefined };
+  type Own = { prompt: Prompt; readonly view: View; asker: Asker | undefined; carrying: Promise<unknown> | undefined };
   const entries = new Map<string, Own>();
   let ended = false;
   const confirming = new Set<Promise<void>>();
@@ -51,11 +51,16 @@ export function openLedger({ session, onChange, onHurry }: { session: string; on
     }
   };
 
+  const release = (entry: Own) => {
+    entry.asker?.release();
+    entry.asker = undefined; // what was asked can be large
+  };
+
   const withdraw = (id: string, state: "withdrawn" | "expired") => {
     const entry = entries.get(id);
     if (entry === undefined || !isOpen(entry.prompt)) return;
     settle(entry, state);
-    entry.asker.release();
+    release(entry);
   };
 
   /** Sent becomes applied once there is evidence, or unconfirmed. */
@@ -82,6 +87,7 @@ export function openLedger({ session, onChange, onHurry }: { session: string; on
       settle(entry, "answered", { ...answer, receipt });
     });
     confirming.add(confirmed);
+    entry.asker = undefined;
     settle(entry, "answered", answer);
     return "sent";
   };
@@ -93,7 +99,7 @@ export function openLedger({ session, onChange, onHurry }: { session: string; on
     if (entry.carrying !== undefined) return entry.carrying.then(() => decide(decision)); // whoever is first
     if (!entry.view.actions.includes(decision.action) && decision.dismiss !== true) return "refused";
     if (decision.action === "approve" && decision.shown !== sha256hex(entry.prompt.view)) return "changed";
-    const taken = entry.asker.take(decision);
+    const taken = entry.asker?.take(decision) ?? "gone";
     if (!(taken instanceof Promise)) return conclude(entry, decision, taken);
     const carried = taken.then((result) => {
       entry.carrying = undefined;
@@ -127,7 +133,7 @@ export function openLedger({ session, onChange, onHurry }: { session: string; on
       const entry = entries.get(id);
       if (entry === undefined || !isOpen(entry.prompt)) return;
       settle(entry, "answered", { by: "desk", at: Date.now(), ...(decision === undefined ? {} : { decision }) });
-      entry.asker.release();
+      release(entry);
     },
 
     /** Whether anything but `except` waits, or an answer to anything is not confirmed. */

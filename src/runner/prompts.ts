@@ -10,10 +10,14 @@ const BACKGROUND_GRACE_MS = 4000;
 const SETTLE_MS = 150;
 /** Prompts that are remembered here, to tell which of them a tool call was. */
 const REMEMBERED = 200;
+/** What they may have asked in all, in UTF-16 units: one alone can be to write a file of 8 MB. With so much open, the desk answers. */
+const REMEMBERED_CHARS = 32 * 1024 * 1024;
 
 interface Asked {
   entry: Entry;
   event: PermissionRequest;
+  /** What the event's input has as JSON, in UTF-16 units. */
+  chars: number;
   signal: AbortSignal;
   /** Claude was seen to wait since this came up. */
   waited: boolean;
@@ -33,6 +37,7 @@ export interface PromptsOptions {
 /** What Claude asks through its PermissionRequest hook. */
 export function openPrompts({ ledger, host, watch, dialogOpen }: PromptsOptions) {
   const all: Asked[] = [];
+  const charsOf = (some: readonly Asked[]) => some.reduce((sum, { chars }) => sum + chars, 0);
   const opened = () => all.filter(({ entry }) => isOpen(entry.prompt));
   /** In the background, as far as can be told: the hook comes before the dialog there. */
   const isHeldBack = ({ event, waited }: Asked) => event.agent_id !== undefined && dialogOpen() !== true && !waited;
@@ -40,6 +45,8 @@ export function openPrompts({ ledger, host, watch, dialogOpen }: PromptsOptions)
   return {
     /** A permission waits: shows it and resolves with what Claude is to be told. */
     ask(event: PermissionRequest, signal: AbortSignal): Promise<HookDecision | undefined> {
+      const chars = JSON.stringify(event.tool_input).length;
+      if (charsOf(opened()) + chars > REMEMBERED_CHARS) return Promise.resolve(undefined);
       const { view, updates } = permissionView(event, host);
       return new Promise((respond) => {
         const entry = ledger.open(kindOf(event), view, {
@@ -54,13 +61,12 @@ export function openPrompts({ ledger, host, watch, dialogOpen }: PromptsOptions)
           release: () => respond(undefined),
         });
         if (entry === undefined) return respond(undefined);
-        const asked: Asked = { entry, event, signal, waited: false, done: false };
+        const asked: Asked = { entry, event, chars, signal, waited: false, done: false };
         all.push(asked);
-        if (all.length > REMEMBERED)
-          all.splice(
-            all.findIndex((old) => !isOpen(old.entry.prompt)),
-            1,
-          );
+        while (all.length > REMEMBERED || charsOf(all) > REMEMBERED_CHARS) {
+          const oldest = all.findIndex((old) => !isOpen(old.entry.prompt));
+          all.splice(oldest, 1);
+        }
         // No or Esc at the desk closes the connection at once; so does Claude's end, which is told apart by waiting for it
         signal.addEventListener("abort", () => setTimeout(() => ledger.answeredAtDesk(entry, "reject"), SETTLE_MS));
         if (event.agent_id === undefined) return;

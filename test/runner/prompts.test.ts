@@ -43,6 +43,20 @@ describe("a prompt", () => {
     expect(prompts.decide({ type: "decide", decision: "d", prompt: "p_none", action: "reject", device: "dev", name: "phone" })).toBe("gone");
   });
 
+  test("that would be too much beside those that are open is left to the desk at once; what is settled makes room", async () => {
+    const { ask, prompts } = open();
+    const content = "x".repeat(8 * 1024 * 1024);
+    const some = [1, 2, 3].map((i) => ask({ file_path: `/${i}`, content }, undefined, "Write"));
+    expect(await ask({ file_path: "/4", content }, undefined, "Write").decision).toBeUndefined();
+    for (const { prompt, decision } of some) {
+      expect(prompts.decide({ type: "decide", decision: "d", prompt: prompt.id, action: "reject", device: "dev", name: "phone" })).toBe("sent");
+      expect(await decision).toMatchObject({ behavior: "deny" });
+    }
+    const next = ask({ command: "true", description: content.slice(0, content.length / 2) });
+    expect(prompts.decide({ type: "decide", decision: "d", prompt: next.prompt.id, action: "reject", device: "dev", name: "phone" })).toBe("sent");
+    expect(await next.decision).toMatchObject({ behavior: "deny" });
+  });
+
   test("is not approved by what was shown of another", () => {
     const { ask, approve } = open();
     const asked = ask({ command: "true" });
