@@ -279,12 +279,12 @@ describe("a notification on the phone", () => {
     clock.pass(10_000);
     for (const _ of [first, second, third]) await deliver((await fake.next()).text);
     const named = async (tag: string) => (await notifications(worker)).find((shown) => shown.tag === tag);
-    expect(await until("it is shown", () => named("p_reject"))).toMatchObject({
+    expect(await until("it is shown", () => named("p_reject"), 20_000)).toMatchObject({
       title: "Run a command? · acts",
       body: "rm -rf build\n/home/me/acts on box",
       actions: ["reject", "approve"],
     });
-    await until("so is the other", () => named("p_approve"));
+    await until("so is the other", () => named("p_approve"), 20_000);
     await phone.page.goto("about:blank"); // the phone lies there, locked
     for (const [prompt, action, receipt, words] of [
       [first, "reject", "applied", "Rejected"],
@@ -299,15 +299,15 @@ describe("a notification on the phone", () => {
         prompt: { ...prompt, state: "answered", answer: { by: "viewer", device: decide.device, decision: action, at: 1, receipt: "sent" } },
       });
       runner.send({ type: "decided", decision: decide.decision, result: "sent" });
-      await until("it is on its way", async () => /^(?:Reject|Approv)ing…$/.test((await named(prompt.id))?.title ?? ""));
+      await until("it is on its way", async () => /^(?:Reject|Approv)ing…$/.test((await named(prompt.id))?.title ?? ""), 20_000);
       runner.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { by: "viewer", device: decide.device, decision: action, at: 1, receipt } } });
-      const shown = await until("the outcome is shown", async () => (await named(prompt.id))?.title.startsWith(words) && named(prompt.id));
+      const shown = await until("the outcome is shown", async () => (await named(prompt.id))?.title.startsWith(words) && named(prompt.id), 20_000);
       expect(shown).toMatchObject({ silent: true, actions: [] });
     }
     expect(phone.suspicious).toEqual([]);
     await phone.context.close();
     runner.close();
-  }, 30_000);
+  }, 120_000);
 
   test("approves nothing but what it shows whole, and says what the server said", async () => {
     const { phone, deliver, worker } = await openSubscribed("hostile");

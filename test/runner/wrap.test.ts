@@ -89,16 +89,14 @@ describe.each(places)("a wrapped program %s", (_, prepare) => {
     const script = join(place.env.HOME ?? "/", "script");
     writeFileSync(
       script,
-      `set -m\n${wrapped(["cat"])
+      `set -m\n${wrapped(["sh", "-c", "echo ready; exec cat"])
         .map((arg) => `'${arg}'`)
         .join(" ")}\necho "stopped $?"\nstty -a | grep -o '.icanon'\nfg >/dev/null\necho "ended $?"\n`,
     );
     const tty = run(["dash", script]);
-    await until("cat runs", async () => {
-      tty.type("x\r");
-      await Bun.sleep(100);
-      return /x\nx/.test(tty.text());
-    });
+    await tty.sees("ready"); // from here on the terminal is raw
+    tty.type("x\r");
+    await tty.sees(/x\s+x/);
     tty.type("\x1a");
     await tty.sees(/stopped 1\d\d/);
     await tty.sees(" icanon"); // the shell has its terminal back
