@@ -7,7 +7,7 @@ import type { Browser, CDPSession, Worker } from "playwright-core";
 import * as v from "valibot";
 import { sha256hex } from "../src/auth.ts";
 import { type RunningServer, startServer } from "../src/server.ts";
-import { DeviceInfo, type Prompt } from "../src/types.ts";
+import { DeviceInfo, type Prompt, parseJson } from "../src/types.ts";
 import { violations } from "./support/axe.ts";
 import { openPhonePage, type PhonePage, pairPage, startBrowser } from "./support/browser.ts";
 import { fakeClock } from "./support/clock.ts";
@@ -57,6 +57,9 @@ async function openApp(init = ""): Promise<PhonePage> {
   return phone;
 }
 
+/** How often a push is delivered until it is shown, each time waited for during 5 s. */
+const DELIVERIES = 3;
+
 /** The browser's own push service needs the internet: the subscription is one at ours, everything after it is real. */
 async function openSubscribed(name: string): Promise<{ phone: PhonePage; fake: FakeBrowser; deliver(text: string): Promise<void>; worker: Worker }> {
   const fake = await service.browser(name);
@@ -81,7 +84,16 @@ async function openSubscribed(name: string): Promise<{ phone: PhonePage; fake: F
   await phone.page.getByRole("button", { name: "Switch on notifications" }).click();
   await phone.page.getByLabel("Claude finished").waitFor();
   const worker = await until("the worker runs", () => phone.context.serviceWorkers()[0]);
-  return { phone, fake, worker, deliver: async (data) => void (await cdp.send("ServiceWorker.deliverPushMessage", { origin: server.origin, registrationId: id, data })) };
+  /** A busy Chromium loses one now and then, which comes again, as it would from a push service; where nothing comes of it the test itself says so. */
+  const deliver = async (data: string) => {
+    const wanted = parseJson(v.object({ tag: v.string(), body: v.string() }), data) ?? { tag: "unread", body: "" };
+    const isShown = async () => (await notifications(worker)).some(({ tag, body }) => tag === wanted.tag && body.startsWith(wanted.body));
+    for (let tries = 0; tries < DELIVERIES; tries++) {
+      await cdp.send("ServiceWorker.deliverPushMessage", { origin: server.origin, registrationId: id, data });
+      for (let looks = 0; looks < 50; looks++, await Bun.sleep(100)) if (await isShown()) return;
+    }
+  };
+  return { phone, fake, worker, deliver };
 }
 
 /** A choice, once the server has it and the page has read it back. */
