@@ -122,7 +122,12 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     showing.changed();
   };
 
-  const tell = (prompt: Prompt | undefined) => void (resumed && prompt !== undefined && link?.send({ type: "prompt", prompt }));
+  const untold = new Set<string>(); // prompts that changed after the list of them was sent, before the server answered
+  const tell = (prompt: Prompt | undefined) => {
+    if (prompt === undefined) return;
+    if (resumed) link?.send({ type: "prompt", prompt });
+    else untold.add(prompt.id);
+  };
   const asking = openAsking({
     ...{ session: id, cwd: given.cwd, isClaude: given.hooks, configDir, outside: sandbox?.outside, onChange: tell },
     screen: () => screen,
@@ -162,6 +167,10 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         trouble = undefined;
         toldExit = false; // something before it may be lacking
         outbox.resume(message.seq);
+        if (begins) {
+          for (const prompt of untold) tell(ledger.get(prompt));
+          sendStatus({});
+        }
         notices.flush();
         transcript.resume(message.transcript);
         if (begins) showing.whole();
@@ -200,7 +209,10 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     pairing,
     host,
     version,
-    onUp: () => void link?.send({ type: "session", session: info, first: outbox.first, prompts: ledger.list() }),
+    onUp() {
+      untold.clear();
+      link?.send({ type: "session", session: info, first: outbox.first, prompts: ledger.list() });
+    },
     onMessage,
     onDown: (reason, lasting) => {
       resumed = toldExit = false;
