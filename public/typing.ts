@@ -56,7 +56,7 @@ export function openTyping(identity: Identity, session: string, events: TypingEv
           await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
         } else {
           since = 0;
-          if (error.status !== 409) [stream, seq] = [randomNonce(), 1]; // it may have arrived after all: the next must not be taken for it
+          [stream, seq] = [randomNonce(), 1]; // it may have arrived after all, or do so still: the next must not be taken for it
           events.onReturned(queue.splice(0)); // what came after was meant to come after this
           events.onState(error.code === "shell" ? "" : error.message);
         }

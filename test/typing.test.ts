@@ -91,6 +91,20 @@ test("what was given back, but had arrived, is not taken for what is typed next"
   await close();
 }, 30_000);
 
+test("what was refused does not leave its number to what is typed next: an earlier copy of it may be on its way still", async () => {
+  const { socket, page, typed, close } = await openSession("refused");
+  const text = page.getByLabel("Type to the session");
+  await text.fill("the first");
+  await text.press("Control+Enter");
+  const first = await socket.next("input");
+  socket.send({ type: "typed", input: first.input, result: "asked", seq: 0 });
+  await until("it is given back", async () => (await text.inputValue()) === "the first");
+  await text.fill("the second");
+  await text.press("Control+Enter");
+  expect((await typed()).stream).not.toBe(first.stream);
+  await close();
+}, 30_000);
+
 test("the bar's keys go as keys, a slash as text, and a paste after a look at it", async () => {
   const { page, typed, close } = await openSession("keys");
   const bar = page.getByRole("toolbar", { name: "Keys" });
