@@ -63,6 +63,8 @@ export async function send(identity: Identity, method: string, target: string, b
       }
     }
     const error = parseJson(ApiError, text)?.error;
+    // the browser itself sent it once more, as a connection broke: the answer to the first is lost
+    if (error?.code === "replayed") throw new RequestError(0, "offline", UNREACHABLE);
     throw new RequestError(response.status, error?.code ?? "unknown", error?.message ?? strangeAnswer(response.status));
   }
 }

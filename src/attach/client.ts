@@ -55,6 +55,8 @@ export function openClient({ server, device, secret }: Pairing): Client {
           continue;
         }
         const error = parseJson(ApiError, answer)?.error;
+        // `fetch` itself sent it once more, as a connection broke: the answer to the first is lost
+        if (error?.code === "replayed") return lost(new Error(error.message));
         throw new RequestError(response.status, error?.code ?? "unknown", error?.message ?? `${server} answered ${response.status}: is a proxy in between?`);
       }
     },

@@ -20,3 +20,13 @@ test.each(["200 OK", "503 Service Unavailable"])("an answer (%s) that breaks off
   expect(error).toBeInstanceOf(RequestError);
   expect(error).toMatchObject({ status: 0, code: "offline" });
 });
+
+test("a request that was sent twice on the way counts as lost: what became of it is not known", async () => {
+  const body = { error: { code: "replayed", message: "This request was sent before." } };
+  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => Response.json(body, { status: 401 }) });
+  const client = openClient({ server: server.url.origin, device: "d_1", secret: toBase64url(new Uint8Array(32)) });
+  const error = await client.send("GET", "/events").catch((thrown: unknown) => thrown);
+  await server.stop(true);
+  expect(error).toBeInstanceOf(RequestError);
+  expect(error).toMatchObject({ status: 0, code: "offline" });
+});
