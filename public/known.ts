@@ -1,9 +1,13 @@
 import { isOpen, type Prompt, type RunnerInfo, type SessionSummary, type ViewerEvent } from "../src/types.ts";
 import { RequestError } from "./api.ts";
+import { isLive } from "./bar.ts";
 import type { Deck } from "./deck.ts";
 import { closeNotifications } from "./install.ts";
 import { sessionMark } from "./list.ts";
 import type { StreamState } from "./stream.ts";
+
+/** What did not get through is fetched again after this long, in ms. */
+const AGAIN_MS = 2000;
 
 /** What the server told this page. */
 export const known = {
@@ -63,11 +67,15 @@ export function waitsElsewhere(here = ""): boolean {
   return [...known.sessions.values()].some((session) => session.id !== here && sessionMark(session) === "you");
 }
 
-/** Runs a fetch that may fail for want of a connection, which the stream then tells about. */
-export function guarded(fetchIt: () => Promise<void>): () => void {
+/**
+ * Runs a fetch that may fail for want of a connection: the stream tells about that, and its next connection brings what is lacking. Where the
+ * stream stands all the same, it is tried `again`.
+ */
+export function guarded(fetchIt: () => Promise<void>, again = fetchIt): () => void {
   return () => {
     fetchIt().catch((error: unknown) => {
       if (!(error instanceof RequestError)) throw error;
+      if (error.status === 0 || error.status >= 500) setTimeout(() => isLive() && guarded(again)(), AGAIN_MS);
     });
   };
 }

@@ -166,11 +166,14 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
           ack ??= setTimeout(acknowledge, SEEN_MS);
           return;
         case "output":
-          if (event.data.session === id) terminal.output(event.data, begins);
+          if (event.data.session === id) {
+            const afresh = begins;
+            guarded(() => terminal.output(event.data, afresh), terminal.reload)();
+          }
           begins = false;
           return;
         case "transcript":
-          if (event.data.session === id) guarded(() => talk.event(event.data))();
+          if (event.data.session === id) guarded(() => talk.event(event.data), talk.refresh)();
           return;
         default:
           if (take(event)) draw();

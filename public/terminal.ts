@@ -79,20 +79,12 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
     return [...lines, ...upTo(to)];
   };
 
-  const load = async (before: number, limit = PAGE_LINES): Promise<OutputPage | undefined> => {
-    if (loading) return undefined;
-    loading = true;
-    try {
-      return await fetchLines(before, limit);
-    } finally {
-      loading = false;
-    }
-  };
-
   const loadOlder = async (limit = PAGE_LINES) => {
+    if (loading) return;
+    loading = true;
     const before = first;
-    const page = await load(before, limit);
-    if (page === undefined || page.generation !== generation || first !== before) return;
+    const page = await fetchLines(before, limit).finally(() => (loading = false));
+    if (page.generation !== generation || before !== first) return; // all is another since
     const height = element.scrollHeight;
     const from = page.lines[0]?.line ?? first;
     history.prepend(...linesOf(page, from, first));
@@ -112,16 +104,40 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
     });
   };
 
+  let reloading: Promise<void> | undefined;
+  let meanwhile: [event: ViewerEvents["output"], afresh: boolean][] = []; // told during a reload: may be newer than what that brings
   /** Fetches them: after a new generation, or more than could be sent along. */
+  const reload = (): Promise<void> => {
+    reloading ??= loadNewest();
+    return reloading;
+  };
   const loadNewest = async () => {
-    const page = await load(Number.MAX_SAFE_INTEGER);
-    if (page !== undefined) takeNewest(page);
+    meanwhile = [];
+    try {
+      takeNewest(await fetchLines(Number.MAX_SAFE_INTEGER, PAGE_LINES));
+    } finally {
+      reloading = undefined;
+    }
+    await Promise.all(meanwhile.map(([event, afresh]) => output(event, afresh)));
   };
 
-  let reloading: Promise<void> | undefined;
-  const reload = () => {
-    reloading ??= loadNewest().finally(() => (reloading = undefined));
-    return reloading;
+  /** What is told of the history; with `afresh` nothing that was told before counts. Resolves once it is there. */
+  const output = async (event: ViewerEvents["output"], afresh: boolean): Promise<void> => {
+    const { from, lines } = event;
+    if (reloading !== undefined) meanwhile.push([event, afresh]);
+    if (afresh && lines !== undefined) return takeNewest({ ...event, lines: lines.map((row, i) => ({ line: from + i, row })) });
+    if (!afresh && lines === undefined && event.generation === generation && event.next === next) return;
+    if (afresh || lines === undefined || event.generation !== generation || from > next || from < first) return reload();
+    keepBottom(() => {
+      for (let number = next - 1; number >= from; number--) history.lastElementChild?.remove();
+      history.append(...lines.map((row, i) => line(from + i, row)));
+      next = event.next;
+      while (history.childElementCount > KEPT_LINES) {
+        history.firstElementChild?.remove();
+        first++;
+        older.hidden = false;
+      }
+    });
   };
 
   return {
@@ -172,26 +188,9 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
       }, SPOKEN_MS);
     },
 
-    /** What is told of the history; with `afresh` nothing that was told before counts. */
-    output(event: ViewerEvents["output"], afresh: boolean): void {
-      const { from, lines } = event;
-      if (afresh && lines !== undefined) return takeNewest({ ...event, lines: lines.map((row, i) => ({ line: from + i, row })) });
-      if (afresh) return void reload();
-      if (event.generation !== generation || lines === undefined || from > next || from < first) {
-        if (event.generation !== generation || event.next !== next || lines !== undefined) void reload();
-        return;
-      }
-      keepBottom(() => {
-        for (let number = next - 1; number >= from; number--) history.lastElementChild?.remove();
-        history.append(...lines.map((row, i) => line(from + i, row)));
-        next = event.next;
-        while (history.childElementCount > KEPT_LINES) {
-          history.firstElementChild?.remove();
-          first++;
-          older.hidden = false;
-        }
-      });
-    },
+    output,
+
+    reload,
 
     /** Resolves once what is being fetched is there. */
     loaded: () => reloading ?? Promise.resolve(),

@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type Dashboard, makePrompt, openDashboard, screen } from "./support/dashboard.ts";
+import { until } from "./support/until.ts";
+
+let dashboard: Dashboard;
+beforeAll(async () => {
+  dashboard = await openDashboard();
+}, 60_000);
+afterAll(() => dashboard.close());
+
+async function openSession(id: string) {
+  const socket = await dashboard.playRunner(id);
+  const beat = setInterval(() => socket.send({ type: "pong" }), 2000);
+  let seq = 0;
+  let lines = 0;
+  const print = (...rows: string[]) => {
+    socket.send({ type: "output", session: id, seq: ++seq, op: { op: "append", generation: 0, from: lines, lines: rows } });
+    lines += rows.length;
+  };
+  print("line 0");
+  socket.send(screen(id, 1, ["here"]));
+  const phone = await dashboard.openPaired();
+  const { page } = phone;
+  const history = () => page.locator(".history .row").allTextContents();
+  const show = async () => {
+    await page.goto(`${dashboard.server.origin}/#/s/${id}`);
+    await page.getByText("here", { exact: true }).first().waitFor();
+  };
+  const close = async () => {
+    clearInterval(beat);
+    expect(phone.suspicious).toEqual([]);
+    await phone.context.close();
+    socket.close();
+  };
+  return { socket, page, print, history, show, close };
+}
+
+test("lines that come while history is being fetched are not undone by what was fetched before them", async () => {
+  const { page, print, history, show, close } = await openSession("overtaken");
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const { promise: fetched, resolve: hasFetched } = Promise.withResolvers<void>();
+  await page.route(
+    /\/output\?/,
+    async (route) => {
+      const response = await route.fetch(); // as of now, with one line
+      hasFetched();
+      await released;
+      await route.fulfill({ response });
+    },
+    { times: 1 },
+  );
+  await show();
+  await fetched;
+  print("line 1", "line 2");
+  await Bun.sleep(300); // the stream has told them
+  release();
+  await until("all lines are there", async () => (await history()).join() === "line 0,line 1,line 2");
+  print("line 3");
+  await until("and what follows", async () => (await history()).join() === "line 0,line 1,line 2,line 3");
+  await close();
+}, 30_000);
+
+test("what was asked for in vain is asked for again, where the stream goes on all the same", async () => {
+  const { socket, page, print, history, show, close } = await openSession("in-vain");
+  await page.route(/\/api\/sessions\/in-vain$/, (route) => route.abort("connectionreset"), { times: 1 });
+  await page.route(/\/output\?/, (route) => route.abort("connectionreset"), { times: 1 });
+  socket.send({ type: "prompt", prompt: makePrompt("in-vain", "p_in_vain", { input: { command: "make" } }) });
+  print("line 1");
+  await show();
+  await page.getByRole("alertdialog", { name: "Run a command" }).waitFor();
+  await until("history is there", async () => (await history()).join() === "line 0,line 1");
+  await close();
+}, 30_000);
+
+test("a request that the browser itself sent twice counts as lost, not as one of a device that is locked out", async () => {
+  const { page, show, close } = await openSession("twice");
+  const replayed = { status: 401, contentType: "application/json", body: '{"error":{"code":"replayed","message":"This request was sent before."}}' };
+  await page.route(/\/events/, (route) => route.fulfill(replayed), { times: 1 });
+  await show();
+  await until("it is live", async () => (await page.getByRole("status").first().textContent()) === "live");
+  await close();
+}, 30_000);
