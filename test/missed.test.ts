@@ -35,6 +35,9 @@ async function openSession(id: string) {
   return { socket, page, print, history, show, close };
 }
 
+/** More than travels along with the stream: the page fetches it. */
+const MANY = Array.from({ length: 250 }, (_, i) => `${i} ${"much ".repeat(25)}`);
+
 test("lines that come while history is being fetched are not undone by what was fetched before them", async () => {
   const { page, print, history, show, close } = await openSession("overtaken");
   const { promise: released, resolve: release } = Promise.withResolvers<void>();
@@ -42,7 +45,7 @@ test("lines that come while history is being fetched are not undone by what was 
   await page.route(
     /\/output\?/,
     async (route) => {
-      const response = await route.fetch(); // as of now, with one line
+      const response = await route.fetch(); // as of now, without what follows
       hasFetched();
       await released;
       await route.fulfill({ response });
@@ -50,25 +53,26 @@ test("lines that come while history is being fetched are not undone by what was 
     { times: 1 },
   );
   await show();
+  print(...MANY);
   await fetched;
-  print("line 1", "line 2");
+  print("overtakes", "both");
   await Bun.sleep(300); // the stream has told them
   release();
-  await until("all lines are there", async () => (await history()).join() === "line 0,line 1,line 2");
-  print("line 3");
-  await until("and what follows", async () => (await history()).join() === "line 0,line 1,line 2,line 3");
+  await until("all lines are there", async () => (await history()).slice(-3).join() === `${MANY.at(-1)},overtakes,both`);
+  print("follows");
+  await until("and what follows", async () => (await history()).slice(-3).join() === "overtakes,both,follows");
   await close();
 }, 30_000);
 
 test("what was asked for in vain is asked for again, where the stream goes on all the same", async () => {
   const { socket, page, print, history, show, close } = await openSession("in-vain");
-  await page.route(/\/api\/sessions\/in-vain$/, (route) => route.abort("connectionreset"), { times: 1 });
+  await page.route(/\/api\/sessions\/in-vain\?/, (route) => route.abort("connectionreset"), { times: 1 });
   await page.route(/\/output\?/, (route) => route.abort("connectionreset"), { times: 1 });
   socket.send({ type: "prompt", prompt: makePrompt("in-vain", "p_in_vain", { input: { command: "make" } }) });
-  print("line 1");
   await show();
+  print(...MANY);
   await page.getByRole("alertdialog", { name: "Run a command" }).waitFor();
-  await until("history is there", async () => (await history()).join() === "line 0,line 1");
+  await until("history is there", async () => (await history()).at(-1) === MANY.at(-1));
   await close();
 }, 30_000);
 
