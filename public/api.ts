@@ -27,6 +27,13 @@ let clockOffset = 0; // seconds that the server is ahead of this device
 /** An answer that isn't our server's. */
 export const strangeAnswer = (status: number) => `Something other than claude-remote answered (${status}): a proxy or a tunnel between here and the server? Look there.`;
 
+/** An answer's whole text; one that breaks off in the middle is none. Throws a `RequestError`. */
+function textOf(response: Response): Promise<string> {
+  return response.text().catch(() => {
+    throw new RequestError(0, "offline", UNREACHABLE);
+  });
+}
+
 /** Sends a signed request; a wrong clock is corrected once by what the server proves. Throws a `RequestError`. */
 export async function send(identity: Identity, method: string, target: string, body = "", headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> {
   for (let attempt = 0; ; attempt++) {
@@ -53,7 +60,7 @@ export async function send(identity: Identity, method: string, target: string, b
       throw new RequestError(0, "offline", UNREACHABLE);
     }
     if (response.ok) return response;
-    const text = await response.text();
+    const text = await textOf(response);
     const clock = parseJson(Clock, text);
     if (attempt === 0 && clock !== undefined) {
       const proof = await macWith(identity.clock, clockText(identity.device, signed.nonce, clock.time));
@@ -72,7 +79,7 @@ export async function send(identity: Identity, method: string, target: string, b
 /** A signed request whose answer has a known form. Throws a `RequestError`. */
 export async function call<S extends v.GenericSchema>(identity: Identity, schema: S, method: string, target: string, body?: unknown): Promise<v.InferOutput<S>> {
   const response = await send(identity, method, target, body === undefined ? "" : JSON.stringify(body));
-  const parsed = parseJson(schema, await response.text());
+  const parsed = parseJson(schema, await textOf(response));
   if (parsed === undefined) throw new RequestError(response.status, "unreadable", "The server's answer can't be read: it may be newer than this page. Reload this page.");
   return parsed;
 }

@@ -84,3 +84,32 @@ test("a request that the browser itself sent twice counts as lost, not as one of
   await until("it is live", async () => (await page.getByRole("status").first().textContent()) === "live");
   await close();
 }, 30_000);
+
+test("an answer that breaks off in the middle is none: what was typed is sent again under its number, and what comes after it as well", async () => {
+  const { socket, page, show, close } = await openSession("broken-off");
+  await page.addInitScript(`{
+    const real = window.fetch;
+    let breaks = true;
+    window.fetch = async (input, init) => {
+      const response = await real(input, init);
+      if (!breaks || !String(input).endsWith("/input")) return response;
+      breaks = false;
+      return new Response(new ReadableStream({ start: (controller) => controller.error(new TypeError("network error")) }), response);
+    };
+  }`);
+  await page.reload();
+  await show();
+  const text = page.getByLabel("Type to the session");
+  const taken: string[] = [];
+  for (const words of ["the first", "the second"]) {
+    await text.fill(words);
+    await text.press("Control+Enter");
+  }
+  while (taken.length < 3) {
+    const input = await socket.next("input");
+    taken.push(`${input.seq} ${input.text}`);
+    socket.send({ type: "typed", input: input.input, result: "applied", seq: input.seq });
+  }
+  expect(taken).toEqual(["1 the first", "1 the first", "2 the second"]);
+  await close();
+}, 30_000);
