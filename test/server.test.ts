@@ -283,6 +283,28 @@ describe("a runner's socket", () => {
     thief.close();
   });
 
+  test("a connection whose words come late does not take a session from the one that its runner has come back on", async () => {
+    const late = await openSocket(server.origin, machine);
+    const back = await openSocket(server.origin, machine);
+    const prompt = { id: "p_late", session: "s_late", kind: "permission", state: "pending", created_at: 1, view: "{}" };
+    const tells = (socket: typeof late, prompts: object[]) => {
+      socket.send(hello);
+      socket.send({ type: "session", session: sessionInfo("s_late"), first: 1, prompts });
+    };
+    tells(back, [prompt]);
+    await back.next("resume");
+    tells(late, []);
+    late.close();
+    await late.closed();
+    back.send({ type: "output", session: "s_late", seq: 1, op: { op: "append", generation: 0, from: 0, lines: ["still heard"] } });
+    expect((await back.next("ack")).seq).toBe(1);
+    const { session, prompts } = await viewer.get(SessionDetail, "GET", "/api/sessions/s_late");
+    expect([session.status, prompts.map(({ id }) => id)]).toEqual(["running", ["p_late"]]);
+    back.send({ type: "exit", session: "s_late", exit: { code: 0 }, ended_at: 1 });
+    await back.next("ended");
+    back.close();
+  });
+
   test("of a flood a viewer gets what a phone can use, and its end", async () => {
     const socket = await openSocket(server.origin, machine);
     socket.send(hello);

@@ -145,6 +145,9 @@ export function openRunners(hub: {
 
   const begin = (socket: Socket, message: Extract<FromRunner, { type: "session" }>) => {
     const { session } = message;
+    const present = bySession.get(session.id)?.data;
+    // what was kept on the way may come when its runner has long been back on another connection
+    if (present?.device.id === socket.data.device.id && present.number > socket.data.number) return;
     const begun = store("a session", () => {
       const known = sessions.begin(socket.data.device.id, session, message.first);
       if (known === undefined) return send(socket, { type: "refused", message: `Session ${session.id} is over, or another machine's.` });

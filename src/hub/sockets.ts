@@ -16,6 +16,8 @@ export interface Connection {
   device: Device;
   clientNonce: string;
   conn: string;
+  /** Which of this server's connections it is. */
+  number: number;
   keys: { c2s: Uint8Array; s2c: Uint8Array };
   received: number;
   sent: number;
@@ -42,6 +44,7 @@ export interface SocketEvents {
 /** The sockets of runners: sealed frame by frame, in sequence, and dropped when nothing is heard. */
 export function openSockets({ onUp, onHeard, onReport, onGone, log }: SocketEvents) {
   const sockets = new Set<Socket>();
+  let connections = 0;
 
   const send = (socket: Socket, message: FromServer) => {
     socket.sendBinary(sealFrame(socket.data.keys.s2c, socket.data.sent++, JSON.stringify(message)));
@@ -82,6 +85,7 @@ export function openSockets({ onUp, onHeard, onReport, onGone, log }: SocketEven
         device,
         clientNonce,
         conn: `c_${randomNonce()}`,
+        number: ++connections,
         keys: { c2s: new Uint8Array(), s2c: new Uint8Array() },
         received: 0,
         sent: 0,
