@@ -83,6 +83,21 @@ test("a viewer that stops reading is left alone, and begins anew once it reads a
   socket.close();
 }, 60_000);
 
+test("who comes back after as many events as are kept is told them all, and first which stream this is", async () => {
+  const socket = await dashboard.playRunner("s_back");
+  const looksOn = await machine.events();
+  const count = 1001; // the server keeps 1000
+  for (let i = 0; i < count; i++) socket.send({ type: "auth_url", session: "s_back", url: `https://login.example/${i}` });
+  await looksOn.next("auth_url", ({ url }) => url?.endsWith(`/${count - 1}`) === true, 30_000);
+  const left = looksOn.received.find(({ event }) => event.name === "auth_url" && event.data.url?.endsWith("/0"));
+  const back = await machine.events("s_back", left?.id);
+  await back.next("auth_url", ({ url }) => url?.endsWith(`/${count - 1}`) === true);
+  expect(back.received.map(({ event }) => event.name).slice(0, 2)).toEqual(["hello", "auth_url"]);
+  expect(back.received.filter(({ event }) => event.name === "auth_url")).toHaveLength(count - 1);
+  for (const reader of [looksOn, back]) reader.close();
+  socket.close();
+}, 60_000);
+
 test("a page tells what it has drawn: seldom where that is little, and so that much of it goes on", async () => {
   const socket = await dashboard.playRunner("s_drawn");
   const { page, context, suspicious } = await dashboard.openPaired();

@@ -48,8 +48,12 @@ export interface Backlog {
   take(live: Live | undefined): { bytes: Bytes | undefined; wait: number };
 }
 
-/** With a session a viewer begins with its screen, its newest lines of history (`asked` many) and the number of its conversation's entries. */
-export function openBacklog(writer: Writer, packed: boolean, of?: { session: string; history: OutputPage; asked: number; entries: number }): Backlog {
+/**
+ * `hello` comes first, whatever else does not come. With a session a viewer then begins with its screen, its newest lines of history (`asked` many)
+ * and the number of its conversation's entries.
+ */
+export function openBacklog(writer: Writer, hello: string, packed: boolean, of?: { session: string; history: OutputPage; asked: number; entries: number }): Backlog {
+  let begin = hello;
   let waiting: string[] = [];
   let waitingChars = 0;
   let sentRev = 0;
@@ -101,7 +105,9 @@ export function openBacklog(writer: Writer, packed: boolean, of?: { session: str
       const mayDraw = () => unseen[0] === undefined || (unseenBytes < AHEAD_BYTES && now - unseen[0].at < AHEAD_MS);
       const parts: Bytes[] = [];
       let wait = Number.POSITIVE_INFINITY;
-      if (waiting.length > 0) parts.push(encoder.encode(waiting.splice(0).join("")));
+      const told = begin + waiting.splice(0).join("");
+      if (told !== "") parts.push(encoder.encode(told));
+      begin = "";
       waitingChars = 0;
       const session = of?.session ?? "";
       if (live !== undefined && live.rev > sentRev && mayDraw()) {

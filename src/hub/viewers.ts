@@ -187,11 +187,13 @@ export function openViewers(source: ViewerSource) {
       const packer = options.packed && [...viewers.values()].filter(({ packed }) => packed).length < PACKED ? openPacker() : undefined;
       const begin =
         session === undefined ? undefined : { session, history: source.lines(session, options.lines), asked: options.lines, entries: source.entries(session) };
+      const id = `st_${randomNonce()}`;
+      const hello = format("hello", { stream: id, insecure: options.insecure, disk_full: options.disk_full });
       const viewer: Viewer = {
-        id: `st_${randomNonce()}`,
+        id,
         device: options.device,
         session,
-        backlog: openBacklog(writer, packer !== undefined, begin),
+        backlog: openBacklog(writer, hello, packer !== undefined, begin),
         later: undefined,
         wants: false,
         missed: true,
@@ -199,8 +201,7 @@ export function openViewers(source: ViewerSource) {
         send: () => undefined,
         end: () => undefined,
       };
-      const hello = format("hello", { stream: viewer.id, insecure: options.insecure, disk_full: options.disk_full });
-      for (const text of [hello, ...resume(options.lastEventId)]) viewer.backlog.push(text);
+      for (const text of resume(options.lastEventId)) viewer.backlog.push(text);
       viewers.set(viewer.id, viewer);
       options.signal.addEventListener("abort", () => close(viewer));
       const beat = setInterval(() => viewer.wants && viewer.send(encoder.encode(": still here\n\n")), HEARTBEAT_MS);
