@@ -4,15 +4,15 @@ import { maskedRows } from "./secrets.ts";
 
 /** Lines that the emulator keeps above the screen; more than one slice of output can scroll. */
 export const SCROLLBACK_LINES = 2000;
-/** A slice of output ends after this many bytes, or line feeds and whatever else may scroll, so that no line leaves the emulator unseen. */
+/** A slice of output ends after this many bytes, or line feeds and whatever else may scroll, so that no line leaves the emulator unseen. A wide character repeated scrolls three lines at worst. */
 const SLICE_BYTES = 16 * 1024;
-const SLICE_LINES = 1000;
+const SLICE_LINES = 500;
 /** An operation carries about this much text at most, in UTF-16 units. */
 const OP_CHARS = 64 * 1024;
 
 /**
  * Cuts output so that each part scrolls fewer lines than the emulator keeps. At 20 columns or more a slice wraps into
- * at most 820 lines; narrower terminals get smaller slices.
+ * at most 820 lines (or 500 repetitions and what is left of it); narrower terminals get smaller slices.
  */
 export function* slices(bytes: Uint8Array, cols: number): Generator<Uint8Array> {
   const limit = Math.min(SLICE_BYTES, cols * 800);

@@ -59,6 +59,15 @@ describe("history", () => {
     expect(log.lines()).toEqual(all.slice(0, -10));
   });
 
+  test("takes each line also where a few bytes fill more than one: a wide character, repeated as often as there are columns", async () => {
+    for (const cols of [7, 20, 80]) {
+      const { log, feed } = open(cols, 24); // an operation that leaves lines out fails here
+      const wide = (i: number) => `字\x1b[${cols}b${i % 3 === 0 ? "x".repeat(cols) : ""}`;
+      await feed(Array.from({ length: 3000 }, (_, i) => wide(i)).join(""));
+      expect(log.lines().length).toBeGreaterThan(SCROLLBACK_LINES);
+    }
+  });
+
   test("is reported in few operations while more is waiting, and at once where nothing is", async () => {
     const term = new Terminal({ cols: 40, rows: 10, scrollback: SCROLLBACK_LINES, allowProposedApi: true });
     const ops: HistoryOp[] = [];
