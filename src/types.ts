@@ -552,7 +552,8 @@ export type DeviceInfo = v.InferOutput<typeof DeviceInfo>;
 
 /** Events of `GET /events`, by name. */
 export const ViewerEvents = {
-  hello: v.object({ stream: id, insecure: v.boolean(), disk_full: v.boolean() }),
+  /** Without `disk_full` from a server that is older than this `attach`. */
+  hello: v.object({ stream: id, insecure: v.boolean(), disk_full: v.optional(v.boolean(), false) }),
   /** The server's disk is full, or has room again. */
   disk: v.object({ full: v.boolean() }),
   /** Something was missed: fetch everything afresh. */

@@ -4,7 +4,7 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, 
 import { join } from "node:path";
 import { databaseFile, MIGRATIONS, openDatabase } from "../src/db.ts";
 import { startServer } from "../src/server.ts";
-import { OutputPage } from "../src/types.ts";
+import { OutputPage, parseEvent } from "../src/types.ts";
 import { emptyHome, SELF } from "./support/home.ts";
 import { type HomeServer, startHomeServer } from "./support/home-server.ts";
 import { pairDevice, phoneOf } from "./support/phone.ts";
@@ -65,6 +65,11 @@ describe("an upgrade", () => {
       return rows;
     };
     expect(schema(join(home.dir, "schema-1"))).toEqual(schema(folder("new")));
+  });
+
+  test("of a laptop alone leaves `attach` with a server that does not know of full disks: what the stream begins with is read", () => {
+    const { event } = parseEvent('id: e:0\nevent: hello\ndata: {"stream":"st_1","insecure":false}');
+    expect(event).toEqual({ name: "hello", data: { stream: "st_1", insecure: false, disk_full: false } });
   });
 
   test("of claude-remote that was taken back finds a database it does not know: server, backup, restore and pair say so and change nothing", async () => {
