@@ -8,13 +8,13 @@ import { openAsking } from "./asking.ts";
 import { transcriptOf, trustedTranscript } from "./evidence.ts";
 import { proxyExceptions } from "./hooks.ts";
 import { openInput } from "./input.ts";
+import { type LateScreen, openLateScreen } from "./late-screen.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
 import { openNotices } from "./notices.ts";
 import { openOutbox } from "./outbox.ts";
 import { programPid } from "./program.ts";
 import type { Pty } from "./pty.ts";
 import { leaveRest, prepareLoss } from "./rest.ts";
-import type { Screen } from "./screen.ts";
 import { maskSecrets } from "./secrets.ts";
 import { mergeSettings } from "./settings.ts";
 import { openShowing } from "./showing.ts";
@@ -27,8 +27,6 @@ import type { Program, Watch } from "./wrap.ts";
 const FAREWELL_MS = 1000;
 /** Claude answers somebody, so its hook for what was said should have come by now; otherwise hooks are off. In ms. */
 const HOOKS_DUE_MS = 3000;
-/** A program that prints nothing for so long is shown all the same, in ms. */
-const QUIET_START_MS = 100;
 
 export interface Session {
   readonly id: string;
@@ -82,9 +80,8 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
   };
   const outbox = openOutbox(unlogged ? undefined : join(dir, "history"));
   let link: Link | undefined;
-  let screen: Screen | undefined;
-  const begun = Promise.withResolvers<void>();
-  let loaded: Promise<void> | undefined;
+  let late: LateScreen | undefined;
+  const screen = () => late?.screen();
   let status: ReturnType<typeof followStatus> | undefined;
   let type: ReturnType<typeof openInput> | undefined;
   let sizes: Sizes | undefined;
@@ -112,7 +109,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     onDone: drain,
   });
   const showing = openShowing({
-    screen: () => screen,
+    screen,
     link: () => ({ up: resumed, full: link?.full === true }),
     sendFrame: (frame) => link?.send({ type: "screen", session: id, frame }),
     sendLogin: (url) => link?.send({ type: "auth_url", session: id, url }),
@@ -130,7 +127,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
   };
   const asking = openAsking({
     ...{ session: id, cwd: given.cwd, isClaude: given.hooks, configDir, outside: sandbox?.outside, onChange: tell },
-    screen: () => screen,
+    screen,
     activity: () => status?.activity ?? "unknown",
     pastes: showing.pastes,
     heard: () => resumed,
@@ -227,27 +224,20 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     program: program(),
     ifKilled: prepareLoss(dir, info),
     watch(pty, size, hold, reply) {
-      // the emulator takes 25 ms to load, in which nothing else goes on: the program is let start first, and what it does waits here
-      const early: ((screen: Screen) => void)[] = [];
-      const later = (act: (screen: Screen) => void) => (screen === undefined ? void early.push(act) : act(screen));
-      loaded = Promise.race([begun.promise, Bun.sleep(QUIET_START_MS)]).then(async () => {
-        const { openScreen } = await import("./screen.ts");
-        const onHistory = (op: HistoryOp) => {
-          outbox.add(op);
-          drain();
-        };
-        const opened = openScreen({ ...size, onChange: screenChanged, onHold: hold, onHistory, ...(reply === undefined ? {} : { onReply: reply }) });
-        for (const act of early) act(opened);
-        screen = opened;
-        if (resumed) showing.whole();
-      });
+      const onHistory = (op: HistoryOp) => {
+        outbox.add(op);
+        drain();
+      };
+      const options = { ...size, onChange: screenChanged, onHold: hold, onHistory, ...(reply === undefined ? {} : { onReply: reply }) };
+      const own = openLateScreen(options, () => resumed && showing.whole());
+      late = own;
       write = pty.write;
       type = openInput({
         write(data) {
           asking.touch();
           pty.write(data);
         },
-        modes: () => screen?.modes() ?? { applicationCursor: false, bracketedPaste: false, wheel: "none", middle: { x: 1, y: 1 } },
+        modes: () => screen()?.modes() ?? { applicationCursor: false, bracketedPaste: false, wheel: "none", middle: { x: 1, y: 1 } },
         asked: asking.asked,
       });
       if (hooks !== undefined) {
@@ -267,7 +257,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         size,
         ({ cols, rows }) => {
           pty.resize(cols, rows);
-          later((opened) => opened.resize(cols, rows));
+          own.later((opened) => opened.resize(cols, rows));
         },
         desk,
       );
@@ -275,18 +265,13 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         sizes?.typed(bytes);
         if (isTyped(bytes)) asking.typed();
       };
-      const onOutput = (bytes: Uint8Array) => {
-        begun.resolve();
-        later((opened) => opened.feed(bytes));
-      };
-      return { onOutput, onResize: sizes.desk, onTyped };
+      return { onOutput: own.feed, onResize: sizes.desk, onTyped };
     },
     async end(how) {
       const confirmed = asking.end();
       status?.close();
-      begun.resolve();
-      await loaded;
-      await screen?.settled();
+      const last = await late?.loaded();
+      await last?.settled();
       await confirmed;
       showing.close();
       exit = { exit: how, ended_at: Date.now() };
@@ -302,10 +287,10 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
       link?.close();
       transcript.close();
       if (!stored && !unlogged) {
-        leaveRest({ session: info, prompts: ledger.list(), screen: screen?.whole(), transcript: transcript.files, ...exit }, outbox, pairing);
+        leaveRest({ session: info, prompts: ledger.list(), screen: last?.whole(), transcript: transcript.files, ...exit }, outbox, pairing);
       }
       outbox.close();
-      screen?.dispose();
+      last?.dispose();
       rmSync(dir, { recursive: true, force: true });
       return trouble;
     },
