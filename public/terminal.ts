@@ -33,6 +33,7 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   let next = 0; // number after the last
   let generation = -1;
   let loading = false;
+  let behind = false; // more has come than who reads older lines is shown
   let speak: ReturnType<typeof setTimeout> | undefined;
   let cols = 80;
   let full = false;
@@ -40,7 +41,10 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
 
   const atBottom = () => element.scrollHeight - element.scrollTop - element.clientHeight < BOTTOM_PX;
   let stuck = true; // as of the last scroll: a smaller window alone does not take the reader from the bottom
-  element.addEventListener("scroll", () => (stuck = atBottom()));
+  element.addEventListener("scroll", () => {
+    stuck = atBottom();
+    if (stuck && behind) void reload();
+  });
   const keepBottom = (change: () => void) => {
     change();
     if (stuck) element.scrollTop = element.scrollHeight;
@@ -97,11 +101,18 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   const takeNewest = (page: OutputPage) => {
     generation = page.generation;
     next = page.next;
+    behind = false;
     first = page.lines[0]?.line ?? page.next;
     keepBottom(() => {
       history.replaceChildren(...linesOf(page, first, next));
       older.hidden = first === 0;
     });
+  };
+
+  /** Who reads older lines keeps them, or a flood would take them away every second: what came since is there at the bottom. */
+  const leaveReader = (end: number) => {
+    if (!behind && end !== next) history.append(el("div", { class: "nothing", text: "More lines came: they are shown once you are at the bottom" }));
+    behind = true;
   };
 
   let reloading: Promise<void> | undefined;
@@ -114,7 +125,9 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   const loadNewest = async () => {
     meanwhile = [];
     try {
-      takeNewest(await fetchLines(Number.MAX_SAFE_INTEGER, PAGE_LINES));
+      const page = await fetchLines(Number.MAX_SAFE_INTEGER, PAGE_LINES);
+      if (stuck || page.generation !== generation) takeNewest(page);
+      else leaveReader(page.next);
     } finally {
       reloading = undefined;
     }
@@ -125,9 +138,12 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   const output = async (event: ViewerEvents["output"], afresh: boolean): Promise<void> => {
     const { from, lines } = event;
     if (reloading !== undefined) meanwhile.push([event, afresh]);
+    const known = event.generation === generation;
+    if (!afresh && lines === undefined && known && event.next === next) return;
+    const follows = !afresh && lines !== undefined && known && from <= next && from >= first && !behind;
+    if (!follows && known && !stuck) return leaveReader(event.next);
     if (afresh && lines !== undefined) return takeNewest({ ...event, lines: lines.map((row, i) => ({ line: from + i, row })) });
-    if (!afresh && lines === undefined && event.generation === generation && event.next === next) return;
-    if (afresh || lines === undefined || event.generation !== generation || from > next || from < first) return reload();
+    if (!follows) return reload();
     keepBottom(() => {
       for (let number = next - 1; number >= from; number--) history.lastElementChild?.remove();
       history.append(...lines.map((row, i) => line(from + i, row)));

@@ -174,6 +174,40 @@ describe("the dashboard on a phone", () => {
     socket.close();
   }, 30_000);
 
+  test("who reads older lines keeps them while a flood passes, and finds what came at the bottom", async () => {
+    const socket = await playRunner("reader");
+    const flood = (seq: number, from: number) => {
+      const lines = Array.from({ length: 300 }, (_, i) => `line ${from + i} ${"x".repeat(200)}`); // more than travels along
+      socket.send({ type: "output", session: "reader", seq, op: { op: "append", generation: 0, from, lines } });
+    };
+    flood(1, 0);
+    socket.send(screen("reader", 1, ["bottom"]));
+    const phone = await openPaired();
+    const { page } = phone;
+    await page.goto(`${server.origin}/#/s/reader`);
+    const lines = page.locator(".history .row");
+    const ends = (number: number) => async () => ((await lines.last().textContent()) ?? "").startsWith(`line ${number} `);
+    await until("the newest lines are there", ends(299));
+    const scroll = (y: number) => page.locator(".scroller").evaluate((scroller, top) => scroller.scrollTo(0, top), y);
+    await scroll(0);
+    await page.getByRole("button", { name: "Earlier lines" }).click();
+    await until("earlier ones are loaded", async () => (await lines.count()) === 200);
+    const place = () => page.locator('[data-line="210"]').evaluate((row) => Math.round(row.getBoundingClientRect().y));
+    const before = await place();
+    flood(2, 300);
+    await page.getByText("More lines came").waitFor();
+    flood(3, 600);
+    socket.send(screen("reader", 2, ["the end"]));
+    await page.locator(".screen").getByText("the end").waitFor();
+    expect([await lines.count(), await place()]).toEqual([200, before]);
+    await scroll(1_000_000);
+    await until("the newest lines are there", ends(899));
+    expect(await page.getByText("More lines came").count()).toBe(0);
+    expect(phone.suspicious).toEqual([]);
+    await phone.context.close();
+    socket.close();
+  }, 30_000);
+
   test("a card shows the whole command, takes no tap before it is armed, and tells what became of it", async () => {
     const command = `echo ${"long ".repeat(300)}; echo '\u202egnp.exe' \u200b\t<img src=x onerror=alert(1)>`;
     const prompt = makePrompt("card", "p_card", { input: { command, description: "what Claude says", timeout: 5 } });
