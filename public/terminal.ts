@@ -10,6 +10,8 @@ const KEPT_LINES = 5000;
 const BOTTOM_PX = 40;
 /** Type that can be read on a phone, in CSS pixels. */
 const READABLE_PX = 13;
+/** A row's height, as in app.css. */
+const ROW_EM = 1.2;
 /** The spoken log lags behind the screen, in ms. */
 const SPOKEN_MS = 2000;
 /** A line that was found is looked for so far back, in so large steps. */
@@ -17,7 +19,7 @@ const REVEAL_LINES = 5000;
 const REVEAL_STEP = 1000;
 
 /** How many columns and rows of type that can be read fit in so much room, in CSS pixels. */
-export const capacityOf = (width: number, height: number) => ({ cols: Math.floor(width / READABLE_PX / 0.602), rows: Math.floor(height / READABLE_PX / 1.2) });
+export const capacityOf = (width: number, height: number) => ({ cols: Math.floor(width / READABLE_PX / 0.602), rows: Math.floor(height / READABLE_PX / ROW_EM) });
 
 /** The screen of a session with its history above, in one scrolling column of text; `turn` takes what is for the wheel of a program that has the whole screen. */
 export function openTerminal(fetchLines: (before: number, limit: number) => Promise<OutputPage>, turn: (up: boolean, steps: number) => void) {
@@ -58,7 +60,7 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   /** The largest type in which all columns fit, and the rows where that leaves it legible; beyond that the terminal pans. */
   const fit = () => {
     const { width, height } = room();
-    const byHeight = Math.max(11, height / screen.childElementCount / 1.2);
+    const byHeight = Math.max(11, height / screen.childElementCount / ROW_EM);
     const size = Math.max(7, Math.min(18, byHeight, width / cols / 0.602));
     text.style.fontSize = `${size.toFixed(2)}px`;
     text.style.minWidth = `${cols}ch`; // its place in the middle does not depend on what stands there
@@ -187,12 +189,9 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
           frame.cursor.visible ? frame.cursor.y : 0,
         );
         for (const [y, row] of [...screen.children].entries()) row.toggleAttribute("hidden", y > used);
-        const under = screen.children[frame.cursor.y];
-        if (under instanceof HTMLElement) {
-          cursor.hidden = !frame.cursor.visible;
-          cursor.style.top = `${under.offsetTop}px`;
-          cursor.style.left = `${frame.cursor.x}ch`;
-        }
+        cursor.hidden = !frame.cursor.visible;
+        cursor.style.top = `${frame.cursor.y * ROW_EM}em`; // in its own unit: the type's size changes with the room that there is
+        cursor.style.left = `${frame.cursor.x}ch`;
       });
       if (speak !== undefined) return;
       speak = setTimeout(() => {

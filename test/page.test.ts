@@ -135,10 +135,13 @@ describe("the dashboard on a phone", () => {
     await phone.page.goto(`${server.origin}/#/s/cursor`);
     await until("history is there", async () => (await phone.page.locator(".history .row").count()) === 60);
     const box = async (selector: string) => await phone.page.locator(selector).boundingBox();
-    await until("the cursor is on its row", async () => {
-      const [cursor, row] = [await box(".cursor"), await box(".screen .row:nth-child(3)")];
-      return cursor !== null && row !== null && Math.abs(cursor.y - row.y) < 1;
-    });
+    for (const width of [375, 320]) {
+      await phone.page.setViewportSize({ width, height: 667 });
+      await until("the cursor is on its row", async () => {
+        const [cursor, row] = [await box(".cursor"), await box(".screen .row:nth-child(3)")];
+        return cursor !== null && row !== null && Math.abs(cursor.y - row.y) < 0.5;
+      });
+    }
     expect(await phone.page.locator(".screen .row:visible").count()).toBe(3);
     await phone.context.close();
     socket.close();

@@ -6,6 +6,9 @@ import { databaseFile } from "../../src/db.ts";
 import { Answer, ApproveRequest, type Entry, InputRequest, parseJson, RejectRequest, View } from "../../src/types.ts";
 import type { World } from "./world.ts";
 
+/** How high the page draws a row. */
+const ROW_EM = 1.2;
+
 const short = (value: unknown) => JSON.stringify(value)?.slice(0, 300);
 function compare(what: string, got: unknown, wanted: unknown): string[] {
   return JSON.stringify(got) === JSON.stringify(wanted) ? [] : [`${what}: ${short(got)} instead of ${short(wanted)}`];
@@ -33,7 +36,7 @@ export function differences({ house, program, page, follow, screen, fares, reque
     ...compare("requests on their way", requests.all.filter(({ over }) => !over).length, 0),
     ...[page.typing(), fares.typing].filter((words) => words.startsWith("Not sent yet")),
     ...compare("the page's screen", page.rows(), rows.map(page.drawn)),
-    ...compare("the page's cursor", page.cursor(), visible ? `${x}ch ${y}px` : "hidden"),
+    ...compare("the page's cursor", page.cursor(), visible ? `${x}ch ${y * ROW_EM}em` : "hidden"),
     ...compare("attach's screen", screen.payloads, rows),
     ...compare("attach's cursor, size and title", frame && [frame.cursor, frame.cols, frame.rows, frame.title, frame.full], [
       whole.cursor,

@@ -45,10 +45,6 @@ export class FakeElement {
   set textContent(text: string) {
     this.replaceChildren(...(text === "" ? [] : [text]));
   }
-  /** Rows are one pixel high, so that the cursor's place can be read. */
-  get offsetTop(): number {
-    return this.parentNode?.children.indexOf(this) ?? 0;
-  }
   get isConnected(): boolean {
     return this.parentNode !== undefined;
   }
