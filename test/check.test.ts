@@ -11,6 +11,7 @@ import { emptyHome, SELF } from "./support/home.ts";
 import { type HomeServer, startHomeServer } from "./support/home-server.ts";
 import { startMockApi } from "./support/mock-anthropic.ts";
 import { startRelay } from "./support/relay.ts";
+import { openTty } from "./support/tty.ts";
 
 const Report = v.object({
   ok: v.boolean(),
@@ -233,6 +234,16 @@ test("cut short by its reader it ends without a word", async () => {
   const script = '"$@" check | head -1; echo "$?"';
   const child = Bun.spawnSync(["bash", "-c", `set -o pipefail; ${script}`, "bash", ...SELF], { env: server.home.env, cwd: server.home.dir });
   expect([child.stdout.toString(), child.stderr.toString()]).toEqual([expect.stringMatching(/^ok {7}claude-remote \S.*\n141\n$/), ""]);
+}, 20_000);
+
+test("in a narrow terminal words stay whole, in a column of their own", async () => {
+  const { out } = await check();
+  const tty = openTty([...SELF, "check"], { env: { ...server.home.env, CLAUDE_REMOTE_DATA: join(server.home.dir, "data") }, cwd: server.home.dir, cols: 60, rows: 60 });
+  await tty.exited;
+  const words = parseJson(Report, String(out))?.checks.flatMap(({ text, todo = "" }) => `${text} ${todo}`.split(/\s+/)) ?? [];
+  const shown = tty.screen.text();
+  expect(words.filter((word) => word.length < 30 && !/\d/.test(word) && !shown.some((row) => row.includes(word)))).toEqual([]);
+  expect(shown.filter((row) => row !== "" && !/^(ok|warning|FAILS) /.test(row) && !row.startsWith(" ".repeat(23)) && row.includes(" "))).toEqual([]);
 }, 20_000);
 
 test("without a terminal, or with NO_COLOR, it writes plain lines", async () => {

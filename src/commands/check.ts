@@ -9,7 +9,13 @@ import { checkServer } from "./check-server.ts";
 import { type Config, loadConfig, withDefaults } from "./config.ts";
 import { type Finding, fails, ok, warning } from "./finding.ts";
 import { pairingPath } from "./places.ts";
+import { fold, widthOf } from "./say.ts";
 import { UsageError } from "./usage.ts";
+
+/** Columns of the sign and of the name; what is said begins after them. */
+const SIGN_COLUMNS = 9;
+const NAME_COLUMNS = 14;
+const TEXT_AT = SIGN_COLUMNS + NAME_COLUMNS;
 
 /** The pinned Bun, which the single binary has inside. */
 const LEAST_BUN = "1.4.4";
@@ -30,13 +36,17 @@ export async function check(argv: readonly string[]): Promise<number> {
     findings.push(finding);
     if (values.json === true) continue;
     const [word, colour] = SIGNS[finding.state];
-    const sign = plain ? word.padEnd(9) : `${colour}${word.padEnd(9)}\x1b[39m`;
-    process.stdout.write(`${sign}${finding.name.padEnd(14)}${finding.text}\n${finding.todo === undefined ? "" : `${" ".repeat(23)}→ ${finding.todo}\n`}`);
+    const sign = plain ? word.padEnd(SIGN_COLUMNS) : `${colour}${word.padEnd(SIGN_COLUMNS)}\x1b[39m`;
+    process.stdout.write(`${sign}${finding.name.padEnd(NAME_COLUMNS)}${beside(finding.text)}\n`);
+    if (finding.todo !== undefined) process.stdout.write(`${" ".repeat(TEXT_AT)}${beside(`→ ${finding.todo}`)}\n`);
   }
   const failed = findings.some(({ state }) => state === "fails");
   if (values.json === true) process.stdout.write(`${JSON.stringify({ ok: !failed, checks: findings })}\n`);
   return failed ? 1 : 0;
 }
+
+/** What is said of something, in a column of its own. */
+const beside = (text: string) => fold(text, widthOf(process.stdout) - TEXT_AT).replaceAll("\n", `\n${" ".repeat(TEXT_AT)}`);
 
 /** Each look in turn, as soon as it is done. */
 async function* look(): AsyncGenerator<Finding> {

@@ -11,9 +11,11 @@ export function say(text: string): void {
   process.stderr.write(`${plain ? "claude-remote:" : "\x1b[2mclaude-remote:\x1b[22m"}${lines}\n`);
 }
 
+/** The width of the terminal that it is, or none. */
+export const widthOf = (stream: NodeJS.WriteStream) => (stream.isTTY ? stream.columns || 80 : Number.POSITIVE_INFINITY);
+
 /** Breaks lines between words, where there is a terminal that would break them anywhere. */
-export function fold(text: string): string {
-  const columns = process.stderr.isTTY ? process.stderr.columns || 80 : Number.POSITIVE_INFINITY;
+export function fold(text: string, columns = widthOf(process.stderr)): string {
   const foldLine = (line: string) => {
     const rows = [""];
     for (const word of line.split(/(?<= )/)) {
