@@ -1,5 +1,6 @@
 import type { Frame, OutputPage, ViewerEvents } from "../src/types.ts";
 import { el } from "./dom.ts";
+import { guarded } from "./known.ts";
 import { drawRow, rowText } from "./rows.ts";
 import { openWheel } from "./wheel.ts";
 
@@ -23,7 +24,13 @@ export const capacityOf = (width: number, height: number) => ({ cols: Math.floor
 
 /** The screen of a session with its history above, in one scrolling column of text; `turn` takes what is for the wheel of a program that has the whole screen. */
 export function openTerminal(fetchLines: (before: number, limit: number) => Promise<OutputPage>, turn: (up: boolean, steps: number) => void) {
-  const older = el("button", { class: "older", text: "Earlier lines", attrs: { type: "button" }, on: { click: () => void loadOlder() }, init: (b) => (b.hidden = true) });
+  const older = el("button", {
+    class: "older",
+    text: "Earlier lines",
+    attrs: { type: "button" },
+    on: { click: () => guarded(loadOlder)() },
+    init: (b) => (b.hidden = true),
+  });
   const history = el("div", { class: "history" });
   const screen = el("div", { class: "screen" });
   const cursor = el("span", { class: "cursor", attrs: { "aria-hidden": "true" } });
@@ -45,7 +52,7 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   let stuck = true; // as of the last scroll: a smaller window alone does not take the reader from the bottom
   element.addEventListener("scroll", () => {
     stuck = atBottom();
-    if (stuck && behind) void reload();
+    if (stuck && behind) guarded(reload)();
   });
   const keepBottom = (change: () => void) => {
     change();
