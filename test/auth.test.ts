@@ -49,6 +49,16 @@ test("frames are sealed per direction, and open only unchanged and in their plac
   expect(auth.openFrame(s2c, 5, new Uint8Array([...auth.mac(s2c, notUtf8.subarray(32)), ...notUtf8.subarray(32)]))).toBeUndefined();
 });
 
+test("a frame is sealed and opened, whatever has failed in OpenSSL before", async () => {
+  const key = new Uint8Array(32);
+  /** As a phone's push key that is none. */
+  const fail = () => crypto.subtle.importKey("raw", new Uint8Array(65).fill(7), { name: "ECDH", namedCurve: "P-256" }, true, []).catch(() => "failed");
+  expect(await fail()).toBe("failed");
+  const frame = auth.sealFrame(key, 0, "{}");
+  await fail();
+  expect(auth.openFrame(key, 0, frame)).toBe("{}");
+});
+
 test("an Authorization header of any other form is refused", () => {
   const good = vectors.requests[0]?.authorization ?? "";
   for (const bad of [null, "", "Bearer x", good.replace("CR1", "CR2"), `${good},x=1`, ` ${good}`, good.replace("ts=", "ts=-"), good.replace("nonce=", "nonce=\n")]) {
