@@ -91,7 +91,7 @@ describe("with nothing configured", () => {
     expect(existsSync(join(home.data, "server.json"))).toBe(true); // names a process that may be somebody else's by now
     writeFileSync(join(home.data, "server.json"), JSON.stringify({ ...left, pid: process.pid }));
     // one that dies while it has the right to start a server
-    const holder = `import { takeLock } from ${JSON.stringify(join(import.meta.dir, "../src/hub/seat.ts"))}; takeLock(${JSON.stringify(join(home.data, "start.lock"))}); console.log("has it"); setInterval(() => 0, 1000);`;
+    const holder = `import { takeLock } from ${JSON.stringify(join(import.meta.dir, "../src/hub/seat.ts"))}; const held = takeLock(${JSON.stringify(join(home.data, "start.lock"))}, 1000) ?? process.exit(1); console.log("has it"); setInterval(() => held, 1000);`;
     const starting = Bun.spawn([process.execPath, "-e", holder], { stdout: "pipe" });
     await starting.stdout.getReader().read();
 
