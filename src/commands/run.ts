@@ -145,7 +145,7 @@ async function show(pairing: Pairing | undefined, program: Program, { unseen, un
   const complain = (error: unknown): undefined => say(`not shown on the phone: ${error instanceof Error ? error.message : error}`) as undefined;
   const server = pairing.embedded === true ? keepServer() : undefined;
   const session = await Promise.resolve()
-    .then(() => openSession(program, pairing, version, { desk: unseen === undefined, unlogged, onLost: server?.lost, started, sandbox }))
+    .then(() => openSession(program, pairing, version, { desk: unseen === undefined, unlogged, onLost: server?.lost, onHeard: server?.heard, started, sandbox }))
     .catch((error: unknown) => {
       if (started !== undefined) throw error;
       return complain(error);
@@ -205,6 +205,10 @@ export function keepServer() {
   };
   const timer = setTimeout(() => look(({ findHome }) => findHome(loadConfig())), LOOK_AFTER_MS);
   return {
+    /** It is there after all, whoever started it. */
+    heard() {
+      trouble = undefined;
+    },
     lost: () => look(({ reviveServer }) => reviveServer(loadConfig())),
     end() {
       clearTimeout(timer);

@@ -46,6 +46,8 @@ export interface SessionOptions {
   unlogged: boolean;
   /** Comes with each attempt to connect that fails. */
   onLost?: (() => void) | undefined;
+  /** The server knows the session: whatever kept it from that is over. */
+  onHeard?: (() => void) | undefined;
   /** Where a daemon started it. */
   started?: Started | undefined;
   /** It runs in there. */
@@ -60,7 +62,7 @@ export interface Started {
 }
 
 /** One wrapped program as the server sees it: screen, history, prompts and status, sent over one link. */
-export function openSession(given: Program, pairing: Pairing, version: string, { desk, unlogged, onLost, started, sandbox }: SessionOptions): Session {
+export function openSession(given: Program, pairing: Pairing, version: string, { desk, unlogged, onLost, onHeard, started, sandbox }: SessionOptions): Session {
   const id = started?.id ?? `s_${randomNonce()}`;
   const host = hostname();
   const dir = started?.dir ?? mkdtempSync(join(tmpdir(), "claude-remote-"));
@@ -162,6 +164,7 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         const begins = !resumed;
         resumed = true;
         trouble = undefined;
+        onHeard?.();
         toldExit = false; // something before it may be lacking
         outbox.resume(message.seq);
         if (begins) {
