@@ -176,20 +176,20 @@ describe("a session at a desk", () => {
   test("is right again after the server was restarted, and what was typed meanwhile arrives once", async () => {
     const shell = await openShell();
     const attached = openAttached(server, [shell.id], { cols: 80, rows: 25 });
-    await attached.sees("b>");
+    await attached.sees("b>", 20_000);
     await server.restart("SIGKILL", async () => {
       shell.type("echo while it was away\r");
-      await shell.sees("\nwhile it was away");
-      await until("it is said", () => attached.bottom().includes("stale since"));
+      await shell.sees("\nwhile it was away", 20_000);
+      await until("it is said", () => attached.bottom().includes("stale since"), 40_000); // at once, or where no end of the connection came, after a while of silence
       attached.type("echo typed meanwhile\r");
     });
     await attached.sees("\nwhile it was away", 20_000);
     await shell.sees("\ntyped meanwhile", 20_000);
     await attached.shows(shell);
-    await until("it is live", () => attached.bottom().includes("live"));
+    await until("it is live", () => attached.bottom().includes("live"), 20_000);
     expect(shell.text().match(/^typed meanwhile/gm)).toHaveLength(1);
     await shell.quit();
-  }, 60_000);
+  }, 120_000);
 });
 
 describe("the terminal", () => {
