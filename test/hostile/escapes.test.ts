@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import * as v from "valibot";
 import { drawnRow } from "../../src/attach/rows.ts";
 import { applyFrame, frameSince, type Live } from "../../src/hub/live.ts";
@@ -6,18 +6,9 @@ import { parseDialog } from "../../src/runner/dialogs.ts";
 import { openScreen } from "../../src/runner/screen.ts";
 import { wrapUnseen } from "../../src/runner/wrap.ts";
 import { type Frame, FromRunner, type HistoryOp, LIMITS, parseRow, ROW_STYLE } from "../../src/types.ts";
-import { attack, oddText, patience, type Random } from "../support/hostile.ts";
+import { attack, oddText, patience, type Random, watchUnhandled } from "../support/hostile.ts";
 
-const unhandled: unknown[] = [];
-const note = (error: unknown) => void unhandled.push(error);
-beforeAll(() => {
-  process.on("unhandledRejection", note);
-  process.on("uncaughtException", note);
-});
-afterAll(() => {
-  process.off("unhandledRejection", note);
-  process.off("uncaughtException", note);
-});
+const unhandled = watchUnhandled();
 
 const NUMBERS = ["", "0", "1", "2", "3", "5", "24", "25", "80", "81", "999", "65535", "2147483647", "4294967296", "9".repeat(30), "-1", "1:2:3", ":", "38:2:1:2:3"];
 const number = (random: Random) => random.pick(NUMBERS);

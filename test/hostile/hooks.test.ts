@@ -1,22 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { sha256hex } from "../../src/auth.ts";
 import { openAsking } from "../../src/runner/asking.ts";
 import { HookEvent } from "../../src/runner/hooks.ts";
 import { isOpen, type Prompt, parseJson } from "../../src/types.ts";
-import { attack, damaged, mutated, oddText, patience, type Random } from "../support/hostile.ts";
+import { attack, damaged, mutated, oddText, patience, type Random, watchUnhandled } from "../support/hostile.ts";
 import { until } from "../support/until.ts";
 
-const unhandled: unknown[] = [];
-const note = (error: unknown) => void unhandled.push(error);
-beforeAll(() => {
-  process.on("unhandledRejection", note);
-  process.on("uncaughtException", note);
-});
-afterAll(() => {
-  process.off("unhandledRejection", note);
-  process.off("uncaughtException", note);
-});
+const unhandled = watchUnhandled();
 
 let asking: ReturnType<typeof openAsking>;
 let url: string;

@@ -1,3 +1,4 @@
+import { afterAll, beforeAll } from "bun:test";
 import { randomFrom } from "./random.ts";
 
 export type Random = ReturnType<typeof randomFrom>;
@@ -101,4 +102,19 @@ export function damaged(random: Random, json: string): Uint8Array {
       for (let i = random.int(1, 20); i > 0; i--) bytes[at()] = random.int(0, 255);
       return bytes;
   }
+}
+
+/** What nobody caught while a file's tests ran: in the product it would have ended the process. */
+export function watchUnhandled(): unknown[] {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => void unhandled.push(error);
+  beforeAll(() => {
+    process.on("unhandledRejection", note);
+    process.on("uncaughtException", note);
+  });
+  afterAll(() => {
+    process.off("unhandledRejection", note);
+    process.off("uncaughtException", note);
+  });
+  return unhandled;
 }
