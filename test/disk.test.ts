@@ -89,7 +89,7 @@ test.skipIf(!mounted)(
       tty.type("\r");
       await tty.sees("205000"); // at the desk nothing is felt of it
       await stream.next("disk", ({ full }) => full);
-      expect(server.log()).toContain("disk full");
+      await until("the log has it", () => server.log().includes("disk full"));
       expect(await health(server)).toEqual({ ok: true, disk: "full" });
       await page.page.getByText("The server’s disk is full").waitFor();
       const stored = await next();
@@ -125,7 +125,7 @@ test.skipIf(!mounted)(
 
       rmSync(filler);
       await until("all of it is stored", async () => (await next()) === 15_000 + 3 - 23, 40_000);
-      expect(server.log()).toContain("disk has room");
+      await until("the log has it", () => server.log().includes("disk has room"));
       expect(await health(server)).toEqual({ ok: true });
       await until(
         "the page says so no more",

@@ -121,7 +121,6 @@ test("a whole run leaves events in the log, and nothing of what was typed, shown
   socket.send({ type: "nonsense", words: secrets[2] });
   expect(await socket.closed()).toBe(4400);
   await server.phone.request("DELETE", `/api/devices/${machine.device}`);
-  const before = server.log();
   for (const event of [
     /Z paired device=\S+ kind=viewer name="test phone" address=127\.0\.0\.1\n/,
     new RegExp(`Z session start session=${session} device=`),
@@ -131,7 +130,8 @@ test("a whole run leaves events in the log, and nothing of what was typed, shown
     /Z warn unreadable message device=/,
     new RegExp(`Z revoked device=${machine.device} by=${server.phone.device}\n`),
   ])
-    expect(before).toMatch(event);
+    await until(`the log has ${event}`, () => event.test(server.log()));
+  const before = server.log();
 
   Object.assign(server.home.env, { CLAUDE_REMOTE_LOG: "json" });
   let after = "";

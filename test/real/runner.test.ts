@@ -112,7 +112,7 @@ test("killed itself, it leaves the sessions running; the next one takes them ove
   await until("it is away", async () => (await session(goes ?? ""))?.status === "offline");
 
   runner = await startRunner(server, [work], env);
-  expect(runner.said()).toContain(`${stays} in ${work} still runs`);
+  await until("what stays is told", () => runner?.said().includes(`${stays} in ${work} still runs`));
   expect((await ended(goes ?? ""))?.exit).toEqual({ code: -1, lost: true });
   expect((await session(stays ?? ""))?.status).toBe("running");
   process.kill(ownPid(stays ?? ""), "SIGSTOP");

@@ -272,7 +272,7 @@ test("what can't be read of a session that is lost, or be told, holds nothing up
   await until("the runner has noticed", () => runner?.said().includes(`${id} in ${cwd} is lost`));
   expect(await runner.end()).toBe(0);
   runner = await startRunner(server, [work], env);
-  expect(runner.said()).toContain("s_odd: EISDIR");
+  await until("the odd one is told", () => runner?.said().includes("s_odd: EISDIR"));
   rmSync(join(place(), "s_odd"), { recursive: true });
   rmSync(join(place(), id), { recursive: true });
 }, 60_000);
