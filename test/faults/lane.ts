@@ -38,6 +38,7 @@ for (let at = seed; at < seed + count * every; at += every) {
       house = await openHouse();
     }
     const wrong = await runTrial(stage, house, at).catch((error: unknown) => [error instanceof Error ? (error.stack ?? error.message) : String(error)]);
+    process.send?.("played");
     const said = unhandled.splice(0);
     if (wrong.length === 0) continue;
     failed++;

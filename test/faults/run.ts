@@ -9,6 +9,8 @@ import { parseArgs } from "node:util";
 const { values } = parseArgs({ options: { seed: { type: "string" }, count: { type: "string" }, times: { type: "string", default: "1" }, lanes: { type: "string" } } });
 /** Each process waits more than it works. */
 const LANES_PER_CPU = 2;
+/** Somebody who looks on is told this often how far it has come, in ms. */
+const TELL_EVERY_MS = 5000;
 
 const seed = Number(values.seed ?? 1);
 const count = Number(values.count ?? (values.seed === undefined ? 10_000 : 1));
@@ -20,14 +22,21 @@ if (![seed, count, times, lanes].every((number) => Number.isSafeInteger(number) 
 }
 
 const began = performance.now();
+const secondsSoFar = () => (performance.now() - began) / 1000;
+let played = 0;
+const telling = setInterval(() => {
+  if (process.stderr.isTTY) process.stderr.write(`${played} of ${count * times} schedules, ${secondsSoFar().toFixed(0)} s\n`);
+}, TELL_EVERY_MS);
 const codes = await Promise.all(
   Array.from({ length: lanes }, (_, lane) => {
     const own = Math.ceil((count - lane) / lanes);
     const argv = [process.execPath, join(import.meta.dir, "lane.ts"), seed + lane, own, lanes, times].map(String);
-    return Bun.spawn(argv, { stdin: "ignore", stdout: "inherit", stderr: "inherit" }).exited;
+    return Bun.spawn(argv, { stdin: "ignore", stdout: "inherit", stderr: "inherit", ipc: () => void played++ }).exited;
   }),
 );
-const seconds = (performance.now() - began) / 1000;
+clearInterval(telling);
 const ok = codes.every((code) => code === 0);
-process.stdout.write(`${count * times} schedules in ${seconds.toFixed(1)} s: ${ok ? "nothing lost, nothing doubled, nothing misdirected" : "some fail, see above"}\n`);
+process.stdout.write(
+  `${count * times} schedules in ${secondsSoFar().toFixed(1)} s: ${ok ? "nothing lost, nothing doubled, nothing misdirected" : "some fail, see above"}\n`,
+);
 process.exit(ok ? 0 : 1);
