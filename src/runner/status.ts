@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { parseJson, type SessionInfo } from "../types.ts";
 import { fileSize, readFileAt } from "./real-file.ts";
 
-/** How often the file is read, in ms: quickly while an answer at the desk could come. */
+/** How often the file is read, in ms: quickly while an answer at the desk could come, and until Claude has noticed one. */
 const QUICK_MS = 50;
 const CALM_MS = 1000;
 /** Such a file has some 400 bytes; of one that somebody else wrote so many are read. */
@@ -16,18 +16,22 @@ export type Activity = SessionInfo["activity"];
  * Follows the undocumented file in which Claude Code says whether it is busy or waits: an extra signal: no decision
  * hangs on it, only the word that one was applied (evidence.ts). `dir` holds these files, `program` finds claude's pid once it runs; `inTurn` is whether Claude is answering somebody.
  * `onConversation` hears Claude's own id of the conversation, also where no hook has come, until it makes something of it.
+ * `later` does something in so many ms, unless what it gives is called before.
  */
 export function followStatus(
   dir: string,
   program: () => number | undefined,
   onChange: (activity: Activity, inTurn: boolean) => void,
   onConversation: (id: string) => boolean,
+  later: (ms: number, act: () => void) => () => void = (ms, act) => {
+    const timer = setTimeout(act, ms);
+    return () => clearTimeout(timer);
+  },
 ) {
   let pid: number | undefined;
   let activity: Activity = "unknown";
   let conversation = "";
   let quick = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
 
   const read = () => {
     pid ??= program();
@@ -40,9 +44,10 @@ export function followStatus(
     }
     const id = parsed?.sessionId ?? conversation;
     if (id !== conversation && onConversation(id)) conversation = id;
-    timer = setTimeout(read, quick ? QUICK_MS : CALM_MS);
+    // while it waits, keys from afar are kept from it: somebody who pressed Escape wants to go on
+    cancel = later(quick || activity === "waiting" ? QUICK_MS : CALM_MS, read);
   };
-  timer = setTimeout(read, CALM_MS);
+  let cancel = later(CALM_MS, read);
 
   return {
     get activity() {
@@ -52,10 +57,10 @@ export function followStatus(
     hurry(on: boolean): void {
       if (on === quick) return;
       quick = on;
-      clearTimeout(timer);
+      cancel();
       read();
     },
-    close: () => clearTimeout(timer),
+    close: () => cancel(),
   };
 }
 

@@ -43,7 +43,11 @@ test("an open question takes no text and no Enter, so that nothing typed can app
 
 test("a shell command needs to be meant", async () => {
   await claude.tty.sees("manual mode on");
-  expect(await type({ seq: 4, text: "!touch shell.txt", paste: true, enter: true })).toMatchObject({ status: 409, body: { error: { code: "shell" } } });
+  const refused = await until("the question is over for the runner, too", async () => {
+    const answer = await type({ seq: 4, text: "!touch shell.txt", paste: true, enter: true });
+    return !JSON.stringify(answer).includes('"asked"') && answer;
+  });
+  expect(refused).toMatchObject({ status: 409, body: { error: { code: "shell" } } });
   expect((await type({ seq: 4, text: "!touch shell.txt", paste: true, enter: true, shell: true })).status).toBe(200);
   await until("it has run", () => existsSync(join(claude.work, "shell.txt")));
 }, 30_000);
