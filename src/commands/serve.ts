@@ -74,11 +74,12 @@ export async function serve(argv: readonly string[]): Promise<number> {
     else write(`claude-remote server: ${reason}`);
     return 1;
   }
-  greet(server, { insecureLan, form, invites: embedded === undefined && !server.hasDevices() });
-  await new Promise<void>((resolve) => {
+  const told = new Promise<void>((resolve) => {
     process.once("SIGTERM", resolve);
     process.once("SIGINT", resolve);
   });
+  greet(server, { insecureLan, form, invites: embedded === undefined && !server.hasDevices() }); // after which it may be told to stop at once
+  await told;
   await server.stop();
   server.log("info", "stopped");
   return 0;

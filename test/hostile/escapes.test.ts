@@ -1,4 +1,7 @@
 import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as v from "valibot";
 import { drawnRow } from "../../src/attach/rows.ts";
 import { applyFrame, frameSince, type Live } from "../../src/hub/live.ts";
@@ -372,18 +375,22 @@ test("lines that scroll by any control at all are history, each of them", async 
 
 test("a program that asks without end and reads no answer has so many waiting and no more", async () => {
   let most = 0;
+  const dir = mkdtempSync(join(tmpdir(), "hostile-test-"));
+  const script = `stty raw -echo; echo ready; until [ -e ${join(dir, "asked")} ]; do sleep 0.05; done; echo done`;
   await wrapUnseen(
-    { name: "sh", command: "sh", hooks: false, args: ["-c", "stty raw -echo; echo ready; sleep 0.3; echo done"], env: process.env, cwd: process.cwd() },
+    { name: "sh", command: "sh", hooks: false, args: ["-c", script], env: process.env, cwd: process.cwd() },
     { cols: 80, rows: 24 },
     (pty, _size, _hold, reply) => ({
       onOutput() {
         for (let i = 0; i < 50_000; i++) reply?.("\x1b[?1;2c");
         most = Math.max(most, pty.unread);
+        writeFileSync(join(dir, "asked"), "");
       },
       onResize: () => undefined,
       onTyped: () => undefined,
     }),
   );
+  rmSync(dir, { recursive: true });
   expect(most).toBeGreaterThan(0);
   expect(most).toBeLessThan(65 * 1024);
 }, 20_000);

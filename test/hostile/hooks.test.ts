@@ -85,6 +85,7 @@ async function call(sent: string | Uint8Array, headers: Record<string, string> =
 
 /** Claude asks, somebody approves, and Claude is told. */
 async function expectWorks() {
+  await Bun.sleep(1000 - (performance.now() % 1000)); // the bound counts by seconds: a whole one is ours
   await until("the bound of a second is over", async () => (await call(JSON.stringify(body("Notification")), {}, 2000))?.status === 200);
   const known = new Set(prompts.keys());
   const command = `echo ${Math.random()}`;
@@ -137,7 +138,7 @@ test("nobody without the token, or from a web page, is heard", async () => {
     { host: "localhost" },
     { host: "evil.example" },
   ]) {
-    expect((await call(event, headers as Record<string, string>, 2000))?.status, JSON.stringify(headers)).toBe(403);
+    expect((await call(event, headers as Record<string, string>, 10_000))?.status, JSON.stringify(headers)).toBe(403);
   }
   expect(prompts.size).toBe(0);
   await expectWorks();
@@ -161,8 +162,8 @@ test("bodies that are huge, deep, slow, or of another kind are turned away or wa
   }
   for (const prompt of open()) expect(JSON.parse(prompt.view).actions).not.toContain("approve");
   for (const type of ["text/html", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "application/json; charset=utf-16"])
-    expect((await call(JSON.stringify(body("Stop")), { "content-type": type }, 2000))?.status).toBe(200);
-  expect((await call(Bun.gzipSync(new TextEncoder().encode(JSON.stringify(body("Stop")))), { "content-encoding": "gzip" }, 2000))?.status).toBe(400);
+    expect((await call(JSON.stringify(body("Stop")), { "content-type": type }, 10_000))?.status).toBe(200);
+  expect((await call(Bun.gzipSync(new TextEncoder().encode(JSON.stringify(body("Stop")))), { "content-encoding": "gzip" }, 10_000))?.status).toBe(400);
   await expectWorks();
   socket.destroy();
 }, 60_000);

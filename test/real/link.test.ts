@@ -30,7 +30,7 @@ describe("the link between the real Claude Code's runner and the server", () => 
     const prompt = await server.phone.prompt();
     proxy.hold.toRunner = true;
     const approving = server.phone.approve(prompt);
-    await Bun.sleep(200);
+    await until("it is on its way", async () => (await server.phone.prompts()).some(({ id, state }) => id === prompt.id && state === "sending"));
     proxy.open = false;
     proxy.cut();
     expect(await approving).toMatchObject({ status: 503, body: { error: { code: "runner_lost" } } });
@@ -62,7 +62,7 @@ describe("the link between the real Claude Code's runner and the server", () => 
 
   test("a runner that falls silent is shown as offline within ten seconds, with since when", async () => {
     proxy.hold.toServer = true;
-    const offline = await until("the session is offline", async () => (await server.phone.sessions()).find(({ status }) => status === "offline"), 10_000);
+    const offline = await until("the session is offline", async () => (await server.phone.sessions()).find(({ status }) => status === "offline"), 20_000);
     expect(offline.offline_since).toBeGreaterThan(Date.now() - 10_000);
     proxy.cut();
     await until("the runner is back", online, 20_000);

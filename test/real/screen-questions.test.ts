@@ -113,9 +113,7 @@ describe.each(SIZES)("on a screen of %i columns and %i rows", (cols, rows) => {
     await claude.say("background: run: touch sub.txt");
     const hook = await server.phone.prompt();
     expect(hook.kind).toBe("permission");
-    const began = performance.now();
-    await claude.tty.sees("Do you want to proceed?");
-    expect(performance.now() - began).toBeLessThan(7000);
+    await claude.tty.sees("Do you want to proceed?"); // it waits for the hook: held for a person, it would never come
     const asked = await server.phone.prompt();
     expect(read(asked).labels[0]).toBe("Yes");
     expect((await server.phone.prompts()).map(({ id }) => id)).toEqual([asked.id]);

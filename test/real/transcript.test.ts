@@ -54,6 +54,7 @@ describe("the conversation of the real Claude Code", () => {
 
   test("a conversation that is cleared goes on in the same view", async () => {
     claude.tty.type("/clear\r");
+    await until("the screen is cleared", () => !claude.tty.text().includes("Line 3 of a long answer."));
     await Bun.sleep(1500); // Claude takes no paste while it clears
     await claude.say("long 2");
     await said("Another conversation begins here.");
