@@ -156,7 +156,7 @@ describe("the page", () => {
     socket.send(screen("reader", 1, ["first row", "", "third row"]));
     const phone = await openAt("#/s/reader");
     await phone.page.getByRole("alertdialog", { name: "Run a command" }).waitFor();
-    expect(await phone.page.getByRole("status").first().textContent()).toBe("live");
+    await until("it is live", async () => (await phone.page.getByRole("status").first().textContent()) === "live");
     const log = phone.page.getByRole("log", { name: "Terminal" });
     await until("the log follows", async () => (await log.textContent()) === "first row\nthird row");
     expect(await phone.page.locator(".terminal").getAttribute("aria-hidden")).toBe("true");

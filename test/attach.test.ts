@@ -43,7 +43,7 @@ async function playRunner(id: string, info: object = {}) {
   socket.send({ type: "session", session: { ...sessionInfo(id), cwd: `/home/me/${id}`, ...info }, first: 1, prompts: [] });
   await socket.next("resume");
   socket.send(screen(id, 1, [`this is ${id}`]));
-  const beat = setInterval(() => socket.send({ type: "pong" }), 2000);
+  socket.beat();
   /** What is typed next; it is taken. */
   const typed = async () => {
     const input = await socket.next("input");
@@ -51,11 +51,7 @@ async function playRunner(id: string, info: object = {}) {
     return input;
   };
   const exit = (how: object) => socket.send({ type: "exit", session: id, exit: how, ended_at: Date.now() });
-  const close = () => {
-    clearInterval(beat);
-    socket.close();
-  };
-  return { ...socket, typed, exit, close };
+  return { ...socket, typed, exit };
 }
 
 describe("a session at a desk", () => {
@@ -91,13 +87,13 @@ describe("a session at a desk", () => {
     await shell.sees("40 100");
     const attached = openAttached(server, [shell.id], { cols: 60, rows: 12 });
     await attached.sees("40 100");
-    expect(attached.shown().at(-1)).toBe("b>");
-    expect(attached.bottom()).toContain("part of 100×40");
+    await until("the prompt is there", () => attached.shown().at(-1) === "b>");
+    await until("the part is named", () => attached.bottom().includes("part of 100×40"));
     attached.chord("\x1b[A");
     await attached.sees(/\n48\n49\n/);
     attached.type(`${"x".repeat(70)}`);
     await attached.sees("xxxxxxxxxx\n"); // the end of the line, where the cursor is
-    expect(shell.text()).toContain(`b> ${"x".repeat(70)}`);
+    await shell.sees(`b> ${"x".repeat(70)}`);
     attached.type("\x15exit 3\r");
     expect((await attached.exited).code).toBe(0);
     expect(attached.text()).toContain("is over: exit code 3");
@@ -110,7 +106,8 @@ describe("a session at a desk", () => {
     await attached.sees("b>");
     const size = async (expected: string) => {
       attached.type(`echo $(stty size)${expected.replace(" ", "-")}\r`);
-      await until(`it is ${expected}`, () => shell.text().includes(`${expected}${expected.replace(" ", "-")}`));
+      const told = `${expected}${expected.replace(" ", "-")}`;
+      await until(`it is ${expected}`, () => shell.text().includes(told) && attached.text().includes(told));
     };
     await size("24 80");
     attached.chord("f");
@@ -323,9 +320,12 @@ describe("a question", () => {
       attached.type("y"); // whoever goes on typing has not read it
       await Bun.sleep(100);
     }
-    await Bun.sleep(500);
-    attached.type("y");
-    await attached.sees("read it to its end first");
+    await until("it is told to read on", async () => {
+      await Bun.sleep(600); // nobody types meanwhile
+      attached.type("y");
+      await Bun.sleep(300);
+      return attached.text().includes("read it to its end first");
+    });
     for (let i = 0; i < 5; i++) attached.type("\x1b[6~");
     await attached.sees("rm -rfU+200B /");
     attached.type("y");
@@ -345,7 +345,7 @@ describe("a question", () => {
     await attached.sees("Run a command?");
     attached.type("\x1b");
     await attached.sees("this is asks");
-    expect(attached.bottom()).toContain("a question waits");
+    await until("it is told", () => attached.bottom().includes("a question waits"));
     attached.type("q");
     const input = await runner.next("input");
     runner.send({ type: "typed", input: input.input, result: "asked", seq: input.seq - 1 });

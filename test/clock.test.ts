@@ -159,7 +159,7 @@ test("a phone whose clock jumps goes on showing and answering, and shows a pairi
   socket.send(hello);
   socket.send({ type: "session", session: sessionInfo("s_phone"), first: 1, prompts: [] });
   await socket.next("resume");
-  const beat = setInterval(() => socket.send({ type: "pong" }), 2000);
+  socket.beat();
   const phone = await openPhonePage(browser, server.origin);
   await pairPage(phone, await machine.mint("viewer"));
   const { page } = phone;
@@ -187,7 +187,6 @@ test("a phone whose clock jumps goes on showing and answering, and shows a pairi
     expect(await page.locator("code.whole").count()).toBe(1);
     expect(phone.suspicious).toEqual([]);
   } finally {
-    clearInterval(beat);
     socket.close();
     await browser.close();
   }

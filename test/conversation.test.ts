@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Page } from "playwright-core";
-import type { Entry, Prompt } from "../src/types.ts";
+import { type Entry, type Prompt, SearchAnswer } from "../src/types.ts";
 import type { PhonePage } from "./support/browser.ts";
 import { type Dashboard, makePrompt, openDashboard, screen } from "./support/dashboard.ts";
 import { until } from "./support/until.ts";
@@ -231,6 +231,8 @@ describe("the conversation on a phone", () => {
     socket.send(screen("find", 1, [""], { title: "◐ Fruit" }));
     const lines = Array.from({ length: 900 }, (_, i) => (i === 77 ? "pomegranate.c:12: error\n3f1 20" : `line ${i}`));
     socket.send({ type: "output", session: "find", seq: 1, op: { op: "append", generation: 0, from: 0, lines } });
+    // a page that asks before that is told so, and asks once
+    await until("it is indexed", async () => (await dashboard.machine.get(SearchAnswer, "GET", "/api/search?q=pomegran")).results.length === 3);
     await page.goto("about:blank");
     await page.goto(`${dashboard.server.origin}/#/`);
     await page.getByRole("searchbox").fill("pomegran");

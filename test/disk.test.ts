@@ -41,7 +41,7 @@ const health = async (server: HomeServer): Promise<unknown> => (await fetch(`${s
 /** A session whose runner the test plays, with a question that is answered. */
 async function play(server: HomeServer, device: Awaited<ReturnType<typeof pairDevice>>, id: string) {
   const socket = await openSocket(server.origin, device);
-  const beat = setInterval(() => socket.send({ type: "pong" }), 2000);
+  socket.beat();
   socket.send(hello);
   socket.send({ type: "session", session: sessionInfo(id), first: 1, prompts: [] });
   await socket.next("resume");
@@ -59,10 +59,7 @@ async function play(server: HomeServer, device: Awaited<ReturnType<typeof pairDe
       socket.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer } });
       return [decide.prompt, (await approved).status];
     },
-    close() {
-      clearInterval(beat);
-      socket.close();
-    },
+    close: () => socket.close(),
   };
 }
 

@@ -204,14 +204,14 @@ describe("with nothing configured", () => {
     expect(after).not.toBe(before);
 
     expect((await home.machine().request("DELETE", `/api/devices/${after}`)).status).toBe(200);
-    const unseen = wrap(home, "sleep 1; exit 5");
+    const unseen = wrap(home, "sleep 3; exit 5");
     expect(await unseen.exited).toEqual({ code: 5 });
     expect(unseen.text().replace(/\s+/g, " ")).toContain("the server does not know this machine, or has locked it out");
     await home.cli("server", "stop");
     expect(await home.cli("devices")).toMatchObject({ code: 1, err: expect.stringContaining("revoked") });
     expect((await home.cli("pair")).code).toBe(0); // whoever owns the server's files may
     expect((await home.cli("devices")).code).toBe(0);
-  }, 30_000);
+  }, 60_000);
 
   test("where no server can be started, claude starts all the same and the reason is said", async () => {
     const home = fresh();
@@ -263,5 +263,5 @@ describe("`pair`", () => {
       out: expect.stringContaining("https://nowhere.invalid/#pair="),
       err: expect.stringContaining("does not answer from here"),
     });
-  }, 30_000);
+  }, 60_000);
 });

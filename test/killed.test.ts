@@ -49,12 +49,14 @@ const isAlive = (pid: number) => {
 function killed(pid: number): void {
   if (isAlive(pid)) process.kill(pid, "SIGKILL");
 }
-async function stand(pid: number | undefined, still: number, goOn?: () => void): Promise<void> {
-  process.kill(pid ?? 0, "SIGSTOP");
+async function stand(pid: number | undefined, still: number, goOn?: () => Promise<unknown>): Promise<void> {
+  if (pid === undefined) throw new Error("there is no such process");
+  process.kill(pid, "SIGSTOP");
   await Bun.sleep(still);
-  if (goOn === undefined) process.kill(pid ?? 0, "SIGCONT");
-  else goOn();
+  if (goOn === undefined) process.kill(pid, "SIGCONT");
+  else await goOn();
 }
+const stands = (pid: number) => /^\d+ \(.*\) T/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
 const children = (pid: number) =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
     .trim()
@@ -67,7 +69,12 @@ function atDesk(tty: Tty, work: string): Pick<Setup, "drawn" | "deadly"> & { fau
   const wrapper = programPid(tty.pty.holder) ?? 0;
   const holder = () => children(wrapper).find((child) => children(child).includes(readPid(work)));
   const guard = () => children(wrapper).find((child) => child !== holder());
-  const back = () => tty.pty.foreground(); // as `fg` at a prompt: the shell that waits gives the terminal back
+  // as `fg` at a prompt: the shell that waits gives the terminal back, once it has noticed that it waits
+  const back = () =>
+    until("it goes on", () => {
+      tty.pty.foreground();
+      return !stands(wrapper) && !stands(readPid(work));
+    });
   return {
     drawn: () => new TextDecoder().decode(tty.bytes()),
     faults: {

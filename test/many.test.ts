@@ -21,9 +21,6 @@ test(`${PLAYED} sessions at once are each whole; the page lists them all, and wh
   const name = (i: number) => `s_${String(i).padStart(3, "0")}`;
   const { machine, server } = dashboard;
   const sockets = await Promise.all(Array.from({ length: PLAYED }, (_, i) => dashboard.playRunner(name(i))));
-  const beat = setInterval(() => {
-    for (const socket of sockets) socket.send({ type: "pong" });
-  }, 2000);
   const phone = await dashboard.openPaired();
   try {
     const { page } = phone;
@@ -71,7 +68,6 @@ test(`${PLAYED} sessions at once are each whole; the page lists them all, and wh
     expect((await machine.sessions()).filter(({ status }) => status === "running").length).toBe(PLAYED);
     expect(phone.suspicious).toEqual([]);
   } finally {
-    clearInterval(beat);
     for (const socket of sockets) socket.close();
     await phone.context.close();
   }

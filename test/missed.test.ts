@@ -10,7 +10,6 @@ afterAll(() => dashboard.close());
 
 async function openSession(id: string) {
   const socket = await dashboard.playRunner(id);
-  const beat = setInterval(() => socket.send({ type: "pong" }), 2000);
   let seq = 0;
   let lines = 0;
   const print = (...rows: string[]) => {
@@ -27,7 +26,6 @@ async function openSession(id: string) {
     await page.getByText("here", { exact: true }).first().waitFor();
   };
   const close = async () => {
-    clearInterval(beat);
     expect(phone.suspicious).toEqual([]);
     await phone.context.close();
     socket.close();
@@ -35,8 +33,8 @@ async function openSession(id: string) {
   return { socket, page, print, history, show, close };
 }
 
-/** More than travels along with the stream: the page fetches it. */
-const MANY = Array.from({ length: 250 }, (_, i) => `${i} ${"much ".repeat(25)}`);
+/** More than can travel along with the stream, however long it was quiet: the page fetches it. */
+const MANY = Array.from({ length: 300 }, (_, i) => `${i} ${"much ".repeat(25)}`);
 
 test("lines that come while history is being fetched are not undone by what was fetched before them", async () => {
   const { page, print, history, show, close } = await openSession("overtaken");
@@ -100,6 +98,7 @@ test("an answer that breaks off in the middle is none: what was typed is sent ag
   await page.reload();
   await show();
   const text = page.getByLabel("Type to the session");
+  await until("it can be typed to", () => page.getByRole("button", { name: "Send" }).isEnabled());
   const taken: string[] = [];
   for (const words of ["the first", "the second"]) {
     await text.fill(words);

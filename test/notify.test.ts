@@ -119,6 +119,7 @@ async function playRunner(id: string, prompts: Prompt[]) {
   socket.send(hello);
   socket.send({ type: "session", session: { ...sessionInfo(id), cwd: `/home/me/${id}` }, first: 1, prompts });
   await socket.next("resume");
+  socket.beat();
   return socket;
 }
 const makePrompt = (session: string, id: string, command: string, more: object = {}): Prompt => ({
@@ -277,7 +278,7 @@ describe("a notification on the phone", () => {
     expect(await own()).toBeUndefined();
     expect(phone.suspicious).toEqual([]);
     await phone.context.close();
-  }, 30_000);
+  }, 120_000); // a delivery that is lost takes five seconds
 
   test("shows a prompt; Reject and Approve are the worker's own signed requests, and what became of them takes its place", async () => {
     const { phone, fake, deliver, worker } = await openSubscribed("buttons");
@@ -365,7 +366,7 @@ describe("a notification on the phone", () => {
     clock.pass(10_000); // what these prompts are worth goes to this phone, not to the next
     await phone.context.close();
     runner.close();
-  }, 30_000);
+  }, 120_000); // a delivery that is lost takes five seconds
 
   test("answered elsewhere is replaced without a sound; a tap leads to the session; the page clears away what is over", async () => {
     const { phone, fake, deliver, worker } = await openSubscribed("elsewhere");
@@ -393,7 +394,7 @@ describe("a notification on the phone", () => {
     await until("the session is shown", () => phone.page.url().endsWith("#/s/else"));
     await phone.context.close();
     runner.close();
-  }, 30_000);
+  }, 120_000); // a delivery that is lost takes five seconds
 
   test("what is missing is said: HTTPS, the browser's permission, somebody to name to push services", async () => {
     const phone = await openPhonePage(browser, server.origin);
@@ -472,6 +473,7 @@ describe("the devices page", () => {
     await phone.page.getByRole("button", { name: "Revoke these too" }).click();
     await until("that one is out as well", async () => (await friend.request("GET", "/api/sessions")).status === 401);
     await phone.page.getByText("revoked lost phone").waitFor();
+    await phone.page.locator(`[data-device="${friend.device}"]`).waitFor({ state: "detached" }); // the list was drawn anew
 
     const others = phone.page.locator(".devices li").last();
     await others.getByRole("button", { name: "Revoke all others" }).click();

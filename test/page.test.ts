@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Browser } from "playwright-core";
 import * as v from "valibot";
-import { DeviceInfo } from "../src/types.ts";
+import { DeviceInfo, SearchAnswer } from "../src/types.ts";
 import { openPhonePage, pairPage } from "./support/browser.ts";
 import { type Dashboard, makePrompt, openDashboard, screen } from "./support/dashboard.ts";
 import type { Phone } from "./support/phone.ts";
@@ -216,6 +216,8 @@ describe("the dashboard on a phone", () => {
     const prompt = makePrompt("card", "p_card", { input: { command, description: "what Claude says", timeout: 5 } });
     const socket = await playRunner("card", [prompt]);
     const phone = await openPaired();
+    await phone.page.clock.install();
+    await phone.page.clock.pauseAt(Date.now() + 5000); // nothing is armed until it goes on
     await phone.page.goto(`${server.origin}/#/s/card`);
     const card = phone.page.getByRole("alertdialog", { name: "Run a command" });
     await card.waitFor();
@@ -228,6 +230,7 @@ describe("the dashboard on a phone", () => {
     const other = await card.getByRole("button", { name: "Reject" }).boundingBox();
     expect(box?.height).toBeGreaterThanOrEqual(48);
     expect((box?.x ?? 0) - ((other?.x ?? 0) + (other?.width ?? 0))).toBeGreaterThanOrEqual(16);
+    await phone.page.clock.resume();
     await until("it is armed", async () => await approve.isEnabled());
     await approve.click();
     const decide = await socket.next("decide");
@@ -519,6 +522,7 @@ describe("the dashboard on a phone", () => {
       await phone.page.locator("article.assistant").waitFor();
       await phone.page.locator("article.tool summary").click();
       await look("a conversation");
+      await until("it is indexed", async () => (await machine.get(SearchAnswer, "GET", "/api/search?q=interrupted")).results.length > 0);
       await phone.page.goto(`${server.origin}/#/search?q=interrupted`);
       await phone.page.locator(".results a").first().waitFor();
       await look("a search");

@@ -70,6 +70,7 @@ async function startSession(id: string, prompts: Prompt[] = []) {
   socket.send(hello);
   socket.send({ type: "session", session: { ...sessionInfo(id), cwd: "/home/me/proj" }, first: 1, prompts });
   await socket.next("resume");
+  socket.beat();
   return socket;
 }
 function makePrompt(id: string, view: object = {}, session = "s_one"): Prompt {
@@ -373,6 +374,7 @@ describe("other news", () => {
       const third = await pairDevice(await machine.mint("viewer"), "viewer", "third");
       expect((await only.next()).message.kind).toBe(kept as "prompt");
       await settle(prompt, atDesk);
+      if (kept === "prompt") expect((await only.next()).message.kind).toBe("answered");
       // the other phone has heard the last of it, so this one would have as well
       await until("the other has it all", () => browser.received.at(-1)?.message.kind === "answered");
       expect([...new Set(only.received.map(({ message }) => message.kind))]).toEqual(kept === "prompt" ? ["prompt", "answered"] : [kept as "finished"]);

@@ -10,7 +10,7 @@ let server: HomeServer;
 let tty: Tty | undefined;
 beforeAll(async () => {
   server = await startHomeServer();
-});
+}, 60_000);
 afterEach(async () => {
   tty?.pty.kill("SIGTERM");
   await tty?.exited;

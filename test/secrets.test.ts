@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseJson, View } from "../src/types.ts";
+import { parseJson, SessionDetail, View } from "../src/types.ts";
 import { startRealClaude } from "./support/claude.ts";
 import { SELF } from "./support/home.ts";
 import { startHomeServer } from "./support/home-server.ts";
@@ -23,8 +23,9 @@ test("a secret that a program prints is whole at the desk, and reaches neither t
   const session = (await until("the session is shown", async () => (await server.phone.sessions())[0])).id;
   const events = await server.phone.events(session);
   const text = async (path: string) => JSON.stringify((await server.phone.json("GET", `/api/sessions/${session}${path}`)).body);
-  await until("all of it is stored", async () => (await text("")).includes("done") && (await text("/output?limit=1000")).includes("x".repeat(60)));
-  expect(await text("")).toContain(`last ${"•".repeat(KEY.length)}`);
+  const screen = async () => JSON.stringify((await server.phone.get(SessionDetail, "GET", `/api/sessions/${session}`)).screen);
+  await until("all of it is stored", async () => (await screen()).includes("done") && (await text("/output?limit=1000")).includes("x".repeat(60)));
+  expect(await screen()).toContain(`last ${"•".repeat(KEY.length)}`);
   await Bun.sleep(500);
   const seen = [
     await text(""),
@@ -43,6 +44,7 @@ test("a secret that a program prints is whole at the desk, and reaches neither t
 test("a card shows dots for a secret, and the approval is for what Claude really asked", async () => {
   const server = await startHomeServer();
   const claude = await startRealClaude(server);
+  await claude.tty.sees(/\n❯\s*\n─/);
   claude.tty.type(`\x1b[200~run: echo ${KEY} > key.txt\x1b[201~`);
   await claude.tty.sees("> key.txt"); // this terminal is read through the same emulator, so the key itself can't be waited for
   claude.tty.type("\r");

@@ -37,11 +37,7 @@ async function begin(says: object = {}) {
 /** A session of the daemon's, as it reports it on a connection of its own. */
 async function report(id: string, info: object = {}) {
   const socket = await dashboard.playRunner(id, [], { args: [], host: `box${device}`, cwd: "/home/me/app", desk: false, ...info }, daemon.device);
-  const beat = setInterval(() => socket.send({ type: "pong" }), 2000);
-  const close = () => {
-    clearInterval(beat);
-    socket.close();
-  };
+  const close = () => socket.close();
   open.push(close);
   return { socket, close };
 }
@@ -243,9 +239,12 @@ describe("where it can't be", () => {
     await page.getByRole("link", { name: /^gone/ }).waitFor();
     for (const close of open.splice(2)) await close(); // the session's connection
     daemon.close();
-    await page.getByRole("link", { name: /^gone.*not connected since/ }).waitFor();
+    const said = await page.waitForFunction(`(() => {
+      const link = [...document.querySelectorAll(".session a")].find(({ innerText }) => /^\\s*gone[^]*not connected since/.test(innerText));
+      return link && { ofTheRunner: document.querySelector("main").innerText.includes("The runner on") };
+    })()`);
+    expect(await said.jsonValue()).toEqual({ ofTheRunner: false }); // it may be back at once
     const heading = page.getByRole("heading", { name: new RegExp(`^The runner on ${name} is not connected since`) });
-    expect(await heading.isVisible()).toBe(false); // it may be back at once
     await heading.waitFor();
     const group = page.locator(".group", { has: heading });
     await group.getByRole("link", { name: /^gone/ }).waitFor();
@@ -310,12 +309,14 @@ describe("a session is stopped", () => {
     await go("#/s/stop");
     await page.getByText("here", { exact: true }).first().waitFor();
     await page.clock.install();
+    await page.clock.pauseAt(Date.now() + 5000); // what comes too soon comes too soon, however slow the machine is
     const menu = page.getByRole("button", { name: "Stop: interrupt, end or kill" });
     const dialog = page.getByRole("dialog", { name: "Stop" });
     await menu.click();
     await dialog.getByRole("link", { name: "New session here" }).waitFor();
     await dialog.getByRole("button", { name: /^Interrupt Presses Escape/ }).click(); // too soon
     expect(await dialog.isVisible()).toBe(true);
+    await page.clock.resume();
     await rest();
     await page.clock.runFor(500);
     await dialog.getByRole("button", { name: /^Interrupt/ }).click();
@@ -353,6 +354,9 @@ describe("a session is stopped", () => {
     await page.getByText("here", { exact: true }).first().waitFor();
     await page.clock.install();
     await page.getByRole("button", { name: "Up", exact: true }).click();
+    const up = await socket.next("input");
+    socket.send({ type: "typed", input: up.input, result: "applied", seq: up.seq });
+    await page.clock.pauseAt(Date.now() + 5000); // from here on it moves as it is told
     await page.getByLabel("Type to the session").fill("hello?");
     await page.getByRole("button", { name: "Send" }).click();
     await page.clock.runFor(9000);
@@ -361,6 +365,7 @@ describe("a session is stopped", () => {
     await page.clock.runFor(1100);
     await page.getByText("Nothing has changed on the screen since you typed: it may hang.").waitFor();
     expect((await page.getByRole("toolbar", { name: "Keys" }).boundingBox())?.y).toBe(bar?.y ?? 0); // nothing moves under the thumb
+    await page.clock.resume();
     await page.locator(".stuck").getByRole("button", { name: "Interrupt" }).click();
     for (let keys: string[] | undefined; keys?.[0] !== "C-c"; ) {
       const input = await socket.next("input");

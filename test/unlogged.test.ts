@@ -51,6 +51,7 @@ test("what is not to be logged is shown live and written nowhere; what is logged
   expect(logged.session.unlogged).toBe(false);
   logged.tty.type("\r");
   await logged.tty.exited;
+  await until("it is over", async () => (await list()).some(([id, , status]) => id === logged.session.id && status === "ended"));
   expect(filesWith("kept-word-1")).not.toEqual([]);
 
   const { tty, session } = await wrap("gone-word-2", ["--no-log"]);

@@ -17,12 +17,15 @@ export function openFit(client: Client, session: string, room: () => Size, onTro
   let askedAt = 0;
 
   const ask = (body: Size | { cols: null }): Promise<unknown> => {
-    askedAt = performance.now();
-    return client.send("POST", `/api/sessions/${session}/resize`, body).catch((error: unknown) => {
-      if (!(error instanceof RequestError)) throw error;
-      fitted = undefined;
-      onTrouble(`The size stays as it is: ${error.message}`);
-    });
+    askedAt = Number.POSITIVE_INFINITY; // until it is answered
+    return client.send("POST", `/api/sessions/${session}/resize`, body).then(
+      () => void (askedAt = performance.now()),
+      (error: unknown) => {
+        if (!(error instanceof RequestError)) throw error;
+        fitted = undefined;
+        onTrouble(`The size stays as it is: ${error.message}`);
+      },
+    );
   };
   const set = (on: boolean) => {
     fitted = on ? room() : undefined;

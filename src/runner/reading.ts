@@ -10,9 +10,13 @@ const LOOK_MS = 1;
 const LOOKS = 5;
 /** The exit code is there shortly after SIGCHLD, when the library's thread has waited for the child: looked for at these ages, in ms. */
 const EXIT_LOOKS_MS = [0, 1, 2, 5, 10, 20, 50, 100, 200];
-/** Somebody else may keep the terminal open after the program has ended: then output is waited for until it is quiet for so long, and for so long in all, in ms. */
-const LEFT_OPEN_MS = 250;
-const LEFT_OPEN_IN_ALL_MS = 2000;
+/**
+ * Somebody else may keep the terminal open after the program has ended: it is looked at so often (in ms) whether more has come, until that was not so
+ * twice in a row, and so many times in all. Counted, as on a machine that stands still a clock alone tells nothing of what is yet unread.
+ */
+const LEFT_OPEN_MS = 125;
+const QUIET_LOOKS = 2;
+const LEFT_OPEN_LOOKS = 16;
 
 /** How output comes out of a PTY, and what is typed goes in. */
 export interface Reading {
@@ -38,8 +42,9 @@ export function ownReading(child: IPty, options: PtyOptions, finish: (code: numb
   const early: Uint8Array[] = [];
   let code: number | undefined;
   let held = false;
-  let lastData = 0;
-  let endedAt = 0;
+  let heard = false; // since it was last looked
+  let quiet = 0;
+  let looks = 0;
 
   // looked for on a timer: the holder may have stopped before anybody could hear its signal
   const takeOver = (stoppedFor: number) => {
@@ -56,7 +61,7 @@ export function ownReading(child: IPty, options: PtyOptions, finish: (code: numb
     setTimeout(() => takeOver(stopped), LOOK_MS);
   };
   const onData = (bytes: Uint8Array) => {
-    lastData = performance.now();
+    heard = true;
     if (begun) return options.onData(bytes);
     const at = bytes.indexOf(MARKER);
     if (at < 0) return;
@@ -65,9 +70,10 @@ export function ownReading(child: IPty, options: PtyOptions, finish: (code: numb
     if (at + 1 < bytes.length) options.onData(bytes.subarray(at + 1));
   };
   const giveUp = () => {
-    const now = performance.now();
-    const goesOn = held || (now - lastData < LEFT_OPEN_MS && now - endedAt < LEFT_OPEN_IN_ALL_MS);
-    if (goesOn) return void setTimeout(giveUp, LEFT_OPEN_MS).unref();
+    if (!held) looks++;
+    quiet = held || heard ? 0 : quiet + 1;
+    heard = false;
+    if (quiet < QUIET_LOOKS && looks < LEFT_OPEN_LOOKS) return void setTimeout(giveUp, LEFT_OPEN_MS).unref();
     master.stop();
     finish(code ?? 1);
   };
@@ -76,7 +82,6 @@ export function ownReading(child: IPty, options: PtyOptions, finish: (code: numb
     code = child.exitCode();
     if (code === undefined) return;
     child.close(); // the last slave of ours: what was written still comes, then the end
-    lastData = endedAt = performance.now();
     setTimeout(giveUp, LEFT_OPEN_MS);
   };
 
@@ -97,7 +102,7 @@ export function ownReading(child: IPty, options: PtyOptions, finish: (code: numb
     },
     resume() {
       held = false;
-      lastData = performance.now();
+      quiet = 0;
       master.resume();
     },
     onChildSignal() {

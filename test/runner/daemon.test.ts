@@ -176,7 +176,7 @@ describe("a start is refused in words", () => {
   test("where the disk is full", async () => {
     const full = Bun.which("sh") ?? "/bin/sh";
     runner = spawnRunner(server, [work], env, [full, "-c", 'ulimit -f 0; exec "$@"', "sh"]);
-    await until("it is there", async () => (await runners(server))[0]?.online);
+    await until("it is there", async () => runner?.said().includes("connected to") && (await runners(server))[0]?.online, 20_000);
     const cwd = folder();
     expect(await refusal({ cwd })).toMatch(/can't start a session: EFBIG/);
     expect(read(cwd, "runs.txt")).toBe("");
@@ -241,7 +241,7 @@ test("of a session that is lost nothing is left, though it goes on starting prog
   const id = await startSession(server, { cwd });
   await ready(cwd);
   process.kill(processOf(id), "SIGKILL");
-  await until("the runner is through", async () => (await session(id))?.status === "ended" && processesOf(id).length === 0, 10_000);
+  await until("the runner is through", async () => (await session(id))?.status === "ended" && processesOf(id).length === 0, 20_000);
 }, 30_000);
 
 test("while the server is away sessions go on, and what was lost meanwhile is told", async () => {

@@ -27,7 +27,7 @@ test("a question that comes up, or is settled, before the server has answered th
 
   expect((await server.next("session")).prompts).toEqual([]);
   void ask("make", desk.signal);
-  await Bun.sleep(200); // it has come to the runner
+  await Bun.sleep(1000); // it has come to the runner
   server.send({ type: "resume", session: session.id, seq: 0, transcript: place });
   const told = (await server.next("prompt")).prompt;
   expect([told.state, told.view.includes("make")]).toEqual(["pending", true]);

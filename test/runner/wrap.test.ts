@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { savePairing } from "../../src/runner/pairing.ts";
 import { emptyHome, SELF } from "../support/home.ts";
@@ -112,14 +112,19 @@ describe.each(places)("a wrapped program %s", (_, prepare) => {
     async (signal) => {
       const script = join(place.env.HOME ?? "/", "script");
       const pidFile = join(place.env.HOME ?? "/", "pid");
+      const through = join(place.env.HOME ?? "/", "through");
+      rmSync(through, { force: true });
       const command = wrapped(["sh", "-c", "stty raw -echo; echo ready; exec sleep 60"])
         .map((arg) => `'${arg}'`)
         .join(" ");
       // in the foreground, with its pid known
-      writeFileSync(script, `stty -g\nsh -c 'echo $$ >${pidFile}; exec ${command.replaceAll("'", "'\\''")}'\nsleep 0.5\nstty -g\n`);
+      writeFileSync(script, `stty -g\nsh -c 'echo $$ >${pidFile}; exec ${command.replaceAll("'", "'\\''")}'\nwhile [ ! -e ${through} ]; do sleep 0.05; done\nstty -g\n`);
       const tty = run(["dash", script]);
       await tty.sees("ready");
       process.kill(Number(readFileSync(pidFile, "utf8")), signal);
+      // of a wrapper that can do nothing any more the guard sees to it, and draws what is left
+      if (signal === "SIGKILL") await until("the guard is through", () => Buffer.from(tty.bytes()).includes("\x1b[?1049l"));
+      writeFileSync(through, "");
       await tty.exited;
       const settings =
         Buffer.from(tty.bytes())

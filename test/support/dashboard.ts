@@ -41,6 +41,7 @@ export async function openDashboard(): Promise<Dashboard> {
       socket.send(hello);
       socket.send({ type: "session", session: { ...sessionInfo(id), cwd: `/home/me/${id}`, ...info }, first: 1, prompts });
       await socket.next("resume");
+      socket.beat();
       return socket;
     },
     async playDaemon(name, says = {}, known) {
@@ -48,12 +49,8 @@ export async function openDashboard(): Promise<Dashboard> {
       const socket = await openSocket(dashboard.server.origin, device);
       socket.send({ ...hello, host: name });
       socket.send({ type: "runner", roots: ["/home/me"], recent: [], no_sandbox: null, ...says });
-      const beat = setInterval(() => socket.send({ type: "pong" }), 2000); // it stays as long as the test wants it
-      const close = () => {
-        clearInterval(beat);
-        socket.close();
-      };
-      return { socket, device, close };
+      socket.beat();
+      return { socket, device, close: () => socket.close() };
     },
     async openPaired() {
       const phone = await openPhonePage(browser, dashboard.server.origin);

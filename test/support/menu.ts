@@ -11,7 +11,7 @@ process.stdin.on("data", (data: Buffer) => {
   if (arrow !== undefined && way === "swaps") question = "Delete it?";
   if (arrow !== undefined && way !== "stubborn") at = (at + arrow + options.length) % options.length;
   if (data.toString() === "q") question = "Which other one?";
-  if (data.toString() !== "\r") return void setTimeout(draw, way === "slow" ? 150 : 0);
+  if (data.toString() !== "\r") return void setTimeout(draw, way === "slow" ? 60 : 0);
   process.stdout.write(`\x1b[H\x1b[J\x1b[?25hchose ${options[at]}\r\n`);
   process.exit();
 });

@@ -3,6 +3,9 @@ import { FromServer, Greeting, PROTOCOL, parseJson } from "../../src/types.ts";
 import { expectParsed, type Phone } from "./phone.ts";
 import { until } from "./until.ts";
 
+/** A runner says that it is there this often, in ms: the server hangs up after six seconds of silence. */
+const BEAT_MS = 2000;
+
 /** A runner's socket, driven by hand. */
 export async function openSocket(origin: string, device: Phone) {
   const nonce = randomNonce();
@@ -13,8 +16,10 @@ export async function openSocket(origin: string, device: Phone) {
   const messages: (string | ArrayBuffer)[] = [];
   let closed: number | undefined;
   socket.onmessage = ({ data }) => messages.push(data);
+  let beat: ReturnType<typeof setInterval> | undefined;
   socket.onclose = ({ code }) => {
     closed = code;
+    clearInterval(beat);
   };
   const greeting = parseJson(Greeting, String(await until("the greeting", () => messages.shift())));
   if (greeting === undefined) throw new Error("no greeting");
@@ -41,8 +46,15 @@ export async function openSocket(origin: string, device: Phone) {
         if (message.type === type) return message as Extract<FromServer, { type: Type }>;
       }
     },
+    /** It stays for as long as the test wants it, however slow the machine is. */
+    beat() {
+      beat ??= setInterval(() => this.send({ type: "pong" }), BEAT_MS);
+    },
     closed: () => until("the socket closes", () => closed),
-    close: () => socket.close(),
+    close() {
+      clearInterval(beat);
+      socket.close();
+    },
   };
 }
 export const hello = { type: "hello", protocol: PROTOCOL, version: "0", host: "test" };
