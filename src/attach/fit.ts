@@ -19,7 +19,9 @@ export function openFit(client: Client, session: string, room: () => Size, onTro
   const ask = (body: Size | { cols: null }): Promise<unknown> => {
     askedAt = Number.POSITIVE_INFINITY; // until it is answered
     return client.send("POST", `/api/sessions/${session}/resize`, body).then(
-      () => void (askedAt = performance.now()),
+      () => {
+        askedAt = performance.now();
+      },
       (error: unknown) => {
         if (!(error instanceof RequestError)) throw error;
         fitted = undefined;

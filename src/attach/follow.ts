@@ -28,6 +28,7 @@ export interface FollowEvents {
 /** What the server tells of a session: its screen, its state and what it asks, brought up to date after each break. */
 export function followSession(client: Client, id: string, events: FollowEvents) {
   const prompts = new Map<string, Prompt>();
+  let session: SessionSummary | undefined;
   let lostAt: number | undefined = Date.now();
   let stream = "";
   let drawn = false;
@@ -76,6 +77,7 @@ export function followSession(client: Client, id: string, events: FollowEvents) 
   /** All there is: what is not among it any more was settled meanwhile. */
   const fetchAll = async () => {
     const before = new Set(prompts.keys());
+    const had = session;
     const detail = await client.call(SessionDetail, "GET", `/api/sessions/${id}`);
     if (closed) return;
     for (const prompt of open()) {
@@ -83,7 +85,8 @@ export function followSession(client: Client, id: string, events: FollowEvents) 
     }
     for (const prompt of detail.prompts) if (isOpen(prompts.get(prompt.id) ?? prompt)) prompts.set(prompt.id, prompt); // what is settled stays so
     if (detail.screen !== null && !drawn) takeFrame(detail.screen);
-    events.onSession(detail.session);
+    if (session === undefined || session === had) session = detail.session; // else what the stream told meanwhile is newer
+    events.onSession(session);
   };
   const fetchAgain = () => {
     fetchAll().catch((error: unknown) => {
@@ -110,7 +113,9 @@ export function followSession(client: Client, id: string, events: FollowEvents) 
       case "session_start":
       case "session_status":
       case "session_end":
-        return void (event.data.id === id && events.onSession(event.data));
+        if (event.data.id !== id) return;
+        session = event.data;
+        return events.onSession(session);
       default: // of others, or of what is not shown here
     }
   };
