@@ -12,13 +12,13 @@ dev *options: install
 
 # every test, or those in the files named
 test *files: install
-    {{ bun }} test {{ files }}
+    {{ bun }} test --timeout 60000 {{ files }}
 
 # what has to hold before a change lands
 check:
     .ci/run
 
-# measures it beside what it is compared with: some four minutes, --quick for one, --json for machines
+# measures it beside what it is compared with: some seven minutes, --quick for two, --json for machines
 bench *options: install
     {{ bun }} run bench {{ options }}
 
