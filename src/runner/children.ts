@@ -18,8 +18,9 @@ const LOOK_MS = 25;
 /** A session that another daemon started is looked after this often, and what is left of one, in ms. */
 const WATCH_MS = 250;
 const LEFT_MS = 50;
-/** What was killed has gone within this time, in ms, unless it hangs in the kernel. */
+/** What was killed has gone within this time, in ms, unless it hangs in the kernel; so many looks in a row must find nothing. */
 const GONE_MS = 1000;
+const QUIET_LOOKS = 3;
 /** Of what a session's process complains about so much is passed on, in bytes. */
 const WORDS_BYTES = 2000;
 
@@ -63,12 +64,18 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
   /** Sees to it that nothing runs on of a session whose process is gone. */
   const sweep = async ({ session }: Child, graceMs: number) => {
     for (const pid of processesOf(session)) signalProcess(pid, "SIGTERM");
-    for (const until = performance.now() + graceMs; processesOf(session).length > 0 && performance.now() < until; ) await Bun.sleep(LEFT_MS);
-    // again and again: what is about to be killed may start another
-    for (let looks = GONE_MS / LEFT_MS; processesOf(session).length > 0 && looks > 0; looks--) {
-      for (const pid of processesOf(session)) signalProcess(pid, "SIGKILL");
-      await Bun.sleep(LEFT_MS);
+    for (const until = performance.now() + graceMs; processesOf(session).next().done === false && performance.now() < until; ) await Bun.sleep(LEFT_MS);
+    // again and again: what is about to be killed may start another, or has just done so
+    let quiet = 0;
+    for (let looks = GONE_MS / LEFT_MS; quiet < QUIET_LOOKS && looks > 0; looks--) {
+      quiet++;
+      for (const pid of processesOf(session)) {
+        signalProcess(pid, "SIGKILL");
+        quiet = 0;
+      }
+      if (quiet < QUIET_LOOKS) await Bun.sleep(LEFT_MS);
     }
+    if (quiet < QUIET_LOOKS) log(`${session}: something that it started can't be ended, and runs on`);
   };
 
   /** What is to be done once a session's process is gone: one that took leave has removed its folder. `code`: as it ended, where we know. */

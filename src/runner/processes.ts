@@ -27,15 +27,19 @@ export function birthOf(pid: number): string | undefined {
   return state === undefined || state === "" || state.startsWith("Z") ? undefined : began.join(" ");
 }
 
-/** Every process that was started within a session of a daemon's. */
-export function processesOf(session: string): number[] {
+/**
+ * Every process that was started within a session of a daemon's, newest first and each as soon as it is found: one that does nothing but
+ * start the next and go would be gone by the end of a list. Of the dead the kernel shows no environment.
+ */
+export function* processesOf(session: string): Generator<number> {
   const mark = `${MARK}=${session}`;
   if (process.platform === "linux") {
     const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-    return pids.filter((pid) => readProc(`/proc/${pid}/environ`)?.split("\0").includes(mark) === true && birthOf(Number(pid)) !== undefined).map(Number);
+    for (const pid of pids.map(Number).sort((a, b) => b - a)) if (readProc(`/proc/${pid}/environ`)?.split("\0").includes(mark) === true) yield pid;
+    return;
   }
   const lines = Bun.spawnSync(["ps", "-axEww", "-o", "pid=,command="]).stdout.toString().split("\n");
-  return lines.filter((line) => line.split(" ").includes(mark)).map((line) => Number.parseInt(line, 10));
+  for (const line of lines.reverse()) if (line.split(" ").includes(mark)) yield Number.parseInt(line, 10);
 }
 
 /** Signals a process; one that is gone, or whose number is another user's by now, is none of our concern. */

@@ -13,11 +13,12 @@ import { processesIn, type Runner, runners, spawnRunner, startRunner, startSessi
 import { openTty, type Tty } from "../support/tty.ts";
 import { until } from "../support/until.ts";
 
-/** Stands in for Claude Code: tells what it was started with, and waits; `deaf` in its folder has it ignore signals, `restless` start one program after the other. */
+/** Stands in for Claude Code: tells what it was started with, and waits; `deaf` in its folder has it ignore signals, `restless` start one program after the other, `hopping` one that does nothing but start the next and go, for half a minute at most. */
 const CLAUDE = `#!/bin/sh
 env > env.txt; pwd -P > cwd.txt; for arg; do echo "$arg"; done > args.txt; ps -o sid= -p $$ > sid.txt
 [ -e deaf ] && trap '' TERM INT HUP
 [ -e restless ] && while :; do sleep 60 & sleep 0.004; done &
+[ -e hopping ] && perl -e 'use POSIX; $SIG{CHLD} = $SIG{TERM} = "IGNORE"; my $end = time + 30; while (time < $end) { exit if fork; setsid; select undef, undef, undef, 0.002 }'
 echo run >> runs.txt; echo ready; while :; do sleep 0.1; done
 `;
 
@@ -241,8 +242,36 @@ test("of a session that is lost nothing is left, though it goes on starting prog
   const id = await startSession(server, { cwd });
   await ready(cwd);
   process.kill(processOf(id), "SIGKILL");
-  await until("the runner is through", async () => (await session(id))?.status === "ended" && processesOf(id).length === 0, 20_000);
+  await until("the runner is through", async () => (await session(id))?.status === "ended" && [...processesOf(id)].length === 0, 20_000);
 }, 30_000);
+
+test.skipIf(Bun.which("perl") === null)(
+  "nor of one whose programs hop from process to process",
+  async () => {
+    runner = await startRunner(server, [work], env);
+    const cwd = folder();
+    writeFileSync(join(cwd, "hopping"), "");
+    const id = await startSession(server, { cwd });
+    await ready(cwd);
+    const hops = new Set<number>();
+    await until("it hops", () => {
+      for (const pid of processesOf(id)) hops.add(pid);
+      return hops.size > 20;
+    });
+    process.kill(processOf(id), "SIGKILL");
+    await until("the session is over", async () => (await session(id))?.status === "ended");
+    let quiet = 0;
+    await until(
+      "nothing runs for a while",
+      () => {
+        quiet = processesOf(id).next().done === true ? quiet + 1 : 0;
+        return quiet === 50;
+      },
+      20_000,
+    );
+  },
+  60_000,
+);
 
 test("while the server is away sessions go on, and what was lost meanwhile is told", async () => {
   runner = await startRunner(server, [work], env);
