@@ -44,6 +44,7 @@ export function followStatus(
     }
     const id = parsed?.sessionId ?? conversation;
     if (id !== conversation && onConversation(id)) conversation = id;
+    cancel(); // what heard of it may have had it read again
     // while it waits, keys from afar are kept from it: somebody who pressed Escape wants to go on
     cancel = later(quick || activity === "waiting" ? QUICK_MS : CALM_MS, read);
   };

@@ -60,6 +60,24 @@ test("once a prompt was answered, that Claude waits no more is known at once", (
   expect(heard).toEqual(["waiting", "busy"]);
 });
 
+test("whoever changes the pace on hearing of it does not have it read twice as often from then on", () => {
+  const clock = fakeClock();
+  const status = followStatus(
+    dir,
+    () => 4711,
+    (activity) => status.hurry(activity === "waiting"),
+    () => true,
+    clock.later,
+  );
+  for (const now of ["waiting", "busy", "waiting", "idle"]) {
+    says(now);
+    clock.pass(1000);
+    expect(clock.waiting()).toBe(1);
+  }
+  status.close();
+  expect(clock.waiting()).toBe(0);
+});
+
 test("what is half written, or not Claude's, changes nothing; a file that is gone leaves it unknown", () => {
   let pid: number | undefined;
   const { clock, status } = follow(() => pid);
