@@ -281,9 +281,10 @@ describe("the way out", () => {
         broken[at] = 0xff;
         expect(serverAsked(broken)).toBeString();
       }
-      const [header, body] = [bytes.subarray(0, 5), bytes.subarray(5)];
-      const hidden = Buffer.concat([header, body.subarray(0, -4), body.subarray(-4)]);
-      hidden.writeUInt16BE(0xfe0d, hidden.indexOf(Buffer.from([0x00, 0x2b]), 60)); // supported_versions becomes an encrypted name
+      const hidden = Buffer.from(bytes);
+      const versions = Buffer.from("002b0005040304", "hex"); // supported_versions (RFC 8446), with what it says first: two bytes alone may be part of a key
+      expect(hidden.includes(versions)).toBe(true);
+      hidden.writeUInt16BE(0xfe0d, hidden.indexOf(versions)); // becomes an encrypted name
       expect(serverAsked(hidden)).toBe("");
     });
 
