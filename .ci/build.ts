@@ -10,10 +10,14 @@ import { pageFiles } from "../src/hub/page.ts";
 const TARGETS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
 const root = resolve(import.meta.dir, "..");
 const dist = join(root, "dist");
-const wanted = process.argv.slice(2).map((name) => (name === "here" ? `${process.platform}-${process.arch}` : name));
+const wanted = process.argv
+  .slice(2)
+  .map((name) => (name === "here" ? `${process.platform}-${process.arch}` : name));
 const unknown = wanted.filter((name) => !TARGETS.includes(name));
 if (unknown.length > 0) {
-  process.stderr.write(`There is no target ${unknown.join(", ")}; there are: ${TARGETS.join(", ")}, here\n`);
+  process.stderr.write(
+    `There is no target ${unknown.join(", ")}; there are: ${TARGETS.join(", ")}, here\n`,
+  );
   process.exit(2);
 }
 
@@ -34,7 +38,10 @@ for (const target of wanted.length > 0 ? wanted : TARGETS) {
       {
         name: "the page, built beforehand",
         setup(build) {
-          build.onLoad({ filter: /src\/hub\/page\.ts$/ }, () => ({ contents: `export async function pageFiles() { return ${page}; }`, loader: "js" }));
+          build.onLoad({ filter: /src\/hub\/page\.ts$/ }, () => ({
+            contents: `export async function pageFiles() { return ${page}; }`,
+            loader: "js",
+          }));
         },
       },
     ],

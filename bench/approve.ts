@@ -22,25 +22,35 @@ export async function approve(place: Place, { quick }: { quick: boolean }): Prom
   const bare = await openBareViewer(place.web.origin);
 
   const ask = async (i: number) => {
-    const call = { tool_name: "Bash", tool_input: { command: `make part-${i}`, description: "Build a part" } };
+    const call = {
+      tool_name: "Bash",
+      tool_input: { command: `make part-${i}`, description: "Build a part" },
+    };
     let prompt: Prompt | undefined;
     const shown = viewer.sees("the phone shows the question", ({ name, data }) => {
-      if (name === "prompt" && data.session === wrapped.session && data.state === "pending") prompt = data;
+      if (name === "prompt" && data.session === wrapped.session && data.state === "pending")
+        prompt = data;
       return prompt !== undefined;
     });
-    const answered = hooks("PermissionRequest", call).then((decision) => ({ decision, at: performance.now() }));
+    const answered = hooks("PermissionRequest", call).then((decision) => ({
+      decision,
+      at: performance.now(),
+    }));
     await shown;
     await pause(LOOK_MS);
     if (prompt === undefined) throw new Error("no question came");
     const at = performance.now();
     const [{ status }, answer] = await Promise.all([place.phone.approve(prompt), answered]);
-    if (status !== 200 || answer.decision?.behavior !== "allow") throw new Error(`not approved: ${status} ${JSON.stringify(answer.decision)}`);
+    if (status !== 200 || answer.decision?.behavior !== "allow")
+      throw new Error(`not approved: ${status} ${JSON.stringify(answer.decision)}`);
     await hooks("PostToolUse", call); // as Claude tells it
     return answer.at - at;
   };
   const askBare = async (i: number) => {
     const shown = bare.sees("ask", `part-${i}`);
-    const answered = bare.post("/ask", `part-${i}`).then((response) => response.text().then(() => performance.now()));
+    const answered = bare
+      .post("/ask", `part-${i}`)
+      .then((response) => response.text().then(() => performance.now()));
     await shown;
     await pause(LOOK_MS);
     const at = performance.now();
@@ -63,20 +73,37 @@ export async function approve(place: Place, { quick }: { quick: boolean }): Prom
   await wrapped.close();
   const against = "a bare held request, answered by another";
   return [
-    { name: "approve to hook response p50", unit: "ms", ours: overRounds(ours, 0.5), reference: overRounds(theirs, 0.5), against, judged: "itself", gate: 15, aim: 5 },
+    {
+      name: "approve to hook response p50",
+      unit: "ms",
+      ours: overRounds(ours, 0.5),
+      reference: overRounds(theirs, 0.5),
+      against,
+      judged: "itself",
+      gate: 15,
+      aim: 5,
+    },
   ];
 }
 
 /** A session of what is called claude, does nothing, and lets us have the hooks that it was given. */
-async function startClaude(place: Place): Promise<{ wrapped: Wrapped; hooks: ReturnType<typeof readHooks> }> {
+async function startClaude(
+  place: Place,
+): Promise<{ wrapped: Wrapped; hooks: ReturnType<typeof readHooks> }> {
   const bin = join(place.dir, "bin");
   const told = join(place.dir, "hooks");
   mkdirSync(bin);
   const claude = join(bin, "claude");
-  writeFileSync(claude, `#!/bin/sh\numask 077; printf '%s\\n%s\\n' "$2" "$${TOKEN_VARIABLE}" >'${told}.part'; mv '${told}.part' '${told}'; stty raw -echo; exec cat\n`);
+  writeFileSync(
+    claude,
+    `#!/bin/sh\numask 077; printf '%s\\n%s\\n' "$2" "$${TOKEN_VARIABLE}" >'${told}.part'; mv '${told}.part' '${told}'; stty raw -echo; exec cat\n`,
+  );
   chmodSync(claude, 0o755);
   const wrapped = await place.claudeRemote([], { CLAUDE_REMOTE_CLAUDE: claude });
-  const [settings = "", token = ""] = await until("the program has the hooks", () => existsSync(told) && readFileSync(told, "utf8").split("\n"));
+  const [settings = "", token = ""] = await until(
+    "the program has the hooks",
+    () => existsSync(told) && readFileSync(told, "utf8").split("\n"),
+  );
   process.env[TOKEN_VARIABLE] = token; // where the client looks for it
   return { wrapped, hooks: readHooks(["--settings", settings]) };
 }

@@ -12,7 +12,8 @@ const server = Bun.serve({
   async fetch(request, server) {
     server.timeout(request, 0);
     const { pathname } = new URL(request.url);
-    if (pathname === "/ws") return server.upgrade(request) ? undefined : new Response(null, { status: 426 });
+    if (pathname === "/ws")
+      return server.upgrade(request) ? undefined : new Response(null, { status: 426 });
     if (pathname === "/event") {
       const every = Number(request.headers.get("x-every-ms"));
       const event = encoder.encode(await request.text());

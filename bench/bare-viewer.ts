@@ -14,7 +14,11 @@ export async function openBareViewer(origin: string): Promise<BareViewer> {
   const events = readEvents(await fetch(`${origin}/events`), settle, fail);
   return {
     post: (path, body) => fetch(origin + path, { method: "POST", body }),
-    sees: (event, text) => wait(`the ${event} ${text}`, (now) => now === `event: ${event}\ndata: ${JSON.stringify(text)}`),
+    sees: (event, text) =>
+      wait(
+        `the ${event} ${text}`,
+        (now) => now === `event: ${event}\ndata: ${JSON.stringify(text)}`,
+      ),
     close: events.close,
   };
 }

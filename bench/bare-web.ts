@@ -6,10 +6,15 @@
 const encoder = new TextEncoder();
 let viewer: ReadableStreamDefaultController<Uint8Array> | undefined;
 let answer: ((response: Response) => void) | undefined;
-const tell = (event: string, data: string) => viewer?.enqueue(encoder.encode(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`));
+const tell = (event: string, data: string) =>
+  viewer?.enqueue(encoder.encode(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`));
 
 const child = Bun.spawn(["sh", "-c", "stty raw -echo; exec cat"], {
-  terminal: { cols: 80, rows: 24, data: (_, bytes) => void tell("output", Buffer.from(bytes).toString()) },
+  terminal: {
+    cols: 80,
+    rows: 24,
+    data: (_, bytes) => void tell("output", Buffer.from(bytes).toString()),
+  },
 });
 
 const server = Bun.serve({

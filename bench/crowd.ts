@@ -20,7 +20,13 @@ export const CrowdOrder = v.object({
 export type CrowdOrder = v.InferOutput<typeof CrowdOrder>;
 
 /** Of all viewers together. */
-export const CrowdCounts = v.object({ open: v.number(), frames: v.number(), bytes: v.number(), acknowledged: v.number(), refused: v.number() });
+export const CrowdCounts = v.object({
+  open: v.number(),
+  frames: v.number(),
+  bytes: v.number(),
+  acknowledged: v.number(),
+  refused: v.number(),
+});
 export type CrowdCounts = v.InferOutput<typeof CrowdCounts>;
 
 if (import.meta.main) await main();
@@ -47,11 +53,22 @@ async function main(): Promise<void> {
 }
 
 /** One viewer, by hand over TCP: a thousand real browsers would leave nothing of the machine for the server. Resolves once its stream has begun. */
-async function openOne({ origin, device, secret, session, manner }: CrowdOrder, counts: CrowdCounts): Promise<void> {
+async function openOne(
+  { origin, device, secret, session, manner }: CrowdOrder,
+  counts: CrowdCounts,
+): Promise<void> {
   const { hostname, port, host } = new URL(origin);
   const keys = deviceKeys(fromBase64url(secret) ?? new Uint8Array());
   const request = (method: string, target: string, body: string) => {
-    const authorization = signRequest(keys, { method, host, target, body, device, ts: Math.floor(Date.now() / 1000), nonce: randomNonce() });
+    const authorization = signRequest(keys, {
+      method,
+      host,
+      target,
+      body,
+      device,
+      ts: Math.floor(Date.now() / 1000),
+      nonce: randomNonce(),
+    });
     const length = method === "POST" ? `content-length: ${Buffer.byteLength(body)}\r\n` : "";
     return `${method} ${target} HTTP/1.1\r\nhost: ${host}\r\nauthorization: ${authorization}\r\n${length}\r\n${body}`;
   };
@@ -91,7 +108,8 @@ async function openOne({ origin, device, secret, session, manner }: CrowdOrder, 
       data(_, bytes) {
         if (begun !== undefined) {
           const status = bytes.subarray(0, 12).toString("latin1");
-          if (status !== "HTTP/1.1 200") throw new Error(`no stream: ${bytes.toString("latin1").split("\r\n", 1)[0]}`);
+          if (status !== "HTTP/1.1 200")
+            throw new Error(`no stream: ${bytes.toString("latin1").split("\r\n", 1)[0]}`);
           begun();
           begun = undefined;
         }
@@ -117,11 +135,14 @@ async function openOne({ origin, device, secret, session, manner }: CrowdOrder, 
     },
   });
   const acknowledge = () => {
-    if (drawn === told || (untold < LITTLE_BYTES && performance.now() - toldAt < SEEN_LITTLE_MS)) return;
+    if (drawn === told || (untold < LITTLE_BYTES && performance.now() - toldAt < SEEN_LITTLE_MS))
+      return;
     told = drawn;
     toldAt = performance.now();
     untold = 0;
-    answers.write(request("POST", `/api/sessions/${session}/seen`, JSON.stringify({ rev: drawn, stream })));
+    answers.write(
+      request("POST", `/api/sessions/${session}/seen`, JSON.stringify({ rev: drawn, stream })),
+    );
   };
   setTimeout(() => setInterval(acknowledge, SEEN_MS), Math.random() * SEEN_MS); // not all at once
 }

@@ -8,7 +8,8 @@ export const ECHO = "stty raw -echo; printf READY; exec cat";
 /** Pauses between keys are drawn from here, in ms, so that they fall in step with no timer. */
 const PAUSE_MS = [2, 14] as const;
 
-export const pause = ([from, to]: readonly [number, number]) => Bun.sleep(from + Math.random() * (to - from));
+export const pause = ([from, to]: readonly [number, number]) =>
+  Bun.sleep(from + Math.random() * (to - from));
 
 /** A key in the terminal at the desk until it is shown there. */
 export async function localEcho(place: Place, { quick }: { quick: boolean }): Promise<Row[]> {

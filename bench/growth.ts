@@ -13,7 +13,18 @@ import type { Row } from "./table.ts";
  * An hour with Claude, as assumed here: a turn every two minutes, each with what was asked, a thought, three texts and six tools (code that is read,
  * edited or run), a permission in every third turn, and sixty lines that scroll off (in the classic renderer; the full-screen one leaves no history).
  */
-const HOUR = { turns: 30, asked: 200, thought: 500, texts: 3, text: 600, tools: 6, input: 600, result: 2500, view: 1000, lines: 60 } as const;
+const HOUR = {
+  turns: 30,
+  asked: 200,
+  thought: 500,
+  texts: 3,
+  text: 600,
+  tools: 6,
+  input: 600,
+  result: 2500,
+  view: 1000,
+  lines: 60,
+} as const;
 /** So much of a month somebody works with it, in hours, and what the server keeps unless told otherwise (`keep_mb`), in MB. */
 const MONTH_H = 30 * 8;
 const KEPT_MB = 2000;
@@ -34,8 +45,16 @@ export async function growth(place: Place, { quick }: { quick: boolean }): Promi
   }
   const entries = HOUR.turns * (2 + HOUR.texts + 2 * HOUR.tools);
   const tail = `/api/sessions/${last?.id}/transcript?limit=1`;
-  await until("all is stored", async () => JSON.stringify(await stage.phone.json("GET", tail)).includes(`"next":${entries}`), 30_000);
-  await until("all is indexed", async () => !(await stage.phone.get(SearchAnswer, "GET", "/api/search?q=session")).partial, 60_000);
+  await until(
+    "all is stored",
+    async () => JSON.stringify(await stage.phone.json("GET", tail)).includes(`"next":${entries}`),
+    30_000,
+  );
+  await until(
+    "all is indexed",
+    async () => !(await stage.phone.get(SearchAnswer, "GET", "/api/search?q=session")).partial,
+    60_000,
+  );
   const grown = (usedMb(stage.dir) - before) / hours;
   last?.close();
   await stage.close();
@@ -72,7 +91,8 @@ function tellTurn(session: Played, turn: number, write: (chars: number) => strin
     { kind: "user", at, text: text(HOUR.asked) },
     { kind: "thinking", at, text: text(HOUR.thought) },
   ];
-  for (let i = 0; i < HOUR.texts; i++) entries.push({ kind: "assistant", at, text: text(HOUR.text) });
+  for (let i = 0; i < HOUR.texts; i++)
+    entries.push({ kind: "assistant", at, text: text(HOUR.text) });
   for (let i = 0; i < HOUR.tools; i++) {
     const id = `toolu_${turn}_${i}`;
     entries.push(
@@ -81,13 +101,36 @@ function tellTurn(session: Played, turn: number, write: (chars: number) => strin
     );
   }
   const next = (turn + 1) * entries.length;
-  session.send({ type: "transcript", session: session.id, entries, next, file: 0, at: next * 1000 });
+  session.send({
+    type: "transcript",
+    session: session.id,
+    entries,
+    next,
+    file: 0,
+    at: next * 1000,
+  });
   session.print(Array.from({ length: HOUR.lines }, () => text(70).replaceAll("\n", " ")));
   if (turn % 3 === 0) {
-    const view = JSON.stringify({ tool: "Bash", input: { command: text(HOUR.view) }, cwd: "/home/me/project", host: "box", actions: ["approve", "reject"] });
-    const prompt: Prompt = { id: `p_${session.id}_${turn}`, session: session.id, kind: "permission", state: "pending", created_at: at, view };
+    const view = JSON.stringify({
+      tool: "Bash",
+      input: { command: text(HOUR.view) },
+      cwd: "/home/me/project",
+      host: "box",
+      actions: ["approve", "reject"],
+    });
+    const prompt: Prompt = {
+      id: `p_${session.id}_${turn}`,
+      session: session.id,
+      kind: "permission",
+      state: "pending",
+      created_at: at,
+      view,
+    };
     session.send({ type: "prompt", prompt });
-    session.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { by: "desk", decision: "approve", at } } });
+    session.send({
+      type: "prompt",
+      prompt: { ...prompt, state: "answered", answer: { by: "desk", decision: "approve", at } },
+    });
   }
   return told;
 }
@@ -95,7 +138,9 @@ function tellTurn(session: Played, turn: number, write: (chars: number) => strin
 /** Text with the words of a real program: pieces of our own source, drawn by a fixed seed. */
 function openWriter(): (chars: number) => string {
   const root = resolve(import.meta.dir, "../src");
-  const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+  const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) =>
+    file.endsWith(".ts"),
+  );
   const source = files.map((file) => readFileSync(join(root, file), "utf8")).join("\n");
   const random = randomFrom(1);
   return (chars) => {
@@ -107,7 +152,8 @@ function openWriter(): (chars: number) => string {
 /** What a database's content takes, also what is still in its write-ahead log, in MB. */
 function usedMb(dir: string): number {
   const db = new Database(databaseFile(dir), { readonly: true });
-  const pragma = (name: string) => db.query<Record<string, number>, []>(`PRAGMA ${name}`).get()?.[name] ?? 0;
+  const pragma = (name: string) =>
+    db.query<Record<string, number>, []>(`PRAGMA ${name}`).get()?.[name] ?? 0;
   const bytes = (pragma("page_count") - pragma("freelist_count")) * pragma("page_size");
   db.close();
   return bytes / 1e6;

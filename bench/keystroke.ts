@@ -21,15 +21,24 @@ export async function keystroke(place: Place, { quick }: { quick: boolean }): Pr
   const stream = `in_${randomNonce()}`;
   let seq = 0;
   const send = async (typed: object) => {
-    const response = await place.phone.request("POST", `/api/sessions/${wrapped.session}/input`, { stream, seq: seq++, ...typed });
-    if (!response.ok) throw new Error(`a key was refused: ${response.status} ${await response.text()}`);
+    const response = await place.phone.request("POST", `/api/sessions/${wrapped.session}/input`, {
+      stream,
+      seq: seq++,
+      ...typed,
+    });
+    if (!response.ok)
+      throw new Error(`a key was refused: ${response.status} ${await response.text()}`);
   };
   const through = async (press: () => Promise<void>, seen: Promise<number>) => {
     const at = performance.now();
     const [shown] = await Promise.all([seen, press()]);
     return shown - at;
   };
-  const cursorAt = (x: number) => viewer.sees(`the phone shows the cursor at ${x}`, (event) => event.name === "screen" && event.data.cursor.x === x);
+  const cursorAt = (x: number) =>
+    viewer.sees(
+      `the phone shows the cursor at ${x}`,
+      (event) => event.name === "screen" && event.data.cursor.x === x,
+    );
 
   const [theirs, ours]: [number[][], number[][]] = [[], []];
   for (let round = 0; round < rounds; round++) {
@@ -37,7 +46,9 @@ export async function keystroke(place: Place, { quick }: { quick: boolean }): Pr
     for (let i = 0; i < keys; i++) {
       const key = String.fromCharCode(97 + (i % 26));
       await pause(PAUSE_MS);
-      bareRound.push(await through(async () => void (await bare.post("/key", key)), bare.sees("output", key)));
+      bareRound.push(
+        await through(async () => void (await bare.post("/key", key)), bare.sees("output", key)),
+      );
     }
     for (let i = 0; i < keys; i++) {
       await pause(PAUSE_MS);

@@ -16,7 +16,20 @@ const LENGTHS = [10, 1000, 100_000] as const;
 /** What a test run prints: colours, names that differ, times that nobody can guess. */
 function history(lines: number): string {
   const { int, pick } = randomFrom(lines);
-  const words = ["parser", "reader", "outbox", "screen", "session", "ledger", "history", "prompt", "link", "gate", "viewer", "device"] as const;
+  const words = [
+    "parser",
+    "reader",
+    "outbox",
+    "screen",
+    "session",
+    "ledger",
+    "history",
+    "prompt",
+    "link",
+    "gate",
+    "viewer",
+    "device",
+  ] as const;
   const line = () =>
     `\x1b[32m✓\x1b[0m ${pick(words)} > ${pick(words)} ${pick(words)} case ${int(1, 999)} of ${pick(words)} \x1b[2m[${int(0, 99)}.${int(10, 99)} ms]\x1b[0m\n`;
   return Array.from({ length: lines }, line).join("");
@@ -30,9 +43,17 @@ export async function opening(place: Place, { quick }: { quick: boolean }): Prom
     writeFileSync(file, history(lines + 24)); // the last of them stand on the screen
     const wrapped = await place.wrapped(`cat '${file}'; printf READY; read -r go`);
     await wrapped.shows("READY");
-    const stored = async () => (await place.phone.get(OutputPage, "GET", `/api/sessions/${wrapped.session}/output?limit=1`)).next >= lines;
+    const stored = async () =>
+      (await place.phone.get(OutputPage, "GET", `/api/sessions/${wrapped.session}/output?limit=1`))
+        .next >= lines;
     await until("the server has its history", stored, STORE_MS);
-    sessions.push({ lines, wrapped, wire: [] as number[], plain: [] as number[], ms: [] as number[] });
+    sessions.push({
+      lines,
+      wrapped,
+      wire: [] as number[],
+      plain: [] as number[],
+      ms: [] as number[],
+    });
   }
   const trips: number[] = [];
   for (let i = 0; i < (quick ? 5 : 25); i++) {
@@ -54,7 +75,16 @@ export async function opening(place: Place, { quick }: { quick: boolean }): Prom
   return sessions.flatMap(({ lines, wire, plain, ms }, i): Row[] => {
     const name = `opening a session of ${lines.toLocaleString("en")} lines`;
     return [
-      { name: `${name}: sent`, unit: "kB", ours: median(wire), reference: median(plain), against: "the same, not compressed", judged: "itself", gate: 4, aim: 2 },
+      {
+        name: `${name}: sent`,
+        unit: "kB",
+        ours: median(wire),
+        reference: median(plain),
+        against: "the same, not compressed",
+        judged: "itself",
+        gate: 4,
+        aim: 2,
+      },
       {
         name: `${name}: time`,
         unit: "ms",
@@ -68,7 +98,10 @@ export async function opening(place: Place, { quick }: { quick: boolean }): Prom
 }
 
 /** What the page does: it opens the stream, which begins with screen and newest lines, and asks then for what else there is to know. */
-async function open(place: Place, session: string): Promise<{ wire: number; plain: number; ms: number }> {
+async function open(
+  place: Place,
+  session: string,
+): Promise<{ wire: number; plain: number; ms: number }> {
   const from = performance.now();
   const response = await asBrowser(place.phone, `/events?session=${session}&lines=100`);
   let plain = 0;
@@ -94,5 +127,11 @@ async function open(place: Place, session: string): Promise<{ wire: number; plai
 async function answer(place: Place, target: string): Promise<{ wire: number; plain: number }> {
   const response = await asBrowser(place.phone, target);
   const bytes = new Uint8Array(await response.arrayBuffer());
-  return { wire: bytes.length, plain: response.headers.get("content-encoding") === "gzip" ? Bun.gunzipSync(bytes).length : bytes.length };
+  return {
+    wire: bytes.length,
+    plain:
+      response.headers.get("content-encoding") === "gzip"
+        ? Bun.gunzipSync(bytes).length
+        : bytes.length,
+  };
 }

@@ -51,7 +51,13 @@ export async function openPlace(): Promise<Place> {
   const { phone } = server;
   const { env, dir } = server.home;
   const cwd = join(dir, "work");
-  const web = Bun.spawn([process.execPath, resolve(import.meta.dir, "bare-web.ts")], { env, cwd, stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  const web = Bun.spawn([process.execPath, resolve(import.meta.dir, "bare-web.ts")], {
+    env,
+    cwd,
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
   const terminals = new Set<Terminal>();
   const others = new Set<() => Promise<void>>();
   let closing: Promise<void> | undefined;
@@ -62,17 +68,29 @@ export async function openPlace(): Promise<Place> {
     void terminal.exited.then(() => terminals.delete(terminal));
     return terminal;
   };
-  const running = async () => (await phone.sessions()).filter(({ status }) => status === "running").map(({ id }) => id);
-  const withPreload = ([bun = "", ...args]: string[], preload: string) => [bun, "--preload", preload, ...args];
+  const running = async () =>
+    (await phone.sessions()).filter(({ status }) => status === "running").map(({ id }) => id);
+  const withPreload = ([bun = "", ...args]: string[], preload: string) => [
+    bun,
+    "--preload",
+    preload,
+    ...args,
+  ];
   const command = (script: string) => [...SELF, "run", "--command", "sh", "--", "-c", script];
   const withSession = async (start: () => Terminal): Promise<Wrapped> => {
     const before = await running();
     const terminal = start();
-    const session = await until("the server knows the session", async () => (await running()).find((id) => !before.includes(id)), 20_000);
+    const session = await until(
+      "the server knows the session",
+      async () => (await running()).find((id) => !before.includes(id)),
+      20_000,
+    );
     return { ...terminal, session };
   };
 
-  const [line = ""] = new TextDecoder().decode((await web.stdout.getReader().read()).value).split("\n");
+  const [line = ""] = new TextDecoder()
+    .decode((await web.stdout.getReader().read()).value)
+    .split("\n");
   return {
     dir,
     phone,
@@ -81,17 +99,38 @@ export async function openPlace(): Promise<Place> {
     env,
     command,
     bare: (script) => open(["sh", "-c", script]),
-    wrapped: (script, inside) => withSession(() => open(inside === undefined ? command(script) : withPreload(command(script), inside.preload), inside?.env)),
-    bun: (file, more) => Bun.spawn([process.execPath, file], { env: { ...env, ...more }, cwd, stdin: "ignore", stdout: "ignore", stderr: "inherit" }),
+    wrapped: (script, inside) =>
+      withSession(() =>
+        open(
+          inside === undefined ? command(script) : withPreload(command(script), inside.preload),
+          inside?.env,
+        ),
+      ),
+    bun: (file, more) =>
+      Bun.spawn([process.execPath, file], {
+        env: { ...env, ...more },
+        cwd,
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "inherit",
+      }),
     claudeRemote: (args, more) => withSession(() => open([...SELF, ...args], more)),
-    quiet: async () => void (await until("all is stored", () => !processesIn(server).some((line) => line.includes("__deliver")), STORE_MS)),
+    quiet: async () =>
+      void (await until(
+        "all is stored",
+        () => !processesIn(server).some((line) => line.includes("__deliver")),
+        STORE_MS,
+      )),
     alsoClose: (end) => void others.add(end),
     closeEarly: (end) => (others.delete(end) ? end() : Promise.resolve()),
     close: () => (closing ??= close()),
   };
 
   async function close(): Promise<void> {
-    await Promise.all([...[...terminals].map((terminal) => terminal.close()), ...[...others].map((end) => end())]);
+    await Promise.all([
+      ...[...terminals].map((terminal) => terminal.close()),
+      ...[...others].map((end) => end()),
+    ]);
     web.kill();
     await web.exited;
     const left = () => processesIn(server).map((line) => Number.parseInt(line, 10));

@@ -22,7 +22,9 @@ export function shareMb(pid: number): number {
 
 /** Memory of a process, in MB: now (`VmRSS`), or the most that it ever was (`VmHWM`). */
 export function memoryMb(pid: number, which: "VmRSS" | "VmHWM"): number {
-  const kib = new RegExp(`^${which}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  const kib = new RegExp(`^${which}:\\s+(\\d+) kB`, "m").exec(
+    readFileSync(`/proc/${pid}/status`, "utf8"),
+  )?.[1];
   if (kib === undefined) throw new Error(`the process ${pid} has ended`);
   return (Number(kib) * 1024) / 1e6;
 }

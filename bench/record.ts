@@ -40,7 +40,8 @@ const PROSE = [
   "The test beside it prints a megabyte without a line feed, and looks at what is kept. With that in place the older check can go, and with it",
   "the constant that nobody else reads. I have left the message as it was: it names the line, which is what people look for in the log.",
 ].join("\\n");
-const SHORT = "Done. The length is checked while reading now, the test for it passes, and the older check is gone. Nothing else in the repository used the constant.";
+const SHORT =
+  "Done. The length is checked while reading now, the test for it passes, and the older check is gone. Nothing else in the repository used the constant.";
 
 const home = emptyHome();
 const api = startMockApi();
@@ -48,9 +49,25 @@ const { int } = randomFrom(6);
 const chunks: Recording["chunks"] = [];
 const cwd = join(home.dir, "work");
 mkdirSync(join(cwd, "src"));
-writeFileSync(join(cwd, "src/parse.ts"), Array.from({ length: 30 }, (_, i) => `export const part${i} = (line: string) => line.slice(${i}); // part ${i}\n`).join(""));
-writeFileSync(join(cwd, "test.sh"), 'for i in $(seq 14); do echo "(pass) parser > case $i of the corpus [0.$i ms]"; sleep 0.2; done\n');
-const screen = openScreen({ cols, rows, onChange: () => undefined, onHold: () => undefined, onHistory: () => undefined, onReply: (data) => pty.write(data) });
+writeFileSync(
+  join(cwd, "src/parse.ts"),
+  Array.from(
+    { length: 30 },
+    (_, i) => `export const part${i} = (line: string) => line.slice(${i}); // part ${i}\n`,
+  ).join(""),
+);
+writeFileSync(
+  join(cwd, "test.sh"),
+  'for i in $(seq 14); do echo "(pass) parser > case $i of the corpus [0.$i ms]"; sleep 0.2; done\n',
+);
+const screen = openScreen({
+  cols,
+  rows,
+  onChange: () => undefined,
+  onHold: () => undefined,
+  onHistory: () => undefined,
+  onReply: (data) => pty.write(data),
+});
 const from = performance.now();
 const pty = startPty({
   command: "claude",
@@ -68,7 +85,11 @@ const pty = startPty({
 });
 const text = () => screen.text().join("\n");
 const sees = (what: string | RegExp) =>
-  until(`claude shows ${what}; it shows:\n${text()}`, () => (typeof what === "string" ? text().includes(what) : what.test(text())), 60_000);
+  until(
+    `claude shows ${what}; it shows:\n${text()}`,
+    () => (typeof what === "string" ? text().includes(what) : what.test(text())),
+    60_000,
+  );
 
 /** Types as a person does, and sends it once it can be taken. */
 async function say(words: string, script: string): Promise<void> {
@@ -91,7 +112,10 @@ await sees("Do you want to proceed?");
 await Bun.sleep(3000); // thinks about it
 pty.write("1");
 await sees("Done.");
-await say("mend it", "edit: src/parse.ts :: line.slice(7); // part 7 => line.slice(0, 7); // no more than seven");
+await say(
+  "mend it",
+  "edit: src/parse.ts :: line.slice(7); // part 7 => line.slice(0, 7); // no more than seven",
+);
 await sees("Do you want to make this edit");
 await Bun.sleep(2500);
 pty.write("1");
@@ -107,5 +131,7 @@ home.remove();
 const recording: Recording = { cols, rows, chunks };
 writeFileSync(RECORDING, Bun.gzipSync(JSON.stringify(recording), { level: 9 }));
 const raw = chunks.reduce((sum, [, bytes]) => sum + bytes.length, 0);
-process.stderr.write(`${chunks.length} reads, ${raw} bytes, ${((chunks.at(-1)?.[0] ?? 0) / 1000).toFixed(0)} s\n`);
+process.stderr.write(
+  `${chunks.length} reads, ${raw} bytes, ${((chunks.at(-1)?.[0] ?? 0) / 1000).toFixed(0)} s\n`,
+);
 process.exit(0);

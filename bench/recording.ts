@@ -7,11 +7,18 @@ import { parseJson } from "../src/types.ts";
 export const RECORDING = resolve(import.meta.dir, "fixtures/claude.json.gz");
 
 /** `chunks` are bytes, one a character (latin1), with the ms since the start. */
-const Recording = v.object({ cols: v.number(), rows: v.number(), chunks: v.array(v.tuple([v.number(), v.string()])) });
+const Recording = v.object({
+  cols: v.number(),
+  rows: v.number(),
+  chunks: v.array(v.tuple([v.number(), v.string()])),
+});
 export type Recording = v.InferOutput<typeof Recording>;
 
 export function readRecording(): Recording {
-  const recording = parseJson(Recording, new TextDecoder().decode(Bun.gunzipSync(readFileSync(RECORDING))));
+  const recording = parseJson(
+    Recording,
+    new TextDecoder().decode(Bun.gunzipSync(readFileSync(RECORDING))),
+  );
   if (recording === undefined) throw new Error(`${RECORDING} is not a recording`);
   return recording;
 }

@@ -35,12 +35,27 @@ const MEASUREMENTS: Record<string, (place: Place, how: { quick: boolean }) => Pr
   "the database": growth,
 };
 
-const { values, positionals } = parseArgs({ options: { json: { type: "boolean", default: false }, quick: { type: "boolean", default: false } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    quick: { type: "boolean", default: false },
+  },
+  allowPositionals: true,
+});
 const unknown = positionals.find((name) => MEASUREMENTS[name] === undefined);
-if (unknown !== undefined) throw new Error(`there is no measurement ${unknown}, but ${Object.keys(MEASUREMENTS).join(", ")}`);
+if (unknown !== undefined)
+  throw new Error(
+    `there is no measurement ${unknown}, but ${Object.keys(MEASUREMENTS).join(", ")}`,
+  );
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
-const machine = { platform: process.platform, arch: process.arch, cpus: cpus().length, bun: Bun.version, load: loadavg().map((load) => Number(load.toFixed(2))) };
+const machine = {
+  platform: process.platform,
+  arch: process.arch,
+  cpus: cpus().length,
+  bun: Bun.version,
+  load: loadavg().map((load) => Number(load.toFixed(2))),
+};
 const starting = openPlace();
 let stopped = false;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -71,10 +86,18 @@ try {
 }
 
 if (values.json) {
-  const told = rows.map((row) => ("missing" in row ? { ...row, verdict: verdict(row) } : { ...row, value: judgedValue(row), verdict: verdict(row) }));
-  process.stdout.write(`${JSON.stringify({ machine, quick: values.quick, rows: told }, null, 2)}\n`);
+  const told = rows.map((row) =>
+    "missing" in row
+      ? { ...row, verdict: verdict(row) }
+      : { ...row, value: judgedValue(row), verdict: verdict(row) },
+  );
+  process.stdout.write(
+    `${JSON.stringify({ machine, quick: values.quick, rows: told }, null, 2)}\n`,
+  );
 } else {
   const { platform, arch, cpus, bun, load } = machine;
-  process.stdout.write(`\n${platform} ${arch}, ${cpus} CPUs, Bun ${bun}, load ${load.join(" ")} at the start\n\n${formatTable(rows)}`);
+  process.stdout.write(
+    `\n${platform} ${arch}, ${cpus} CPUs, Bun ${bun}, load ${load.join(" ")} at the start\n\n${formatTable(rows)}`,
+  );
 }
 process.exit(failed ? 1 : 0);

@@ -13,7 +13,13 @@ const WRAPPERS = 10;
 
 /** The server with many sessions at work, and what real wrappers take. */
 export async function sessions(place: Place, { quick }: { quick: boolean }): Promise<Row[]> {
-  if (!canLook) return [{ name: "many sessions", missing: "this system does not tell what processes use: Linux does" }];
+  if (!canLook)
+    return [
+      {
+        name: "many sessions",
+        missing: "this system does not tell what processes use: Linux does",
+      },
+    ];
   const ms = quick ? 1500 : 8000;
   const stage = await openStage(place);
   const bare = await openBareStage(place);
@@ -48,19 +54,34 @@ export async function sessions(place: Place, { quick }: { quick: boolean }): Pro
       measure(bare.pid, () => {
         for (const socket of sockets) {
           socket.send(JSON.stringify({ type: "screen", session: "s_0", frame: frame(1000) }));
-          socket.send(JSON.stringify({ type: "output", session: "s_0", seq: 1000, op: { op: "append", generation: 0, from: 1000, lines: [line] } }));
+          socket.send(
+            JSON.stringify({
+              type: "output",
+              session: "s_0",
+              seq: 1000,
+              op: { op: "append", generation: 0, from: 1000, lines: [line] },
+            }),
+          );
         }
       }),
     ]);
     memory.push([memoryMb(stage.pid, "VmRSS"), memoryMb(bare.pid, "VmRSS")]);
     const name = `${count} session${count === 1 ? "" : "s"} at work: server's CPU`;
-    rows.push({ name, unit: "%", ours, reference, against: `a bare server that reads the same: ${2 * CHANGES} messages a second of each`, judged: "itself" });
+    rows.push({
+      name,
+      unit: "%",
+      ours,
+      reference,
+      against: `a bare server that reads the same: ${2 * CHANGES} messages a second of each`,
+      judged: "itself",
+    });
   }
   for (const session of played) session.close();
   for (const socket of sockets) socket.close();
   await Promise.all([stage.close(), bare.close()]);
 
-  const each = (which: 0 | 1) => (((memory.at(-1)?.[which] ?? 0) - (memory[0]?.[which] ?? 0)) * 1000) / (COUNTS[2] - COUNTS[0]);
+  const each = (which: 0 | 1) =>
+    (((memory.at(-1)?.[which] ?? 0) - (memory[0]?.[which] ?? 0)) * 1000) / (COUNTS[2] - COUNTS[0]);
   const wrappers: Wrapped[] = [];
   for (let i = 0; i < WRAPPERS; i++) wrappers.push(await place.wrapped(ECHO));
   await Bun.sleep(SETTLE_MS);
@@ -77,6 +98,13 @@ export async function sessions(place: Place, { quick }: { quick: boolean }): Pro
       against: `the bare server, the same way: from 1 to ${COUNTS[2]}`,
       judged: "itself",
     },
-    { name: `memory a wrapper, of ${WRAPPERS}`, unit: "MB", ours: wrapper, reference: web, against: "a bare Bun process; what is shared is divided", judged: "itself" },
+    {
+      name: `memory a wrapper, of ${WRAPPERS}`,
+      unit: "MB",
+      ours: wrapper,
+      reference: web,
+      against: "a bare Bun process; what is shared is divided",
+      judged: "itself",
+    },
   ];
 }

@@ -1,7 +1,11 @@
 import { createGunzip } from "node:zlib";
 
 /** Reads a stream of server-sent events as it comes: the text of each, and what all of it comes to on the wire, in bytes. */
-export function readEvents({ body, headers }: Response, onEvent: (text: string) => void, onBroken: (error: Error) => void) {
+export function readEvents(
+  { body, headers }: Response,
+  onEvent: (text: string) => void,
+  onBroken: (error: Error) => void,
+) {
   if (body === null) throw new Error("no stream");
   const reader = body.getReader();
   const decoder = new TextDecoder();
@@ -12,7 +16,10 @@ export function readEvents({ body, headers }: Response, onEvent: (text: string) 
     rest = parts.pop() ?? "";
     for (const text of parts) onEvent(text);
   };
-  const packed = headers.get("content-encoding") === "gzip" ? createGunzip().on("data", take).on("error", onBroken) : undefined;
+  const packed =
+    headers.get("content-encoding") === "gzip"
+      ? createGunzip().on("data", take).on("error", onBroken)
+      : undefined;
   const follow = async () => {
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       bytes += part.value.length;

@@ -44,7 +44,11 @@ export async function openStage(place: Place): Promise<Stage> {
   const server = await startHomeServer();
   place.alsoClose(server.stop);
   const { origin, phone } = server;
-  const machine = await pairDevice(`${origin}/${new URL(await phone.mint("machine")).hash}`, "machine", "played runners");
+  const machine = await pairDevice(
+    `${origin}/${new URL(await phone.mint("machine")).hash}`,
+    "machine",
+    "played runners",
+  );
   return {
     pid: server.process().pid,
     dir: join(server.home.dir, "data"),
@@ -52,7 +56,12 @@ export async function openStage(place: Place): Promise<Stage> {
     async play(id) {
       const socket = await openSocket(origin, machine);
       socket.send(hello);
-      socket.send({ type: "session", session: { ...sessionInfo(id), command: "claude", hooks: "on" }, first: 1, prompts: [] });
+      socket.send({
+        type: "session",
+        session: { ...sessionInfo(id), command: "claude", hooks: "on" },
+        first: 1,
+        prompts: [],
+      });
       await socket.next("resume");
       let rev = 0;
       let seq = 0;
@@ -63,7 +72,12 @@ export async function openStage(place: Place): Promise<Stage> {
         send: (message) => socket.send(message),
         draw: (whole) => socket.send({ type: "screen", session: id, frame: frame(++rev, whole) }),
         print(lines) {
-          socket.send({ type: "output", session: id, seq: ++seq, op: { op: "append", generation: 0, from: printed, lines } });
+          socket.send({
+            type: "output",
+            session: id,
+            seq: ++seq,
+            op: { op: "append", generation: 0, from: printed, lines },
+          });
           printed += lines.length;
         },
         close() {
@@ -72,31 +86,60 @@ export async function openStage(place: Place): Promise<Stage> {
         },
       };
     },
-    crowd: (viewers, session, manner) => openCrowd({ origin, device: phone.device, secret: toBase64url(phone.secret), session, viewers, manner }),
+    crowd: (viewers, session, manner) =>
+      openCrowd({
+        origin,
+        device: phone.device,
+        secret: toBase64url(phone.secret),
+        session,
+        viewers,
+        manner,
+      }),
     close: () => place.closeEarly(server.stop),
   };
 }
 
 /** The bare server that viewers and messages are compared with: see `bare-crowd.ts`. */
 export async function openBareStage(place: Place) {
-  const child = Bun.spawn([process.execPath, resolve(import.meta.dir, "bare-crowd.ts")], { env: place.env, stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn([process.execPath, resolve(import.meta.dir, "bare-crowd.ts")], {
+    env: place.env,
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
   const stop = async () => {
     child.kill();
     await child.exited;
   };
   place.alsoClose(stop);
-  const [port = ""] = new TextDecoder().decode((await child.stdout.getReader().read()).value).split("\n");
+  const [port = ""] = new TextDecoder()
+    .decode((await child.stdout.getReader().read()).value)
+    .split("\n");
   const origin = `http://127.0.0.1:${port}`;
   return {
     pid: child.pid,
     origin,
     /** From now on every stream gets this once in so many ms; nothing more where it is empty. */
-    write: async (event: string, everyMs: number) => void (await fetch(`${origin}/event`, { method: "POST", body: event, headers: { "x-every-ms": String(everyMs) } })),
+    write: async (event: string, everyMs: number) =>
+      void (await fetch(`${origin}/event`, {
+        method: "POST",
+        body: event,
+        headers: { "x-every-ms": String(everyMs) },
+      })),
     crowd: (viewers: number, manner: "deaf" | "stalled") =>
-      openCrowd({ origin, device: "none", secret: toBase64url(new Uint8Array(32)), session: "none", viewers, manner }),
+      openCrowd({
+        origin,
+        device: "none",
+        secret: toBase64url(new Uint8Array(32)),
+        session: "none",
+        viewers,
+        manner,
+      }),
     async socket(): Promise<WebSocket> {
       const socket = new WebSocket(`${origin.replace("http", "ws")}/ws`);
-      await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }));
+      await new Promise((resolve, reject) =>
+        Object.assign(socket, { onopen: resolve, onerror: reject }),
+      );
       return socket;
     },
     close: () => place.closeEarly(stop),
@@ -104,7 +147,11 @@ export async function openBareStage(place: Place) {
 }
 
 async function openCrowd(order: CrowdOrder): Promise<Crowd> {
-  const child = Bun.spawn([process.execPath, resolve(import.meta.dir, "crowd.ts")], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn([process.execPath, resolve(import.meta.dir, "crowd.ts")], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
   const reader = child.stdout.getReader();
   const ask = async (line: string) => {
     child.stdin.write(`${line}\n`);
@@ -125,13 +172,27 @@ async function openCrowd(order: CrowdOrder): Promise<Crowd> {
 }
 
 /** A frame as it is sent to viewers. */
-export const frameEvent = (session: string, { rev, ...more }: Frame) => `id: 12345678:1000\nevent: screen\ndata: ${JSON.stringify({ session, rev, ...more })}\n\n`;
+export const frameEvent = (session: string, { rev, ...more }: Frame) =>
+  `id: 12345678:1000\nevent: screen\ndata: ${JSON.stringify({ session, rev, ...more })}\n\n`;
 
 /** A screen as a build leaves it, of which the newest rows differ each time; the first one is whole. */
 export function frame(rev: number, whole = false): Frame {
-  const row = (y: number) => `${String(rev * ROWS + y).padStart(8, "0")} compiling src/module-${(rev * 7 + y) % 977}/part.ts`.padEnd(COLS - 1, ".");
-  const rows = Array.from({ length: ROWS }, (_, y) => y).filter((y) => whole || rev === 1 || y >= ROWS - CHANGED_ROWS);
-  return { rev, cols: COLS, rows: ROWS, cursor: { x: 0, y: ROWS - 1, visible: true }, title: "", lines: Object.fromEntries(rows.map((y) => [String(y), row(y)])) };
+  const row = (y: number) =>
+    `${String(rev * ROWS + y).padStart(8, "0")} compiling src/module-${(rev * 7 + y) % 977}/part.ts`.padEnd(
+      COLS - 1,
+      ".",
+    );
+  const rows = Array.from({ length: ROWS }, (_, y) => y).filter(
+    (y) => whole || rev === 1 || y >= ROWS - CHANGED_ROWS,
+  );
+  return {
+    rev,
+    cols: COLS,
+    rows: ROWS,
+    cursor: { x: 0, y: ROWS - 1, visible: true },
+    title: "",
+    lines: Object.fromEntries(rows.map((y) => [String(y), row(y)])),
+  };
 }
 
 /** Calls `act` so many times a second on average, however late a call may come; the answer ends it. */

@@ -7,11 +7,19 @@ import type { Row } from "./table.ts";
 const VIEWERS = 50;
 /** Whole screens, ten lines of history each, and changes of the session's state, so often a second. */
 const CHANGES = 50;
-const LINES = Array.from({ length: 10 }, (_, i) => `${i} compiling src/module-${i}/part.ts`.padEnd(79, "."));
+const LINES = Array.from({ length: 10 }, (_, i) =>
+  `${i} compiling src/module-${i}/part.ts`.padEnd(79, "."),
+);
 
 /** What a viewer costs the server that has opened the stream of a session and never reads it, while the session floods. */
 export async function stalled(place: Place, { quick }: { quick: boolean }): Promise<Row[]> {
-  if (!canLook) return [{ name: "a stalled viewer", missing: "this system does not tell what processes use: Linux does" }];
+  if (!canLook)
+    return [
+      {
+        name: "a stalled viewer",
+        missing: "this system does not tell what processes use: Linux does",
+      },
+    ];
   const [rounds, ms] = quick ? [1, 2000] : [2, 4000];
   const screen = Buffer.byteLength(frameEvent("flooding", frame(1000, true)));
 
@@ -24,7 +32,12 @@ export async function stalled(place: Place, { quick }: { quick: boolean }): Prom
     const stop = often(CHANGES, () => {
       session.draw(true);
       session.print(LINES);
-      session.send({ type: "status", session: session.id, hooks: "on", activity: changes++ % 2 === 0 ? "busy" : "idle" });
+      session.send({
+        type: "status",
+        session: session.id,
+        hooks: "on",
+        activity: changes++ % 2 === 0 ? "busy" : "idle",
+      });
     });
     await Bun.sleep(ms);
     stop();

@@ -14,4 +14,5 @@ export function median(sample: readonly number[]): number {
 }
 
 /** The median over rounds of each round's percentile: one round that the machine disturbed does not decide. */
-export const overRounds = (rounds: readonly (readonly number[])[], share: number): number => median(rounds.map((sample) => percentile(sample, share)));
+export const overRounds = (rounds: readonly (readonly number[])[], share: number): number =>
+  median(rounds.map((sample) => percentile(sample, share)));

@@ -39,7 +39,9 @@ export function judgedValue({ ours, reference, judged }: Figure): number {
 
 export function verdict(row: Row): Verdict {
   if ("missing" in row) return "not measured";
-  const holds = (bound: number | undefined) => bound !== undefined && (row.judged === "share" ? judgedValue(row) >= bound : judgedValue(row) <= bound);
+  const holds = (bound: number | undefined) =>
+    bound !== undefined &&
+    (row.judged === "share" ? judgedValue(row) >= bound : judgedValue(row) <= bound);
   if (holds(row.aim)) return "meets the aim";
   if (row.gate === undefined) return "no gate";
   return holds(row.gate) ? "pass" : "falls short";
@@ -58,12 +60,28 @@ export function formatTable(rows: readonly Row[]): string {
   const head = ["", "ours", "reference", "unit", "judged", "gate", "aim", "verdict", "against"];
   const cells = rows.map((row) => {
     if ("missing" in row) return [row.name, "–", "–", "", "", "", "", verdict(row), row.missing];
-    const bound = (value: number | undefined) => (value === undefined ? "–" : `${row.judged === "share" ? "≥" : "≤"} ${value}`);
+    const bound = (value: number | undefined) =>
+      value === undefined ? "–" : `${row.judged === "share" ? "≥" : "≤"} ${value}`;
     const judged = digits(judgedValue(row)) + WORDS[row.judged];
-    return [row.name, digits(row.ours), digits(row.reference), row.unit, judged, bound(row.gate), bound(row.aim), verdict(row), row.against];
+    return [
+      row.name,
+      digits(row.ours),
+      digits(row.reference),
+      row.unit,
+      judged,
+      bound(row.gate),
+      bound(row.aim),
+      verdict(row),
+      row.against,
+    ];
   });
-  const widths = head.map((_, x) => Math.max(...[head, ...cells].map((line) => (line[x] ?? "").length)));
+  const widths = head.map((_, x) =>
+    Math.max(...[head, ...cells].map((line) => (line[x] ?? "").length)),
+  );
   const isNumber = (x: number) => x === 1 || x === 2;
-  const line = (texts: string[]) => texts.map((text, x) => (isNumber(x) ? text.padStart(widths[x] ?? 0) : text.padEnd(widths[x] ?? 0))).join("  ");
+  const line = (texts: string[]) =>
+    texts
+      .map((text, x) => (isNumber(x) ? text.padStart(widths[x] ?? 0) : text.padEnd(widths[x] ?? 0)))
+      .join("  ");
   return [head, ...cells].map((texts) => `${line(texts).trimEnd()}\n`).join("");
 }

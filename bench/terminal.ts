@@ -15,7 +15,10 @@ export interface Terminal {
   close(): Promise<void>;
 }
 
-export function openTerminal(argv: readonly string[], { env, cwd }: { env: Record<string, string | undefined>; cwd: string }): Terminal {
+export function openTerminal(
+  argv: readonly string[],
+  { env, cwd }: { env: Record<string, string | undefined>; cwd: string },
+): Terminal {
   const { settle, wait } = openWaiting<string>();
   let tail = "";
   const startedAt = performance.now();
@@ -26,7 +29,9 @@ export function openTerminal(argv: readonly string[], { env, cwd }: { env: Recor
       cols: 80,
       rows: 24,
       data(_, bytes) {
-        tail = (tail + Buffer.from(bytes.subarray(-TAIL_BYTES)).toString("latin1")).slice(-TAIL_BYTES);
+        tail = (tail + Buffer.from(bytes.subarray(-TAIL_BYTES)).toString("latin1")).slice(
+          -TAIL_BYTES,
+        );
         settle(tail);
       },
     },
@@ -35,7 +40,10 @@ export function openTerminal(argv: readonly string[], { env, cwd }: { env: Recor
     pid: child.pid,
     startedAt,
     type: (text) => void child.terminal?.write(text),
-    shows: (end) => (tail.endsWith(end) ? Promise.resolve(performance.now()) : wait(`the terminal shows ${end}`, (now) => now.endsWith(end))),
+    shows: (end) =>
+      tail.endsWith(end)
+        ? Promise.resolve(performance.now())
+        : wait(`the terminal shows ${end}`, (now) => now.endsWith(end)),
     exited: child.exited,
     async close() {
       child.terminal?.close(); // hangs up, as a window that is closed

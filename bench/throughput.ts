@@ -18,7 +18,9 @@ const END = "END OF THE FLOOD";
 
 /** A flood of lines as a build or a test run prints them, in MB. */
 function makeFlood(file: string, megabytes: number): number {
-  const lines = Array.from({ length: 12_500 }, (_, i) => `${String(i).padStart(6, "0")} compiling src/module-${i % 977}/part.ts`.padEnd(79, "."));
+  const lines = Array.from({ length: 12_500 }, (_, i) =>
+    `${String(i).padStart(6, "0")} compiling src/module-${i % 977}/part.ts`.padEnd(79, "."),
+  );
   const text = `${lines.join("\n")}\n`;
   const times = Math.ceil((megabytes * 1e6) / Buffer.byteLength(text));
   writeFileSync(file, `${text.repeat(times)}${END}`);
@@ -39,14 +41,24 @@ export async function throughput(place: Place, { quick }: { quick: boolean }): P
   const gaps: Record<"wrapper" | "idle", number[]> = { wrapper: [], idle: [] };
 
   const began = performance.now();
-  for (let round = 0; round < rounds && (round === 0 || performance.now() - began < ENOUGH_MS); round++) {
+  for (
+    let round = 0;
+    round < rounds && (round === 0 || performance.now() - began < ENOUGH_MS);
+    round++
+  ) {
     const bare = place.bare(script);
     rate.bare.push(size / (await run(bare)));
     await bare.close();
 
-    const notes = { wrapper: join(place.dir, `gaps-${round}`), idle: join(place.dir, `gaps-idle-${round}`) };
+    const notes = {
+      wrapper: join(place.dir, `gaps-${round}`),
+      idle: join(place.dir, `gaps-idle-${round}`),
+    };
     const idle = place.bun(GAPS, { GAPS_FILE: notes.idle });
-    const wrapped = await place.wrapped(script, fromSource ? { preload: GAPS, env: { GAPS_FILE: notes.wrapper } } : undefined);
+    const wrapped = await place.wrapped(
+      script,
+      fromSource ? { preload: GAPS, env: { GAPS_FILE: notes.wrapper } } : undefined,
+    );
     const viewer = await openViewer(place.phone, wrapped.session);
     await wrapped.shows("READY");
     await Bun.sleep(1000); // what comes with opening is over, in ms
@@ -86,7 +98,10 @@ export async function throughput(place: Place, { quick }: { quick: boolean }): P
         gate: 120,
         aim: 80,
       }
-    : { name: `${flood}: wrapper's memory`, missing: "this system does not tell what processes use: Linux does" };
+    : {
+        name: `${flood}: wrapper's memory`,
+        missing: "this system does not tell what processes use: Linux does",
+      };
   return [
     {
       name: `${flood}: local throughput`,
@@ -109,7 +124,10 @@ export async function throughput(place: Place, { quick }: { quick: boolean }): P
           gate: 50,
           aim: 15,
         }
-      : { name: `${flood}: longest gap of the event loop`, missing: "a single binary can't be looked into" },
+      : {
+          name: `${flood}: longest gap of the event loop`,
+          missing: "a single binary can't be looked into",
+        },
     memoryRow,
     {
       name: `${flood}: to one phone`,
@@ -148,4 +166,5 @@ async function run(terminal: Terminal): Promise<number> {
   return ((await end) - from) / 1000;
 }
 
-const isFinal = (event: ViewerEvent) => event.name === "screen" && Object.values(event.data.lines).some((line) => line.startsWith(END));
+const isFinal = (event: ViewerEvent) =>
+  event.name === "screen" && Object.values(event.data.lines).some((line) => line.startsWith(END));

@@ -17,12 +17,17 @@ export async function traffic(place: Place, { quick }: { quick: boolean }): Prom
   const seconds = (recording.chunks.at(-1)?.[0] ?? 0) / 1000;
   const speed = quick ? QUICK : 1;
   const play = async () => {
-    const wrapped = await place.wrapped(`stty raw -echo; printf READY; head -c 1 >/dev/null; '${process.execPath}' '${REPLAY}' ${speed}; head -c 1 >/dev/null`);
+    const wrapped = await place.wrapped(
+      `stty raw -echo; printf READY; head -c 1 >/dev/null; '${process.execPath}' '${REPLAY}' ${speed}; head -c 1 >/dev/null`,
+    );
     const viewer = await openViewer(place.phone, wrapped.session);
     await wrapped.shows("READY");
     await Bun.sleep(1000); // what comes with opening is over, in ms
     const before = viewer.bytes();
-    const end = viewer.sees("the phone has the end of the recording", ({ name, data }) => name === "screen" && data.title === END);
+    const end = viewer.sees(
+      "the phone has the end of the recording",
+      ({ name, data }) => name === "screen" && data.title === END,
+    );
     wrapped.type("\n");
     await end;
     const sent = viewer.bytes() - before;
@@ -34,7 +39,16 @@ export async function traffic(place: Place, { quick }: { quick: boolean }): Prom
   const sent = median(await Promise.all(Array.from({ length: quick ? 1 : AT_ONCE }, play)));
   const name = `Claude's traffic, ${seconds.toFixed(0)} s${quick ? ` in ${(seconds / speed).toFixed(0)}` : ""}: to one phone`;
   return [
-    { name, unit: "kB", ours: sent, reference: raw, against: "its raw bytes", judged: "part", gate: 0.25, aim: 0.03 },
+    {
+      name,
+      unit: "kB",
+      ours: sent,
+      reference: raw,
+      against: "its raw bytes",
+      judged: "part",
+      gate: 0.25,
+      aim: 0.03,
+    },
     {
       name: `${name}, beside deflate`,
       unit: "kB",

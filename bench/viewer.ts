@@ -19,7 +19,13 @@ export interface Viewer {
 
 /** A request that takes what browsers take, and whose answer stays as it was sent. */
 export const asBrowser = (phone: Phone, target: string) =>
-  phone.request("GET", target, undefined, { "accept-encoding": "gzip, deflate, br, zstd" }, { decompress: false });
+  phone.request(
+    "GET",
+    target,
+    undefined,
+    { "accept-encoding": "gzip, deflate, br, zstd" },
+    { decompress: false },
+  );
 
 export async function openViewer(phone: Phone, session: string): Promise<Viewer> {
   const { settle, fail, wait } = openWaiting<ViewerEvent>();

@@ -22,7 +22,10 @@ interface Taken {
 
 /** The server while many look at one session that changes all the time. */
 export async function viewers(place: Place, { quick }: { quick: boolean }): Promise<Row[]> {
-  if (!canLook) return [{ name: "many viewers", missing: "this system does not tell what processes use: Linux does" }];
+  if (!canLook)
+    return [
+      { name: "many viewers", missing: "this system does not tell what processes use: Linux does" },
+    ];
   const [rounds, ms] = quick ? [1, 2000] : [3, 5000];
   const stage = await openStage(place);
   const bare = await openBareStage(place);
@@ -35,7 +38,10 @@ export async function viewers(place: Place, { quick }: { quick: boolean }): Prom
     const [before, used, from] = [await crowd.counts(), cpuMs(pid), performance.now()];
     await Bun.sleep(ms);
     const [after, usedThen, took] = [await crowd.counts(), cpuMs(pid), performance.now() - from];
-    if (after.open < count || after.refused > 0) throw new Error(`${count - after.open} of ${count} streams broke, ${after.refused} acknowledgements were refused`);
+    if (after.open < count || after.refused > 0)
+      throw new Error(
+        `${count - after.open} of ${count} streams broke, ${after.refused} acknowledgements were refused`,
+      );
     await crowd.close();
     const events = ((after.frames - before.frames) / count / took) * 1000;
     const cpu = ((100 * (usedThen - used)) / took) * Math.max(1, EVENTS / events);
@@ -69,13 +75,25 @@ export async function viewers(place: Place, { quick }: { quick: boolean }): Prom
     memory.theirs.push(of(theirs, "memory"));
     const name = `${count} viewer${count === 1 ? "" : "s"}`;
     const [cpu, floor] = [of(ours, "cpu"), of(theirs, "cpu")];
-    const bounds = count === 1000 ? { gate: 50, aim: Math.min(50, Number((1.5 * floor).toPrecision(3))) } : {};
+    const bounds =
+      count === 1000 ? { gate: 50, aim: Math.min(50, Number((1.5 * floor).toPrecision(3))) } : {};
     const against = "a bare server that writes the same to as many streams";
     const events = of(ours, "events");
     rows.push(
       events < EVENTS / 2
-        ? { name: `${name}: server's CPU`, missing: `this machine is too busy: of ${EVENTS} events a second ${events.toFixed(0)} came through` }
-        : { name: `${name}: server's CPU`, unit: "%", ours: cpu, reference: floor, against, judged: "itself", ...bounds },
+        ? {
+            name: `${name}: server's CPU`,
+            missing: `this machine is too busy: of ${EVENTS} events a second ${events.toFixed(0)} came through`,
+          }
+        : {
+            name: `${name}: server's CPU`,
+            unit: "%",
+            ours: cpu,
+            reference: floor,
+            against,
+            judged: "itself",
+            ...bounds,
+          },
       {
         name: `${name}: events each got`,
         unit: "/s",
@@ -88,7 +106,8 @@ export async function viewers(place: Place, { quick }: { quick: boolean }): Prom
   }
   session.close();
   await Promise.all([stage.close(), bare.close()]);
-  const each = (megabytes: number[]) => (((megabytes.at(-1) ?? 0) - (megabytes[0] ?? 0)) * 1000) / (CROWDS[2] - CROWDS[0]);
+  const each = (megabytes: number[]) =>
+    (((megabytes.at(-1) ?? 0) - (megabytes[0] ?? 0)) * 1000) / (CROWDS[2] - CROWDS[0]);
   return [
     ...rows,
     {

@@ -12,7 +12,10 @@ export function openWaiting<Event>() {
     /** Resolves with the time at which an event came that matches. */
     wait(what: string, matches: (event: Event) => boolean): Promise<number> {
       const coming = new Promise<number>((resolve, reject) => {
-        const timer = setTimeout(() => reject(new Error(`waited ${PATIENCE_MS} ms in vain until ${what}`)), PATIENCE_MS);
+        const timer = setTimeout(
+          () => reject(new Error(`waited ${PATIENCE_MS} ms in vain until ${what}`)),
+          PATIENCE_MS,
+        );
         giveUp = (error) => {
           clearTimeout(timer);
           reject(error);

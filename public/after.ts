@@ -11,11 +11,23 @@ import { awayWords, daemonFor, isAway, newHere } from "./runners.ts";
 export function openAfter(identity: Identity) {
   let session: SessionSummary | undefined;
   let busy = false;
-  const again = el("button", { class: "plain", text: "Start again", attrs: { type: "button", "aria-describedby": "anew" }, on: { click: () => void start() } });
+  const again = el("button", {
+    class: "plain",
+    text: "Start again",
+    attrs: { type: "button", "aria-describedby": "anew" },
+    on: { click: () => void start() },
+  });
   const fresh = el("a", { class: "plain", text: "New session here" });
   const anew = el("p", { attrs: { id: "anew" } });
   const state = el("p", { attrs: { role: "status" } });
-  const element = el("div", { class: "after", init: (div) => (div.hidden = true) }, again, fresh, anew, state);
+  const element = el(
+    "div",
+    { class: "after", init: (div) => (div.hidden = true) },
+    again,
+    fresh,
+    anew,
+    state,
+  );
 
   const start = async () => {
     if (busy || session?.args === undefined) return;
@@ -41,7 +53,10 @@ export function openAfter(identity: Identity) {
     const { runners } = known;
     const own = runners?.find(({ id }) => id === next.runner);
     const here = daemonFor(next);
-    element.hidden = next.status !== "ended" || runners === undefined || (next.args === undefined && here === undefined);
+    element.hidden =
+      next.status !== "ended" ||
+      runners === undefined ||
+      (next.args === undefined && here === undefined);
     again.hidden = next.args === undefined;
     again.disabled = busy || own?.online !== true || !isLive();
     again.textContent = busy ? "Starting…" : "Start again";
@@ -49,7 +64,8 @@ export function openAfter(identity: Identity) {
     anew.textContent = `Start again begins anew, in the same folder and with the same options.${here === undefined ? "" : " To go on with a conversation, choose it in New session here."}`;
     fresh.hidden = here === undefined;
     if (here !== undefined) fresh.href = newHere(here, next.cwd);
-    if (again.hidden || busy || (own !== undefined && !isAway(own) && state.textContent !== why)) return;
+    if (again.hidden || busy || (own !== undefined && !isAway(own) && state.textContent !== why))
+      return;
     why =
       own === undefined
         ? "The machine that started it starts no sessions any more."

@@ -35,7 +35,9 @@ function askToPair(reason: string | undefined): void {
   setLink("refused");
   showPlace("", false, true);
   view.className = "";
-  view.replaceChildren(pairView(code, reason, (identity) => (routed ? location.reload() : route(identity))));
+  view.replaceChildren(
+    pairView(code, reason, (identity) => (routed ? location.reload() : route(identity))),
+  );
 }
 
 /** Shows what the address names, now and whenever it changes or the page comes back into view. */
@@ -43,13 +45,21 @@ function route(identity: Identity): void {
   routed = true;
   const show = () => {
     leave();
-    const [, session, part, place] = /^#\/s\/([\w-]+)(?:\/(talk|line)(?:\/(\d{1,15}))?)?$/.exec(location.hash) ?? [];
-    const wanted = location.hash.startsWith("#/search?") ? new URLSearchParams(location.hash.slice("#/search?".length)).get("q") : null;
+    const [, session, part, place] =
+      /^#\/s\/([\w-]+)(?:\/(talk|line)(?:\/(\d{1,15}))?)?$/.exec(location.hash) ?? [];
+    const wanted = location.hash.startsWith("#/search?")
+      ? new URLSearchParams(location.hash.slice("#/search?".length)).get("q")
+      : null;
     if (document.hidden) return;
-    if (session !== undefined) shown = showSession(identity, session, view, streamState, { part, place: place === undefined ? undefined : Number(place) });
+    if (session !== undefined)
+      shown = showSession(identity, session, view, streamState, {
+        part,
+        place: place === undefined ? undefined : Number(place),
+      });
     else if (/^#\/new(?:\?|$)/.test(location.hash)) shown = showStart(identity, view, streamState);
     else if (wanted !== null) shown = showSearch(identity, wanted, view, streamState);
-    else shown = (location.hash === "#/devices" ? showDevices : showList)(identity, view, streamState);
+    else
+      shown = (location.hash === "#/devices" ? showDevices : showList)(identity, view, streamState);
   };
   window.addEventListener("hashchange", show);
   // one stream a page, and none while nobody looks
@@ -79,7 +89,8 @@ function streamState(next: StreamState, reason?: string): void {
   known.deck?.enable();
   if (next === "refused") askToPair(reason);
   if (next !== "missing") return;
-  known.word = "That session is no longer here: it was deleted, or the link belongs to another server.";
+  known.word =
+    "That session is no longer here: it was deleted, or the link belongs to another server.";
   location.replace("#/");
 }
 

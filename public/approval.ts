@@ -24,7 +24,11 @@ export interface ApprovalForm {
 }
 
 /** The form of one prompt; `onChange` comes with each change. */
-export function approvalForm(prompt: Prompt, view: View | undefined, onChange: () => void): ApprovalForm {
+export function approvalForm(
+  prompt: Prompt,
+  view: View | undefined,
+  onChange: () => void,
+): ApprovalForm {
   const other =
     view === undefined
       ? undefined
@@ -34,23 +38,47 @@ export function approvalForm(prompt: Prompt, view: View | undefined, onChange: (
           ? elicitation(prompt, view, onChange)
           : undefined;
   if (other !== undefined) return other;
-  const asked = v.safeParse(Questions, prompt.kind === "question" && view?.actions.includes("approve") ? view.input : undefined);
-  const form = asked.success ? questionForm(asked.output.questions, prompt.id, onChange) : undefined;
+  const asked = v.safeParse(
+    Questions,
+    prompt.kind === "question" && view?.actions.includes("approve") ? view.input : undefined,
+  );
+  const form = asked.success
+    ? questionForm(asked.output.questions, prompt.id, onChange)
+    : undefined;
   if (form !== undefined) {
     const given = () => {
       const answers = form.answers();
       return answers === undefined ? undefined : { answers };
     };
-    return { questions: form.element, covers: ["questions"], more: [], label: () => "Answer", given };
+    return {
+      questions: form.element,
+      covers: ["questions"],
+      more: [],
+      label: () => "Answer",
+      given,
+    };
   }
 
   const radio = (init: (input: HTMLInputElement) => void = () => undefined) =>
-    el("input", { attrs: { type: "radio", name: `always-${prompt.id}` }, on: { change: onChange }, init });
+    el("input", {
+      attrs: { type: "radio", name: `always-${prompt.id}` },
+      on: { change: onChange },
+      init,
+    });
   const isPlan = prompt.kind === "plan";
   const once = radio((input) => (input.checked = true));
   const choices = (view?.always ?? []).map(({ says, writes }) => {
     const box = radio();
-    return { box, label: el("label", {}, box, el("strong", {}, ...visibleText(says)), el("span", { class: "writes" }, ...visibleText(writes))) };
+    return {
+      box,
+      label: el(
+        "label",
+        {},
+        box,
+        el("strong", {}, ...visibleText(says)),
+        el("span", { class: "writes" }, ...visibleText(writes)),
+      ),
+    };
   });
   const always = el(
     "details",
@@ -59,19 +87,41 @@ export function approvalForm(prompt: Prompt, view: View | undefined, onChange: (
     el(
       "fieldset",
       { class: "question" },
-      el("label", {}, once, el("strong", { text: isPlan ? "Ask before each edit" : "Only this once" })),
+      el(
+        "label",
+        {},
+        once,
+        el("strong", { text: isPlan ? "Ask before each edit" : "Only this once" }),
+      ),
       ...choices.map(({ label }) => label),
     ),
   );
-  const original = prompt.kind === "plan" && view?.masked !== true && typeof view?.input.plan === "string" ? view.input.plan : undefined;
-  const plan = el("textarea", { attrs: { rows: "8", "aria-label": "The plan" }, on: { input: onChange }, init: (area) => (area.value = original ?? "") });
+  const original =
+    prompt.kind === "plan" && view?.masked !== true && typeof view?.input.plan === "string"
+      ? view.input.plan
+      : undefined;
+  const plan = el("textarea", {
+    attrs: { rows: "8", "aria-label": "The plan" },
+    on: { input: onChange },
+    init: (area) => (area.value = original ?? ""),
+  });
   const edit = el("details", { class: "why" }, el("summary", { text: "Edit the plan" }), plan);
   const chosen = () => choices.findIndex(({ box }) => box.checked);
   const edited = () => original !== undefined && plan.value !== original;
   return {
     questions: undefined,
     more: [...(original === undefined ? [] : [edit]), ...(choices.length === 0 ? [] : [always])],
-    label: () => (edited() ? "Approve as edited" : chosen() < 0 ? "Approve" : isPlan ? "Approve, accept edits" : "Approve for good"),
-    given: () => ({ ...(chosen() < 0 ? {} : { always: chosen() }), ...(edited() ? { plan: plan.value } : {}) }),
+    label: () =>
+      edited()
+        ? "Approve as edited"
+        : chosen() < 0
+          ? "Approve"
+          : isPlan
+            ? "Approve, accept edits"
+            : "Approve for good",
+    given: () => ({
+      ...(chosen() < 0 ? {} : { always: chosen() }),
+      ...(edited() ? { plan: plan.value } : {}),
+    }),
   };
 }

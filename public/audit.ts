@@ -10,7 +10,12 @@ const Page = v.object({ entries: v.array(AuditEntry) });
 /** What was decided, by whom, newest first; older ones are fetched when they are asked for. */
 export function auditList(identity: Identity): { element: HTMLElement; load(): Promise<void> } {
   const list = el("ul", { class: "audit" });
-  const more = el("button", { class: "plain", text: "Earlier", attrs: { type: "button" }, on: { click: () => void older() } });
+  const more = el("button", {
+    class: "plain",
+    text: "Earlier",
+    attrs: { type: "button" },
+    on: { click: () => void older() },
+  });
   let last = 0;
   const take = async (query: string) => {
     const { entries } = await call(identity, Page, "GET", `/api/audit${query}`);
@@ -26,13 +31,25 @@ export function auditList(identity: Identity): { element: HTMLElement; load(): P
         list.append(el("li", { text: error.message }));
       },
     );
-  return { element: el("div", {}, list, more), load: async () => list.replaceChildren(...(await take(""))) };
+  return {
+    element: el("div", {}, list, more),
+    load: async () => list.replaceChildren(...(await take(""))),
+  };
 }
 
 function row(entry: AuditEntry): HTMLElement {
   const { at, about } = entry;
-  const time = el("time", { text: ago(at), attrs: { datetime: new Date(at).toISOString(), title: new Date(at).toLocaleString() } });
-  return el("li", {}, time, el("span", {}, ...visibleText(inWords(entry))), ...(about === null ? [] : [el("code", {}, ...visibleText(about))]));
+  const time = el("time", {
+    text: ago(at),
+    attrs: { datetime: new Date(at).toISOString(), title: new Date(at).toLocaleString() },
+  });
+  return el(
+    "li",
+    {},
+    time,
+    el("span", {}, ...visibleText(inWords(entry))),
+    ...(about === null ? [] : [el("code", {}, ...visibleText(about))]),
+  );
 }
 
 /** One line of the audit, for people. */

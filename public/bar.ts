@@ -3,7 +3,13 @@ import { ago, find, mark, setMark, since } from "./dom.ts";
 import type { StreamState } from "./stream.ts";
 
 /** What the bar at the top knows: the connection, since when it is lost, and what is the trouble with it. */
-const link = { state: "connecting" as StreamState, lostAt: 0, trouble: "", insecure: false, diskFull: false };
+const link = {
+  state: "connecting" as StreamState,
+  lostAt: 0,
+  trouble: "",
+  insecure: false,
+  diskFull: false,
+};
 
 const linkState = find(".link", HTMLElement);
 const notice = find(".notice", HTMLElement);
@@ -25,10 +31,21 @@ export function setLink(next: StreamState, trouble = ""): void {
 export function showLink(): void {
   const age = link.lostAt === 0 || since(link.lostAt) === "" ? "" : ` as of ${ago(link.lostAt)}`;
   const kind = link.state === "live" ? "free" : "away";
-  linkState.replaceChildren(mark(kind), link.state === "live" ? "live" : link.state === "refused" ? "not paired" : `reconnecting…${age}`);
+  linkState.replaceChildren(
+    mark(kind),
+    link.state === "live"
+      ? "live"
+      : link.state === "refused"
+        ? "not paired"
+        : `reconnecting…${age}`,
+  );
   linkState.dataset.state = kind;
-  const insecure = link.insecure ? "Plain HTTP: anybody on this network could replace this page. Use HTTPS where you can." : "";
-  const full = link.diskFull ? "The server’s disk is full: what Claude asks still comes and can be answered, history waits. Make room on the server." : "";
+  const insecure = link.insecure
+    ? "Plain HTTP: anybody on this network could replace this page. Use HTTPS where you can."
+    : "";
+  const full = link.diskFull
+    ? "The server’s disk is full: what Claude asks still comes and can be answered, history waits. Make room on the server."
+    : "";
   notice.textContent = link.trouble || full || insecure;
   notice.hidden = notice.textContent === "";
 }
@@ -42,8 +59,14 @@ export function takeServer(event: ViewerEvent): void {
 }
 
 /** Where one is, in the bar and in the window's title, and whether something waits for a person: here, or elsewhere. */
-export function showPlace(name: string, here: boolean, elsewhere: boolean, ...parts: HTMLElement[]): void {
-  if (parts.some((part) => part.parentNode !== place) || parts.length === 0) place.replaceChildren(...parts);
+export function showPlace(
+  name: string,
+  here: boolean,
+  elsewhere: boolean,
+  ...parts: HTMLElement[]
+): void {
+  if (parts.some((part) => part.parentNode !== place) || parts.length === 0)
+    place.replaceChildren(...parts);
   setMark(brandMark, elsewhere ? "you" : "free");
   document.title = `${here || elsewhere ? "▮ " : ""}${name === "" ? "" : `${name} – `}claude-remote`;
 }

@@ -45,7 +45,12 @@ export interface Card {
  * A card for one prompt: what Claude wants, whole, where, and the answers. `from` leads to the session where it isn't on the
  * page already; `onGone` is called when the card has had its time.
  */
-export function promptCard(identity: Identity, first: Prompt, from: HTMLElement | undefined, onGone: () => void): Card {
+export function promptCard(
+  identity: Identity,
+  first: Prompt,
+  from: HTMLElement | undefined,
+  onGone: () => void,
+): Card {
   let prompt = first;
   let live = true;
   let reason = "";
@@ -57,30 +62,57 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
     "h2",
     { attrs: { id: `title-${first.id}` } },
     sign,
-    (Object.hasOwn(TITLES, view?.tool ?? "") ? TITLES[view?.tool ?? ""] : view?.tool) ?? "Claude asks",
+    (Object.hasOwn(TITLES, view?.tool ?? "") ? TITLES[view?.tool ?? ""] : view?.tool) ??
+      "Claude asks",
   );
   const state = el("p", { class: "state", attrs: { role: "status" } });
   const message = el("textarea", {
-    attrs: { rows: "2", dir: "auto", placeholder: "Goes along with Reject", "aria-label": "Message to Claude with the rejection" },
+    attrs: {
+      rows: "2",
+      dir: "auto",
+      placeholder: "Goes along with Reject",
+      "aria-label": "Message to Claude with the rejection",
+    },
     on: { input: () => refresh() },
   });
   const form = approvalForm(first, view, () => refresh());
-  const approve = el("button", { class: "approve", text: form.label(), attrs: { type: "button" }, on: { click: () => void decide("approve") } });
-  const reject = el("button", { class: "reject", text: form.words?.reject ?? "Reject", attrs: { type: "button" }, on: { click: () => void decide("reject") } });
-  const dismiss = el("button", { class: "dismiss", text: form.dismiss ?? "", attrs: { type: "button" }, on: { click: () => void decide("reject", true) } });
+  const approve = el("button", {
+    class: "approve",
+    text: form.label(),
+    attrs: { type: "button" },
+    on: { click: () => void decide("approve") },
+  });
+  const reject = el("button", {
+    class: "reject",
+    text: form.words?.reject ?? "Reject",
+    attrs: { type: "button" },
+    on: { click: () => void decide("reject") },
+  });
+  const dismiss = el("button", {
+    class: "dismiss",
+    text: form.dismiss ?? "",
+    attrs: { type: "button" },
+    on: { click: () => void decide("reject", true) },
+  });
   const actions = el(
     "div",
     { class: "actions" },
     ...(view?.actions.includes("reject") === false ? [] : [reject]),
     ...(view?.actions.includes("approve") ? [approve] : []),
   );
-  const details = el("details", { class: "why" }, el("summary", { text: "Tell Claude what to do instead" }), message);
+  const details = el(
+    "details",
+    { class: "why" },
+    el("summary", { text: "Tell Claude what to do instead" }),
+    message,
+  );
   const asker = view?.agent === undefined ? "" : ` · from the ${view.agent} agent`;
   const where = view === undefined ? "" : `in ${view.cwd} on ${view.host}${asker}`;
   const note =
     view === undefined
       ? "This question can't be read here, perhaps because this page is older than the server: reload it, or answer at the desk."
-      : (view.note ?? (view.masked === true ? "Dots stand for secrets, which stay on the machine." : undefined));
+      : (view.note ??
+        (view.masked === true ? "Dots stand for secrets, which stay on the machine." : undefined));
   const answers = el(
     "div",
     {},
@@ -104,15 +136,29 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
   async function decide(action: "approve" | "reject", dismissed = false): Promise<void> {
     if (!armed || busy || !live || !isOpen(prompt)) return;
     busy = true;
-    state.textContent = dismissed ? "" : action === "reject" ? (form.words?.rejecting ?? "Rejecting…") : form.questions === undefined ? "Approving…" : "Answering…";
+    state.textContent = dismissed
+      ? ""
+      : action === "reject"
+        ? (form.words?.rejecting ?? "Rejecting…")
+        : form.questions === undefined
+          ? "Approving…"
+          : "Answering…";
     refresh();
     const said = message.value.trim();
-    const body = action === "approve" ? { shown: sha256hex(prompt.view), ...form.given() } : dismissed ? { dismiss: true } : said === "" ? {} : { message: said };
+    const body =
+      action === "approve"
+        ? { shown: sha256hex(prompt.view), ...form.given() }
+        : dismissed
+          ? { dismiss: true }
+          : said === ""
+            ? {}
+            : { message: said };
     try {
       await call(identity, Receipt, "POST", `/api/prompts/${prompt.id}/${action}`, body);
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      const unknown = "No answer came: this may or may not have arrived. What became of it shows here once the connection is back.";
+      const unknown =
+        "No answer came: this may or may not have arrived. What became of it shows here once the connection is back.";
       if (isOpen(prompt)) state.textContent = error.code === "offline" ? unknown : error.message;
     } finally {
       busy = false;
@@ -151,7 +197,8 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
   return {
     element,
     press(action) {
-      const pressed = action === "reject" ? reject : actions.contains(approve) ? approve : undefined;
+      const pressed =
+        action === "reject" ? reject : actions.contains(approve) ? approve : undefined;
       if (pressed === approve && form.given() === undefined && armed && live && isOpen(prompt)) {
         element.scrollIntoView({ block: "start" });
         state.textContent = "Choose an answer first.";
@@ -179,7 +226,8 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
           clearTimeout(going);
           going = setTimeout(onGone, unsure ? UNSURE_MS : LINGER_MS);
         }
-      } else if (next.state === "sending" && !busy) state.textContent = "Being answered on another device…";
+      } else if (next.state === "sending" && !busy)
+        state.textContent = "Being answered on another device…";
       else if (next.state === "pending" && !busy) state.textContent = reason;
       refresh();
       return wasOpen && !isOpen(next);
@@ -190,18 +238,28 @@ export function promptCard(identity: Identity, first: Prompt, from: HTMLElement 
 /** What became of a prompt, in words. */
 function outcome(identity: Identity, prompt: Prompt, rejected = "Rejected"): string {
   const { answer } = prompt;
-  if (prompt.state === "withdrawn" && prompt.kind === "screen") return "This is no longer asked on the screen, or was said to be no question.";
+  if (prompt.state === "withdrawn" && prompt.kind === "screen")
+    return "This is no longer asked on the screen, or was said to be no question.";
   if (prompt.state === "withdrawn") return "Claude no longer asks this. Nothing is left to do.";
   if (prompt.state === "expired") return "The session ended before anybody answered.";
   if (answer === undefined) return "Answered.";
-  const said = (prompt.kind === "question" || prompt.kind === "screen") && answer.message !== undefined ? `Answered “${answer.message}”` : undefined;
-  const what = answer.decision === "approve" ? (said ?? (prompt.kind === "elicitation" ? "Accepted" : "Approved")) : answer.decision === "reject" ? rejected : "Answered";
+  const said =
+    (prompt.kind === "question" || prompt.kind === "screen") && answer.message !== undefined
+      ? `Answered “${answer.message}”`
+      : undefined;
+  const what =
+    answer.decision === "approve"
+      ? (said ?? (prompt.kind === "elicitation" ? "Accepted" : "Approved"))
+      : answer.decision === "reject"
+        ? rejected
+        : "Answered";
   if (answer.by === "desk") return `${what} at the desk.`;
   const who = answer.device === identity.device ? "" : ` by ${answer.name ?? "another device"}`;
   const receipt = {
     applied: " — applied.",
     sent: " — sent…",
-    unconfirmed: " — sent, but there is no sign that Claude took it. Look at the session's screen: if it still asks, answer at the desk.",
+    unconfirmed:
+      " — sent, but there is no sign that Claude took it. Look at the session's screen: if it still asks, answer at the desk.",
   };
   return `${what}${who}${answer.receipt === undefined ? "." : receipt[answer.receipt]}`;
 }

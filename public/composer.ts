@@ -4,12 +4,23 @@ import type { Identity } from "./keys.ts";
 import { type Input, openTyping } from "./typing.ts";
 
 /** Where one types to a session: text with a draft that stays, sent as one paste, and a bar of keys. What is sent arrives in order, each once. */
-export function openComposer(identity: Identity, session: string, events: Pick<KeybarEvents, "fit" | "answer" | "stop"> & { typed(input: Input): void }) {
+export function openComposer(
+  identity: Identity,
+  session: string,
+  events: Pick<KeybarEvents, "fit" | "answer" | "stop"> & { typed(input: Input): void },
+) {
   const drafts = `draft ${session}`;
   let open = false;
 
   const text = el("textarea", {
-    attrs: { rows: "1", dir: "auto", "aria-label": "Type to the session", placeholder: "Say something", enterkeyhint: "enter", autocapitalize: "sentences" },
+    attrs: {
+      rows: "1",
+      dir: "auto",
+      "aria-label": "Type to the session",
+      placeholder: "Say something",
+      enterkeyhint: "enter",
+      autocapitalize: "sentences",
+    },
   });
   text.value = localStorage.getItem(drafts) ?? "";
   const send = el("button", { class: "send", text: "Send", attrs: { type: "submit" } });
@@ -68,7 +79,13 @@ export function openComposer(identity: Identity, session: string, events: Pick<K
     text,
     send,
   );
-  const element = el("section", { class: "composer", attrs: { "aria-label": "Type" } }, state, bar.element, form);
+  const element = el(
+    "section",
+    { class: "composer", attrs: { "aria-label": "Type" } },
+    state,
+    bar.element,
+    form,
+  );
   keep();
 
   return {

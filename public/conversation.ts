@@ -1,4 +1,10 @@
-import { type Entry, parseJson, ToolInput, type TranscriptPage, type ViewerEvents } from "../src/types.ts";
+import {
+  type Entry,
+  parseJson,
+  ToolInput,
+  type TranscriptPage,
+  type ViewerEvents,
+} from "../src/types.ts";
 import { el } from "./dom.ts";
 import { formatted } from "./formatted.ts";
 import { inputParts } from "./input.ts";
@@ -21,12 +27,35 @@ type Fetch = (before: number | undefined, limit: number) => Promise<TranscriptPa
 
 /** A session's conversation: what was said as text, tools folded with their results. Opens at the end, loads backwards, follows what is new. */
 export function openConversation(fetchPage: Fetch) {
-  const older = el("button", { class: "older", text: "Earlier", attrs: { type: "button" }, on: { click: () => void loadOlder() } });
+  const older = el("button", {
+    class: "older",
+    text: "Earlier",
+    attrs: { type: "button" },
+    on: { click: () => void loadOlder() },
+  });
   const heading = el("h2", { class: "spoken", text: "Conversation" });
-  const empty = el("p", { class: "nothing", text: "No conversation yet. What is said to Claude shows here." });
-  const entries = el("div", { class: "entries", attrs: { role: "log", "aria-label": "Conversation" } });
-  const scroller = el("section", { class: "talk", attrs: { tabindex: "0", "aria-label": "Conversation" } }, heading, older, empty, entries);
-  const fresh = el("button", { class: "fresh", text: "New below ↓", attrs: { type: "button" }, on: { click: () => toEnd() } });
+  const empty = el("p", {
+    class: "nothing",
+    text: "No conversation yet. What is said to Claude shows here.",
+  });
+  const entries = el("div", {
+    class: "entries",
+    attrs: { role: "log", "aria-label": "Conversation" },
+  });
+  const scroller = el(
+    "section",
+    { class: "talk", attrs: { tabindex: "0", "aria-label": "Conversation" } },
+    heading,
+    older,
+    empty,
+    entries,
+  );
+  const fresh = el("button", {
+    class: "fresh",
+    text: "New below ↓",
+    attrs: { type: "button" },
+    on: { click: () => toEnd() },
+  });
   const element = el("div", { class: "talks" }, scroller, fresh);
   older.hidden = fresh.hidden = empty.hidden = true;
   const tools = new Map<string, (result: Result) => void>();
@@ -54,16 +83,28 @@ export function openConversation(fetchPage: Fetch) {
   new ResizeObserver(() => stuck && toEnd()).observe(scroller);
 
   const draw = (n: number, entry: Entry): HTMLElement[] => {
-    const article = (kind: string, ...parts: (Node | string)[]) => el("article", { class: `entry ${kind}`, attrs: { "data-n": String(n) } }, ...parts);
+    const article = (kind: string, ...parts: (Node | string)[]) =>
+      el("article", { class: `entry ${kind}`, attrs: { "data-n": String(n) } }, ...parts);
     switch (entry.kind) {
       case "user":
-        return [article("user", el("span", { class: "spoken", text: "You:" }), el("p", { class: "verbatim", attrs: { dir: "auto" } }, ...visibleText(entry.text)))];
+        return [
+          article(
+            "user",
+            el("span", { class: "spoken", text: "You:" }),
+            el("p", { class: "verbatim", attrs: { dir: "auto" } }, ...visibleText(entry.text)),
+          ),
+        ];
       case "assistant":
         return [article("assistant", ...formatted(entry.text))];
       case "note":
         return [article("note", el("p", { attrs: { dir: "auto" } }, ...visibleText(entry.text)))];
       case "thinking":
-        return [article("thinking", fold([el("strong", { text: "Thinking" })], () => formatted(entry.text)).details)];
+        return [
+          article(
+            "thinking",
+            fold([el("strong", { text: "Thinking" })], () => formatted(entry.text)).details,
+          ),
+        ];
       case "tool": {
         const { details, setResult } = toolFold(entry);
         tools.set(entry.id, setResult);
@@ -78,7 +119,10 @@ export function openConversation(fetchPage: Fetch) {
         const setResult = tools.get(entry.id);
         setResult?.(entry);
         if (setResult !== undefined) return [];
-        const element = article("tool", fold([el("strong", { text: "Result" })], () => [resultPart(entry)]).details);
+        const element = article(
+          "tool",
+          fold([el("strong", { text: "Result" })], () => [resultPart(entry)]).details,
+        );
         alone.set(entry.id, element);
         return [element];
       }
@@ -86,7 +130,8 @@ export function openConversation(fetchPage: Fetch) {
         return entry satisfies never;
     }
   };
-  const drawAll = (page: TranscriptPage["entries"]) => page.flatMap(({ n, entry }) => draw(n, entry));
+  const drawAll = (page: TranscriptPage["entries"]) =>
+    page.flatMap(({ n, entry }) => draw(n, entry));
 
   const append = (page: TranscriptPage["entries"]) => {
     const added = drawAll(page.filter(({ n }) => n >= next));
@@ -94,7 +139,8 @@ export function openConversation(fetchPage: Fetch) {
     if (!stuck && added.length > 0) fresh.hidden = false;
     if (!stuck) return;
     while (entries.childElementCount > KEPT_ENTRIES) entries.firstElementChild?.remove();
-    for (const map of [tools, results, alone]) for (const [oldest] of map) if (map.size > KEPT_ENTRIES) map.delete(oldest);
+    for (const map of [tools, results, alone])
+      for (const [oldest] of map) if (map.size > KEPT_ENTRIES) map.delete(oldest);
     const top = entries.firstElementChild;
     if (top instanceof HTMLElement) first = Math.max(first, Number(top.dataset.n));
     toEnd();
@@ -170,11 +216,16 @@ export function openConversation(fetchPage: Fetch) {
     async reveal(n: number): Promise<void> {
       await refresh();
       stuck = false;
-      for (let before = -1; first > n && next - first < REVEAL_ENTRIES && first !== before && !loading; ) {
+      for (
+        let before = -1;
+        first > n && next - first < REVEAL_ENTRIES && first !== before && !loading;
+      ) {
         before = first;
         await loadOlder();
       }
-      const found = [...entries.children].findLast((child) => child instanceof HTMLElement && Number(child.dataset.n) <= n);
+      const found = [...entries.children].findLast(
+        (child) => child instanceof HTMLElement && Number(child.dataset.n) <= n,
+      );
       found?.querySelector("details")?.setAttribute("open", "");
       found?.classList.add("found");
       found?.scrollIntoView({ block: "center" });
@@ -186,7 +237,12 @@ export function openConversation(fetchPage: Fetch) {
 function fold(summary: (Node | string)[], inside: () => HTMLElement[]) {
   const body = el("div", { class: "body" });
   const fill = () => void (details.open && body.replaceChildren(...inside()));
-  const details: HTMLDetailsElement = el("details", { on: { toggle: fill } }, el("summary", {}, ...summary), body);
+  const details: HTMLDetailsElement = el(
+    "details",
+    { on: { toggle: fill } },
+    el("summary", {}, ...summary),
+    body,
+  );
   return { details, fill };
 }
 
@@ -213,7 +269,17 @@ function toolFold({ tool, input: json }: Extract<Entry, { kind: "tool" }>) {
 
 function lineOf(input: Record<string, unknown>): string {
   const { command, file_path, pattern, url, query, description, prompt, plan } = input;
-  const told = [command, file_path, pattern, url, query, description, prompt, plan, ...Object.values(input)].find((value) => typeof value === "string");
+  const told = [
+    command,
+    file_path,
+    pattern,
+    url,
+    query,
+    description,
+    prompt,
+    plan,
+    ...Object.values(input),
+  ].find((value) => typeof value === "string");
   const [line = "", ...more] = String(told ?? "")
     .trim()
     .split("\n", 2);
@@ -224,7 +290,10 @@ function resultPart({ text, error }: Result): HTMLElement {
   const said = text.trim() === "" ? "(nothing)" : text;
   return el(
     "pre",
-    { class: error ? "result failed" : "result", attrs: { tabindex: "0", dir: "auto", "aria-label": error ? "Failed with" : "Result" } },
+    {
+      class: error ? "result failed" : "result",
+      attrs: { tabindex: "0", dir: "auto", "aria-label": error ? "Failed with" : "Result" },
+    },
     ...visibleText(said, "\t"),
   );
 }

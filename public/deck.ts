@@ -33,7 +33,12 @@ export function openDeck(
     const from =
       session === undefined || only !== undefined
         ? undefined
-        : el("a", { class: "from", attrs: { href: `#/s/${session.id}` } }, ...(session.sandbox ? [sandboxTag()] : []), `${baseName(session.cwd)} ›`);
+        : el(
+            "a",
+            { class: "from", attrs: { href: `#/s/${session.id}` } },
+            ...(session.sandbox ? [sandboxTag()] : []),
+            `${baseName(session.cwd)} ›`,
+          );
     const card = promptCard(identity, prompt, from, () => {
       card.element.remove();
       cards.delete(prompt.id);
@@ -45,7 +50,8 @@ export function openDeck(
     onMoved();
   };
 
-  const here = () => [...prompts.values()].filter(({ session }) => only === undefined || session === only);
+  const here = () =>
+    [...prompts.values()].filter(({ session }) => only === undefined || session === only);
 
   const deck = {
     take(prompt: Prompt): void {
@@ -58,7 +64,12 @@ export function openDeck(
     /** Takes the server's whole list of what is shown here, as of when `known` was all: what it no longer holds was settled while we were away. */
     takeAll(listed: readonly Prompt[], known: ReadonlySet<string>): void {
       for (const prompt of here()) {
-        if (isOpen(prompt) && known.has(prompt.id) && !listed.some((other) => other.id === prompt.id)) prompts.set(prompt.id, { ...prompt, state: "withdrawn" });
+        if (
+          isOpen(prompt) &&
+          known.has(prompt.id) &&
+          !listed.some((other) => other.id === prompt.id)
+        )
+          prompts.set(prompt.id, { ...prompt, state: "withdrawn" });
       }
       for (const prompt of listed) {
         const newer = prompts.get(prompt.id);
@@ -92,7 +103,12 @@ export function openDeck(
     enable(): void {
       for (const [id, card] of cards) {
         const away = sessionOf(prompts.get(id)?.session ?? "")?.status === "offline";
-        card.enable(isLive() && !away, away && only === undefined ? "The machine is not connected. This can be answered here once it is." : "");
+        card.enable(
+          isLive() && !away,
+          away && only === undefined
+            ? "The machine is not connected. This can be answered here once it is."
+            : "",
+        );
       }
     },
   };

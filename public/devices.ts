@@ -18,7 +18,8 @@ const KINDS: Record<DeviceInfo["kind"], string> = {
   runner: "runs sessions, and sees nothing",
   machine: "machine: runs sessions, sees and answers",
 };
-const DAEMON = "To start sessions from here, run `claude-remote runner --root ~/src` on a machine that is paired: what lies in that folder can be worked on.";
+const DAEMON =
+  "To start sessions from here, run `claude-remote runner --root ~/src` on a machine that is paired: what lies in that folder can be worked on.";
 const PUSH = { on: "gets notifications", off: "no notifications", failing: "notifications fail" };
 
 /** Everything that is paired, how to let in and lock out, notifications here, and what was decided. */
@@ -54,10 +55,12 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
     const minted = new Map<string, string>();
     await trying(async () => {
       for (const { id } of doomed) {
-        const answer = await call(identity, Revoked, "DELETE", `/api/devices/${id}`).catch((error: unknown) => {
-          if (error instanceof RequestError && error.status === 404) return undefined; // somebody else was quicker
-          throw error;
-        });
+        const answer = await call(identity, Revoked, "DELETE", `/api/devices/${id}`).catch(
+          (error: unknown) => {
+            if (error instanceof RequestError && error.status === 404) return undefined; // somebody else was quicker
+            throw error;
+          },
+        );
         for (const other of answer?.minted ?? []) minted.set(other.id, other.name);
       }
     });
@@ -90,7 +93,11 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
     };
     const ask = () => {
       const cancel = button("Cancel", reset);
-      place.replaceChildren(el("span", { text: warning }), named(button(label, act, "stop")), cancel);
+      place.replaceChildren(
+        el("span", { text: warning }),
+        named(button(label, act, "stop")),
+        cancel,
+      );
       cancel.focus();
     };
     reset();
@@ -99,17 +106,31 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
 
   const row = (device: DeviceInfo) => {
     const { id, name, kind, self, last_seen_at, push } = device;
-    const field = el("input", { attrs: { type: "text", maxlength: "64", "aria-label": "Name", autocomplete: "off" }, init: (input) => (input.value = name) });
+    const field = el("input", {
+      attrs: { type: "text", maxlength: "64", "aria-label": "Name", autocomplete: "off" },
+      init: (input) => (input.value = name),
+    });
     const save = async () => {
       const given = field.value.trim();
       if (given === name) return;
-      await trying(() => call(identity, v.object({}), "PATCH", `/api/devices/${id}`, { name: given }).then(reload));
+      await trying(() =>
+        call(identity, v.object({}), "PATCH", `/api/devices/${id}`, { name: given }).then(reload),
+      );
     };
     field.addEventListener("change", () => void save());
-    const seen = self ? "this one" : last_seen_at === null ? "never seen" : `seen ${ago(last_seen_at)}`;
-    const about = el("p", { class: "about", text: [seen, KINDS[kind], ...(kind === "runner" ? [] : [PUSH[push]])].join(" · ") });
+    const seen = self
+      ? "this one"
+      : last_seen_at === null
+        ? "never seen"
+        : `seen ${ago(last_seen_at)}`;
+    const about = el("p", {
+      class: "about",
+      text: [seen, KINDS[kind], ...(kind === "runner" ? [] : [PUSH[push]])].join(" · "),
+    });
     const sessions = kind === "viewer" ? "" : " Its sessions go on there, but no longer show here.";
-    const warning = self ? "This very browser will have to be paired again." : `This locks “${name}” out at once.${sessions}`;
+    const warning = self
+      ? "This very browser will have to be paired again."
+      : `This locks “${name}” out at once.${sessions}`;
     return el(
       "li",
       { attrs: { "data-device": id } },
@@ -123,16 +144,25 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
     if (list.contains(document.activeElement) || list.querySelector(".stop") !== null) return; // somebody is at it
     const paired = devices
       .filter(({ revoked_at }) => revoked_at === null)
-      .sort((a, b) => Number(b.self) - Number(a.self) || (b.last_seen_at ?? 0) - (a.last_seen_at ?? 0));
+      .sort(
+        (a, b) => Number(b.self) - Number(a.self) || (b.last_seen_at ?? 0) - (a.last_seen_at ?? 0),
+      );
     list.replaceChildren(...paired.map(row));
     const rest = paired.filter(({ self }) => !self);
-    const names = rest.map(({ name, kind }) => (kind === "viewer" ? name : `${name} (runs sessions)`)).join(", ");
+    const names = rest
+      .map(({ name, kind }) => (kind === "viewer" ? name : `${name} (runs sessions)`))
+      .join(", ");
     if (rest.length > 1)
       list.append(
         el(
           "li",
           {},
-          twoSteps("Revoke all others", "", `This locks out at once: ${names}. Only this browser stays.`, () => void revoke(rest)),
+          twoSteps(
+            "Revoke all others",
+            "",
+            `This locks out at once: ${names}. Only this browser stays.`,
+            () => void revoke(rest),
+          ),
         ),
       );
   };
@@ -181,5 +211,10 @@ function button(text: string, act: () => void, kind = "plain"): HTMLButtonElemen
 }
 
 function section(name: string, ...parts: Node[]): HTMLElement {
-  return el("section", { class: "group", attrs: { "aria-label": name } }, el("h2", { text: name }), ...parts);
+  return el(
+    "section",
+    { class: "group", attrs: { "aria-label": name } },
+    el("h2", { text: name }),
+    ...parts,
+  );
 }

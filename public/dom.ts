@@ -8,11 +8,16 @@ type Props<Tag extends keyof HTMLElementTagNameMap> = {
 };
 
 /** Makes an element. */
-export function el<Tag extends keyof HTMLElementTagNameMap>(tag: Tag, props: Props<Tag> = {}, ...children: (Node | string)[]): HTMLElementTagNameMap[Tag] {
+export function el<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  props: Props<Tag> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[Tag] {
   const element = document.createElement(tag);
   if (props.class !== undefined) element.className = props.class;
   if (props.text !== undefined) element.textContent = props.text;
-  for (const [name, listener] of Object.entries(props.on ?? {})) element.addEventListener(name, listener as EventListener);
+  for (const [name, listener] of Object.entries(props.on ?? {}))
+    element.addEventListener(name, listener as EventListener);
   element.append(...children);
   // last: with `dir` the browser looks through all the text again at each child that comes
   for (const [name, value] of Object.entries(props.attrs ?? {})) element.setAttribute(name, value);
@@ -34,7 +39,11 @@ export function find<E extends Element>(selector: string, kind: new () => E): E 
 export type Mark = "you" | "free" | "busy" | "ended" | "away";
 
 export function mark(kind: Mark): HTMLElement {
-  return el("span", { class: "mark", attrs: { "aria-hidden": "true" }, init: (span) => setMark(span, kind) });
+  return el("span", {
+    class: "mark",
+    attrs: { "aria-hidden": "true" },
+    init: (span) => setMark(span, kind),
+  });
 }
 
 /** One period of all that moves, in ms: whenever a sign appears, it keeps time with the others. */
@@ -67,7 +76,10 @@ export function ago(time: number): string {
 /** A moment as a clock says it, with its day where that is another. */
 export function moment(time: number): string {
   const date = new Date(time);
-  const day = date.toDateString() === new Date().toDateString() ? {} : ({ day: "numeric", month: "short" } as const);
+  const day =
+    date.toDateString() === new Date().toDateString()
+      ? {}
+      : ({ day: "numeric", month: "short" } as const);
   return date.toLocaleString([], { hour: "2-digit", minute: "2-digit", ...day });
 }
 

@@ -1,11 +1,22 @@
 import * as v from "valibot";
-import { Elicited, type Field, type FieldValues, LIMITS, type Prompt, type View } from "../src/types.ts";
+import {
+  Elicited,
+  type Field,
+  type FieldValues,
+  LIMITS,
+  type Prompt,
+  type View,
+} from "../src/types.ts";
 import type { ApprovalForm } from "./approval.ts";
 import { el } from "./dom.ts";
 import { visibleText } from "./visible.ts";
 
 /** What an MCP server asks: a form with what it wants to know, or a page that it wants to be opened. */
-export function elicitation(prompt: Prompt, view: View, onChange: () => void): ApprovalForm | undefined {
+export function elicitation(
+  prompt: Prompt,
+  view: View,
+  onChange: () => void,
+): ApprovalForm | undefined {
   const parsed = v.safeParse(Elicited, view.input);
   if (!parsed.success) return undefined;
   const { server, message, fields = [], url } = parsed.output;
@@ -18,7 +29,12 @@ export function elicitation(prompt: Prompt, view: View, onChange: () => void): A
   const element = el(
     "div",
     { class: "questions elicited", on: { input: onChange, change: onChange } },
-    el("p", { class: "described" }, "asked by the MCP server ", el("strong", {}, ...visibleText(server))),
+    el(
+      "p",
+      { class: "described" },
+      "asked by the MCP server ",
+      el("strong", {}, ...visibleText(server)),
+    ),
     el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(message)),
     ...(url === undefined ? [] : pageParts(url, open)),
     ...inputs.map(({ element }) => element),
@@ -41,14 +57,19 @@ export function elicitation(prompt: Prompt, view: View, onChange: () => void): A
 /** A page's whole address, its host set apart: that is what one looks at before one opens it. */
 function pageParts(url: string, open: boolean): HTMLElement[] {
   const page = URL.canParse(url) ? new URL(url) : undefined;
-  if (page === undefined || !/^https?:$/.test(page.protocol) || !open) return [el("p", { class: "path" }, ...visibleText(url))];
+  if (page === undefined || !/^https?:$/.test(page.protocol) || !open)
+    return [el("p", { class: "path" }, ...visibleText(url))];
   const at = page.href.indexOf(page.host, page.protocol.length);
   const said = el("span", { attrs: { role: "status" } });
   const copy = () => {
-    const done = navigator.clipboard?.writeText(page.href) ?? Promise.reject(new Error("plain HTTP has no clipboard"));
+    const done =
+      navigator.clipboard?.writeText(page.href) ??
+      Promise.reject(new Error("plain HTTP has no clipboard"));
     done.then(
       () => (said.textContent = "Copied."),
-      () => (said.textContent = "This browser does not let the page copy. Hold the Open button to copy its link."),
+      () =>
+        (said.textContent =
+          "This browser does not let the page copy. Hold the Open button to copy its link."),
     );
   };
   return [
@@ -62,7 +83,11 @@ function pageParts(url: string, open: boolean): HTMLElement[] {
     el(
       "div",
       { class: "ways" },
-      el("a", { class: "button", text: "Open", attrs: { href: page.href, target: "_blank", rel: "noopener noreferrer" } }),
+      el("a", {
+        class: "button",
+        text: "Open",
+        attrs: { href: page.href, target: "_blank", rel: "noopener noreferrer" },
+      }),
       el("button", { text: "Copy", attrs: { type: "button" }, on: { click: copy } }),
       said,
     ),
@@ -79,7 +104,14 @@ const INPUT_TYPES = { email: "email", uri: "url", date: "date", "date-time": "te
 
 function fieldInput(field: Field, id: string): FieldInput {
   const { title, about, required, type, options, min, max, format } = field;
-  const bounds = min === undefined ? (max === undefined ? "" : `at most ${max}`) : max === undefined ? `at least ${min}` : `${min} to ${max}`;
+  const bounds =
+    min === undefined
+      ? max === undefined
+        ? ""
+        : `at most ${max}`
+      : max === undefined
+        ? `at least ${min}`
+        : `${min} to ${max}`;
   const unit = type === "text" && bounds !== "" ? " characters" : "";
   const hints = [
     about,
@@ -88,33 +120,73 @@ function fieldInput(field: Field, id: string): FieldInput {
     required ? undefined : "may be left out",
   ];
   const hint = hints.filter((part) => part !== undefined).join(" · ");
-  const about_ = hint === "" ? [] : [el("span", { attrs: { id: `about-${id}` } }, ...visibleText(hint))];
+  const about_ =
+    hint === "" ? [] : [el("span", { attrs: { id: `about-${id}` } }, ...visibleText(hint))];
   const described = hint === "" ? {} : { "aria-describedby": `about-${id}` };
-  const bound = (name: string, number: number | undefined) => (number === undefined ? {} : { [name]: String(number) });
+  const bound = (name: string, number: number | undefined) =>
+    number === undefined ? {} : { [name]: String(number) };
 
   if (type === "one" || type === "several") {
     const preset = Array.isArray(field.value) ? field.value : [];
-    const box = (checked: boolean) => el("input", { attrs: { type: type === "one" ? "radio" : "checkbox", name: id }, init: (input) => (input.checked = checked) });
+    const box = (checked: boolean) =>
+      el("input", {
+        attrs: { type: type === "one" ? "radio" : "checkbox", name: id },
+        init: (input) => (input.checked = checked),
+      });
     const boxes = options.map((_, i) => box(preset.includes(i)));
-    const labels = options.map((label, i) => el("label", {}, ...boxes.slice(i, i + 1), el("strong", { attrs: { dir: "auto" } }, ...visibleText(label))));
-    const none = type === "one" && !required ? [el("label", {}, box(preset.length === 0), el("strong", { text: "Leave it out" }))] : [];
+    const labels = options.map((label, i) =>
+      el(
+        "label",
+        {},
+        ...boxes.slice(i, i + 1),
+        el("strong", { attrs: { dir: "auto" } }, ...visibleText(label)),
+      ),
+    );
+    const none =
+      type === "one" && !required
+        ? [el("label", {}, box(preset.length === 0), el("strong", { text: "Leave it out" }))]
+        : [];
     return {
-      element: el("fieldset", { class: "question", attrs: described }, el("legend", {}, ...visibleText(title), ...about_), ...labels, ...none),
+      element: el(
+        "fieldset",
+        { class: "question", attrs: described },
+        el("legend", {}, ...visibleText(title), ...about_),
+        ...labels,
+        ...none,
+      ),
       value() {
         const chosen = boxes.flatMap((input, i) => (input.checked ? [i] : []));
         if (chosen.length === 0 && !required) return null;
         if (type === "one") return chosen.length === 1 ? chosen : undefined;
-        return chosen.length >= (min ?? 0) && chosen.length <= (max ?? Infinity) ? chosen : undefined;
+        return chosen.length >= (min ?? 0) && chosen.length <= (max ?? Infinity)
+          ? chosen
+          : undefined;
       },
     };
   }
   if (type === "boolean") {
-    const box = el("input", { attrs: { type: "checkbox", ...described }, init: (input) => (input.checked = field.value === true) });
-    return { element: el("div", { class: "question" }, el("label", {}, box, el("strong", {}, ...visibleText(title)), ...about_)), value: () => box.checked };
+    const box = el("input", {
+      attrs: { type: "checkbox", ...described },
+      init: (input) => (input.checked = field.value === true),
+    });
+    return {
+      element: el(
+        "div",
+        { class: "question" },
+        el("label", {}, box, el("strong", {}, ...visibleText(title)), ...about_),
+      ),
+      value: () => box.checked,
+    };
   }
   const isNumber = type !== "text";
   const shape = isNumber
-    ? { type: "number", step: type === "integer" ? "1" : "any", inputmode: type === "integer" ? "numeric" : "decimal", ...bound("min", min), ...bound("max", max) }
+    ? {
+        type: "number",
+        step: type === "integer" ? "1" : "any",
+        inputmode: type === "integer" ? "numeric" : "decimal",
+        ...bound("min", min),
+        ...bound("max", max),
+      }
     : {
         type: format === undefined ? "text" : INPUT_TYPES[format],
         maxlength: String(Math.min(max ?? LIMITS.messageChars, LIMITS.messageChars)),
@@ -122,11 +194,22 @@ function fieldInput(field: Field, id: string): FieldInput {
         dir: "auto",
       };
   const input = el("input", {
-    attrs: { id, autocomplete: "off", ...shape, ...described, ...(required ? { required: "" } : {}) },
+    attrs: {
+      id,
+      autocomplete: "off",
+      ...shape,
+      ...described,
+      ...(required ? { required: "" } : {}),
+    },
     init: (made) => (made.value = field.value === undefined ? "" : String(field.value)),
   });
   return {
-    element: el("div", { class: "question" }, el("label", { class: "field", attrs: { for: id } }, ...visibleText(title), ...about_), input),
+    element: el(
+      "div",
+      { class: "question" },
+      el("label", { class: "field", attrs: { for: id } }, ...visibleText(title), ...about_),
+      input,
+    ),
     value() {
       if (input.value.trim() === "" && !input.validity.badInput) return required ? undefined : null;
       const short = !isNumber && [...input.value].length < (min ?? 0); // browsers check only what was typed

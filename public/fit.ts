@@ -5,15 +5,22 @@ import type { Identity } from "./keys.ts";
 const ARRIVES_MS = 2000;
 
 /** Takes a session's size over for this screen, follows it when it is turned, and notices when somebody else has the size. */
-export function openFit(identity: Identity, session: string, capacity: () => { cols: number; rows: number }, onChange: (on: boolean) => void) {
+export function openFit(
+  identity: Identity,
+  session: string,
+  capacity: () => { cols: number; rows: number },
+  onChange: (on: boolean) => void,
+) {
   let fitted: { cols: number; rows: number } | undefined;
   let askedAt = 0;
   const ask = (body: object) => {
     askedAt = performance.now();
-    send(identity, "POST", `/api/sessions/${session}/resize`, JSON.stringify(body)).catch((error: unknown) => {
-      if (!(error instanceof RequestError)) throw error;
-      release();
-    });
+    send(identity, "POST", `/api/sessions/${session}/resize`, JSON.stringify(body)).catch(
+      (error: unknown) => {
+        if (!(error instanceof RequestError)) throw error;
+        release();
+      },
+    );
   };
   const release = () => {
     fitted = undefined;
@@ -32,7 +39,8 @@ export function openFit(identity: Identity, session: string, capacity: () => { c
     fit,
     /** A screen of so many columns was drawn. */
     drawn(cols: number): void {
-      if (fitted !== undefined && cols !== fitted.cols && performance.now() - askedAt > ARRIVES_MS) release();
+      if (fitted !== undefined && cols !== fitted.cols && performance.now() - askedAt > ARRIVES_MS)
+        release();
     },
     close(): void {
       window.removeEventListener("resize", turned);

@@ -45,9 +45,17 @@ export function openFolder(identity: Identity, onChange: () => void) {
     found = folders;
     active = -1;
     const above = field.value.slice(0, field.value.lastIndexOf("/") + 1);
-    const short = (path: string) => (path.startsWith(above) && path.length > above.length ? path.slice(above.length) : path);
+    const short = (path: string) =>
+      path.startsWith(above) && path.length > above.length ? path.slice(above.length) : path;
     const option = (path: string, i: number) =>
-      el("li", { attrs: { role: "option", id: `folder-${i}`, "aria-selected": "false" }, on: { click: () => descend(path) } }, ...visiblePath(short(path)));
+      el(
+        "li",
+        {
+          attrs: { role: "option", id: `folder-${i}`, "aria-selected": "false" },
+          on: { click: () => descend(path) },
+        },
+        ...visiblePath(short(path)),
+      );
     list.replaceChildren(...folders.map(option));
     list.hidden = folders.length === 0;
     field.setAttribute("aria-expanded", String(!list.hidden));
@@ -64,20 +72,33 @@ export function openFolder(identity: Identity, onChange: () => void) {
     const mine = ++asked;
     const answer = await (path === ""
       ? { folders: daemon.roots }
-      : call(identity, FoldersAnswer, "GET", `/api/runners/${daemon.id}/folders?${new URLSearchParams({ path })}`).catch((error: unknown) => {
+      : call(
+          identity,
+          FoldersAnswer,
+          "GET",
+          `/api/runners/${daemon.id}/folders?${new URLSearchParams({ path })}`,
+        ).catch((error: unknown) => {
           if (error instanceof RequestError) return error;
           throw error;
         }));
     if (mine !== asked) return;
     show(answer instanceof RequestError ? [] : answer.folders);
     const none = path.endsWith("/") ? "No folders in there." : "No folder begins like that.";
-    state.textContent = answer instanceof RequestError ? answer.message : found.length > 0 ? `${found.length} ${found.length === 1 ? "folder" : "folders"}` : none;
+    state.textContent =
+      answer instanceof RequestError
+        ? answer.message
+        : found.length > 0
+          ? `${found.length} ${found.length === 1 ? "folder" : "folders"}`
+          : none;
   };
   const changed = () => {
     const seen = visiblePath(field.value);
-    hidden.hidden = !seen.some((part) => part instanceof Element && part.querySelector(".unseen") !== null); // only where something hides
+    hidden.hidden = !seen.some(
+      (part) => part instanceof Element && part.querySelector(".unseen") !== null,
+    ); // only where something hides
     hidden.replaceChildren(...seen);
-    for (const row of recent.querySelectorAll("button[aria-pressed]")) row.setAttribute("aria-pressed", String(row.getAttribute("data-path") === value()));
+    for (const row of recent.querySelectorAll("button[aria-pressed]"))
+      row.setAttribute("aria-pressed", String(row.getAttribute("data-path") === value()));
     onChange();
   };
   const set = (path: string) => {
@@ -108,13 +129,15 @@ export function openFolder(identity: Identity, onChange: () => void) {
     if (found.length === 0) void complete(value() === "" ? "" : `${value().replace(/\/$/, "")}/`);
   });
   field.addEventListener("blur", close);
-  for (const press of ["pointerdown", "mousedown"]) list.addEventListener(press, (event) => event.preventDefault()); // the field keeps the keyboard
+  for (const press of ["pointerdown", "mousedown"])
+    list.addEventListener(press, (event) => event.preventDefault()); // the field keeps the keyboard
   field.addEventListener("keydown", (event) => {
     if (event.isComposing || !/^(?:ArrowDown|ArrowUp|Enter|Escape)$/.test(event.key)) return;
     const path = found[active];
     if (event.key === "Escape" && found.length === 0) return;
     event.preventDefault(); // Enter here starts nothing
-    if (event.key === "ArrowDown" || event.key === "ArrowUp") move(event.key === "ArrowDown" ? 1 : -1);
+    if (event.key === "ArrowDown" || event.key === "ArrowUp")
+      move(event.key === "ArrowDown" ? 1 : -1);
     else if (event.key === "Enter" && path !== undefined) descend(path);
     else close();
   });
@@ -122,12 +145,26 @@ export function openFolder(identity: Identity, onChange: () => void) {
   const drawRecent = () => {
     const folders = [...new Set([...(daemon?.recent ?? []), ...(daemon?.roots ?? [])])];
     const row = (path: string) => {
-      const button = el("button", { attrs: { type: "button", "data-path": path, "aria-pressed": String(path === value()) }, on: { click: () => set(path) } });
+      const button = el("button", {
+        attrs: { type: "button", "data-path": path, "aria-pressed": String(path === value()) },
+        on: { click: () => set(path) },
+      });
       button.append(...visiblePath(path));
       return el("li", {}, button);
     };
-    const rest = el("li", {}, el("button", { text: `${folders.length - FEW} more`, attrs: { type: "button" }, on: { click: () => more() } }));
-    recent.replaceChildren(...(all ? folders : folders.slice(0, FEW)).map(row), ...(all || folders.length <= FEW ? [] : [rest]));
+    const rest = el(
+      "li",
+      {},
+      el("button", {
+        text: `${folders.length - FEW} more`,
+        attrs: { type: "button" },
+        on: { click: () => more() },
+      }),
+    );
+    recent.replaceChildren(
+      ...(all ? folders : folders.slice(0, FEW)).map(row),
+      ...(all || folders.length <= FEW ? [] : [rest]),
+    );
   };
   const more = () => {
     all = true;
@@ -139,13 +176,23 @@ export function openFolder(identity: Identity, onChange: () => void) {
   hidden.hidden = true;
   const label = el("label", { text: "Folder", attrs: { for: "folder" } });
   return {
-    element: el("section", { class: "folder", attrs: { "aria-label": "Folder" } }, label, recent, el("div", {}, field, list), hidden, state),
+    element: el(
+      "section",
+      { class: "folder", attrs: { "aria-label": "Folder" } },
+      label,
+      recent,
+      el("div", {}, field, list),
+      hidden,
+      state,
+    ),
     value,
     set,
     focus: () => field.focus(),
     /** Offers the folders of a daemon; what is chosen stays. */
     offer(next: RunnerInfo): void {
-      const same = JSON.stringify([next.id, next.recent, next.roots]) === JSON.stringify([daemon?.id, daemon?.recent, daemon?.roots]);
+      const same =
+        JSON.stringify([next.id, next.recent, next.roots]) ===
+        JSON.stringify([daemon?.id, daemon?.recent, daemon?.roots]);
       if (daemon?.id !== next.id) all = false;
       daemon = next;
       if (!same) drawRecent();

@@ -22,7 +22,8 @@ function blocks(lines: readonly string[], depth: number): HTMLElement[] {
   const made: HTMLElement[] = [];
   let plain: string[] = [];
   const flush = () => {
-    if (plain.length > 0) made.push(el("p", { attrs: { dir: "auto" } }, ...inline(plain.join("\n"))));
+    if (plain.length > 0)
+      made.push(el("p", { attrs: { dir: "auto" } }, ...inline(plain.join("\n"))));
     plain = [];
   };
   for (let at = 0; at < lines.length; ) {
@@ -39,9 +40,19 @@ function blocks(lines: readonly string[], depth: number): HTMLElement[] {
       flush();
       at++;
     } else if (fence !== "") {
-      const end = endOf(lines, at + 1, (other) => other.trimStart().startsWith(fence) && other.trim().replaceAll(fence.slice(0, 1), "") === "");
+      const end = endOf(
+        lines,
+        at + 1,
+        (other) =>
+          other.trimStart().startsWith(fence) &&
+          other.trim().replaceAll(fence.slice(0, 1), "") === "",
+      );
       add(code(lines.slice(at + 1, end), info.trim()), end + 1);
-    } else if (signs !== "") add(el("h3", { class: `level${signs.length}`, attrs: { dir: "auto" } }, ...inline(title)), at + 1);
+    } else if (signs !== "")
+      add(
+        el("h3", { class: `level${signs.length}`, attrs: { dir: "auto" } }, ...inline(title)),
+        at + 1,
+      );
     else if (RULE.test(line)) add(el("hr"), at + 1);
     else if (depth > 0 && QUOTE.test(line)) {
       const end = endOf(lines, at, (other) => !QUOTE.test(other));
@@ -69,17 +80,44 @@ function endOf(lines: readonly string[], from: number, isEnd: (line: string) => 
 const indentOf = (line: string) => line.length - line.trimStart().length;
 
 /** The list that begins at line `at`, and the line after it; what is indented further than an item's sign belongs to the item. */
-function list(lines: readonly string[], at: number, depth: number): { element: HTMLElement; next: number } {
+function list(
+  lines: readonly string[],
+  at: number,
+  depth: number,
+): { element: HTMLElement; next: number } {
   const [, indent = "", sign = ""] = ITEM.exec(lines[at] ?? "") ?? [];
   const numbered = /\d/.test(sign);
   const items: HTMLElement[] = [];
   let next = at;
   for (let line = lines[next] ?? ""; next < lines.length; line = lines[next] ?? "") {
     const [all = "", spaces = "", mark = ""] = ITEM.exec(line) ?? [];
-    if (mark === "" || /\d/.test(mark) !== numbered || Math.abs(spaces.length - indent.length) > 1 || RULE.test(line)) break;
-    const end = endOf(lines, next + 1, (other) => other.trim() !== "" && indentOf(other) <= spaces.length);
-    const own = [line.slice(all.length), ...lines.slice(next + 1, end).map((other) => other.slice(Math.min(all.length, indentOf(other))))];
-    items.push(el("li", { attrs: { dir: "auto", ...(numbered ? { value: String(Number.parseInt(mark, 10)) } : {}) } }, ...blocks(own, depth - 1)));
+    if (
+      mark === "" ||
+      /\d/.test(mark) !== numbered ||
+      Math.abs(spaces.length - indent.length) > 1 ||
+      RULE.test(line)
+    )
+      break;
+    const end = endOf(
+      lines,
+      next + 1,
+      (other) => other.trim() !== "" && indentOf(other) <= spaces.length,
+    );
+    const own = [
+      line.slice(all.length),
+      ...lines
+        .slice(next + 1, end)
+        .map((other) => other.slice(Math.min(all.length, indentOf(other)))),
+    ];
+    items.push(
+      el(
+        "li",
+        {
+          attrs: { dir: "auto", ...(numbered ? { value: String(Number.parseInt(mark, 10)) } : {}) },
+        },
+        ...blocks(own, depth - 1),
+      ),
+    );
     next = end;
   }
   return { element: el(numbered ? "ol" : "ul", {}, ...items), next };
@@ -87,16 +125,25 @@ function list(lines: readonly string[], at: number, depth: number): { element: H
 
 /** Code as it is, with its language where one is named; a diff has its colours. */
 function code(lines: readonly string[], language: string): HTMLElement {
-  const sign = (line: string) => (line.startsWith("+") ? "new" : line.startsWith("-") ? "gone" : "same");
+  const sign = (line: string) =>
+    line.startsWith("+") ? "new" : line.startsWith("-") ? "gone" : "same";
   const body =
     language === "diff"
-      ? lines.map((line) => el("span", { class: `diff ${sign(line)}`, attrs: { "data-sign": "" } }, ...visibleText(line)))
+      ? lines.map((line) =>
+          el(
+            "span",
+            { class: `diff ${sign(line)}`, attrs: { "data-sign": "" } },
+            ...visibleText(line),
+          ),
+        )
       : visibleText(lines.join("\n"));
-  const label = language === "" ? [] : [el("span", { class: "language" }, ...visibleText(language))];
+  const label =
+    language === "" ? [] : [el("span", { class: "language" }, ...visibleText(language))];
   return el("pre", { class: "code", attrs: { tabindex: "0" } }, ...label, el("code", {}, ...body));
 }
 
-const isTableLine = (line: string) => line.includes("|") && line.includes("-") && /^[\s|:-]+$/.test(line);
+const isTableLine = (line: string) =>
+  line.includes("|") && line.includes("-") && /^[\s|:-]+$/.test(line);
 const cells = (line: string) =>
   line
     .trim()
@@ -106,8 +153,18 @@ const cells = (line: string) =>
     .map((cell) => cell.trim());
 
 function table([head = "", ...rows]: readonly string[]): HTMLElement {
-  const row = (line: string, tag: "th" | "td") => el("tr", {}, ...cells(line).map((cell) => el(tag, { attrs: { dir: "auto" } }, ...inline(cell))));
-  const whole = el("table", {}, el("thead", {}, row(head, "th")), el("tbody", {}, ...rows.map((line) => row(line, "td"))));
+  const row = (line: string, tag: "th" | "td") =>
+    el(
+      "tr",
+      {},
+      ...cells(line).map((cell) => el(tag, { attrs: { dir: "auto" } }, ...inline(cell))),
+    );
+  const whole = el(
+    "table",
+    {},
+    el("thead", {}, row(head, "th")),
+    el("tbody", {}, ...rows.map((line) => row(line, "td"))),
+  );
   return el("div", { class: "wide-table", attrs: { tabindex: "0" } }, whole);
 }
 
@@ -144,7 +201,10 @@ function inline(text: string, open: readonly string[] = []): (Node | string)[] {
       const run = text.slice(i, end);
       const close = hopeless.has(run) ? -1 : closingRun(text, run, end);
       if (close < 0) hopeless.add(run);
-      next = close < 0 ? end : add(i, close + run.length, el("code", {}, ...visibleText(text.slice(end, close))));
+      next =
+        close < 0
+          ? end
+          : add(i, close + run.length, el("code", {}, ...visibleText(text.slice(end, close))));
     } else if (char === "[") {
       const [all = "", label = "", target = ""] = at(LINK, i) ?? [];
       const made = all === "" ? undefined : link(label, target);
@@ -155,10 +215,21 @@ function inline(text: string, open: readonly string[] = []): (Node | string)[] {
       if (made !== undefined) next = add(i, i + address.length, ...made);
     } else if (char === "*" || char === "_" || char === "~") {
       for (const [mark, tag] of MARKS) {
-        if (!text.startsWith(mark, i) || open.includes(mark) || hopeless.has(mark) || !opens(text, i, mark)) continue;
+        if (
+          !text.startsWith(mark, i) ||
+          open.includes(mark) ||
+          hopeless.has(mark) ||
+          !opens(text, i, mark)
+        )
+          continue;
         const close = closingMark(text, mark, i + mark.length);
         if (close < 0) hopeless.add(mark);
-        else next = add(i, close + mark.length, el(tag, {}, ...inline(text.slice(i + mark.length, close), [...open, mark])));
+        else
+          next = add(
+            i,
+            close + mark.length,
+            el(tag, {}, ...inline(text.slice(i + mark.length, close), [...open, mark])),
+          );
         break;
       }
       if (next === i + 1) next = endOfRun(text, i);
@@ -188,13 +259,24 @@ function closingRun(text: string, run: string, from: number): number {
 /** A mark begins something where it stands before a word, and not within one: `2*3*4` and `snake_case` stay what they are. */
 function opens(text: string, at: number, mark: string): boolean {
   const after = text.charAt(at + mark.length);
-  return /\S/.test(after) && after !== mark.charAt(0) && !WORD.test(text.charAt(at - 1)) && text.charAt(at - 1) !== mark.charAt(0);
+  return (
+    /\S/.test(after) &&
+    after !== mark.charAt(0) &&
+    !WORD.test(text.charAt(at - 1)) &&
+    text.charAt(at - 1) !== mark.charAt(0)
+  );
 }
 
 function closingMark(text: string, mark: string, from: number): number {
   for (let at = text.indexOf(mark, from); at >= 0; at = text.indexOf(mark, endOfRun(text, at))) {
     const before = text.charAt(at - 1);
-    if (at > from && /\S/.test(before) && endOfRun(text, at) === at + mark.length && !WORD.test(text.charAt(at + mark.length))) return at;
+    if (
+      at > from &&
+      /\S/.test(before) &&
+      endOfRun(text, at) === at + mark.length &&
+      !WORD.test(text.charAt(at + mark.length))
+    )
+      return at;
   }
   return -1;
 }
@@ -203,7 +285,13 @@ function closingMark(text: string, mark: string, from: number): number {
 function link(label: string, target: string): (Node | string)[] | undefined {
   const url = /^https?:\/\//.test(target) ? URL.parse(target) : null;
   if (url === null) return undefined;
-  const anchor = el("a", { attrs: { href: url.href, rel: "noreferrer noopener", target: "_blank" } }, ...visibleText(label));
+  const anchor = el(
+    "a",
+    { attrs: { href: url.href, rel: "noreferrer noopener", target: "_blank" } },
+    ...visibleText(label),
+  );
   const same = label === url.href || `${label}/` === url.href;
-  return same ? [anchor] : [anchor, el("span", { class: "leads" }, ...visibleText(` (${url.href})`))];
+  return same
+    ? [anchor]
+    : [anchor, el("span", { class: "leads" }, ...visibleText(` (${url.href})`))];
 }

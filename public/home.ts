@@ -18,16 +18,41 @@ const Prompts = v.object({ prompts: v.array(Prompt) });
 /** The first view: what waits for you, and every session. */
 export function showList(identity: Identity, view: HTMLElement, onStream: OnStream): Shown {
   const heading = el("h2");
-  const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } }, heading);
+  const cards = el(
+    "section",
+    { class: "cards", attrs: { "aria-label": "Waits for you" } },
+    heading,
+  );
   const list = el("div", { class: "groups" });
   const deck = openDeck(identity, cards, (id) => known.sessions.get(id));
-  const word = el("p", { class: "said", text: known.word, attrs: { role: "status" }, init: (p) => (p.hidden = known.word === "") });
+  const word = el("p", {
+    class: "said",
+    text: known.word,
+    attrs: { role: "status" },
+    init: (p) => (p.hidden = known.word === ""),
+  });
   known.word = "";
   const search = searchForm();
   search.hidden = true; // until there is something to be found
-  const start = el("a", { class: "approve start-link", text: "New session", attrs: { href: "#/new" }, init: (a) => (a.hidden = true) });
-  const more = el("a", { class: "more", text: "Devices and notifications ›", attrs: { href: "#/devices" } });
-  view.replaceChildren(el("h1", { class: "spoken", text: "Sessions" }), word, start, search, el("div", { class: "sessions" }, cards, list), more);
+  const start = el("a", {
+    class: "approve start-link",
+    text: "New session",
+    attrs: { href: "#/new" },
+    init: (a) => (a.hidden = true),
+  });
+  const more = el("a", {
+    class: "more",
+    text: "Devices and notifications ›",
+    attrs: { href: "#/devices" },
+  });
+  view.replaceChildren(
+    el("h1", { class: "spoken", text: "Sessions" }),
+    word,
+    start,
+    search,
+    el("div", { class: "sessions" }, cards, list),
+    more,
+  );
   view.className = "list";
   known.deck = deck;
   let closed = false;
@@ -46,11 +71,18 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
   const fetchAll = guarded(async () => {
     const before = deck.known();
     const had = new Map(known.sessions);
-    const asked = [call(identity, Sessions, "GET", "/api/sessions"), call(identity, Prompts, "GET", "/api/prompts"), lookForRunners(identity)] as const;
+    const asked = [
+      call(identity, Sessions, "GET", "/api/sessions"),
+      call(identity, Prompts, "GET", "/api/prompts"),
+      lookForRunners(identity),
+    ] as const;
     const [{ sessions }, { prompts }] = await Promise.all(asked); // at once: nothing moves because one of them came later
     if (closed) return;
     const newer = [...known.sessions].filter(([id, session]) => had.get(id) !== session); // told by the stream meanwhile
-    known.sessions = new Map([...sessions.map((session) => [session.id, session] as const), ...newer]);
+    known.sessions = new Map([
+      ...sessions.map((session) => [session.id, session] as const),
+      ...newer,
+    ]);
     deck.takeAll(prompts, before);
     void closeNotifications((id) => prompts.every((prompt) => prompt.id !== id));
     badge();

@@ -9,19 +9,49 @@ const INDENT_CHARS = 10_000;
 
 function text(value: unknown): string {
   const plain = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
-  return typeof value === "string" || plain.length > INDENT_CHARS ? plain : JSON.stringify(value, null, 2);
+  return typeof value === "string" || plain.length > INDENT_CHARS
+    ? plain
+    : JSON.stringify(value, null, 2);
 }
 
 /** What the tool would do, whole: a command as text, an edit as a diff, a file's content, a plan as such; `form` stands for what it `covers`. */
-export function inputParts({ tool, input }: Pick<View, "tool" | "input">, form?: HTMLElement, covers: string[] = []): HTMLElement[] {
+export function inputParts(
+  { tool, input }: Pick<View, "tool" | "input">,
+  form?: HTMLElement,
+  covers: string[] = [],
+): HTMLElement[] {
   if (form !== undefined) return [form, ...rest(input, covers)];
   if (tool === "Bash" && typeof input.command === "string") {
-    const described = typeof input.description === "string" ? [el("p", { class: "described", attrs: { dir: "auto" } }, ...visibleText(input.description))] : [];
-    return [el("pre", { class: "command", attrs: { tabindex: "0" } }, ...visibleText(input.command)), ...described, ...rest(input, ["command", "description"])];
+    const described =
+      typeof input.description === "string"
+        ? [
+            el(
+              "p",
+              { class: "described", attrs: { dir: "auto" } },
+              ...visibleText(input.description),
+            ),
+          ]
+        : [];
+    return [
+      el("pre", { class: "command", attrs: { tabindex: "0" } }, ...visibleText(input.command)),
+      ...described,
+      ...rest(input, ["command", "description"]),
+    ];
   }
-  if (tool === "Edit" && typeof input.old_string === "string" && typeof input.new_string === "string") {
+  if (
+    tool === "Edit" &&
+    typeof input.old_string === "string" &&
+    typeof input.new_string === "string"
+  ) {
     const lines = diffLines(input.old_string, input.new_string).map(({ kind, text: line }) =>
-      el("span", { class: `diff ${kind}`, attrs: { "data-sign": kind === "gone" ? "−" : kind === "new" ? "+" : " " } }, ...visibleText(line)),
+      el(
+        "span",
+        {
+          class: `diff ${kind}`,
+          attrs: { "data-sign": kind === "gone" ? "−" : kind === "new" ? "+" : " " },
+        },
+        ...visibleText(line),
+      ),
     );
     return [
       path(input.file_path),
@@ -30,9 +60,14 @@ export function inputParts({ tool, input }: Pick<View, "tool" | "input">, form?:
     ];
   }
   if (tool === "Write" && typeof input.content === "string") {
-    return [path(input.file_path), el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(input.content)), ...rest(input, ["file_path", "content"])];
+    return [
+      path(input.file_path),
+      el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(input.content)),
+      ...rest(input, ["file_path", "content"]),
+    ];
   }
-  if (tool === "ExitPlanMode" && typeof input.plan === "string") return [el("div", { class: "plan", attrs: { tabindex: "0" } }, ...formatted(input.plan))];
+  if (tool === "ExitPlanMode" && typeof input.plan === "string")
+    return [el("div", { class: "plan", attrs: { tabindex: "0" } }, ...formatted(input.plan))];
   return rest(input, []);
 }
 
@@ -41,8 +76,23 @@ function path(file: unknown): HTMLElement {
 }
 
 /** Whatever else the input holds: nothing that Claude would do goes unseen. */
-function rest(input: Record<string, unknown>, shown: string[], dull: Record<string, unknown> = {}): HTMLElement[] {
-  const left = Object.entries(input).filter(([name, value]) => !shown.includes(name) && dull[name] !== value);
+function rest(
+  input: Record<string, unknown>,
+  shown: string[],
+  dull: Record<string, unknown> = {},
+): HTMLElement[] {
+  const left = Object.entries(input).filter(
+    ([name, value]) => !shown.includes(name) && dull[name] !== value,
+  );
   if (left.length === 0) return [];
-  return [el("dl", {}, ...left.flatMap(([name, value]) => [el("dt", {}, ...visibleText(name)), el("dd", {}, ...visibleText(text(value)))]))];
+  return [
+    el(
+      "dl",
+      {},
+      ...left.flatMap(([name, value]) => [
+        el("dt", {}, ...visibleText(name)),
+        el("dd", {}, ...visibleText(text(value))),
+      ]),
+    ),
+  ];
 }

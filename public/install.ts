@@ -13,7 +13,10 @@ export let workerTrouble: string | undefined;
 
 /** As far as we use it; the library's types lack it. What it makes is no string, but goes where one would. */
 interface TrustedTypes {
-  createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string };
+  createPolicy(
+    name: string,
+    rules: { createScriptURL(url: string): string },
+  ): { createScriptURL(url: string): string };
 }
 declare global {
   interface Window {
@@ -53,8 +56,18 @@ export async function startWorker(): Promise<void> {
 }
 
 function sayNewer(): void {
-  const reload = el("button", { class: "plain", text: "Reload", attrs: { type: "button" }, on: { click: () => location.reload() } });
-  const notice = el("p", { class: "notice newer", attrs: { role: "status" } }, "A newer version of this page is here. ", reload);
+  const reload = el("button", {
+    class: "plain",
+    text: "Reload",
+    attrs: { type: "button" },
+    on: { click: () => location.reload() },
+  });
+  const notice = el(
+    "p",
+    { class: "notice newer", attrs: { role: "status" } },
+    "A newer version of this page is here. ",
+    reload,
+  );
   if (document.querySelector(".newer") === null) find(".bar", HTMLElement).after(notice);
 }
 
@@ -62,7 +75,8 @@ function sayNewer(): void {
 export async function keepSubscribed(identity: Identity): Promise<void> {
   if (!("serviceWorker" in navigator && "PushManager" in window)) return;
   const registration = await navigator.serviceWorker.getRegistration();
-  if (registration === undefined || (await registration.pushManager.getSubscription()) === null) return;
+  if (registration === undefined || (await registration.pushManager.getSubscription()) === null)
+    return;
   await renewSubscription(identity, registration).catch((error: unknown) => {
     if (!(error instanceof RequestError || error instanceof DOMException)) throw error; // the settings tell about it
   });
@@ -74,6 +88,11 @@ export async function closeNotifications(isOver: (prompt: string) => boolean): P
   const registration = await navigator.serviceWorker.getRegistration();
   for (const notification of (await registration?.getNotifications()) ?? []) {
     const message = v.safeParse(PushMessage, notification.data);
-    if (message.success && /^(?:prompt|answered)$/.test(message.output.kind) && isOver(message.output.tag)) notification.close();
+    if (
+      message.success &&
+      /^(?:prompt|answered)$/.test(message.output.kind) &&
+      isOver(message.output.tag)
+    )
+      notification.close();
   }
 }

@@ -10,16 +10,29 @@ const Code = v.object({ link: v.string(), expires: v.number() });
 const LIFETIME_MS = 5 * 60_000;
 /** While a link is shown it is looked this often whether it was used, in ms. */
 const LOOK_MS = 2000;
-const KINDS: Record<DeviceInfo["kind"], string> = { viewer: "A phone or browser", machine: "A machine of yours", runner: "A machine that only runs sessions" };
+const KINDS: Record<DeviceInfo["kind"], string> = {
+  viewer: "A phone or browser",
+  machine: "A machine of yours",
+  runner: "A machine that only runs sessions",
+};
 
 /** Makes a pairing link of a chosen kind, as QR code and text, for as long as it works. `count`: how many devices there are, as of the last `look`. */
-export function inviteView(identity: Identity, count: () => number, look: () => Promise<void>): { element: HTMLElement; close(): void } {
+export function inviteView(
+  identity: Identity,
+  count: () => number,
+  look: () => Promise<void>,
+): { element: HTMLElement; close(): void } {
   const kinds = el(
     "select",
     { attrs: { "aria-label": "What is to be let in" } },
     ...Object.entries(KINDS).map(([kind, text]) => el("option", { text, attrs: { value: kind } })),
   );
-  const make = el("button", { class: "plain", text: "Make a pairing link", attrs: { type: "button" }, on: { click: () => void mint() } });
+  const make = el("button", {
+    class: "plain",
+    text: "Make a pairing link",
+    attrs: { type: "button" },
+    on: { click: () => void mint() },
+  });
   const shown = el("div", { attrs: { role: "status" } });
   let looking: ReturnType<typeof setInterval> | undefined;
   const close = () => clearInterval(looking);
@@ -29,12 +42,16 @@ export function inviteView(identity: Identity, count: () => number, look: () => 
     try {
       await look();
       const before = count();
-      const { link, expires } = await call(identity, Code, "POST", "/api/devices/code", { kind: kinds.value });
+      const { link, expires } = await call(identity, Code, "POST", "/api/devices/code", {
+        kind: kinds.value,
+      });
       show(link, expires);
       const mintedAt = performance.now();
       looking = setInterval(() => {
         if (performance.now() - mintedAt > LIFETIME_MS) return end("That link is too old now.");
-        void look().then(() => count() > before && end("A new device was paired: it is in the list."));
+        void look().then(
+          () => count() > before && end("A new device was paired: it is in the list."),
+        );
       }, LOOK_MS);
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
@@ -50,15 +67,24 @@ export function inviteView(identity: Identity, count: () => number, look: () => 
       class: "plain",
       text: "Copy the link",
       attrs: { type: "button" },
-      on: { click: () => void navigator.clipboard.writeText(link).then(() => copy.replaceChildren("Copied")) },
+      on: {
+        click: () =>
+          void navigator.clipboard.writeText(link).then(() => copy.replaceChildren("Copied")),
+      },
     });
     const until = new Date(expires).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     const local = /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(new URL(link).hostname);
-    const how = kinds.value === "viewer" ? "Point its camera at this, or open the link there." : "On that machine, run `claude-remote pair` with the link.";
+    const how =
+      kinds.value === "viewer"
+        ? "Point its camera at this, or open the link there."
+        : "On that machine, run `claude-remote pair` with the link.";
     const note = local ? " It leads to this very machine: no other finds it under that name." : "";
     shown.replaceChildren(
       ...(kinds.value === "viewer" ? [qrCode(link, "Pairing link as a QR code")] : []),
-      el("p", { class: "about", text: `${how} It works once, until ${until}. Whoever has it gets in: show it to nobody else.${note}` }),
+      el("p", {
+        class: "about",
+        text: `${how} It works once, until ${until}. Whoever has it gets in: show it to nobody else.${note}`,
+      }),
       el("code", { class: "whole", text: link }),
       // without HTTPS there is no clipboard
       ...("clipboard" in navigator ? [copy] : []),

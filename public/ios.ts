@@ -3,7 +3,8 @@ import { el } from "./dom.ts";
 /** Whether this is an iPhone or iPad that shows us in the browser: there only an app on the Home Screen gets notifications, and it shares nothing with Safari. */
 export function isIosTab(): boolean {
   const { userAgent, maxTouchPoints } = navigator;
-  const ios = /iPhone|iPad|iPod/.test(userAgent) || (userAgent.includes("Macintosh") && maxTouchPoints > 1);
+  const ios =
+    /iPhone|iPad|iPod/.test(userAgent) || (userAgent.includes("Macintosh") && maxTouchPoints > 1);
   return ios && isSecureContext && !matchMedia("(display-mode: standalone)").matches;
 }
 
@@ -14,7 +15,12 @@ export function iosGuide(link: string | undefined): HTMLElement {
       class: "plain",
       text: "Copy the pairing link",
       attrs: { type: "button" },
-      on: { click: ({ target }) => void navigator.clipboard.writeText(text).then(() => target instanceof HTMLElement && target.replaceChildren("Copied")) },
+      on: {
+        click: ({ target }) =>
+          void navigator.clipboard
+            .writeText(text)
+            .then(() => target instanceof HTMLElement && target.replaceChildren("Copied")),
+      },
     });
   return el(
     "section",

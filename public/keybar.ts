@@ -40,17 +40,28 @@ export function openKeybar(events: KeybarEvents) {
   let restedAt = Number.NEGATIVE_INFINITY;
   const rests = () => performance.now() - restedAt < REST_MS;
   const button = (text: string, label: string, click: () => void) =>
-    el("button", { text, attrs: { type: "button", "aria-label": label }, on: { click: () => void (rests() || click()) } });
+    el("button", {
+      text,
+      attrs: { type: "button", "aria-label": label },
+      on: { click: () => void (rests() || click()) },
+    });
   const yes = button("yes", "Yes, to the question that is open", () => events.answer("approve"));
   const no = button("no", "No, to the question that is open", () => events.answer("reject"));
-  const fit = button("fit", "Fit the terminal to this screen", () => events.fit(fit.getAttribute("aria-pressed") !== "true"));
+  const fit = button("fit", "Fit the terminal to this screen", () =>
+    events.fit(fit.getAttribute("aria-pressed") !== "true"),
+  );
   const slash = button("/", "Slash, for a command", () => events.type({ text: "/" }));
-  const paste = button("paste", "Paste, after a look at it", () => askPaste((text) => events.type({ text, paste: true })));
+  const paste = button("paste", "Paste, after a look at it", () =>
+    askPaste((text) => events.type({ text, paste: true })),
+  );
   const stop = button("stop…", "Stop: interrupt, end or kill", events.stop);
   stop.setAttribute("aria-haspopup", "dialog");
   fit.setAttribute("aria-pressed", "false");
 
-  const keys = KEYS.map(([label, name, key]) => ({ key, button: keyButton(label, name, key, press) }));
+  const keys = KEYS.map(([label, name, key]) => ({
+    key,
+    button: keyButton(label, name, key, press),
+  }));
   const sticky = keys.find(({ key }) => key === "")?.button;
   sticky?.setAttribute("aria-pressed", "false");
   const setCtrl = (on: boolean) => {
@@ -65,7 +76,17 @@ export function openKeybar(events: KeybarEvents) {
   }
 
   return {
-    element: el("div", { class: "keys", attrs: { role: "toolbar", "aria-label": "Keys" } }, yes, no, fit, ...keys.map((key) => key.button), slash, paste, stop),
+    element: el(
+      "div",
+      { class: "keys", attrs: { role: "toolbar", "aria-label": "Keys" } },
+      yes,
+      no,
+      fit,
+      ...keys.map((key) => key.button),
+      slash,
+      paste,
+      stop,
+    ),
     /** Takes no press for a moment. */
     rest(): void {
       restedAt = performance.now();
@@ -93,7 +114,12 @@ export function openKeybar(events: KeybarEvents) {
   };
 }
 
-function keyButton(label: string, name: string, key: string, press: (key: string) => boolean): HTMLButtonElement {
+function keyButton(
+  label: string,
+  name: string,
+  key: string,
+  press: (key: string) => boolean,
+): HTMLButtonElement {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const stop = () => clearTimeout(timer);
   const repeat = () => {

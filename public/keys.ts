@@ -19,7 +19,10 @@ function open(): Promise<IDBDatabase> {
   });
 }
 
-async function inStore<T>(mode: IDBTransactionMode, use: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+async function inStore<T>(
+  mode: IDBTransactionMode,
+  use: (store: IDBObjectStore) => IDBRequest<T>,
+): Promise<T> {
   const db = await open();
   try {
     return await new Promise<T>((resolve, reject) => {
@@ -37,8 +40,17 @@ export function loadIdentity(): Promise<Identity | undefined> {
   return inStore<Identity | undefined>("readonly", (store) => store.get("self"));
 }
 
-export async function saveIdentity(device: string, name: string, keys: DeviceKeys): Promise<Identity> {
-  const identity: Identity = { device, name, request: await lock(keys.request), clock: await lock(keys.clock) };
+export async function saveIdentity(
+  device: string,
+  name: string,
+  keys: DeviceKeys,
+): Promise<Identity> {
+  const identity: Identity = {
+    device,
+    name,
+    request: await lock(keys.request),
+    clock: await lock(keys.clock),
+  };
   await inStore("readwrite", (store) => store.put(identity, "self"));
   return identity;
 }
@@ -46,7 +58,13 @@ export async function saveIdentity(device: string, name: string, keys: DeviceKey
 /** Plain HTTP beyond loopback has no WebCrypto: there the keys stay bytes. */
 async function lock(key: Uint8Array): Promise<CryptoKey | Uint8Array> {
   if (!isSecureContext) return key;
-  return crypto.subtle.importKey("raw", new Uint8Array(key), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  return crypto.subtle.importKey(
+    "raw",
+    new Uint8Array(key),
+    { name: "HMAC", hash: "SHA-256" },
+    false,
+    ["sign"],
+  );
 }
 
 /** HMAC-SHA256 under one of this browser's keys. */

@@ -1,4 +1,10 @@
-import { isOpen, type Prompt, type RunnerInfo, type SessionSummary, type ViewerEvent } from "../src/types.ts";
+import {
+  isOpen,
+  type Prompt,
+  type RunnerInfo,
+  type SessionSummary,
+  type ViewerEvent,
+} from "../src/types.ts";
 import { RequestError } from "./api.ts";
 import { isLive } from "./bar.ts";
 import type { Deck } from "./deck.ts";
@@ -43,7 +49,8 @@ export function take(event: ViewerEvent): boolean {
       return true;
     case "auth_url": {
       const session = known.sessions.get(event.data.session);
-      if (session !== undefined) known.sessions.set(session.id, { ...session, auth_url: event.data.url });
+      if (session !== undefined)
+        known.sessions.set(session.id, { ...session, auth_url: event.data.url });
       return true;
     }
     case "prompt":
@@ -64,7 +71,9 @@ export function badge(): void {
 
 /** Whether something waits for a person in any session but `here`. */
 export function waitsElsewhere(here = ""): boolean {
-  return [...known.sessions.values()].some((session) => session.id !== here && sessionMark(session) === "you");
+  return [...known.sessions.values()].some(
+    (session) => session.id !== here && sessionMark(session) === "you",
+  );
 }
 
 /**
@@ -75,7 +84,8 @@ export function guarded(fetchIt: () => Promise<void>, again = fetchIt): () => vo
   return () => {
     fetchIt().catch((error: unknown) => {
       if (!(error instanceof RequestError)) throw error;
-      if (error.status === 0 || error.status >= 500) setTimeout(() => isLive() && guarded(again)(), AGAIN_MS);
+      if (error.status === 0 || error.status >= 500)
+        setTimeout(() => isLive() && guarded(again)(), AGAIN_MS);
     });
   };
 }

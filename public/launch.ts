@@ -22,17 +22,29 @@ export async function launch(identity: Identity, runner: string, wanted: Wanted)
   const key = JSON.stringify([runner, wanted]);
   if (open?.key !== key) open = { key, id: randomNonce() };
   const { id } = open;
-  const size = capacityOf(Math.max(320, innerWidth - BESIDE_PX), Math.max(320, innerHeight - ABOVE_PX));
+  const size = capacityOf(
+    Math.max(320, innerWidth - BESIDE_PX),
+    Math.max(320, innerHeight - ABOVE_PX),
+  );
   try {
-    const { session } = await call(identity, Started, "POST", `/api/runners/${runner}/sessions`, { id, ...wanted, ...size });
+    const { session } = await call(identity, Started, "POST", `/api/runners/${runner}/sessions`, {
+      id,
+      ...wanted,
+      ...size,
+    });
     open = undefined;
     launched.set(session, Date.now());
     return session;
   } catch (error) {
     // what was refused is over; what was lost on the way may have been done
-    if (error instanceof RequestError && error.status >= 400 && error.status < 500) open = undefined;
+    if (error instanceof RequestError && error.status >= 400 && error.status < 500)
+      open = undefined;
     if (!(error instanceof RequestError) || error.status !== 0) throw error;
-    throw new RequestError(0, error.code, `${error.message} It is not known whether it was started; asked again, it starts no second time.`);
+    throw new RequestError(
+      0,
+      error.code,
+      `${error.message} It is not known whether it was started; asked again, it starts no second time.`,
+    );
   }
 }
 

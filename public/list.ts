@@ -2,17 +2,27 @@ import type { Exit, RunnerInfo, SessionSummary } from "../src/types.ts";
 import { ago, baseName, el, find, type Mark, mark, sandboxTag, since } from "./dom.ts";
 import { awayWords, isAway } from "./runners.ts";
 
-const ACTIVITY: Record<SessionSummary["activity"], string> = { unknown: "running", idle: "idle at its prompt", busy: "at work", waiting: "waits at the desk" };
+const ACTIVITY: Record<SessionSummary["activity"], string> = {
+  unknown: "running",
+  idle: "idle at its prompt",
+  busy: "at work",
+  waiting: "waits at the desk",
+};
 
 /** One line about how a session is. */
-export function sessionState(session: SessionSummary, ended = session.ended_at === null ? "" : ` ${ago(session.ended_at)}`): string {
+export function sessionState(
+  session: SessionSummary,
+  ended = session.ended_at === null ? "" : ` ${ago(session.ended_at)}`,
+): string {
   const { exit, offline_since } = session;
-  if (session.status === "offline") return offline_since === null ? "not connected" : awayWords({ since: offline_since });
+  if (session.status === "offline")
+    return offline_since === null ? "not connected" : awayWords({ since: offline_since });
   if (session.status === "ended") {
     const how = exit === null ? "" : exitWords(exit);
     return `ended${ended}${how === "" ? "" : `, ${how}`}`;
   }
-  if (session.pending > 0) return session.pending === 1 ? "waits for you" : `${session.pending} questions wait for you`;
+  if (session.pending > 0)
+    return session.pending === 1 ? "waits for you" : `${session.pending} questions wait for you`;
   return session.auth_url === null ? ACTIVITY[session.activity] : "wants you to log in";
 }
 
@@ -26,13 +36,23 @@ export function exitWords({ code, signal, lost }: Exit): string {
 /** The sign for how a session is. */
 export function sessionMark({ status, pending, activity, auth_url }: SessionSummary): Mark {
   if (status !== "running") return status === "offline" ? "away" : "ended";
-  return pending > 0 || activity === "waiting" || auth_url !== null ? "you" : activity === "busy" ? "busy" : "free";
+  return pending > 0 || activity === "waiting" || auth_url !== null
+    ? "you"
+    : activity === "busy"
+      ? "busy"
+      : "free";
 }
 
 /** How a session is and where it runs, and what is special about that. */
-export function sessionAbout(session: SessionSummary, state = sessionState(session)): (Node | string)[] {
+export function sessionAbout(
+  session: SessionSummary,
+  state = sessionState(session),
+): (Node | string)[] {
   const { sandbox, host, unlogged } = session;
-  return [...(sandbox ? [sandboxTag()] : []), [state, host, unlogged ? "not logged" : ""].filter((part) => part !== "").join(" · ")];
+  return [
+    ...(sandbox ? [sandboxTag()] : []),
+    [state, host, unlogged ? "not logged" : ""].filter((part) => part !== "").join(" · "),
+  ];
 }
 
 /** What a session calls itself, to stand behind other words: without the sign before it, which moves while Claude is at work. */
@@ -42,20 +62,39 @@ export function titleOf(title: string): (Node | string)[] {
 }
 
 /** The list of sessions in sections; those in `asked` have a card already, which leads to them. What a daemon that is away had running stands below that. */
-export function listView(sessions: readonly SessionSummary[], asked: ReadonlySet<string>, runners: readonly RunnerInfo[] = []): Node[] {
+export function listView(
+  sessions: readonly SessionSummary[],
+  asked: ReadonlySet<string>,
+  runners: readonly RunnerInfo[] = [],
+): Node[] {
   const away = runners.filter(isAway);
   if (sessions.length === 0) {
     const lesson = document.importNode(find("#lesson", HTMLTemplateElement).content, true);
     if (runners.length > 0) lesson.querySelector(".daemon")?.remove();
     return [lesson, ...away.map((runner) => awayView(runner, []))];
   }
-  const gone = (session: SessionSummary) => (session.status === "offline" && !asked.has(session.id) ? away.find(({ id }) => id === session.runner) : undefined);
-  const newest = sessions.filter(({ id }) => !asked.has(id)).sort((a, b) => (b.ended_at ?? b.started_at) - (a.ended_at ?? a.started_at));
+  const gone = (session: SessionSummary) =>
+    session.status === "offline" && !asked.has(session.id)
+      ? away.find(({ id }) => id === session.runner)
+      : undefined;
+  const newest = sessions
+    .filter(({ id }) => !asked.has(id))
+    .sort((a, b) => (b.ended_at ?? b.started_at) - (a.ended_at ?? a.started_at));
   const section = (session: SessionSummary) =>
-    gone(session) !== undefined ? "" : session.status === "ended" ? "Earlier" : sessionMark(session) === "you" ? "Waits at the desk" : "Running";
+    gone(session) !== undefined
+      ? ""
+      : session.status === "ended"
+        ? "Earlier"
+        : sessionMark(session) === "you"
+          ? "Waits at the desk"
+          : "Running";
   const named = (name: string) => {
-    const rows = newest.filter((session) => section(session) === name).map((session) => row(session));
-    return rows.length === 0 ? [] : [el("section", { class: "group" }, el("h2", { text: name }), el("ul", {}, ...rows))];
+    const rows = newest
+      .filter((session) => section(session) === name)
+      .map((session) => row(session));
+    return rows.length === 0
+      ? []
+      : [el("section", { class: "group" }, el("h2", { text: name }), el("ul", {}, ...rows))];
   };
   const awayOnes = away.map((runner) =>
     awayView(
@@ -68,9 +107,24 @@ export function listView(sessions: readonly SessionSummary[], asked: ReadonlySet
 
 /** A daemon that is away is told once, with the sessions that nothing is heard of. */
 function awayView(runner: RunnerInfo, sessions: SessionSummary[]): HTMLElement {
-  const words = sessions.length === 0 ? "Nothing can be started there meanwhile." : "What ran there is shown as it was; nothing can be started there meanwhile.";
-  const heading = el("h2", {}, "The runner on ", el("bdi", { text: runner.name }), ` is ${awayWords(runner)}`);
-  return el("section", { class: "group" }, heading, el("p", { class: "about", text: words }), el("ul", {}, ...sessions.map((session) => row(session, ""))));
+  const words =
+    sessions.length === 0
+      ? "Nothing can be started there meanwhile."
+      : "What ran there is shown as it was; nothing can be started there meanwhile.";
+  const heading = el(
+    "h2",
+    {},
+    "The runner on ",
+    el("bdi", { text: runner.name }),
+    ` is ${awayWords(runner)}`,
+  );
+  return el(
+    "section",
+    { class: "group" },
+    heading,
+    el("p", { class: "about", text: words }),
+    el("ul", {}, ...sessions.map((session) => row(session, ""))),
+  );
 }
 
 function row(session: SessionSummary, state = sessionState(session, "")): HTMLElement {
@@ -82,7 +136,9 @@ function row(session: SessionSummary, state = sessionState(session, "")): HTMLEl
     { attrs: { href: `#/s/${id}` } },
     mark(sessionMark(session)),
     el("strong", { text: name }),
-    el("time", { text: status === "ended" ? ago(ended_at ?? started_at) : since(started_at) || "new" }),
+    el("time", {
+      text: status === "ended" ? ago(ended_at ?? started_at) : since(started_at) || "new",
+    }),
     el("span", { class: "parent", text: above }),
     el("span", { class: "command", text: title || command }),
     el("span", { class: "about" }, ...sessionAbout(session, state)),

@@ -6,17 +6,25 @@ export function openLogin(type: (input: Input) => void) {
   let shown: string | null = null;
   let dismissed: string | null = null;
   const where = el("strong");
-  const link = el("a", { class: "button", text: "Open", attrs: { target: "_blank", rel: "noopener noreferrer" } });
+  const link = el("a", {
+    class: "button",
+    text: "Open",
+    attrs: { target: "_blank", rel: "noopener noreferrer" },
+  });
   const said = el("span", { attrs: { role: "status" } });
   const copy = el("button", {
     text: "Copy",
     attrs: { type: "button" },
     on: {
       click() {
-        const done = navigator.clipboard?.writeText(shown ?? "") ?? Promise.reject(new Error("plain HTTP has no clipboard"));
+        const done =
+          navigator.clipboard?.writeText(shown ?? "") ??
+          Promise.reject(new Error("plain HTTP has no clipboard"));
         done.then(
           () => (said.textContent = "Copied."),
-          () => (said.textContent = "This browser does not let the page copy. Hold the Open button to copy its link."),
+          () =>
+            (said.textContent =
+              "This browser does not let the page copy. Hold the Open button to copy its link."),
         );
       },
     },
@@ -62,7 +70,11 @@ export function openLogin(type: (input: Input) => void) {
   });
   const element = el(
     "section",
-    { class: "login", attrs: { "aria-label": "Login" }, init: (section) => (section.hidden = true) },
+    {
+      class: "login",
+      attrs: { "aria-label": "Login" },
+      init: (section) => (section.hidden = true),
+    },
     el("p", {}, mark("you"), "Log in at ", where, close),
     el("div", { class: "ways" }, link, copy, form),
     said,

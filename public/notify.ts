@@ -44,14 +44,27 @@ export function notifyView(identity: Identity, onChange: () => Promise<void>): H
     try {
       await act();
     } catch (error) {
-      if (!(error instanceof RequestError || error instanceof DOMException || error instanceof v.ValiError)) throw error;
-      said.textContent = error instanceof DOMException ? `This browser could not: ${error.message}` : error.message;
+      if (
+        !(
+          error instanceof RequestError ||
+          error instanceof DOMException ||
+          error instanceof v.ValiError
+        )
+      )
+        throw error;
+      said.textContent =
+        error instanceof DOMException ? `This browser could not: ${error.message}` : error.message;
     }
   };
   const ready = async (): Promise<ServiceWorkerRegistration> => {
     const late = new Promise<undefined>((resolve) => setTimeout(resolve, READY_MS));
     const registration = await Promise.race([navigator.serviceWorker.ready, late]);
-    if (registration === undefined) throw new RequestError(0, "worker", "The page's service worker does not start. Reload this page.");
+    if (registration === undefined)
+      throw new RequestError(
+        0,
+        "worker",
+        "The page's service worker does not start. Reload this page.",
+      );
     return registration;
   };
   const load = async () => {
@@ -65,9 +78,16 @@ export function notifyView(identity: Identity, onChange: () => Promise<void>): H
   };
   const draw = (now: PushState) => {
     const trouble = obstacle(now);
-    if (trouble !== undefined) return place.replaceChildren(typeof trouble === "string" ? el("p", { class: "note", text: trouble }) : trouble);
+    if (trouble !== undefined)
+      return place.replaceChildren(
+        typeof trouble === "string" ? el("p", { class: "note", text: trouble }) : trouble,
+      );
     if (now.endpoint === null) {
-      const on = el("button", { class: "approve", text: "Switch on notifications", attrs: { type: "button" } });
+      const on = el("button", {
+        class: "approve",
+        text: "Switch on notifications",
+        attrs: { type: "button" },
+      });
       on.addEventListener("click", () => {
         // asked for in the tap itself, or browsers refuse
         const permission = Notification.requestPermission();
@@ -89,11 +109,31 @@ export function notifyView(identity: Identity, onChange: () => Promise<void>): H
       );
     }
     const box = (text: string, on: boolean, change: (on: boolean) => void, note?: string) => {
-      const input = el("input", { attrs: { type: "checkbox" }, on: { change: () => change(input.checked) }, init: (input) => (input.checked = on) });
-      return el("label", {}, input, el("span", { text }), ...(note === undefined ? [] : [el("span", { class: "about", text: note })]));
+      const input = el("input", {
+        attrs: { type: "checkbox" },
+        on: { change: () => change(input.checked) },
+        init: (input) => (input.checked = on),
+      });
+      return el(
+        "label",
+        {},
+        input,
+        el("span", { text }),
+        ...(note === undefined ? [] : [el("span", { class: "about", text: note })]),
+      );
     };
     const kinds = PUSH_KINDS.map((kind) =>
-      box(WORDS[kind], !now.off.includes(kind), (on) => void trying(() => choose(on ? now.off.filter((other) => other !== kind) : [...now.off, kind], now.approve))),
+      box(
+        WORDS[kind],
+        !now.off.includes(kind),
+        (on) =>
+          void trying(() =>
+            choose(
+              on ? now.off.filter((other) => other !== kind) : [...now.off, kind],
+              now.approve,
+            ),
+          ),
+      ),
     );
     const approve = box(
       "Approve from the notification",
@@ -111,7 +151,8 @@ export function notifyView(identity: Identity, onChange: () => Promise<void>): H
             : status === 0
               ? "The server could not reach the push service."
               : "The push service refused it.";
-        said.textContent = `${meaning} Its own answer: ${status === 0 ? "none" : status} ${body}`.trim();
+        said.textContent =
+          `${meaning} Its own answer: ${status === 0 ? "none" : status} ${body}`.trim();
         await load(); // it may have been forgotten
         await onChange();
       }),
@@ -130,7 +171,13 @@ export function notifyView(identity: Identity, onChange: () => Promise<void>): H
       said,
     );
   };
-  const button = (text: string, act: () => Promise<void>) => el("button", { class: "plain", text, attrs: { type: "button" }, on: { click: () => void trying(act) } });
+  const button = (text: string, act: () => Promise<void>) =>
+    el("button", {
+      class: "plain",
+      text,
+      attrs: { type: "button" },
+      on: { click: () => void trying(act) },
+    });
   void trying(load).then(() => state === undefined && place.replaceChildren(said));
   return place;
 }

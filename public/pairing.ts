@@ -15,7 +15,10 @@ export function takeCode(): string | undefined {
 /** A name for this browser that its owner will recognise. */
 function ownName(): string {
   const { userAgent } = navigator;
-  const system = /iPhone|iPad|Android|Macintosh|Windows|CrOS|Linux/.exec(userAgent)?.[0]?.replace("Macintosh", "Mac") ?? "Browser";
+  const system =
+    /iPhone|iPad|Android|Macintosh|Windows|CrOS|Linux/
+      .exec(userAgent)?.[0]
+      ?.replace("Macintosh", "Mac") ?? "Browser";
   const browser = /Firefox|Edg|Chrome|Safari/.exec(userAgent)?.[0]?.replace("Edg", "Edge") ?? "";
   return `${system} ${browser}`.trim();
 }
@@ -23,28 +26,56 @@ function ownName(): string {
 /** Pairs this browser; both sides derive the secret from the code. Throws an error whose message is for the person. */
 async function pairBrowser(codeText: string, name: string): Promise<Identity> {
   const code = fromBase64url(codeText, NONCE_BYTES);
-  if (code === undefined) throw new Error("This is not a whole pairing link: it ends in #pair= and 22 characters. Copy all of it.");
+  if (code === undefined)
+    throw new Error(
+      "This is not a whole pairing link: it ends in #pair= and 22 characters. Copy all of it.",
+    );
   const pairing = beginPairing(code, "viewer", name);
-  const response = await fetch("/api/pair", { method: "POST", body: JSON.stringify(pairing.request) }).catch(() => {
+  const response = await fetch("/api/pair", {
+    method: "POST",
+    body: JSON.stringify(pairing.request),
+  }).catch(() => {
     throw new RequestError(0, "offline", UNREACHABLE);
   });
   const text = await response.text();
-  if (!response.ok) throw new Error(parseJson(ApiError, text)?.error.message ?? strangeAnswer(response.status));
+  if (!response.ok)
+    throw new Error(parseJson(ApiError, text)?.error.message ?? strangeAnswer(response.status));
   const paired = parseJson(PairResponse, text);
   const secret = paired === undefined ? undefined : pairing.finish(paired);
   if (paired === undefined || secret === undefined)
-    throw new Error("Whoever answered does not know the code: this may not be your server. Compare the address above with the one your machine shows.");
+    throw new Error(
+      "Whoever answered does not know the code: this may not be your server. Compare the address above with the one your machine shows.",
+    );
   return saveIdentity(paired.device, name, deviceKeys(secret));
 }
 
 /** The first page: pair by the link that was opened, or by one that is pasted. */
-export function pairView(code: string | undefined, reason: string | undefined, onPaired: (identity: Identity) => void): HTMLElement {
-  const name = el("input", { attrs: { type: "text", maxlength: "64", required: "", id: "name", autocomplete: "off" }, init: (input) => (input.value = ownName()) });
+export function pairView(
+  code: string | undefined,
+  reason: string | undefined,
+  onPaired: (identity: Identity) => void,
+): HTMLElement {
+  const name = el("input", {
+    attrs: { type: "text", maxlength: "64", required: "", id: "name", autocomplete: "off" },
+    init: (input) => (input.value = ownName()),
+  });
   const link = el("input", {
-    attrs: { type: "text", id: "link", autocomplete: "off", autocapitalize: "off", spellcheck: "false", placeholder: `${location.origin}/#pair=…`, required: "" },
+    attrs: {
+      type: "text",
+      id: "link",
+      autocomplete: "off",
+      autocapitalize: "off",
+      spellcheck: "false",
+      placeholder: `${location.origin}/#pair=…`,
+      required: "",
+    },
   });
   const problem = el("p", { class: "problem", attrs: { role: "alert" }, text: reason ?? "" });
-  const button = el("button", { class: "approve", text: "Pair this browser", attrs: { type: "submit" } });
+  const button = el("button", {
+    class: "approve",
+    text: "Pair this browser",
+    attrs: { type: "submit" },
+  });
   const form = el(
     "form",
     {
@@ -69,11 +100,19 @@ export function pairView(code: string | undefined, reason: string | undefined, o
       },
     },
     el("h1", {}, "Pair this browser", mark("you")),
-    el("p", { text: "Once paired, it shows your Claude Code sessions live and answers what Claude asks. Its key is worked out here and never leaves this browser." }),
+    el("p", {
+      text: "Once paired, it shows your Claude Code sessions live and answers what Claude asks. Its key is worked out here and never leaves this browser.",
+    }),
     problem,
-    ...(isIosTab() ? [iosGuide(code === undefined ? undefined : `${location.origin}/#pair=${code}`)] : []),
+    ...(isIosTab()
+      ? [iosGuide(code === undefined ? undefined : `${location.origin}/#pair=${code}`)]
+      : []),
     el("label", { text: "Name, as your other devices will see it" }, name),
-    el("label", { text: "Pairing link", init: (label) => (label.hidden = code !== undefined) }, link),
+    el(
+      "label",
+      { text: "Pairing link", init: (label) => (label.hidden = code !== undefined) },
+      link,
+    ),
     button,
     el(
       "p",

@@ -15,9 +15,18 @@ export function openPast(identity: Identity) {
   let chosen = "";
   let pause: ReturnType<typeof setTimeout> | undefined;
   const says = el("bdi", { text: "a new one" });
-  const list = el("div", { class: "conversations", attrs: { role: "radiogroup", "aria-label": "Conversation" } });
+  const list = el("div", {
+    class: "conversations",
+    attrs: { role: "radiogroup", "aria-label": "Conversation" },
+  });
   const state = el("p", { class: "about", attrs: { role: "status" } });
-  const element = el("details", { on: { toggle: () => void load() } }, el("summary", {}, "Conversation: ", says), list, state);
+  const element = el(
+    "details",
+    { on: { toggle: () => void load() } },
+    el("summary", {}, "Conversation: ", says),
+    list,
+    state,
+  );
 
   const choose = (id: string, title: (Node | string)[]) => {
     chosen = id;
@@ -25,14 +34,26 @@ export function openPast(identity: Identity) {
   };
   const row = (id: string, title: string, when: string) => {
     const words = () => visibleText(title, " ");
-    const radio = el("input", { attrs: { type: "radio", name: "conversation", value: id }, on: { change: () => choose(id, words()) } });
+    const radio = el("input", {
+      attrs: { type: "radio", name: "conversation", value: id },
+      on: { change: () => choose(id, words()) },
+    });
     radio.checked = id === chosen;
-    return el("label", {}, radio, el("span", { attrs: { dir: "auto" } }, ...words()), ...(when === "" ? [] : [el("time", { text: when })]));
+    return el(
+      "label",
+      {},
+      radio,
+      el("span", { attrs: { dir: "auto" } }, ...words()),
+      ...(when === "" ? [] : [el("time", { text: when })]),
+    );
   };
   const draw = (conversations: Conversation[]) => {
     const known = conversations.find(({ id }) => id === chosen);
     choose(known?.id ?? "", known === undefined ? ["a new one"] : visibleText(known.title, " "));
-    list.replaceChildren(row("", "a new one", ""), ...conversations.map(({ id, title, at }) => row(id, title || "untitled", ago(at))));
+    list.replaceChildren(
+      row("", "a new one", ""),
+      ...conversations.map(({ id, title, at }) => row(id, title || "untitled", ago(at))),
+    );
   };
   const load = async () => {
     const key = `${place.runner} ${sandbox} ${place.cwd}`;
@@ -41,7 +62,12 @@ export function openPast(identity: Identity) {
     state.textContent = "Looking…";
     try {
       const query = new URLSearchParams({ cwd: place.cwd, ...(sandbox ? { sandbox: "1" } : {}) });
-      const { conversations } = await call(identity, ConversationsAnswer, "GET", `/api/runners/${place.runner}/conversations?${query}`);
+      const { conversations } = await call(
+        identity,
+        ConversationsAnswer,
+        "GET",
+        `/api/runners/${place.runner}/conversations?${query}`,
+      );
       if (loaded !== key) return; // another folder meanwhile
       draw(conversations);
       state.textContent = conversations.length === 0 ? "None in this folder yet." : "";

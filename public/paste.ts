@@ -3,22 +3,49 @@ import { visibleText } from "./visible.ts";
 
 /** Shows what is on the clipboard, to be looked at and changed, and hands it over once it is meant to be pasted. Where the page may not read it, it is put in by hand. */
 export function askPaste(onPaste: (text: string) => void): void {
-  const text = el("textarea", { attrs: { rows: "6", "aria-label": "What will be pasted", autocapitalize: "off", spellcheck: "false", maxlength: "48000" } });
+  const text = el("textarea", {
+    attrs: {
+      rows: "6",
+      "aria-label": "What will be pasted",
+      autocapitalize: "off",
+      spellcheck: "false",
+      maxlength: "48000",
+    },
+  });
   const about = el("p", { class: "about", attrs: { role: "status" } });
-  const seen = el("pre", { attrs: { tabindex: "0", "aria-label": "With what can't be seen made visible" } });
+  const seen = el("pre", {
+    attrs: { tabindex: "0", "aria-label": "With what can't be seen made visible" },
+  });
   const paste = el("button", { class: "approve", text: "Paste", attrs: { value: "paste" } });
   const describe = () => {
     const { value } = text;
     const lines = value.split("\n").length;
     const shown = visibleText(value);
     paste.disabled = value === "";
-    about.textContent = value === "" ? "Nothing yet: paste it here by hand." : `${value.length} characters${lines > 1 ? ` in ${lines} lines` : ""}`;
+    about.textContent =
+      value === ""
+        ? "Nothing yet: paste it here by hand."
+        : `${value.length} characters${lines > 1 ? ` in ${lines} lines` : ""}`;
     seen.hidden = !shown.some((part) => part instanceof HTMLElement); // only where something hides
     seen.replaceChildren(...shown);
   };
   text.addEventListener("input", describe);
-  const form = el("form", { attrs: { method: "dialog" } }, el("h2", { text: "Paste this?" }), text, about, seen);
-  form.append(el("div", { class: "actions" }, el("button", { class: "reject", text: "Cancel", attrs: { value: "", formnovalidate: "" } }), paste));
+  const form = el(
+    "form",
+    { attrs: { method: "dialog" } },
+    el("h2", { text: "Paste this?" }),
+    text,
+    about,
+    seen,
+  );
+  form.append(
+    el(
+      "div",
+      { class: "actions" },
+      el("button", { class: "reject", text: "Cancel", attrs: { value: "", formnovalidate: "" } }),
+      paste,
+    ),
+  );
   const dialog = el("dialog", { class: "paste", attrs: { "aria-label": "Paste" } }, form);
   dialog.addEventListener("close", () => {
     dialog.remove();
@@ -27,7 +54,9 @@ export function askPaste(onPaste: (text: string) => void): void {
   document.body.append(dialog);
   dialog.showModal();
   describe();
-  const reading = navigator.clipboard?.readText() ?? Promise.reject(new DOMException("plain HTTP has no clipboard"));
+  const reading =
+    navigator.clipboard?.readText() ??
+    Promise.reject(new DOMException("plain HTTP has no clipboard"));
   reading.then(
     (found) => {
       if (text.value === "") text.value = found.slice(0, text.maxLength);

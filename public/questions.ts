@@ -10,10 +10,22 @@ export interface QuestionForm {
 }
 
 /** `name` keeps the form's groups apart from others on the page; `onChange` comes with each change. */
-export function questionForm(questions: Questions, name: string, onChange: () => void): QuestionForm {
+export function questionForm(
+  questions: Questions,
+  name: string,
+  onChange: () => void,
+): QuestionForm {
   const parts = questions.map(({ question, multiSelect, options }, i) => {
     const type = multiSelect ? "checkbox" : "radio";
-    const own = el("input", { attrs: { type: "text", maxlength: "1000", placeholder: "Something else", "aria-label": "Something else", autocomplete: "off" } });
+    const own = el("input", {
+      attrs: {
+        type: "text",
+        maxlength: "1000",
+        placeholder: "Something else",
+        "aria-label": "Something else",
+        autocomplete: "off",
+      },
+    });
     const boxes = options.map(() => el("input", { attrs: { type, name: `${name}-${i}` } }));
     const labels = options.map(({ label, description, preview }, n) =>
       el(
@@ -21,7 +33,9 @@ export function questionForm(questions: Questions, name: string, onChange: () =>
         {},
         ...boxes.slice(n, n + 1),
         el("strong", { attrs: { dir: "auto" } }, ...visibleText(label)),
-        ...(description === undefined ? [] : [el("span", { attrs: { dir: "auto" } }, ...visibleText(description))]),
+        ...(description === undefined
+          ? []
+          : [el("span", { attrs: { dir: "auto" } }, ...visibleText(description))]),
         ...(preview === undefined ? [] : [el("pre", {}, ...visibleText(preview))]),
       ),
     );
@@ -34,18 +48,33 @@ export function questionForm(questions: Questions, name: string, onChange: () =>
         if (!multiSelect) own.value = "";
       });
     return {
-      element: el("fieldset", { class: "question" }, el("legend", { attrs: { dir: "auto" } }, ...visibleText(question)), ...labels, own),
+      element: el(
+        "fieldset",
+        { class: "question" },
+        el("legend", { attrs: { dir: "auto" } }, ...visibleText(question)),
+        ...labels,
+        own,
+      ),
       answer: () => {
         const said = own.value.trim();
-        return { options: boxes.flatMap((box, n) => (box.checked ? [n] : [])), ...(said === "" ? {} : { text: said }) };
+        return {
+          options: boxes.flatMap((box, n) => (box.checked ? [n] : [])),
+          ...(said === "" ? {} : { text: said }),
+        };
       },
     };
   });
   return {
-    element: el("div", { class: "questions", on: { input: onChange, change: onChange } }, ...parts.map(({ element }) => element)),
+    element: el(
+      "div",
+      { class: "questions", on: { input: onChange, change: onChange } },
+      ...parts.map(({ element }) => element),
+    ),
     answers() {
       const all = parts.map(({ answer }) => answer());
-      return all.every(({ options, text }) => options.length > 0 || text !== undefined) ? all : undefined;
+      return all.every(({ options, text }) => options.length > 0 || text !== undefined)
+        ? all
+        : undefined;
     },
   };
 }

@@ -1,7 +1,16 @@
 import { parseRow, ROW_STYLE, type Run } from "../src/types.ts";
 import { el } from "./dom.ts";
 
-const CLASSES: Record<string, string> = { b: "bold", d: "dim", i: "italic", u: "under", v: "inverse", s: "strike", h: "hidden", w: "wide" };
+const CLASSES: Record<string, string> = {
+  b: "bold",
+  d: "dim",
+  i: "italic",
+  u: "under",
+  v: "inverse",
+  s: "strike",
+  h: "hidden",
+  w: "wide",
+};
 
 /** Draws a row as text spans into `row`. */
 export function drawRow(row: HTMLElement, payload: string): void {
@@ -27,7 +36,9 @@ function drawRun({ text, style }: Run): (Node | string)[] {
       },
     });
   // each wide character has a box of two cells, whatever the font says
-  return letters.includes("w") ? [...segmenter.segment(text)].map(({ segment }) => make(segment)) : [make(text)];
+  return letters.includes("w")
+    ? [...segmenter.segment(text)].map(({ segment }) => make(segment))
+    : [make(text)];
 }
 
 /** A palette index or #rrggbb as CSS: 16 colours of the theme, a 6×6×6 cube, 24 greys. */

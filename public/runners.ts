@@ -24,7 +24,8 @@ export function followRunners(identity: Identity, draw: () => void): (event: Vie
   const look = guarded(async () => {
     await lookForRunners(identity);
     draw();
-    if (known.runners?.some((daemon) => !daemon.online && !isAway(daemon))) setTimeout(draw, GRACE_MS + 1);
+    if (known.runners?.some((daemon) => !daemon.online && !isAway(daemon)))
+      setTimeout(draw, GRACE_MS + 1);
   });
   return ({ name }) => {
     if (name === "hello" || name === "reset" || name === "runner_status") look();
@@ -32,7 +33,8 @@ export function followRunners(identity: Identity, draw: () => void): (event: Vie
 }
 
 /** Whether a daemon may work in a folder. */
-export const reaches = ({ roots }: RunnerInfo, cwd: string) => roots.some((root) => cwd === root || cwd.startsWith(root.endsWith("/") ? root : `${root}/`));
+export const reaches = ({ roots }: RunnerInfo, cwd: string) =>
+  roots.some((root) => cwd === root || cwd.startsWith(root.endsWith("/") ? root : `${root}/`));
 
 /** The daemon that may start a session in another's folder: the one that started it, or one on the same machine. */
 export function daemonFor({ runner, host, cwd }: SessionSummary): RunnerInfo | undefined {
@@ -42,13 +44,18 @@ export function daemonFor({ runner, host, cwd }: SessionSummary): RunnerInfo | u
 
 /** Nothing is heard of a session, though the daemon that started it is there. */
 export const isCut = ({ status, runner, args }: SessionSummary) =>
-  status === "offline" && args !== undefined && (known.runners ?? []).some(({ id, online }) => id === runner && online);
+  status === "offline" &&
+  args !== undefined &&
+  (known.runners ?? []).some(({ id, online }) => id === runner && online);
 
 /** Whether one is away, and not for a moment alone. */
-export const isAway = ({ online, since }: RunnerInfo) => !online && Math.abs(Date.now() - since) > GRACE_MS; // this clock may be another
+export const isAway = ({ online, since }: RunnerInfo) =>
+  !online && Math.abs(Date.now() - since) > GRACE_MS; // this clock may be another
 
 /** Since when one is away, in words. */
-export const awayWords = ({ since }: Pick<RunnerInfo, "since">) => `not connected since ${moment(since)}`;
+export const awayWords = ({ since }: Pick<RunnerInfo, "since">) =>
+  `not connected since ${moment(since)}`;
 
 /** Where a session like another is set up. */
-export const newHere = (daemon: RunnerInfo, cwd: string) => `#/new?${new URLSearchParams({ runner: daemon.id, cwd })}`;
+export const newHere = (daemon: RunnerInfo, cwd: string) =>
+  `#/new?${new URLSearchParams({ runner: daemon.id, cwd })}`;

@@ -9,36 +9,77 @@ import { openStream } from "./stream.ts";
 import { visibleText } from "./visible.ts";
 
 type Found = SearchAnswer["results"][number];
-const KINDS: Record<Found["kind"], [name: string, place: string]> = { history: ["Terminal", "line"], conversation: ["Conversation", "talk"], prompt: ["Question", ""] };
+const KINDS: Record<Found["kind"], [name: string, place: string]> = {
+  history: ["Terminal", "line"],
+  conversation: ["Conversation", "talk"],
+  prompt: ["Question", ""],
+};
 
 /** Where one asks for words; leads to what was found. */
 export function searchForm(text = ""): HTMLElement {
   const input = el("input", {
-    attrs: { type: "search", name: "q", placeholder: "All sessions", "aria-label": "Search all sessions", maxlength: String(LIMITS.queryChars), enterkeyhint: "search" },
+    attrs: {
+      type: "search",
+      name: "q",
+      placeholder: "All sessions",
+      "aria-label": "Search all sessions",
+      maxlength: String(LIMITS.queryChars),
+      enterkeyhint: "search",
+    },
   });
   input.value = text;
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    if (input.value.trim() !== "") location.hash = `#/search?q=${encodeURIComponent(input.value.trim())}`;
+    if (input.value.trim() !== "")
+      location.hash = `#/search?q=${encodeURIComponent(input.value.trim())}`;
   };
-  return el("form", { class: "search", attrs: { role: "search" }, on: { submit } }, input, el("button", { class: "send", text: "Search", attrs: { type: "submit" } }));
+  return el(
+    "form",
+    { class: "search", attrs: { role: "search" }, on: { submit } },
+    input,
+    el("button", { class: "send", text: "Search", attrs: { type: "submit" } }),
+  );
 }
 
 /** What was found in history, conversations and questions of all sessions; each leads to its place. */
-export function showSearch(identity: Identity, text: string, view: HTMLElement, onStream: OnStream): Shown {
+export function showSearch(
+  identity: Identity,
+  text: string,
+  view: HTMLElement,
+  onStream: OnStream,
+): Shown {
   const state = el("p", { class: "state", text: "Searching…", attrs: { role: "status" } });
   const list = el("ul", { class: "results" });
-  view.replaceChildren(el("h1", { class: "spoken", text: "Search" }), searchForm(text), state, list);
+  view.replaceChildren(
+    el("h1", { class: "spoken", text: "Search" }),
+    searchForm(text),
+    state,
+    list,
+  );
   view.className = "list";
   const draw = () => showPlace("Search", false, waitsElsewhere());
   draw();
   let asked = false;
   const ask = async () => {
     try {
-      const { results, partial } = await call(identity, SearchAnswer, "GET", `/api/search?${new URLSearchParams({ q: text })}`); // as browsers send it: it is signed
+      const { results, partial } = await call(
+        identity,
+        SearchAnswer,
+        "GET",
+        `/api/search?${new URLSearchParams({ q: text })}`,
+      ); // as browsers send it: it is signed
       const most =
-        results.length === LIMITS.results || results.some(({ session }) => results.filter((other) => other.session === session).length === LIMITS.sessionResults);
-      const many = results.length === 1 ? "1 place" : most ? `The newest ${results.length} places, there may be more` : `${results.length} places`;
+        results.length === LIMITS.results ||
+        results.some(
+          ({ session }) =>
+            results.filter((other) => other.session === session).length === LIMITS.sessionResults,
+        );
+      const many =
+        results.length === 1
+          ? "1 place"
+          : most
+            ? `The newest ${results.length} places, there may be more`
+            : `${results.length} places`;
       state.textContent = `${results.length === 0 ? "Nothing was found" : many}${partial ? ". Some of the newest output is not searched yet: try again in a moment" : ""}.`;
       list.replaceChildren(...results.map(row));
     } catch (error) {
@@ -65,6 +106,21 @@ function row({ session, cwd, title, kind, place, snippet }: Found): HTMLElement 
   const [name, where] = KINDS[kind];
   const href = where === "" ? `#/s/${session}` : `#/s/${session}/${where}/${place}`;
   const parts = snippet.map(({ text, hit }) => el(hit ? "mark" : "span", {}, ...visibleText(text)));
-  const about = el("span", { class: "about" }, el("strong", { text: baseName(cwd) }), ` · ${name}`, ...titleOf(title));
-  return el("li", {}, el("a", { attrs: { href } }, about, el("span", { class: "snippet", attrs: { dir: "auto" } }, ...parts)));
+  const about = el(
+    "span",
+    { class: "about" },
+    el("strong", { text: baseName(cwd) }),
+    ` · ${name}`,
+    ...titleOf(title),
+  );
+  return el(
+    "li",
+    {},
+    el(
+      "a",
+      { attrs: { href } },
+      about,
+      el("span", { class: "snippet", attrs: { dir: "auto" } }, ...parts),
+    ),
+  );
 }

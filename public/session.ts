@@ -32,15 +32,36 @@ interface Wanted {
 }
 
 /** One session: its terminal and its conversation, what it asks, and where one types. */
-export function showSession(identity: Identity, id: string, view: HTMLElement, onStream: OnStream, { part, place }: Wanted): Shown {
+export function showSession(
+  identity: Identity,
+  id: string,
+  view: HTMLElement,
+  onStream: OnStream,
+  { part, place }: Wanted,
+): Shown {
   const fetchLines = (before: number, limit: number) =>
-    call(identity, OutputPage, "GET", `/api/sessions/${id}/output?limit=${limit}${before === Number.MAX_SAFE_INTEGER ? "" : `&before=${before}`}`);
+    call(
+      identity,
+      OutputPage,
+      "GET",
+      `/api/sessions/${id}/output?limit=${limit}${before === Number.MAX_SAFE_INTEGER ? "" : `&before=${before}`}`,
+    );
   const terminal = openTerminal(fetchLines, (up, steps) => composer.turn(up, steps));
   const fetchEntries = (before: number | undefined, limit: number) =>
-    call(identity, TranscriptPage, "GET", `/api/sessions/${id}/transcript?limit=${limit}${before === undefined ? "" : `&before=${before}`}`);
+    call(
+      identity,
+      TranscriptPage,
+      "GET",
+      `/api/sessions/${id}/transcript?limit=${limit}${before === undefined ? "" : `&before=${before}`}`,
+    );
   const talk = openConversation(fetchEntries);
   const asked = part === "talk" ? "talk" : part === "line" ? "terminal" : undefined;
-  const tabs = openTabs(id, { terminal: terminal.element, talk: talk.element }, (tab) => guarded(() => talk.show(tab === "talk"))(), asked);
+  const tabs = openTabs(
+    id,
+    { terminal: terminal.element, talk: talk.element },
+    (tab) => guarded(() => talk.show(tab === "talk"))(),
+    asked,
+  );
   let sought = place; // once
   const title = el("h1");
   const about = el("p", { class: "about" });
@@ -58,7 +79,12 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   known.deck = deck;
   const size = openFit(identity, id, terminal.capacity, (on) => composer.setFit(on));
   const stopping = openStopping(identity, id, (input) => composer.type(input));
-  const composer = openComposer(identity, id, { fit: size.fit, answer: deck.press, stop: stopping.open, typed: stopping.typed });
+  const composer = openComposer(identity, id, {
+    fit: size.fit,
+    answer: deck.press,
+    stop: stopping.open,
+    typed: stopping.typed,
+  });
   composer.element.prepend(stopping.element);
   composer.enable(false, 0, false);
   const login = openLogin(composer.type);
@@ -69,7 +95,12 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
   let followed = false;
   /** Without a terminal of its own a session has the size of whoever looks on last. */
   const follow = () => {
-    if (followed || known.sessions.get(id)?.desk !== false || known.sessions.get(id)?.status !== "running") return;
+    if (
+      followed ||
+      known.sessions.get(id)?.desk !== false ||
+      known.sessions.get(id)?.status !== "running"
+    )
+      return;
     followed = true;
     size.fit(true);
   };
@@ -92,7 +123,8 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
       showPlace(name, sign === "you", waitsElsewhere(id), title, about);
       const words = troubleOf(session, terminal.isEmpty());
       const said = words ?? "Nothing waits for you here. When Claude asks, it asks here too.";
-      if (trouble.textContent !== said) trouble.replaceChildren(mark(words === undefined ? "free" : sign), said);
+      if (trouble.textContent !== said)
+        trouble.replaceChildren(mark(words === undefined ? "free" : sign), said);
       hint.dataset.calm = String(words === undefined);
       after.draw(session);
       stopping.draw(session);
@@ -132,7 +164,12 @@ export function showSession(identity: Identity, id: string, view: HTMLElement, o
     ackedRev = seenRev;
     ackedAt = performance.now();
     unackedChars = 0;
-    send(identity, "POST", `/api/sessions/${id}/seen`, JSON.stringify({ rev: seenRev, stream })).catch((error: unknown) => {
+    send(
+      identity,
+      "POST",
+      `/api/sessions/${id}/seen`,
+      JSON.stringify({ rev: seenRev, stream }),
+    ).catch((error: unknown) => {
       if (!(error instanceof RequestError)) throw error; // the stream tells about the connection
       ackedRev = 0;
       ack ??= setTimeout(acknowledge, SEEN_AGAIN_MS); // or the server would wait for it for ever
@@ -206,5 +243,7 @@ function troubleOf(session: SessionSummary, empty: boolean): string | undefined 
     const how = session.exit === null ? "" : exitWords(session.exit);
     return `This session is over${how === "" ? "" : `: ${how}`}.${empty ? "" : " This is what it left on the screen."}`;
   }
-  return session.hooks === "off" ? "Hooks are off in this session: what Claude asks is read off its screen." : undefined;
+  return session.hooks === "off"
+    ? "Hooks are off in this session: what Claude asks is read off its screen."
+    : undefined;
 }

@@ -12,14 +12,17 @@ import { openPast } from "./past.ts";
 import { awayWords, followRunners, isAway, reaches } from "./runners.ts";
 import { openStream } from "./stream.ts";
 
-const NONE = "No machine here starts sessions. On one that is paired, run `claude-remote runner --root ~/src`: what lies in that folder can be worked on from here.";
+const NONE =
+  "No machine here starts sessions. On one that is paired, run `claude-remote runner --root ~/src`: what lies in that folder can be worked on from here.";
 
 /** What was chosen last on a machine, kept in this browser. */
 const Kept = v.object({ cwd: v.string(), options: Options });
 const keptOf = (runner: string) => parseJson(Kept, localStorage.getItem(`start ${runner}`) ?? "");
 
 /** What is being set up, so that it is still there after the phone was locked. */
-let draft: { hash: string; runner: string; cwd: string; options: Options; resume: string } | undefined;
+let draft:
+  | { hash: string; runner: string; cwd: string; options: Options; resume: string }
+  | undefined;
 
 /** A new session is set up: on which machine, in which folder, how claude is started, and whether with an earlier conversation. */
 export function showStart(identity: Identity, view: HTMLElement, onStream: OnStream): Shown {
@@ -43,7 +46,15 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
     event.preventDefault();
     void go();
   };
-  const form = el("form", { class: "start", on: { submit } }, machines, folder.element, options.element, past.element, el("div", { class: "go" }, problem, start));
+  const form = el(
+    "form",
+    { class: "start", on: { submit } },
+    machines,
+    folder.element,
+    options.element,
+    past.element,
+    el("div", { class: "go" }, problem, start),
+  );
   view.replaceChildren(state, form);
   view.className = "list";
 
@@ -56,16 +67,31 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
     options.offer(next.no_sandbox);
     if (kept !== undefined) options.set(kept.options);
     const last = kept !== undefined && reaches(next, kept.cwd) ? kept.cwd : undefined;
-    const cwd = again?.cwd ?? (query.get("runner") === next.id ? query.get("cwd") : null) ?? last ?? next.recent[0] ?? next.roots[0] ?? "";
+    const cwd =
+      again?.cwd ??
+      (query.get("runner") === next.id ? query.get("cwd") : null) ??
+      last ??
+      next.recent[0] ??
+      next.roots[0] ??
+      "";
     past.offer(next.id, cwd, again?.resume);
     folder.set(cwd);
   };
   const drawMachines = (all: readonly RunnerInfo[]) => {
     const row = (info: RunnerInfo) => {
-      const radio = el("input", { attrs: { type: "radio", name: "machine", value: info.id }, on: { change: () => choose(info) } });
+      const radio = el("input", {
+        attrs: { type: "radio", name: "machine", value: info.id },
+        on: { change: () => choose(info) },
+      });
       radio.checked = info.id === runner;
       radio.disabled = !info.online && !radio.checked;
-      return el("label", {}, radio, el("strong", { text: info.name }), el("span", { text: isAway(info) ? awayWords(info) : "" }));
+      return el(
+        "label",
+        {},
+        radio,
+        el("strong", { text: info.name }),
+        el("span", { text: isAway(info) ? awayWords(info) : "" }),
+      );
     };
     const focused = machines.contains(document.activeElement);
     machines.hidden = all.length < 2;
@@ -78,8 +104,15 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
     form.hidden = all === undefined || all.length === 0;
     if (all === undefined) return;
     if (daemon() === undefined) {
-      const wanted = [draft?.hash === hash ? draft.runner : null, query.get("runner"), localStorage.getItem("start on")];
-      const next = wanted.map((id) => all.find((info) => info.id === id)).find((info) => info !== undefined) ?? all.find(({ online }) => online) ?? all[0];
+      const wanted = [
+        draft?.hash === hash ? draft.runner : null,
+        query.get("runner"),
+        localStorage.getItem("start on"),
+      ];
+      const next =
+        wanted.map((id) => all.find((info) => info.id === id)).find((info) => info !== undefined) ??
+        all.find(({ online }) => online) ??
+        all[0];
       if (next !== undefined) choose(next);
     }
     const now = daemon();
@@ -88,7 +121,12 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
       options.offer(now.no_sandbox);
     }
     const one = now === undefined || all.length > 1 ? "" : `on ${now.name}`;
-    state.textContent = now === undefined ? NONE : isAway(now) ? `The runner on ${now.name} is ${awayWords(now)}: nothing can be started there.` : one;
+    state.textContent =
+      now === undefined
+        ? NONE
+        : isAway(now)
+          ? `The runner on ${now.name} is ${awayWords(now)}: nothing can be started there.`
+          : one;
     state.hidden = state.textContent === "";
     start.disabled = busy || now?.online !== true || !isLive();
     start.textContent = busy ? "Starting…" : "Start";
@@ -109,11 +147,18 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
     if (problem.textContent !== "") return;
     const read = options.read();
     localStorage.setItem("start on", now.id);
-    localStorage.setItem(`start ${now.id}`, JSON.stringify({ cwd, options: { ...read, name: "" } }));
+    localStorage.setItem(
+      `start ${now.id}`,
+      JSON.stringify({ cwd, options: { ...read, name: "" } }),
+    );
     busy = true;
     draw();
     try {
-      const session = await launch(identity, now.id, { cwd, args: [...options.args(), ...past.args()], sandbox: read.sandbox });
+      const session = await launch(identity, now.id, {
+        cwd,
+        args: [...options.args(), ...past.args()],
+        sandbox: read.sandbox,
+      });
       if (location.hash === hash) location.replace(`#/s/${session}`);
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
@@ -143,7 +188,10 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
     close() {
       closed = true;
       close();
-      draft = location.hash === hash && runner !== undefined ? { hash, runner, cwd: folder.value(), options: options.read(), resume: past.chosen() } : undefined;
+      draft =
+        location.hash === hash && runner !== undefined
+          ? { hash, runner, cwd: folder.value(), options: options.read(), resume: past.chosen() }
+          : undefined;
     },
   };
 }

@@ -15,14 +15,30 @@ const ENDS_MS = 5000;
 const REST_MS = 400;
 
 type Signal = "SIGINT" | "SIGTERM" | "SIGKILL";
-const SENT: Record<Signal, string> = { SIGINT: "Interrupted.", SIGTERM: "Told to end…", SIGKILL: "Killed…" };
-const NOT_ENDED = { SIGTERM: "It was told to end and has not.", SIGKILL: "It was killed, but nobody has said that it is gone." };
+const SENT: Record<Signal, string> = {
+  SIGINT: "Interrupted.",
+  SIGTERM: "Told to end…",
+  SIGKILL: "Killed…",
+};
+const NOT_ENDED = {
+  SIGTERM: "It was told to end and has not.",
+  SIGKILL: "It was killed, but nobody has said that it is gone.",
+};
 const SURE = {
-  SIGTERM: ["End this session?", "The program is asked to end. What it is at is broken off; a conversation is kept, and can be gone on with.", "End it"],
-  SIGKILL: ["Kill this session?", "The program gets no chance to save anything, or to clean up.", "Kill it"],
+  SIGTERM: [
+    "End this session?",
+    "The program is asked to end. What it is at is broken off; a conversation is kept, and can be gone on with.",
+    "End it",
+  ],
+  SIGKILL: [
+    "Kill this session?",
+    "The program gets no chance to save anything, or to clean up.",
+    "Kill it",
+  ],
 } as const;
 /** Keys that one looks around with: that nothing changes may be right. */
-const shows = ({ text, enter, keys = [] }: Input) => text !== undefined || enter === true || keys.some((key) => key === "Enter" || key === "C-c");
+const shows = ({ text, enter, keys = [] }: Input) =>
+  text !== undefined || enter === true || keys.some((key) => key === "Enter" || key === "C-c");
 
 /** Interrupts, ends and kills a session, each said beforehand; and tells where one does not react. */
 export function openStopping(identity: Identity, id: string, type: (input: Input) => void) {
@@ -41,7 +57,8 @@ export function openStopping(identity: Identity, id: string, type: (input: Input
     words.textContent = text;
     ways.replaceChildren(...buttons);
   };
-  const button = (text: string, act: () => void, kind = "plain") => el("button", { class: kind, text, attrs: { type: "button" }, on: { click: act } });
+  const button = (text: string, act: () => void, kind = "plain") =>
+    el("button", { class: kind, text, attrs: { type: "button" }, on: { click: act } });
   const endButton = () => button("End…", () => sure("SIGTERM"));
   const killButton = () => button("Kill…", () => sure("SIGKILL"), "stop");
 
@@ -51,7 +68,8 @@ export function openStopping(identity: Identity, id: string, type: (input: Input
       if (session?.status === "ended") return;
       say(SENT[signal], signal === "SIGINT" ? "changed" : "ended");
       clearTimeout(ends);
-      if (signal !== "SIGINT") ends = setTimeout(() => say(NOT_ENDED[signal], "ended", killButton()), ENDS_MS);
+      if (signal !== "SIGINT")
+        ends = setTimeout(() => say(NOT_ENDED[signal], "ended", killButton()), ENDS_MS);
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       say(error.message, "ended");
@@ -65,16 +83,32 @@ export function openStopping(identity: Identity, id: string, type: (input: Input
     else void signal("SIGINT");
   };
   const interruptWords = () => {
-    if (!claude()) return running() ? "Presses Ctrl-C." : "Tells the program what Ctrl-C would (SIGINT).";
-    const keys = "Presses Escape: Claude stops what it does and waits for you. An open question is answered with No.";
+    if (!claude())
+      return running() ? "Presses Ctrl-C." : "Tells the program what Ctrl-C would (SIGINT).";
+    const keys =
+      "Presses Escape: Claude stops what it does and waits for you. An open question is answered with No.";
     return running() ? keys : `${keys} Only while the session is connected.`;
   };
 
   const show = (title: string, parts: HTMLElement[], ...yes: HTMLElement[]) => {
     dialog?.close();
     const cancel = el("button", { class: "reject", text: "Cancel", attrs: { value: "" } });
-    const form = el("form", { attrs: { method: "dialog" } }, el("h2", { text: title }), ...parts, el("div", { class: "actions" }, cancel, ...yes));
-    const shown = el("dialog", { class: "paste stopping", attrs: { "aria-label": title }, on: { close: () => shown.remove() } }, form);
+    const form = el(
+      "form",
+      { attrs: { method: "dialog" } },
+      el("h2", { text: title }),
+      ...parts,
+      el("div", { class: "actions" }, cancel, ...yes),
+    );
+    const shown = el(
+      "dialog",
+      {
+        class: "paste stopping",
+        attrs: { "aria-label": title },
+        on: { close: () => shown.remove() },
+      },
+      form,
+    );
     dialog = shown;
     document.body.append(shown);
     shown.showModal();
@@ -91,14 +125,35 @@ export function openStopping(identity: Identity, id: string, type: (input: Input
   };
   const menu = () => {
     const way = (name: string, about: string, act: () => void) =>
-      el("button", { attrs: { type: "button" }, on: { click: rested(act) } }, el("strong", { text: name }), el("span", { text: about }));
+      el(
+        "button",
+        { attrs: { type: "button" }, on: { click: rested(act) } },
+        el("strong", { text: name }),
+        el("span", { text: about }),
+      );
     const first = way("Interrupt", interruptWords(), interrupt);
     first.disabled = claude() && !running();
-    const end = way("End…", "Asks the program to end (SIGTERM): it can put things in order first.", () => sure("SIGTERM"));
-    const kill = way("Kill…", "Ends the program at once (SIGKILL): for one that does not react.", () => sure("SIGKILL"));
+    const end = way(
+      "End…",
+      "Asks the program to end (SIGTERM): it can put things in order first.",
+      () => sure("SIGTERM"),
+    );
+    const kill = way(
+      "Kill…",
+      "Ends the program at once (SIGKILL): for one that does not react.",
+      () => sure("SIGKILL"),
+    );
     const here = session === undefined ? undefined : daemonFor(session);
     const fresh =
-      here === undefined ? [] : [el("a", { text: "New session here", attrs: { href: newHere(here, session?.cwd ?? "") }, on: { click: () => dialog?.close() } })];
+      here === undefined
+        ? []
+        : [
+            el("a", {
+              text: "New session here",
+              attrs: { href: newHere(here, session?.cwd ?? "") },
+              on: { click: () => dialog?.close() },
+            }),
+          ];
     show("Stop", [first, end, kill, ...fresh]);
   };
   /** What can't be undone takes a second tap, which lands on Cancel where it came by itself. */
@@ -132,7 +187,12 @@ export function openStopping(identity: Identity, id: string, type: (input: Input
       hung = setTimeout(() => {
         hung = undefined;
         if (!isLive() || !running() || ends !== undefined) return;
-        say("Nothing has changed on the screen since you typed: it may hang.", "changed", button("Interrupt", interrupt), killButton());
+        say(
+          "Nothing has changed on the screen since you typed: it may hang.",
+          "changed",
+          button("Interrupt", interrupt),
+          killButton(),
+        );
       }, HUNG_MS);
     },
     /** The screen has changed. */
@@ -149,7 +209,13 @@ export function openStopping(identity: Identity, id: string, type: (input: Input
       session = next;
       const wasCut = cut;
       cut = isCut(next);
-      if (cut && !wasCut) say("Its machine is connected, but nothing is heard of this session: it may hang.", "changed", endButton(), killButton());
+      if (cut && !wasCut)
+        say(
+          "Its machine is connected, but nothing is heard of this session: it may hang.",
+          "changed",
+          endButton(),
+          killButton(),
+        );
       else if (wasCut && !cut && passing) say("", "changed");
     },
   };

@@ -34,14 +34,24 @@ export function openStream(
     abort = new AbortController();
     onState("connecting");
     let trouble: string | undefined;
-    const target = session === undefined ? "/events" : `/events?session=${session}&lines=${PAGE_LINES}`;
+    const target =
+      session === undefined ? "/events" : `/events?session=${session}&lines=${PAGE_LINES}`;
     let silence = setTimeout(() => abort.abort(), SILENCE_MS);
     try {
-      const response = await send(identity, "GET", target, "", { accept: "text/event-stream", ...(lastId === "" ? {} : { "last-event-id": lastId }) }, abort.signal);
+      const response = await send(
+        identity,
+        "GET",
+        target,
+        "",
+        { accept: "text/event-stream", ...(lastId === "" ? {} : { "last-event-id": lastId }) },
+        abort.signal,
+      );
       attempt = 0;
       onState("live");
       let rest = "";
-      for await (const text of (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
+      for await (const text of (response.body ?? new ReadableStream()).pipeThrough(
+        new TextDecoderStream(),
+      )) {
         clearTimeout(silence);
         silence = setTimeout(() => abort.abort(), SILENCE_MS);
         const parts = (rest + text).split("\n\n");
@@ -55,18 +65,21 @@ export function openStream(
         }
       }
     } catch (error) {
-      const missing = error instanceof RequestError && error.status === 404 && !isFresh(session ?? "");
+      const missing =
+        error instanceof RequestError && error.status === 404 && !isFresh(session ?? "");
       if (error instanceof RequestError && (error.status === 401 || missing)) {
         return onState(missing ? "missing" : "refused", error.message);
       }
       if (!(error instanceof Error || error instanceof DOMException)) throw error;
-      if (error instanceof RequestError && attempt >= QUIET_ATTEMPTS) trouble = `${error.message} This page keeps trying.`;
+      if (error instanceof RequestError && attempt >= QUIET_ATTEMPTS)
+        trouble = `${error.message} This page keeps trying.`;
     } finally {
       clearTimeout(silence);
     }
     if (closed) return;
     onState("waiting", trouble);
-    const pause = Math.min(FIRST_PAUSE_MS * 2 ** attempt++, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
+    const pause =
+      Math.min(FIRST_PAUSE_MS * 2 ** attempt++, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
     retry = setTimeout(connect, pause);
   };
   void connect();

@@ -4,13 +4,38 @@ import { el } from "./dom.ts";
 export type Tab = "terminal" | "talk";
 
 /** Two views of a session with tabs above; which one was chosen last is remembered with the session. */
-export function openTabs(session: string, views: Record<Tab, HTMLElement>, onShow: (tab: Tab) => void, asked: Tab | undefined) {
+export function openTabs(
+  session: string,
+  views: Record<Tab, HTMLElement>,
+  onShow: (tab: Tab) => void,
+  asked: Tab | undefined,
+) {
   const kept = `tab ${session}`;
   const button = (tab: Tab, text: string) =>
-    el("button", { text, attrs: { type: "button", role: "tab", id: `tab-${tab}`, "aria-controls": `panel-${tab}` }, on: { click: () => show(tab), keydown: onKey } });
-  const buttons = { terminal: button("terminal", "Terminal"), talk: button("talk", "Conversation") };
-  const bar = el("div", { class: "tabs", attrs: { role: "tablist", "aria-label": "Views" } }, buttons.terminal, buttons.talk);
-  const panel = (tab: Tab) => el("div", { class: "panel", attrs: { role: "tabpanel", id: `panel-${tab}`, "aria-labelledby": `tab-${tab}` } }, views[tab]);
+    el("button", {
+      text,
+      attrs: { type: "button", role: "tab", id: `tab-${tab}`, "aria-controls": `panel-${tab}` },
+      on: { click: () => show(tab), keydown: onKey },
+    });
+  const buttons = {
+    terminal: button("terminal", "Terminal"),
+    talk: button("talk", "Conversation"),
+  };
+  const bar = el(
+    "div",
+    { class: "tabs", attrs: { role: "tablist", "aria-label": "Views" } },
+    buttons.terminal,
+    buttons.talk,
+  );
+  const panel = (tab: Tab) =>
+    el(
+      "div",
+      {
+        class: "panel",
+        attrs: { role: "tabpanel", id: `panel-${tab}`, "aria-labelledby": `tab-${tab}` },
+      },
+      views[tab],
+    );
   const panels = { terminal: panel("terminal"), talk: panel("talk") };
   const element = el("div", { class: "views" }, bar, panels.terminal, panels.talk);
   let chosen: Tab = asked ?? (localStorage.getItem(kept) === "talk" ? "talk" : "terminal");

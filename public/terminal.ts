@@ -20,10 +20,16 @@ const REVEAL_LINES = 5000;
 const REVEAL_STEP = 1000;
 
 /** How many columns and rows of type that can be read fit in so much room, in CSS pixels. */
-export const capacityOf = (width: number, height: number) => ({ cols: Math.floor(width / READABLE_PX / 0.602), rows: Math.floor(height / READABLE_PX / ROW_EM) });
+export const capacityOf = (width: number, height: number) => ({
+  cols: Math.floor(width / READABLE_PX / 0.602),
+  rows: Math.floor(height / READABLE_PX / ROW_EM),
+});
 
 /** The screen of a session with its history above, in one scrolling column of text; `turn` takes what is for the wheel of a program that has the whole screen. */
-export function openTerminal(fetchLines: (before: number, limit: number) => Promise<OutputPage>, turn: (up: boolean, steps: number) => void) {
+export function openTerminal(
+  fetchLines: (before: number, limit: number) => Promise<OutputPage>,
+  turn: (up: boolean, steps: number) => void,
+) {
   const older = el("button", {
     class: "older",
     text: "Earlier lines",
@@ -34,9 +40,20 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   const history = el("div", { class: "history" });
   const screen = el("div", { class: "screen" });
   const cursor = el("span", { class: "cursor", attrs: { "aria-hidden": "true" } });
-  const text = el("div", { class: "terminal", attrs: { "aria-hidden": "true" } }, history, el("div", { class: "live" }, screen, cursor));
+  const text = el(
+    "div",
+    { class: "terminal", attrs: { "aria-hidden": "true" } },
+    history,
+    el("div", { class: "live" }, screen, cursor),
+  );
   const spoken = el("div", { class: "spoken", attrs: { role: "log", "aria-label": "Terminal" } });
-  const element = el("section", { class: "scroller", attrs: { tabindex: "0", "aria-label": "Terminal" } }, older, text, spoken);
+  const element = el(
+    "section",
+    { class: "scroller", attrs: { tabindex: "0", "aria-label": "Terminal" } },
+    older,
+    text,
+    spoken,
+  );
   const payloads: string[] = [];
   let first = 0; // number of the first line of history on the page
   let next = 0; // number after the last
@@ -48,7 +65,8 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   let full = false;
   openWheel(element, () => full, turn);
 
-  const atBottom = () => element.scrollHeight - element.scrollTop - element.clientHeight < BOTTOM_PX;
+  const atBottom = () =>
+    element.scrollHeight - element.scrollTop - element.clientHeight < BOTTOM_PX;
   let stuck = true; // as of the last scroll: a smaller window alone does not take the reader from the bottom
   element.addEventListener("scroll", () => {
     stuck = atBottom();
@@ -74,7 +92,12 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
   };
   new ResizeObserver(() => keepBottom(fit)).observe(element);
 
-  const line = (number: number, payload: string) => el("div", { class: "row", attrs: { "data-line": String(number) }, init: (row) => drawRow(row, payload) });
+  const line = (number: number, payload: string) =>
+    el("div", {
+      class: "row",
+      attrs: { "data-line": String(number) },
+      init: (row) => drawRow(row, payload),
+    });
 
   /** Lines numbered from `from` to `to`, with the places marked where some are missing. */
   const linesOf = (page: Pick<OutputPage, "lines">, from: number, to: number): HTMLElement[] => {
@@ -82,7 +105,14 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
     const upTo = (at: number) => {
       const lost = at - number;
       number = at;
-      return lost > 0 ? [el("div", { class: "gap", text: lost === 1 ? "1 line was lost" : `${lost} lines were lost` })] : [];
+      return lost > 0
+        ? [
+            el("div", {
+              class: "gap",
+              text: lost === 1 ? "1 line was lost" : `${lost} lines were lost`,
+            }),
+          ]
+        : [];
     };
     const lines = page.lines.flatMap(({ line: at, row }) => {
       const gap = upTo(at);
@@ -120,7 +150,13 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
 
   /** Who reads older lines keeps them, or a flood would take them away every second: what came since is there at the bottom. */
   const leaveReader = (end: number) => {
-    if (!behind && end !== next) history.append(el("div", { class: "nothing", text: "More lines came: they are shown once you are at the bottom" }));
+    if (!behind && end !== next)
+      history.append(
+        el("div", {
+          class: "nothing",
+          text: "More lines came: they are shown once you are at the bottom",
+        }),
+      );
     behind = true;
   };
 
@@ -149,9 +185,11 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
     if (reloading !== undefined) meanwhile.push([event, afresh]);
     const known = event.generation === generation;
     if (!afresh && lines === undefined && known && event.next === next) return;
-    const follows = !afresh && lines !== undefined && known && from <= next && from >= first && !behind;
+    const follows =
+      !afresh && lines !== undefined && known && from <= next && from >= first && !behind;
     if (!follows && known && !stuck) return leaveReader(event.next);
-    if (afresh && lines !== undefined) return takeNewest({ ...event, lines: lines.map((row, i) => ({ line: from + i, row })) });
+    if (afresh && lines !== undefined)
+      return takeNewest({ ...event, lines: lines.map((row, i) => ({ line: from + i, row })) });
     if (!follows) return reload();
     keepBottom(() => {
       for (let number = next - 1; number >= from; number--) history.lastElementChild?.remove();
@@ -195,7 +233,8 @@ export function openTerminal(fetchLines: (before: number, limit: number) => Prom
           payloads.findLastIndex((payload) => payload !== undefined && payload !== ""),
           frame.cursor.visible ? frame.cursor.y : 0,
         );
-        for (const [y, row] of [...screen.children].entries()) row.toggleAttribute("hidden", y > used);
+        for (const [y, row] of [...screen.children].entries())
+          row.toggleAttribute("hidden", y > used);
         cursor.hidden = !frame.cursor.visible;
         cursor.style.top = `${frame.cursor.y * ROW_EM}em`; // in its own unit: the type's size changes with the room that there is
         cursor.style.left = `${frame.cursor.x}ch`;

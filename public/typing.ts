@@ -39,7 +39,11 @@ export function openTyping(identity: Identity, session: string, events: TypingEv
     for (let input = queue[0]; input !== undefined; input = queue[0]) {
       if (since === 0) since = performance.now();
       try {
-        await call(identity, Applied, "POST", `/api/sessions/${session}/input`, { stream, seq, ...input });
+        await call(identity, Applied, "POST", `/api/sessions/${session}/input`, {
+          stream,
+          seq,
+          ...input,
+        });
         seq++;
         since = 0;
         const late = queue[0] !== input; // closed meanwhile
@@ -49,9 +53,15 @@ export function openTyping(identity: Identity, session: string, events: TypingEv
       } catch (error) {
         if (!(error instanceof RequestError)) throw error;
         if (queue[0] !== input) break;
-        if (error.code === "shell" && confirm("This runs as a shell command, without a question first. Run it?")) {
+        if (
+          error.code === "shell" &&
+          confirm("This runs as a shell command, without a question first. Run it?")
+        ) {
           queue[0] = { ...input, shell: true };
-        } else if ((error.status === 0 || error.status === 503) && performance.now() - since < GIVE_UP_MS) {
+        } else if (
+          (error.status === 0 || error.status === 503) &&
+          performance.now() - since < GIVE_UP_MS
+        ) {
           events.onState("Not sent yet: the connection is away.");
           await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
         } else {
@@ -75,7 +85,10 @@ export function openTyping(identity: Identity, session: string, events: TypingEv
     turn(up: boolean, steps: number): void {
       const key = up ? "WheelUp" : "WheelDown";
       const last = queue.length > 1 ? queue.at(-1) : undefined; // the first is on its way
-      if (last?.keys?.[0] === key) last.keys.push(...Array<string>(Math.max(0, Math.min(steps, TURNS - last.keys.length))).fill(key));
+      if (last?.keys?.[0] === key)
+        last.keys.push(
+          ...Array<string>(Math.max(0, Math.min(steps, TURNS - last.keys.length))).fill(key),
+        );
       else this.type({ keys: Array<string>(Math.min(steps, TURNS)).fill(key) });
     },
 

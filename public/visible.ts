@@ -13,7 +13,13 @@ export function visibleText(text: string, besides = ""): (Node | string)[] {
     if (plain !== "") parts.push(plain);
     plain = "";
     const code = (char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
-    parts.push(el("span", { class: "unseen", text: char === "\t" ? "⇥" : `U+${code}`, attrs: { title: `U+${code}` } }));
+    parts.push(
+      el("span", {
+        class: "unseen",
+        text: char === "\t" ? "⇥" : `U+${code}`,
+        attrs: { title: `U+${code}` },
+      }),
+    );
   }
   if (plain !== "") parts.push(plain);
   return parts;
@@ -21,5 +27,10 @@ export function visibleText(text: string, besides = ""): (Node | string)[] {
 
 /** A path for a person: each part has its own direction of reading, and turns no other around. */
 export function visiblePath(path: string): (Node | string)[] {
-  return path.split("/").flatMap((part, i) => [...(i > 0 ? ["/"] : []), ...(part === "" ? [] : [el("bdi", {}, ...visibleText(part, " "))])]);
+  return path
+    .split("/")
+    .flatMap((part, i) => [
+      ...(i > 0 ? ["/"] : []),
+      ...(part === "" ? [] : [el("bdi", {}, ...visibleText(part, " "))]),
+    ]);
 }

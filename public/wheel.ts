@@ -5,7 +5,11 @@ const TURN_PX = 24;
  * Hands wheel and swipes on to a program that has the whole screen and scrolls by itself: once `element` has come to its own end in
  * that direction. `wanted` says whether there is such a program.
  */
-export function openWheel(element: HTMLElement, wanted: () => boolean, turn: (up: boolean, steps: number) => void): void {
+export function openWheel(
+  element: HTMLElement,
+  wanted: () => boolean,
+  turn: (up: boolean, steps: number) => void,
+): void {
   let left = 0; // pixels that have not made a turn yet
   /** Moves by so many pixels, down being positive; true where they were the program's. */
   const move = (pixels: number): boolean => {
@@ -24,12 +28,20 @@ export function openWheel(element: HTMLElement, wanted: () => boolean, turn: (up
   element.addEventListener(
     "wheel",
     (event) => {
-      if (!event.ctrlKey && move(event.deltaMode === WheelEvent.DOM_DELTA_LINE ? event.deltaY * 16 : event.deltaY)) event.preventDefault();
+      if (
+        !event.ctrlKey &&
+        move(event.deltaMode === WheelEvent.DOM_DELTA_LINE ? event.deltaY * 16 : event.deltaY)
+      )
+        event.preventDefault();
     },
     { passive: false },
   );
   let touched: number | undefined;
-  element.addEventListener("touchstart", ({ touches }) => (touched = touches.length === 1 ? touches[0]?.clientY : undefined), { passive: true });
+  element.addEventListener(
+    "touchstart",
+    ({ touches }) => (touched = touches.length === 1 ? touches[0]?.clientY : undefined),
+    { passive: true },
+  );
   element.addEventListener(
     "touchmove",
     (event) => {

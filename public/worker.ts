@@ -41,7 +41,12 @@ self.addEventListener("activate", (event) => {
 
 self.addEventListener("fetch", (event) => {
   const { origin, pathname } = new URL(event.request.url);
-  if (event.request.method === "GET" && origin === location.origin && SHELL_FILES.includes(pathname)) event.respondWith(fresh(event.request, pathname));
+  if (
+    event.request.method === "GET" &&
+    origin === location.origin &&
+    SHELL_FILES.includes(pathname)
+  )
+    event.respondWith(fresh(event.request, pathname));
 });
 
 /** A file of the page from the server, or the kept one where that is away, slow or behind a proxy that can't reach it. */
@@ -72,7 +77,8 @@ async function pushed(text: string): Promise<void> {
   const pages = await self.clients.matchAll({ type: "window" });
   const seen = pages.some(({ visibilityState }) => visibilityState === "visible");
   await show({ ...message, silent: message.silent || seen });
-  if (message.kind !== "test" && "setAppBadge" in navigator) await navigator.setAppBadge(message.waiting);
+  if (message.kind !== "test" && "setAppBadge" in navigator)
+    await navigator.setAppBadge(message.waiting);
 }
 
 const BUTTONS: Record<Decision, string> = { approve: "Approve", reject: "Reject" };
@@ -81,11 +87,21 @@ function show(message: PushMessage): Promise<void> {
   const { title, body, tag, silent } = message;
   const actions = message.actions.map((action) => ({ action, title: BUTTONS[action] }));
   // the library's types know neither buttons nor `renotify`
-  const options: NotificationOptions & { renotify: boolean; actions: object[] } = { body, tag, silent, renotify: !silent, data: message, icon: "/icon-192.png", actions };
+  const options: NotificationOptions & { renotify: boolean; actions: object[] } = {
+    body,
+    tag,
+    silent,
+    renotify: !silent,
+    data: message,
+    icon: "/icon-192.png",
+    actions,
+  };
   return self.registration.showNotification(title, options);
 }
 
-self.addEventListener("notificationclick", (event) => event.waitUntil(clicked(event.notification, event.action)));
+self.addEventListener("notificationclick", (event) =>
+  event.waitUntil(clicked(event.notification, event.action)),
+);
 
 async function clicked(notification: Notification, action: string): Promise<void> {
   const parsed = v.safeParse(PushMessage, notification.data);
@@ -102,9 +118,17 @@ async function clicked(notification: Notification, action: string): Promise<void
     await show({ ...quiet, title: "Look again: this is not the whole of what Claude asks now" });
     await openPage(message.hash);
   } catch (error) {
-    const why = error instanceof RequestError || error instanceof DOMException ? error.message : String(error);
+    const why =
+      error instanceof RequestError || error instanceof DOMException
+        ? error.message
+        : String(error);
     const again = error instanceof RequestError && (error.status === 0 || error.status === 503);
-    await show({ ...message, silent: true, title: `Could not ${action}: ${why}`, actions: again ? message.actions : [] });
+    await show({
+      ...message,
+      silent: true,
+      title: `Could not ${action}: ${why}`,
+      actions: again ? message.actions : [],
+    });
   }
 }
 
@@ -112,16 +136,28 @@ async function clicked(notification: Notification, action: string): Promise<void
  * Sends a person's decision, signed as the page would. An approval is sent only where the notification showed the whole command of what
  * Claude asks now; undefined where it did not.
  */
-async function decide({ prompt: id, shown }: PushMessage, action: Decision, body: string): Promise<string | undefined> {
+async function decide(
+  { prompt: id, shown }: PushMessage,
+  action: Decision,
+  body: string,
+): Promise<string | undefined> {
   const identity = await loadIdentity();
   if (identity === undefined || id === undefined) return "This browser is not paired";
   if (action === "approve") {
     const { prompts } = await call(identity, Prompts, "GET", "/api/prompts");
     const prompt = prompts.find((other) => other.id === id);
     // one that is gone is refused in the server's words
-    if (prompt !== undefined && (sha256hex(prompt.view) !== shown || !isWhole(prompt, body))) return undefined;
+    if (prompt !== undefined && (sha256hex(prompt.view) !== shown || !isWhole(prompt, body)))
+      return undefined;
   }
-  const send = () => call(identity, Receipt, "POST", `/api/prompts/${id}/${action}`, action === "approve" ? { shown } : {});
+  const send = () =>
+    call(
+      identity,
+      Receipt,
+      "POST",
+      `/api/prompts/${id}/${action}`,
+      action === "approve" ? { shown } : {},
+    );
   let { state } = await send();
   for (let look = 0; state === "sent" && look < LOOKS; look++) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
@@ -131,7 +167,8 @@ async function decide({ prompt: id, shown }: PushMessage, action: Decision, body
       () => "sent",
     );
   }
-  if (state === "unconfirmed") return "Sent, but there is no sign that Claude took it: look at the screen";
+  if (state === "unconfirmed")
+    return "Sent, but there is no sign that Claude took it: look at the screen";
   return `${action === "approve" ? "Approved" : "Rejected"}${state === "sent" ? " – sent" : ""}`;
 }
 
@@ -140,7 +177,12 @@ function isWhole({ kind, view: text }: Prompt, body: string): boolean {
   const view = parseJson(View, text);
   if (kind !== "permission" || view?.tool !== "Bash" || view.masked === true) return false;
   const { command, description: _, ...rest } = view.input;
-  return Object.keys(rest).length === 0 && typeof command === "string" && SHOWN_WHOLE.test(command) && body.startsWith(`${command}\n`);
+  return (
+    Object.keys(rest).length === 0 &&
+    typeof command === "string" &&
+    SHOWN_WHOLE.test(command) &&
+    body.startsWith(`${command}\n`)
+  );
 }
 
 /** Leads a page that is there to a place, or opens one. */

@@ -28,7 +28,9 @@ export function toBase64url(bytes: Uint8Array): string {
 /** Decodes base64url; undefined unless the text is canonical and, where asked, of exactly `length` bytes. */
 export function fromBase64url(text: string, length?: number): Uint8Array | undefined {
   if (!/^[A-Za-z0-9_-]*$/.test(text) || text.length % 4 === 1) return undefined;
-  const bytes = Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) =>
+    c.charCodeAt(0),
+  );
   if (length !== undefined && bytes.length !== length) return undefined;
   return toBase64url(bytes) === text ? bytes : undefined;
 }
@@ -62,7 +64,11 @@ export function sameMac(text: string, expected: Uint8Array): boolean {
   return given !== undefined && sameBytes(given, expected);
 }
 
-function derive(secret: Uint8Array, info: string, salt: Uint8Array = new Uint8Array(32)): Uint8Array {
+function derive(
+  secret: Uint8Array,
+  info: string,
+  salt: Uint8Array = new Uint8Array(32),
+): Uint8Array {
   return hkdf(sha256, secret, salt, utf8ToBytes(info), SECRET_BYTES);
 }
 
@@ -74,7 +80,11 @@ export interface DeviceKeys {
 }
 
 export function deviceKeys(secret: Uint8Array): DeviceKeys {
-  return { request: derive(secret, "claude-remote/v1 request"), clock: derive(secret, "claude-remote/v1 clock"), hello: derive(secret, "claude-remote/v1 hello") };
+  return {
+    request: derive(secret, "claude-remote/v1 request"),
+    clock: derive(secret, "claude-remote/v1 clock"),
+    hello: derive(secret, "claude-remote/v1 hello"),
+  };
 }
 
 /** What a signature covers. */
@@ -94,23 +104,43 @@ export interface SignedRequest {
 }
 
 export function stringToSign(r: SignedRequest): string {
-  return ["CLAUDE-REMOTE-HMAC-SHA256-V1", r.method, r.host, r.target, r.bodyHash, r.device, r.ts, r.nonce].join("\n");
+  return [
+    "CLAUDE-REMOTE-HMAC-SHA256-V1",
+    r.method,
+    r.host,
+    r.target,
+    r.bodyHash,
+    r.device,
+    r.ts,
+    r.nonce,
+  ].join("\n");
 }
 
-export function authorization(r: Pick<SignedRequest, "device" | "ts" | "nonce">, signature: Uint8Array): string {
+export function authorization(
+  r: Pick<SignedRequest, "device" | "ts" | "nonce">,
+  signature: Uint8Array,
+): string {
   return `CR1 device=${r.device},ts=${r.ts},nonce=${r.nonce},mac=${toBase64url(signature)}`;
 }
 
 /** Reads an `Authorization` header; undefined unless it has exactly our form. */
-export function parseAuthorization(header: string | null): { device: string; ts: number; nonce: string; mac: string } | undefined {
-  const match = /^CR1 device=([A-Za-z0-9_-]{1,64}),ts=(\d{1,12}),nonce=([A-Za-z0-9_-]{22}),mac=([A-Za-z0-9_-]{43})$/.exec(header ?? "");
+export function parseAuthorization(
+  header: string | null,
+): { device: string; ts: number; nonce: string; mac: string } | undefined {
+  const match =
+    /^CR1 device=([A-Za-z0-9_-]{1,64}),ts=(\d{1,12}),nonce=([A-Za-z0-9_-]{22}),mac=([A-Za-z0-9_-]{43})$/.exec(
+      header ?? "",
+    );
   if (match === null) return undefined;
   const [, device = "", ts = "", nonce = "", code = ""] = match;
   return { device, ts: Number(ts), nonce, mac: code };
 }
 
 /** The header of one request, signed with keys that this process holds itself. */
-export function signRequest(keys: DeviceKeys, request: Omit<SignedRequest, "bodyHash"> & { body?: string }): string {
+export function signRequest(
+  keys: DeviceKeys,
+  request: Omit<SignedRequest, "bodyHash"> & { body?: string },
+): string {
   const signed = { ...request, bodyHash: sha256hex(request.body ?? "") };
   return authorization(signed, mac(keys.request, stringToSign(signed)));
 }
@@ -127,20 +157,38 @@ export function codeId(code: Uint8Array): string {
   return sha256hex(concatBytes(utf8ToBytes("claude-remote/v1 code\n"), code)).slice(0, 32);
 }
 
-export function pairRequestMac(code: Uint8Array, kind: DeviceKind, name: string, clientNonce: string): Uint8Array {
+export function pairRequestMac(
+  code: Uint8Array,
+  kind: DeviceKind,
+  name: string,
+  clientNonce: string,
+): Uint8Array {
   return mac(code, `CLAUDE-REMOTE-PAIR-V1\n${codeId(code)}\n${kind}\n${name}\n${clientNonce}`);
 }
 
-export function pairResponseMac(code: Uint8Array, device: string, clientNonce: string, serverNonce: string): Uint8Array {
+export function pairResponseMac(
+  code: Uint8Array,
+  device: string,
+  clientNonce: string,
+  serverNonce: string,
+): Uint8Array {
   return mac(code, `CLAUDE-REMOTE-PAIRED-V1\n${device}\n${clientNonce}\n${serverNonce}`);
 }
 
 function bothNonces(clientNonce: string, serverNonce: string): Uint8Array {
-  return concatBytes(fromBase64url(clientNonce) ?? new Uint8Array(), fromBase64url(serverNonce) ?? new Uint8Array());
+  return concatBytes(
+    fromBase64url(clientNonce) ?? new Uint8Array(),
+    fromBase64url(serverNonce) ?? new Uint8Array(),
+  );
 }
 
 /** The secret that both sides derive from the code; it never crosses the network. */
-export function deviceSecret(code: Uint8Array, device: string, clientNonce: string, serverNonce: string): Uint8Array {
+export function deviceSecret(
+  code: Uint8Array,
+  device: string,
+  clientNonce: string,
+  serverNonce: string,
+): Uint8Array {
   return derive(code, `claude-remote/v1 device ${device}`, bothNonces(clientNonce, serverNonce));
 }
 
@@ -148,7 +196,13 @@ export function deviceSecret(code: Uint8Array, device: string, clientNonce: stri
 export function beginPairing(code: Uint8Array, kind: DeviceKind, name: string) {
   const nonce = randomNonce();
   return {
-    request: { code_id: codeId(code), kind, name, nonce, mac: toBase64url(pairRequestMac(code, kind, name, nonce)) },
+    request: {
+      code_id: codeId(code),
+      kind,
+      name,
+      nonce,
+      mac: toBase64url(pairRequestMac(code, kind, name, nonce)),
+    },
     finish(answer: { device: string; nonce: string; mac: string }): Uint8Array | undefined {
       const proven = sameMac(answer.mac, pairResponseMac(code, answer.device, nonce, answer.nonce));
       return proven ? deviceSecret(code, answer.device, nonce, answer.nonce) : undefined;
@@ -157,19 +211,41 @@ export function beginPairing(code: Uint8Array, kind: DeviceKind, name: string) {
 }
 
 /** How the server proves itself; `clientNonce` is the nonce of the signed upgrade request. */
-export function helloMac(keys: DeviceKeys, device: string, clientNonce: string, serverNonce: string, conn: string): Uint8Array {
-  return mac(keys.hello, `CLAUDE-REMOTE-HELLO-V1\n${device}\n${clientNonce}\n${serverNonce}\n${conn}`);
+export function helloMac(
+  keys: DeviceKeys,
+  device: string,
+  clientNonce: string,
+  serverNonce: string,
+  conn: string,
+): Uint8Array {
+  return mac(
+    keys.hello,
+    `CLAUDE-REMOTE-HELLO-V1\n${device}\n${clientNonce}\n${serverNonce}\n${conn}`,
+  );
 }
 
 /** One key for each direction of one connection. */
-export function connectionKeys(secret: Uint8Array, clientNonce: string, serverNonce: string, conn: string): { c2s: Uint8Array; s2c: Uint8Array } {
+export function connectionKeys(
+  secret: Uint8Array,
+  clientNonce: string,
+  serverNonce: string,
+  conn: string,
+): { c2s: Uint8Array; s2c: Uint8Array } {
   const salt = bothNonces(clientNonce, serverNonce);
-  return { c2s: derive(secret, `claude-remote/v1 c2s ${conn}`, salt), s2c: derive(secret, `claude-remote/v1 s2c ${conn}`, salt) };
+  return {
+    c2s: derive(secret, `claude-remote/v1 c2s ${conn}`, salt),
+    s2c: derive(secret, `claude-remote/v1 s2c ${conn}`, salt),
+  };
 }
 
 /** As much of the runtime as is used here: pages are checked without its types. */
 declare const process: {
-  getBuiltinModule(name: "node:crypto"): { createHmac(algorithm: "sha256", key: Uint8Array): { update(data: Uint8Array): { digest(): Uint8Array } } };
+  getBuiltinModule(name: "node:crypto"): {
+    createHmac(
+      algorithm: "sha256",
+      key: Uint8Array,
+    ): { update(data: Uint8Array): { digest(): Uint8Array } };
+  };
 };
 
 /**
@@ -177,7 +253,9 @@ declare const process: {
  * (Not Bun.CryptoHasher with a key: that throws where some other use of OpenSSL has failed before, such as a phone's key that is none. Measured with 1.4.4.)
  */
 function frameMac(key: Uint8Array, body: Uint8Array): Uint8Array {
-  return new Uint8Array(process.getBuiltinModule("node:crypto").createHmac("sha256", key).update(body).digest());
+  return new Uint8Array(
+    process.getBuiltinModule("node:crypto").createHmac("sha256", key).update(body).digest(),
+  );
 }
 
 /** MAC || sequence number (from 0, +1 each, per direction) || payload (UTF-8 JSON). */
@@ -191,11 +269,16 @@ export function sealFrame(key: Uint8Array, sequence: number, payload: string): U
 }
 
 /** The payload of a frame; undefined where its MAC or its place in the sequence is wrong, or it is not UTF-8. */
-export function openFrame(key: Uint8Array, sequence: number, frame: Uint8Array): string | undefined {
+export function openFrame(
+  key: Uint8Array,
+  sequence: number,
+  frame: Uint8Array,
+): string | undefined {
   if (frame.length < FRAME_HEADER_BYTES) return undefined;
   const body = frame.subarray(MAC_BYTES);
   if (!sameBytes(frame.subarray(0, MAC_BYTES), frameMac(key, body))) return undefined;
-  if (new DataView(body.buffer, body.byteOffset).getBigUint64(0) !== BigInt(sequence)) return undefined;
+  if (new DataView(body.buffer, body.byteOffset).getBigUint64(0) !== BigInt(sequence))
+    return undefined;
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(body.subarray(8));
   } catch (error) {

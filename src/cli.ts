@@ -19,7 +19,8 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   "-h": async () => (await import("./commands/usage.ts")).help,
   "--version": async () => (await import("./commands/usage.ts")).versions,
   "-v": async () => (await import("./commands/usage.ts")).versions,
-  __start: async () => (argv) => (argv.length > 0 ? main(argv) : import("./commands/first.ts").then(({ start }) => start())),
+  __start: async () => (argv) =>
+    argv.length > 0 ? main(argv) : import("./commands/first.ts").then(({ start }) => start()),
   __demo: async () => (await import("./demo/agent.ts")).playAgent,
   __session: async () => (await import("./commands/session.ts")).session,
   __sweep: async () => (await import("./sandbox/records.ts")).sweepLeft,
@@ -38,14 +39,20 @@ async function main(argv: readonly string[]): Promise<number> {
   const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
   if (command === undefined) return (await import("./commands/run.ts")).runClaude(argv);
   const end = rest.indexOf("--");
-  const asksHelp = !word.startsWith("_") && rest.slice(0, end < 0 ? rest.length : end).some((arg) => arg === "--help" || arg === "-h");
+  const asksHelp =
+    !word.startsWith("_") &&
+    rest.slice(0, end < 0 ? rest.length : end).some((arg) => arg === "--help" || arg === "-h");
   return asksHelp ? (await import("./commands/usage.ts")).help() : (await command())(rest);
 }
 
 try {
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
-  const usage = error instanceof UsageError || (error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"));
+  const usage =
+    error instanceof UsageError ||
+    (error instanceof TypeError &&
+      "code" in error &&
+      String(error.code).startsWith("ERR_PARSE_ARGS"));
   const isOurs = usage || error instanceof PairingError || error instanceof StartError;
   // what the system says no to (a folder that can't be written) is no defect of ours to be shown with a stack
   if (!isOurs && !(error instanceof Error && "code" in error)) throw error;

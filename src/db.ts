@@ -198,9 +198,12 @@ export function openMemory(): Database {
 
 /** The version of a database's schema, 0 for an empty one. Throws a `DatabaseError` where it is newer than we are. */
 export function schemaVersion(db: Database, file: string): number {
-  const version = db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
+  const version =
+    db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
   if (version <= MIGRATIONS.length) return version;
-  throw new DatabaseError(`${file} was written by a newer claude-remote (schema ${version}, this one knows ${MIGRATIONS.length}): update claude-remote`);
+  throw new DatabaseError(
+    `${file} was written by a newer claude-remote (schema ${version}, this one knows ${MIGRATIONS.length}): update claude-remote`,
+  );
 }
 
 function migrate(db: Database, file: string): void {
@@ -217,8 +220,11 @@ function explain(error: Error, file: string): string {
   if (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB")) {
     return `${file} is damaged (${error.message}): restore a backup, or move it away to start with an empty one`;
   }
-  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return `${file} is locked by another program`;
-  if (code.startsWith("SQLITE_FULL") || code === "ENOSPC") return `the disk is full: ${file} can't be written`;
-  if (code === "EACCES" || code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN")) return `${file} can't be opened for writing (${error.message})`;
+  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED"))
+    return `${file} is locked by another program`;
+  if (code.startsWith("SQLITE_FULL") || code === "ENOSPC")
+    return `the disk is full: ${file} can't be written`;
+  if (code === "EACCES" || code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN"))
+    return `${file} can't be opened for writing (${error.message})`;
   return `${file} can't be used: ${error.message}`;
 }

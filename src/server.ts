@@ -85,8 +85,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
 }
 
-async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnType<typeof takeSeat>): Promise<RunningServer> {
-  const log = openLog(options.logForm ?? "text", options.log ?? ((line: string) => process.stderr.write(`${line}\n`)));
+async function open(
+  options: ServerOptions,
+  listen: ListenOptions,
+  seat: ReturnType<typeof takeSeat>,
+): Promise<RunningServer> {
+  const log = openLog(
+    options.logForm ?? "text",
+    options.log ?? ((line: string) => process.stderr.write(`${line}\n`)),
+  );
   const clientAddress = openClients(options.trustedProxies);
   const assets = await loadAssets();
   const room = openRoom(options.data, log);
@@ -105,16 +112,49 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   });
   room.watch((full) => viewers.broadcast("disk", { full }));
   const later = options.later ?? runLater;
-  const push = openPush(db, { subject: vapidSubject(options.pushContact, options.publicUrl), services: options.pushServices, later, log });
+  const push = openPush(db, {
+    subject: vapidSubject(options.pushContact, options.publicUrl),
+    services: options.pushServices,
+    later,
+    log,
+  });
   const alerts = openAlerts({ stores, prompts, sessions, push, later });
-  const runners = openRunners({ db, devices, sessions, prompts, transcripts, search, viewers, alerts, room, log });
+  const runners = openRunners({
+    db,
+    devices,
+    sessions,
+    prompts,
+    transcripts,
+    search,
+    viewers,
+    alerts,
+    room,
+    log,
+  });
   let origins: string[] = [];
   let known: ReadonlySet<string> = new Set();
   const gate = openGate({ devices, origins: () => known, log, now: openSteady(db, options.wall) });
   const insecure = options.insecureLan && options.tls === undefined;
-  const hub: Hub = { devices, sessions, prompts, transcripts, search, viewers, runners, push, alerts, room, log, insecure, publicOrigin: () => origins[0] ?? "" };
+  const hub: Hub = {
+    devices,
+    sessions,
+    prompts,
+    transcripts,
+    search,
+    viewers,
+    runners,
+    push,
+    alerts,
+    room,
+    log,
+    insecure,
+    publicOrigin: () => origins[0] ?? "",
+  };
 
-  const answer = async (request: Request, server: Server<Connection>): Promise<Response | undefined> => {
+  const answer = async (
+    request: Request,
+    server: Server<Connection>,
+  ): Promise<Response | undefined> => {
     const refused = gate.checkPlace(request);
     if (refused !== undefined) return refused;
     const url = URL.parse(request.url);
@@ -122,22 +162,29 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     if (request.method === "GET") {
       const asset = assets.get(url.pathname);
       if (asset !== undefined) return asset(request);
-      if (url.pathname === "/healthz") return reply({ ok: true, ...(room.full ? { disk: "full" } : {}) });
+      if (url.pathname === "/healthz")
+        return reply({ ok: true, ...(room.full ? { disk: "full" } : {}) });
     }
     const bytes = await readBody(request);
     if (bytes instanceof Response) return bytes;
-    const address = await clientAddress(server.requestIP(request)?.address ?? "", request.headers.get("x-forwarded-for"));
+    const address = await clientAddress(
+      server.requestIP(request)?.address ?? "",
+      request.headers.get("x-forwarded-for"),
+    );
     if (url.pathname === "/api/pair") return pair(hub, gate, request, bytes, address);
 
     const signed = gate.authenticate(request, bytes, address);
     if (signed instanceof Response) return signed;
     const { device } = signed;
     if (url.pathname === "/ws") {
-      if (device.kind === "viewer") return fail(403, "forbidden", "This device may watch and answer, but not run sessions.");
-      if (server.upgrade(request, { data: runners.sockets.connection(device, signed.nonce) })) return undefined;
+      if (device.kind === "viewer")
+        return fail(403, "forbidden", "This device may watch and answer, but not run sessions.");
+      if (server.upgrade(request, { data: runners.sockets.connection(device, signed.nonce) }))
+        return undefined;
       return fail(426, "upgrade_required", "This address speaks WebSocket.");
     }
-    if (device.kind === "runner") return fail(403, "forbidden", "This device may run sessions, but not watch or answer.");
+    if (device.kind === "runner")
+      return fail(403, "forbidden", "This device may run sessions, but not watch or answer.");
     const body = decodeUtf8(bytes);
     if (body === undefined) return fail(400, "bad_request", "The body is not UTF-8.");
 
@@ -145,7 +192,11 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     const route = routes.find(([method]) => method === request.method);
     if (route === undefined) {
       if (routes.length === 0) return fail(404, "not_found", "There is nothing at this address.");
-      const response = fail(405, "wrong_method", `This address takes ${routes.map(([method]) => method).join(", ")}.`);
+      const response = fail(
+        405,
+        "wrong_method",
+        `This address takes ${routes.map(([method]) => method).join(", ")}.`,
+      );
       response.headers.set("allow", routes.map(([method]) => method).join(", "));
       return response;
     }
@@ -159,12 +210,15 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     port: options.port,
     idleTimeout: IDLE_S,
     maxRequestBodySize: LIMITS.bodyBytes,
-    ...(options.tls === undefined ? {} : { tls: { cert: Bun.file(options.tls.cert), key: Bun.file(options.tls.key) } }),
+    ...(options.tls === undefined
+      ? {}
+      : { tls: { cert: Bun.file(options.tls.cert), key: Bun.file(options.tls.key) } }),
     fetch: answer,
     error(error) {
       log("error", "request_failed", { error: describeError(error) });
       room.failed(error);
-      return isNoRoom(error) || ("code" in error && String(error.code).startsWith("SQLITE_READONLY"))
+      return isNoRoom(error) ||
+        ("code" in error && String(error.code).startsWith("SQLITE_READONLY"))
         ? fail(507, "disk_full", "The server can't write to its disk; it may be full.")
         : fail(500, "internal", "The server could not do that; its log says why.");
     },
@@ -183,7 +237,11 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
     try {
       const wall = options.wall?.() ?? Date.now();
       const now = believedTime(db, wall);
-      if (Math.abs(wall - now) > DOUBTED_MS) log("warn", "clock_doubted", { says: new Date(wall).toISOString(), believed: new Date(now).toISOString() });
+      if (Math.abs(wall - now) > DOUBTED_MS)
+        log("warn", "clock_doubted", {
+          says: new Date(wall).toISOString(),
+          believed: new Date(now).toISOString(),
+        });
       forgetOld(stores.memory, KEEP_UNLOGGED, now);
       const gone = options.keep === undefined ? 0 : forgetOld(db, options.keep, now);
       if (gone > 0) log("info", "forgot", { sessions: gone });
@@ -228,14 +286,33 @@ async function open(options: ServerOptions, listen: ListenOptions, seat: ReturnT
   };
 }
 
-function pair(hub: Hub, gate: ReturnType<typeof openGate>, request: Request, bytes: Uint8Array, address: string): Response {
+function pair(
+  hub: Hub,
+  gate: ReturnType<typeof openGate>,
+  request: Request,
+  bytes: Uint8Array,
+  address: string,
+): Response {
   if (request.method !== "POST") return fail(405, "wrong_method", "This address takes POST.");
-  if (gate.blocked(address)) return fail(429, "too_many", "Too many failed attempts. Wait a minute.");
+  if (gate.blocked(address))
+    return fail(429, "too_many", "Too many failed attempts. Wait a minute.");
   const parsed = parseJson(PairRequest, decodeUtf8(bytes) ?? "");
-  if (parsed === undefined) return fail(400, "bad_request", "The request is not of the form that this server understands.");
+  if (parsed === undefined)
+    return fail(400, "bad_request", "The request is not of the form that this server understands.");
   const paired = hub.room.small(() => hub.devices.pair(parsed));
-  if (paired === undefined) return gate.failed(address, 403, "bad_code", "This code was used, is too old, or was never made here. Make a new one.");
-  hub.log("info", "paired", { device: paired.device, kind: parsed.kind, name: parsed.name, address });
+  if (paired === undefined)
+    return gate.failed(
+      address,
+      403,
+      "bad_code",
+      "This code was used, is too old, or was never made here. Make a new one.",
+    );
+  hub.log("info", "paired", {
+    device: paired.device,
+    kind: parsed.kind,
+    name: parsed.name,
+    address,
+  });
   hub.alerts.paired({ ...parsed, id: paired.device });
   return reply(paired);
 }

@@ -95,7 +95,12 @@ export type Frame = v.InferOutput<typeof Frame>;
 
 /** A change of the numbered log of lines that scrolled off the top. A number left out is a line that was lost. */
 export const HistoryOp = v.variant("op", [
-  v.object({ op: v.literal("append"), generation: count, from: line, lines: v.pipe(v.array(row), v.maxLength(LIMITS.opLines)) }),
+  v.object({
+    op: v.literal("append"),
+    generation: count,
+    from: line,
+    lines: v.pipe(v.array(row), v.maxLength(LIMITS.opLines)),
+  }),
   /** Lines from number `to` on are no longer history: a taller or wider terminal took them back. */
   v.object({ op: v.literal("truncate"), generation: count, to: line }),
   /** The scrollback was cleared: numbering begins anew. */
@@ -105,10 +110,26 @@ export type HistoryOp = v.InferOutput<typeof HistoryOp>;
 
 /** One entry of a conversation, out of Claude Code's transcript. A tool's call and its result are told together by `id`. */
 export const Entry = v.variant("kind", [
-  v.object({ kind: v.picklist(["user", "assistant", "thinking", "note"]), at: count, text: text(LIMITS.entryChars) }),
+  v.object({
+    kind: v.picklist(["user", "assistant", "thinking", "note"]),
+    at: count,
+    text: text(LIMITS.entryChars),
+  }),
   /** `input` is JSON text of an object. */
-  v.object({ kind: v.literal("tool"), at: count, id: text(256), tool: text(256), input: text(LIMITS.entryChars) }),
-  v.object({ kind: v.literal("result"), at: count, id: text(256), text: text(LIMITS.entryChars), error: v.boolean() }),
+  v.object({
+    kind: v.literal("tool"),
+    at: count,
+    id: text(256),
+    tool: text(256),
+    input: text(LIMITS.entryChars),
+  }),
+  v.object({
+    kind: v.literal("result"),
+    at: count,
+    id: text(256),
+    text: text(LIMITS.entryChars),
+    error: v.boolean(),
+  }),
 ]);
 export type Entry = v.InferOutput<typeof Entry>;
 
@@ -153,11 +174,15 @@ export function isOpen(prompt: Pick<Prompt, "state">): boolean {
 }
 
 /** A tool's input, every key of it: `v.record` would leave out such as `constructor`, and they would go unseen. */
-export const ToolInput = v.custom<Record<string, unknown>>((value) => typeof value === "object" && value !== null && !Array.isArray(value));
+export const ToolInput = v.custom<Record<string, unknown>>(
+  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+);
 
 /** Whether nothing in a value lies deeper than so many levels: deeper it is not for eyes, and whoever walks through it may run out of stack. */
 export const isShallow = (value: unknown, depth: number): boolean =>
-  typeof value !== "object" || value === null || (depth > 0 && Object.values(value).every((part) => isShallow(part, depth - 1)));
+  typeof value !== "object" ||
+  value === null ||
+  (depth > 0 && Object.values(value).every((part) => isShallow(part, depth - 1)));
 
 /** What a person is shown of a prompt. */
 export const View = v.object({
@@ -188,7 +213,16 @@ export const Questions = v.object({
       v.object({
         question: text(LIMITS.messageChars),
         multiSelect: v.optional(v.boolean(), false),
-        options: v.pipe(v.array(v.object({ label: text(1024), description: v.optional(text(LIMITS.messageChars)), preview: v.optional(v.string()) })), v.maxLength(20)),
+        options: v.pipe(
+          v.array(
+            v.object({
+              label: text(1024),
+              description: v.optional(text(LIMITS.messageChars)),
+              preview: v.optional(v.string()),
+            }),
+          ),
+          v.maxLength(20),
+        ),
       }),
     ),
     v.minLength(1),
@@ -198,13 +232,24 @@ export const Questions = v.object({
 export type Questions = v.InferOutput<typeof Questions>["questions"];
 
 /** The answers to a prompt's questions, in their order: numbers of chosen options from 0, words of one's own, or both where several may be chosen. */
-const answers = v.pipe(v.array(v.object({ options: v.pipe(v.array(count), v.maxLength(20)), text: v.optional(text(LIMITS.messageChars)) })), v.maxLength(10));
+const answers = v.pipe(
+  v.array(
+    v.object({
+      options: v.pipe(v.array(count), v.maxLength(20)),
+      text: v.optional(text(LIMITS.messageChars)),
+    }),
+  ),
+  v.maxLength(10),
+);
 export type Answers = v.InferOutput<typeof answers>;
 
 /** What the view's input holds of a screen question: the rows around the options, and these. */
 export const ScreenQuestion = v.object({
   above: v.string(),
-  options: v.pipe(v.array(v.object({ label: v.string(), number: v.optional(count) })), v.maxLength(LIMITS.screenSide)),
+  options: v.pipe(
+    v.array(v.object({ label: v.string(), number: v.optional(count) })),
+    v.maxLength(LIMITS.screenSide),
+  ),
   selected: v.number(),
   below: v.string(),
 });
@@ -227,17 +272,36 @@ const field = v.object({
 });
 export type Field = v.InferOutput<typeof field>;
 /** What the view's input holds of an elicitation: fields of a form, or a page to be opened. */
-export const Elicited = v.object({ server: v.string(), message: v.string(), fields: v.optional(v.array(field)), url: v.optional(v.string()) });
+export const Elicited = v.object({
+  server: v.string(),
+  message: v.string(),
+  fields: v.optional(v.array(field)),
+  url: v.optional(v.string()),
+});
 export type Elicited = v.InferOutput<typeof Elicited>;
 /** What was filled in, in the order of the fields: null where nothing was; choices by number. */
 const fields = v.pipe(
-  v.array(v.nullable(v.union([text(LIMITS.messageChars), v.number(), v.boolean(), v.pipe(v.array(count), v.maxLength(LIMITS.fieldOptions))]))),
+  v.array(
+    v.nullable(
+      v.union([
+        text(LIMITS.messageChars),
+        v.number(),
+        v.boolean(),
+        v.pipe(v.array(count), v.maxLength(LIMITS.fieldOptions)),
+      ]),
+    ),
+  ),
   v.maxLength(LIMITS.fields),
 );
 export type FieldValues = v.InferOutput<typeof fields>;
 
 /** What an approval may bring along: answers, one of the view's `always` by number, a plan that was edited, a form that was filled in. */
-const approval = { answers: v.optional(answers), always: v.optional(count), plan: v.optional(text(LIMITS.planChars)), fields: v.optional(fields) };
+const approval = {
+  answers: v.optional(answers),
+  always: v.optional(count),
+  plan: v.optional(text(LIMITS.planChars)),
+  fields: v.optional(fields),
+};
 export type Approval = v.InferOutput<ReturnType<typeof v.object<typeof approval, undefined>>>;
 
 /** With a rejection: what was read off the screen is no question at all, and nothing is to be pressed. */
@@ -282,7 +346,11 @@ const allowed = (args: string[]): boolean => {
   return true;
 };
 /** Arguments from the allow-list, as argv. */
-export const StartArgs = v.pipe(v.array(text(LIMITS.argChars)), v.maxLength(LIMITS.args), v.check(allowed));
+export const StartArgs = v.pipe(
+  v.array(text(LIMITS.argChars)),
+  v.maxLength(LIMITS.args),
+  v.check(allowed),
+);
 
 export const SessionInfo = v.object({
   id,
@@ -332,7 +400,14 @@ const signal = v.picklist(["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"]);
 export const StopRequest = v.object({ signal: v.optional(signal, "SIGTERM") });
 
 /** A session that a daemon is to start. The same `id` twice is the same session: an answer may have been lost. */
-const start = { id: v.optional(id), cwd: path, args: v.optional(StartArgs, []), sandbox: v.optional(v.boolean(), false), cols: v.optional(side), rows: v.optional(side) };
+const start = {
+  id: v.optional(id),
+  cwd: path,
+  args: v.optional(StartArgs, []),
+  sandbox: v.optional(v.boolean(), false),
+  cols: v.optional(side),
+  rows: v.optional(side),
+};
 export const StartRequest = v.object(start);
 export type StartRequest = v.InferOutput<typeof StartRequest>;
 export const Started = v.object({ session: id });
@@ -347,12 +422,22 @@ const daemon = {
   no_sandbox: v.nullable(text(1024)),
 };
 /** One daemon as people see it; `id` is its device's. */
-export const RunnerInfo = v.object({ id, name: v.string(), host: v.string(), online: v.boolean(), since: count, ...daemon });
+export const RunnerInfo = v.object({
+  id,
+  name: v.string(),
+  host: v.string(),
+  online: v.boolean(),
+  since: count,
+  ...daemon,
+});
 export type RunnerInfo = v.InferOutput<typeof RunnerInfo>;
 
 /** Folders that what was typed may mean, and earlier conversations of a folder, the newest first. */
 const folders = v.pipe(v.array(path), v.maxLength(LIMITS.folders));
-const conversations = v.pipe(v.array(v.object({ id: conversationId, at: count, title: text(LIMITS.titleChars) })), v.maxLength(LIMITS.conversations));
+const conversations = v.pipe(
+  v.array(v.object({ id: conversationId, at: count, title: text(LIMITS.titleChars) })),
+  v.maxLength(LIMITS.conversations),
+);
 export const FoldersAnswer = v.object({ folders });
 export const ConversationsAnswer = v.object({ conversations });
 export type Conversation = v.InferOutput<typeof conversations>[number];
@@ -363,33 +448,73 @@ export type InputResult = v.InferOutput<typeof inputResult>;
 export const FromRunner = v.variant("type", [
   v.object({ type: v.literal("hello"), protocol: count, version: text(32), host: text(256) }),
   /** Begins or resumes a session; the list of prompts is the whole truth about them, `first` the oldest history operation still at hand. */
-  v.object({ type: v.literal("session"), session: SessionInfo, first: count, prompts: v.pipe(v.array(Prompt), v.maxLength(2 * LIMITS.openPrompts)) }),
+  v.object({
+    type: v.literal("session"),
+    session: SessionInfo,
+    first: count,
+    prompts: v.pipe(v.array(Prompt), v.maxLength(2 * LIMITS.openPrompts)),
+  }),
   v.object({ type: v.literal("screen"), session: id, frame: Frame }),
   /** `seq` counts a session's history operations from 1. */
   v.object({ type: v.literal("output"), session: id, seq: count, op: HistoryOp }),
   /** Entries of the conversation that end at this place. The file is kept, so nothing is acknowledged: `resume` asks for what is lacking. */
-  v.object({ type: v.literal("transcript"), session: id, ...place, entries: v.pipe(v.array(Entry), v.maxLength(LIMITS.entries)) }),
+  v.object({
+    type: v.literal("transcript"),
+    session: id,
+    ...place,
+    entries: v.pipe(v.array(Entry), v.maxLength(LIMITS.entries)),
+  }),
   v.object({ type: v.literal("prompt"), prompt: Prompt }),
   /** What became of a decision. */
-  v.object({ type: v.literal("decided"), decision: id, result: v.picklist(["sent", "answered", "gone", "changed", "refused"]) }),
+  v.object({
+    type: v.literal("decided"),
+    decision: id,
+    result: v.picklist(["sent", "answered", "gone", "changed", "refused"]),
+  }),
   /** What became of an input, and the last of its stream that was applied. */
-  v.object({ type: v.literal("typed"), input: id, result: inputResult, seq: v.pipe(v.number(), v.safeInteger(), v.minValue(-1)) }),
+  v.object({
+    type: v.literal("typed"),
+    input: id,
+    result: inputResult,
+    seq: v.pipe(v.number(), v.safeInteger(), v.minValue(-1)),
+  }),
   v.object({ type: v.literal("status"), session: id, hooks, activity }),
   v.object({ type: v.literal("auth_url"), session: id, url: authUrl }),
   /** Something about a turn that somebody away from the desk may want to hear; `working` takes back what was not yet told. */
-  v.object({ type: v.literal("notice"), session: id, kind: v.picklist(["finished", "waiting", "error", "working"]), text: text(LIMITS.noticeChars) }),
+  v.object({
+    type: v.literal("notice"),
+    session: id,
+    kind: v.picklist(["finished", "waiting", "error", "working"]),
+    text: text(LIMITS.noticeChars),
+  }),
   v.object({ type: v.literal("exit"), session: id, exit: Exit, ended_at: count }),
   /** This connection is a daemon's; told again whenever something of it changes. */
   v.object({ type: v.literal("runner"), ...daemon }),
   /** What became of a `start`: the session, or why not, in words for the person. */
-  v.object({ type: v.literal("started"), request: id, session: v.optional(id), refused: v.optional(text(1024)) }),
-  v.object({ type: v.literal("found"), request: id, folders: v.optional(folders), conversations: v.optional(conversations) }),
+  v.object({
+    type: v.literal("started"),
+    request: id,
+    session: v.optional(id),
+    refused: v.optional(text(1024)),
+  }),
+  v.object({
+    type: v.literal("found"),
+    request: id,
+    folders: v.optional(folders),
+    conversations: v.optional(conversations),
+  }),
   v.object({ type: v.literal("pong") }),
 ]);
 export type FromRunner = v.InferOutput<typeof FromRunner>;
 
 /** The server's first message, the only one in plain text: it proves itself, and both sides derive the keys of the connection. */
-export const Greeting = v.object({ type: v.literal("hello"), protocol: count, conn: id, nonce: text(22), mac: text(43) });
+export const Greeting = v.object({
+  type: v.literal("hello"),
+  protocol: count,
+  conn: id,
+  nonce: text(22),
+  mac: text(43),
+});
 export type Greeting = v.InferOutput<typeof Greeting>;
 
 export const FromServer = v.variant("type", [
@@ -417,20 +542,39 @@ export const FromServer = v.variant("type", [
   v.object({ type: v.literal("stop"), session: id, signal }),
   v.object({ type: v.literal("start"), request: id, ...start }),
   /** Asks a daemon for folders that begin with a path, or for a folder's conversations, outside or in its sandboxes. */
-  v.object({ type: v.literal("find"), request: id, what: v.picklist(["folders", "conversations", "sandboxed"]), path }),
+  v.object({
+    type: v.literal("find"),
+    request: id,
+    what: v.picklist(["folders", "conversations", "sandboxed"]),
+    path,
+  }),
   v.object({ type: v.literal("ping") }),
   v.object({ type: v.literal("refused"), message: text(1024) }),
 ]);
 export type FromServer = v.InferOutput<typeof FromServer>;
 
-const base64url = (chars: number) => v.pipe(v.string(), v.regex(new RegExp(`^[A-Za-z0-9_-]{${chars}}$`)));
+const base64url = (chars: number) =>
+  v.pipe(v.string(), v.regex(new RegExp(`^[A-Za-z0-9_-]{${chars}}$`)));
 const kind = v.picklist(["viewer", "runner", "machine"]);
 /** A device's name: what people see in lists, so no control or direction characters. */
-const deviceName = v.pipe(text(LIMITS.nameChars), v.minLength(1), v.regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u));
+const deviceName = v.pipe(
+  text(LIMITS.nameChars),
+  v.minLength(1),
+  v.regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u),
+);
 
-export const PairRequest = v.object({ code_id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)), kind, name: deviceName, nonce: base64url(22), mac: base64url(43) });
+export const PairRequest = v.object({
+  code_id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+  kind,
+  name: deviceName,
+  nonce: base64url(22),
+  mac: base64url(43),
+});
 export const PairResponse = v.object({ device: id, nonce: base64url(22), mac: base64url(43) });
-export const ApproveRequest = v.object({ shown: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)), ...approval });
+export const ApproveRequest = v.object({
+  shown: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  ...approval,
+});
 export const RejectRequest = v.object({ message: v.optional(text(LIMITS.messageChars)), dismiss });
 export const SeenRequest = v.object({ rev: count, stream: v.optional(id) });
 export const RenameRequest = v.object({ name: deviceName });
@@ -441,14 +585,26 @@ export const PUSH_KINDS = ["prompt", "finished", "waiting", "error", "ended", "p
 const pushKind = v.picklist(PUSH_KINDS);
 export type PushKind = v.InferOutput<typeof pushKind>;
 /** What is switched off, and whether the notification of a prompt may have an Approve button. */
-const pushChoice = { off: v.optional(v.pipe(v.array(pushKind), v.maxLength(PUSH_KINDS.length)), []), approve: v.optional(v.boolean(), false) };
+const pushChoice = {
+  off: v.optional(v.pipe(v.array(pushKind), v.maxLength(PUSH_KINDS.length)), []),
+  approve: v.optional(v.boolean(), false),
+};
 
 /** A browser's push subscription, as its `toJSON` tells it, and what its owner chose. */
-export const SubscriptionRequest = v.object({ endpoint: text(LIMITS.endpointChars), keys: v.object({ p256dh: base64url(87), auth: base64url(22) }), ...pushChoice });
+export const SubscriptionRequest = v.object({
+  endpoint: text(LIMITS.endpointChars),
+  keys: v.object({ p256dh: base64url(87), auth: base64url(22) }),
+  ...pushChoice,
+});
 export type SubscriptionRequest = v.InferOutput<typeof SubscriptionRequest>;
 
 /** How it stands with notifications on the device that asks; `trouble`: why the server can't send any. */
-export const PushState = v.object({ key: base64url(87), endpoint: v.nullable(v.string()), trouble: v.optional(v.string()), ...pushChoice });
+export const PushState = v.object({
+  key: base64url(87),
+  endpoint: v.nullable(v.string()),
+  trouble: v.optional(v.string()),
+  ...pushChoice,
+});
 export type PushState = v.InferOutput<typeof PushState>;
 
 /** The push service's own answer to a test; 0 where there was none. */
@@ -512,11 +668,18 @@ export const SessionDetail = v.object({
 });
 
 /** A stretch of history, oldest first; a number left out is a line that was lost. */
-export const OutputPage = v.object({ generation: count, next: count, lines: v.array(v.object({ line: count, row: v.string() })) });
+export const OutputPage = v.object({
+  generation: count,
+  next: count,
+  lines: v.array(v.object({ line: count, row: v.string() })),
+});
 export type OutputPage = v.InferOutput<typeof OutputPage>;
 
 /** A stretch of a conversation, oldest first; it ends before number `next`. */
-export const TranscriptPage = v.object({ next: count, entries: v.array(v.object({ n: count, entry: Entry })) });
+export const TranscriptPage = v.object({
+  next: count,
+  entries: v.array(v.object({ n: count, entry: Entry })),
+});
 export type TranscriptPage = v.InferOutput<typeof TranscriptPage>;
 
 /** What was found, newest first: in a line of history, an entry of a conversation (`place` is its number) or a prompt. `hit` marks what was looked for. */
@@ -567,16 +730,30 @@ export const ViewerEvents = {
   auth_url: v.object({ session: id, url: authUrl }),
   screen: v.object({ session: id, ...Frame.entries }),
   /** History now ends before `next`; lines from `from` on are replaced by `lines`. Without lines: fetch what is wanted. */
-  output: v.object({ session: id, generation: count, from: count, next: count, lines: v.optional(v.array(v.string())) }),
+  output: v.object({
+    session: id,
+    generation: count,
+    from: count,
+    next: count,
+    lines: v.optional(v.array(v.string())),
+  }),
   /** The conversation now ends before `next`; entries from `from` on are new. Without them: fetch what is wanted. */
-  transcript: v.object({ session: id, from: count, next: count, entries: v.optional(v.array(Entry)) }),
+  transcript: v.object({
+    session: id,
+    from: count,
+    next: count,
+    entries: v.optional(v.array(Entry)),
+  }),
 } as const;
-export type ViewerEvents = { [Name in keyof typeof ViewerEvents]: v.InferOutput<(typeof ViewerEvents)[Name]> };
+export type ViewerEvents = {
+  [Name in keyof typeof ViewerEvents]: v.InferOutput<(typeof ViewerEvents)[Name]>;
+};
 
 export const ApiError = v.object({ error: v.object({ code: v.string(), message: v.string() }) });
 
 /** Characters that a person can't see or that change how others are read: controls, format, bidi, odd spaces, tabs. Whoever shows what is to be judged marks them. */
-export const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\u00a0\u2000-\u200a\u202f\u205f\u3000\u115f\u1160\u3164\uffa0]/u;
+export const UNSEEN =
+  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\u00a0\u2000-\u200a\u202f\u205f\u3000\u115f\u1160\u3164\uffa0]/u;
 
 /** A stretch of a row in one style. */
 export interface Run {
@@ -598,7 +775,10 @@ export function parseRow(payload: string): Run[] {
   for (const part of payload.slice(at + 1).split(" ")) {
     const length = Number.parseInt(part, 10);
     if (!(length > 0)) break;
-    runs.push({ text: text.slice(start, start + length), style: part.slice(String(length).length) });
+    runs.push({
+      text: text.slice(start, start + length),
+      style: part.slice(String(length).length),
+    });
     start += length;
   }
   if (start < text.length) runs.push({ text: text.slice(start), style: "" });
@@ -606,7 +786,10 @@ export function parseRow(payload: string): Run[] {
 }
 
 /** Parses JSON text with a schema; undefined where either fails. */
-export function parseJson<S extends v.GenericSchema>(schema: S, json: string): v.InferOutput<S> | undefined {
+export function parseJson<S extends v.GenericSchema>(
+  schema: S,
+  json: string,
+): v.InferOutput<S> | undefined {
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -618,7 +801,8 @@ export function parseJson<S extends v.GenericSchema>(schema: S, json: string): v
   return result.success ? result.output : undefined;
 }
 
-const named = <Name extends keyof ViewerEvents>(name: Name) => v.object({ name: v.literal(name), data: ViewerEvents[name] });
+const named = <Name extends keyof ViewerEvents>(name: Name) =>
+  v.object({ name: v.literal(name), data: ViewerEvents[name] });
 const ViewerEvent = v.variant("name", [
   named("hello"),
   named("disk"),
@@ -642,6 +826,9 @@ export function parseEvent(text: string): { id?: string; event?: ViewerEvent } {
   // by line feeds alone: `$` and `.` would also stop at U+2028, which JSON leaves as it is
   const field = (name: string) => new RegExp(`(?:^|\\n)${name}: ([^\\n]*)`).exec(text)?.[1];
   const id = field("id");
-  const event = v.safeParse(ViewerEvent, { name: field("event"), data: parseJson(v.unknown(), field("data") ?? "") });
+  const event = v.safeParse(ViewerEvent, {
+    name: field("event"),
+    data: parseJson(v.unknown(), field("data") ?? ""),
+  });
   return { ...(id === undefined ? {} : { id }), ...(event.success ? { event: event.output } : {}) };
 }

@@ -14,7 +14,10 @@ afterAll(() => dashboard.close());
 /** The page of a session that asks this, on a narrow phone. */
 async function asked(prompt: Prompt) {
   const socket = await dashboard.playRunner(prompt.session, [prompt]);
-  const phone = await openPhonePage(dashboard.browser, dashboard.server.origin, { width: 320, height: 640 });
+  const phone = await openPhonePage(dashboard.browser, dashboard.server.origin, {
+    width: 320,
+    height: 640,
+  });
   await pairPage(phone, await dashboard.machine.mint("viewer"));
   await phone.page.goto(`${dashboard.server.origin}/#/s/${prompt.session}`);
   const card = phone.page.getByRole("alertdialog");
@@ -35,8 +38,13 @@ async function asked(prompt: Prompt) {
 /** Nothing sticks out of a narrow screen, and whatever can be touched is large enough. */
 async function expectFits(page: Page) {
   expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(320);
-  for (const target of await page.locator(".card :is(button, .question label:not(.field), .question > input, .ways a)").all())
-    expect(Math.round((await target.boundingBox())?.height ?? 0), (await target.textContent()) ?? "").toBeGreaterThanOrEqual(48);
+  for (const target of await page
+    .locator(".card :is(button, .question label:not(.field), .question > input, .ways a)")
+    .all())
+    expect(
+      Math.round((await target.boundingBox())?.height ?? 0),
+      (await target.textContent()) ?? "",
+    ).toBeGreaterThanOrEqual(48);
 }
 
 describe("a question that was read off the screen", () => {
@@ -46,7 +54,10 @@ describe("a question that was read off the screen", () => {
     selected: 0,
     below: " Enter to confirm · Esc to cancel",
   };
-  const screenPrompt = (session: string, view: object = {}): Prompt => ({ ...makePrompt(session, `p_${session}`, { tool: "Screen", input, ...view }), kind: "screen" });
+  const screenPrompt = (session: string, view: object = {}): Prompt => ({
+    ...makePrompt(session, `p_${session}`, { tool: "Screen", input, ...view }),
+    kind: "screen",
+  });
 
   test("says so, shows the rows, and is answered in two steps", async () => {
     const { page, card, decided, socket, close } = await asked(screenPrompt("steps"));
@@ -64,8 +75,19 @@ describe("a question that was read off the screen", () => {
     await page.keyboard.press("Enter");
     const decide = await decided();
     expect(decide).toMatchObject({ action: "approve", answers: [{ options: [1] }] });
-    const answer = { by: "viewer", device: decide.device, name: "x", decision: "approve", message: "Yes, I trust this folder", at: Date.now(), receipt: "applied" };
-    socket.send({ type: "prompt", prompt: { ...screenPrompt("steps"), state: "answered", answer } });
+    const answer = {
+      by: "viewer",
+      device: decide.device,
+      name: "x",
+      decision: "approve",
+      message: "Yes, I trust this folder",
+      at: Date.now(),
+      receipt: "applied",
+    };
+    socket.send({
+      type: "prompt",
+      prompt: { ...screenPrompt("steps"), state: "answered", answer },
+    });
     await card.getByText("Answered “Yes, I trust this folder” — applied.").waitFor();
     await close();
   }, 30_000);
@@ -85,10 +107,17 @@ describe("a question that was read off the screen", () => {
   }, 30_000);
 
   test("that can't be answered from afar only shows its options, and why", async () => {
-    const { card, close } = await asked(screenPrompt("barred", { actions: [], note: "Several of these can be chosen: that is done at the desk." }));
+    const { card, close } = await asked(
+      screenPrompt("barred", {
+        actions: [],
+        note: "Several of these can be chosen: that is done at the desk.",
+      }),
+    );
     await card.getByText("that is done at the desk").waitFor();
     expect(await card.getByRole("radio").first().isDisabled()).toBe(true);
-    await until("it is armed", () => card.getByRole("button", { name: "Not a question" }).isEnabled());
+    await until("it is armed", () =>
+      card.getByRole("button", { name: "Not a question" }).isEnabled(),
+    );
     expect(await card.getByRole("button").allTextContents()).toEqual(["Not a question"]);
     await close();
   }, 30_000);
@@ -96,10 +125,20 @@ describe("a question that was read off the screen", () => {
 
 describe("what an MCP server asks", () => {
   const elicited = (session: string, input: object, view: object = {}): Prompt => ({
-    ...makePrompt(session, `p_${session}`, { tool: "Elicitation", input: { server: "shop", message: "Where to?\n<b>", ...input }, ...view }),
+    ...makePrompt(session, `p_${session}`, {
+      tool: "Elicitation",
+      input: { server: "shop", message: "Where to?\n<b>", ...input },
+      ...view,
+    }),
     kind: "elicitation",
   });
-  const field = (name: string, type: string, more: object = {}) => ({ name, title: name.toUpperCase(), required: false, type, ...more });
+  const field = (name: string, type: string, more: object = {}) => ({
+    name,
+    title: name.toUpperCase(),
+    required: false,
+    type,
+    ...more,
+  });
 
   test("is a form with labels, bounds and what is filled in beforehand, sent once it fits", async () => {
     const fields = [
@@ -119,7 +158,10 @@ describe("what an MCP server asks", () => {
     const name = card.getByRole("textbox", { name: /NAME/ });
     expect(await name.getAttribute("aria-describedby")).toBeTruthy();
     await card.getByText("of the thing · 2 to 10 characters").waitFor();
-    await card.getByRole("group", { name: "ENV" }).getByRole("radio", { name: "Production" }).check();
+    await card
+      .getByRole("group", { name: "ENV" })
+      .getByRole("radio", { name: "Production" })
+      .check();
     await name.fill("x");
     expect(await send.isDisabled()).toBe(true);
     await name.fill("rc 1");
@@ -131,7 +173,10 @@ describe("what an MCP server asks", () => {
     await card.getByRole("spinbutton", { name: /COUNT/ }).fill("4");
     await card.getByRole("group", { name: "TAGS" }).getByRole("checkbox", { name: "c" }).check();
     await send.click();
-    expect(await decided()).toMatchObject({ action: "approve", fields: ["rc 1", "a@b.example", 4, true, [1], null, [2]] });
+    expect(await decided()).toMatchObject({
+      action: "approve",
+      fields: ["rc 1", "a@b.example", 4, true, [1], null, [2]],
+    });
     await close();
   }, 30_000);
 
@@ -141,7 +186,10 @@ describe("what an MCP server asks", () => {
     expect(await card.locator(".path").textContent()).toBe(url);
     expect(await card.locator(".path strong").textContent()).toBe("login.example.com");
     const link = card.getByRole("link", { name: "Open" });
-    expect([await link.getAttribute("href"), await link.getAttribute("rel")]).toEqual([url, "noopener noreferrer"]);
+    expect([await link.getAttribute("href"), await link.getAttribute("rel")]).toEqual([
+      url,
+      "noopener noreferrer",
+    ]);
     await expectFits(page);
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
     await card.getByRole("button", { name: "Copy" }).click();
@@ -152,7 +200,9 @@ describe("what an MCP server asks", () => {
   }, 30_000);
 
   test("is never a link to anything but a page", async () => {
-    const { card, decided, close } = await asked(elicited("script", { url: "javascript:alert(1)" }));
+    const { card, decided, close } = await asked(
+      elicited("script", { url: "javascript:alert(1)" }),
+    );
     expect(await card.getByRole("link").count()).toBe(0);
     await card.getByRole("button", { name: "Decline" }).click();
     expect(await decided()).toMatchObject({ action: "reject" });

@@ -16,16 +16,30 @@ let server: HomeServer;
 let machine: Phone;
 beforeAll(async () => {
   server = await startHomeServer();
-  machine = await pairDevice(`${server.origin}/${new URL(await server.phone.mint("machine")).hash}`, "machine", "played");
+  machine = await pairDevice(
+    `${server.origin}/${new URL(await server.phone.mint("machine")).hash}`,
+    "machine",
+    "played",
+  );
 }, 60_000);
 afterAll(() => server.stop());
 
 /** A shell that runs at a desk, wrapped. */
-async function openShell(size: { cols?: number; rows?: number } = {}): Promise<Tty & { id: string; quit(): Promise<void> }> {
+async function openShell(
+  size: { cols?: number; rows?: number } = {},
+): Promise<Tty & { id: string; quit(): Promise<void> }> {
   const known = new Set((await server.phone.sessions()).map(({ id }) => id));
-  const tty = openTty([...SELF, "run", "--command", "bash", "--", "--norc"], { env: { ...server.home.env, PS1: "b> " }, cwd: join(server.home.dir, "work"), ...size });
+  const tty = openTty([...SELF, "run", "--command", "bash", "--", "--norc"], {
+    env: { ...server.home.env, PS1: "b> " },
+    cwd: join(server.home.dir, "work"),
+    ...size,
+  });
   await tty.sees("b>");
-  const session = await until("it is known", async () => (await server.phone.sessions()).find(({ id, status }) => !known.has(id) && status === "running"));
+  const session = await until("it is known", async () =>
+    (await server.phone.sessions()).find(
+      ({ id, status }) => !known.has(id) && status === "running",
+    ),
+  );
   return {
     ...tty,
     id: session.id,
@@ -40,7 +54,12 @@ async function openShell(size: { cols?: number; rows?: number } = {}): Promise<T
 async function playRunner(id: string, info: object = {}) {
   const socket = await openSocket(server.origin, machine);
   socket.send(hello);
-  socket.send({ type: "session", session: { ...sessionInfo(id), cwd: `/home/me/${id}`, ...info }, first: 1, prompts: [] });
+  socket.send({
+    type: "session",
+    session: { ...sessionInfo(id), cwd: `/home/me/${id}`, ...info },
+    first: 1,
+    prompts: [],
+  });
   await socket.next("resume");
   socket.send(screen(id, 1, [`this is ${id}`]));
   socket.beat();
@@ -50,7 +69,8 @@ async function playRunner(id: string, info: object = {}) {
     socket.send({ type: "typed", input: input.input, result: "applied", seq: input.seq });
     return input;
   };
-  const exit = (how: object) => socket.send({ type: "exit", session: id, exit: how, ended_at: Date.now() });
+  const exit = (how: object) =>
+    socket.send({ type: "exit", session: id, exit: how, ended_at: Date.now() });
   return { ...socket, typed, exit };
 }
 
@@ -67,7 +87,10 @@ describe("a session at a desk", () => {
     );
     await shell.sees("the whole screen");
     await attached.shows(shell);
-    await until("the cursor is where it is there", () => attached.screen.cursor().x === 2 && attached.screen.cursor().y === 7);
+    await until(
+      "the cursor is where it is there",
+      () => attached.screen.cursor().x === 2 && attached.screen.cursor().y === 7,
+    );
     expect(attached.bottom()).toContain("work on ");
     expect(attached.bottom()).toContain("live");
     attached.type("x");
@@ -107,7 +130,10 @@ describe("a session at a desk", () => {
     const size = async (expected: string) => {
       attached.type(`echo $(stty size)${expected.replace(" ", "-")}\r`);
       const told = `${expected}${expected.replace(" ", "-")}`;
-      await until(`it is ${expected}`, () => shell.text().includes(told) && attached.text().includes(told));
+      await until(
+        `it is ${expected}`,
+        () => shell.text().includes(told) && attached.text().includes(told),
+      );
     };
     await size("24 80");
     attached.chord("f");
@@ -128,7 +154,12 @@ describe("a session at a desk", () => {
     await until("it is fitted once more", () => attached.bottom().includes("fitted"));
     attached.chord("d");
     await attached.exited;
-    await until("the desk has it back", async () => (await server.phone.get(SessionDetail, "GET", `/api/sessions/${shell.id}`)).screen?.cols === 80);
+    await until(
+      "the desk has it back",
+      async () =>
+        (await server.phone.get(SessionDetail, "GET", `/api/sessions/${shell.id}`)).screen?.cols ===
+        80,
+    );
     await shell.quit();
   }, 60_000);
 
@@ -149,11 +180,22 @@ describe("a session at a desk", () => {
       "\x1b[200~pasted \r second\tline \x1b[201~",
       "!ls\r",
     ];
-    const reports = ["\x1b[?62;c", "\x1b[24;80R", "\x1b]11;rgb:0/0/0\x1b\\", "\x1b[I", "\x1b[O", "\x1b[<0;1;1M\x1b[<64;1;1M", "\x1b[?1u"];
+    const reports = [
+      "\x1b[?62;c",
+      "\x1b[24;80R",
+      "\x1b]11;rgb:0/0/0\x1b\\",
+      "\x1b[I",
+      "\x1b[O",
+      "\x1b[<0;1;1M\x1b[<64;1;1M",
+      "\x1b[?1u",
+    ];
     for (const [i, part] of sent.entries()) attached.type(part + (reports[i] ?? ""));
     attached.type("\x1d\x1d"); // Ctrl-] itself
     attached.type("\x1b");
-    await until("all is there", () => existsSync(file) && readFileSync(file, "utf8").endsWith("\x1d\x1b"));
+    await until(
+      "all is there",
+      () => existsSync(file) && readFileSync(file, "utf8").endsWith("\x1d\x1b"),
+    );
     expect(readFileSync(file, "utf8")).toBe(`${sent.join("")}\x1d\x1b`);
     const before = readFileSync(file, "utf8").length;
     const long = Array.from({ length: 4000 }, (_, i) => `line ${i}`).join("\r");
@@ -201,7 +243,10 @@ describe("the terminal", () => {
       const id = `full-${name.replace(" ", "-")}`;
       const runner = await playRunner(id);
       runner.send(screen(id, 2, ["a full one", "\u0007"], { full: true, title: "a title" }));
-      const tty = openTty(["bash", "--norc"], { env: { ...server.home.env, PS1: "b> " }, cwd: server.home.dir });
+      const tty = openTty(["bash", "--norc"], {
+        env: { ...server.home.env, PS1: "b> " },
+        cwd: server.home.dir,
+      });
       await tty.sees("b>");
       tty.type("echo before; stty -g > stty-1\r");
       await tty.sees("\nbefore");
@@ -218,13 +263,20 @@ describe("the terminal", () => {
       );
       act(tty, pid);
       if (ours) await tty.sees(/claude-remote: (?:detached|ended)/);
-      await until("the screen is given back", () => Buffer.from(tty.bytes()).toString().includes("\x1b[?1049l"));
+      await until("the screen is given back", () =>
+        Buffer.from(tty.bytes()).toString().includes("\x1b[?1049l"),
+      );
       tty.type("stty -g > stty-2; echo after\r");
       await tty.sees("\nafter");
       expect(tty.text()).toContain("\nbefore"); // the screen from before
-      expect(readFileSync(join(server.home.dir, "stty-2"), "utf8")).toBe(readFileSync(join(server.home.dir, "stty-1"), "utf8"));
+      expect(readFileSync(join(server.home.dir, "stty-2"), "utf8")).toBe(
+        readFileSync(join(server.home.dir, "stty-1"), "utf8"),
+      );
       const bytes = Buffer.from(tty.bytes()).toString();
-      for (const mode of ["?1049", "?2004", "?1000", "?1006"]) expect(bytes.lastIndexOf(`\x1b[${mode}l`)).toBeGreaterThan(bytes.lastIndexOf(`\x1b[${mode}h\x1b[22`));
+      for (const mode of ["?1049", "?2004", "?1000", "?1006"])
+        expect(bytes.lastIndexOf(`\x1b[${mode}l`)).toBeGreaterThan(
+          bytes.lastIndexOf(`\x1b[${mode}h\x1b[22`),
+        );
       expect(tty.screen.modes()).toMatchObject({ wheel: "none" });
       expect(tty.screen.cursor().visible).toBe(true);
       tty.pty.kill("SIGKILL");
@@ -239,10 +291,23 @@ describe("the terminal", () => {
   test("gets no control characters from a session, whatever its rows and its title hold", async () => {
     const runner = await playRunner("hostile", { cwd: "/x/hos\u001b]0;tile", host: "b\u009dox" });
     const evil = "\x1b]52;c;AAAA\x07\x1b[2J\x9b5n\x9d0;x\x9c\r\b\0\x7f\u202eabc";
-    runner.send(screen("hostile", 2, [evil, `${evil}\n3bf1 4v`, "漢\n1wf\x1b[31m", "the last"], { title: `t\x07${evil}` }));
+    runner.send(
+      screen("hostile", 2, [evil, `${evil}\n3bf1 4v`, "漢\n1wf\x1b[31m", "the last"], {
+        title: `t\x07${evil}`,
+      }),
+    );
     const attached = openAttached(server, ["hostile"]);
     await attached.sees("the last");
-    runner.send({ type: "prompt", prompt: makePrompt("hostile", "p_evil", { tool: `T${evil}`, input: { [evil]: evil }, cwd: evil, host: evil, note: evil }) });
+    runner.send({
+      type: "prompt",
+      prompt: makePrompt("hostile", "p_evil", {
+        tool: `T${evil}`,
+        input: { [evil]: evil },
+        cwd: evil,
+        host: evil,
+        note: evil,
+      }),
+    });
     await attached.sees("U+001B");
     expect(attached.text()).toContain("U+202E");
     attached.type("\x1b");
@@ -250,7 +315,8 @@ describe("the terminal", () => {
     attached.chord("d");
     await attached.exited;
     const written = Buffer.from(attached.bytes()).toString();
-    const ours = /\p{Cc}\[(?:[\d;]*[mGHKJ]|\?(?:1049|2004|2026|25|7|1000|1006)[hl]|2[23];0t)|\p{Cc}\]2;[^\p{Cc}]*\p{Cc}\\/gu;
+    const ours =
+      /\p{Cc}\[(?:[\d;]*[mGHKJ]|\?(?:1049|2004|2026|25|7|1000|1006)[hl]|2[23];0t)|\p{Cc}\]2;[^\p{Cc}]*\p{Cc}\\/gu;
     expect(written.replace(ours, "").replaceAll("\r\n", "")).not.toMatch(/[\p{Cc}\u202e]/u);
     runner.exit({ code: 0 });
     await runner.next("ended");
@@ -292,12 +358,26 @@ describe("the terminal", () => {
 
 test("a session that nobody sits at follows this terminal, whoever started it", async () => {
   const known = new Set((await server.phone.sessions()).map(({ id }) => id));
-  const demo = Bun.spawn([...SELF, "demo"], { env: server.home.env, cwd: server.home.dir, stdin: "ignore", stdout: "ignore", stderr: "ignore" });
-  const session = await until("it runs", async () => (await server.phone.sessions()).find(({ id, status }) => !known.has(id) && status === "running"));
+  const demo = Bun.spawn([...SELF, "demo"], {
+    env: server.home.env,
+    cwd: server.home.dir,
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "ignore",
+  });
+  const session = await until("it runs", async () =>
+    (await server.phone.sessions()).find(
+      ({ id, status }) => !known.has(id) && status === "running",
+    ),
+  );
   expect(session.desk).toBe(false);
   const attached = openAttached(server, [session.id], { cols: 66, rows: 22 });
-  const size = async () => (await server.phone.get(SessionDetail, "GET", `/api/sessions/${session.id}`)).screen;
-  await until("it has this size", async () => (await size())?.cols === 66 && (await size())?.rows === 21);
+  const size = async () =>
+    (await server.phone.get(SessionDetail, "GET", `/api/sessions/${session.id}`)).screen;
+  await until(
+    "it has this size",
+    async () => (await size())?.cols === 66 && (await size())?.rows === 21,
+  );
   attached.resize(90, 30);
   await until("it follows", async () => (await size())?.cols === 90 && (await size())?.rows === 29);
   demo.kill("SIGTERM");
@@ -330,12 +410,28 @@ describe("a question", () => {
     await attached.sees("rm -rfU+200B /");
     attached.type("y");
     const decide = await runner.next("decide");
-    expect(decide).toMatchObject({ prompt: "p_long", action: "approve", shown: sha256hex(prompt.view) });
+    expect(decide).toMatchObject({
+      prompt: "p_long",
+      action: "approve",
+      shown: sha256hex(prompt.view),
+    });
     runner.send({ type: "decided", decision: decide.decision, result: "sent" });
-    const answer = { by: "viewer", device: decide.device, name: decide.name, decision: "approve", at: Date.now() };
-    runner.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { ...answer, receipt: "sent" } } });
+    const answer = {
+      by: "viewer",
+      device: decide.device,
+      name: decide.name,
+      decision: "approve",
+      at: Date.now(),
+    };
+    runner.send({
+      type: "prompt",
+      prompt: { ...prompt, state: "answered", answer: { ...answer, receipt: "sent" } },
+    });
     await until("it says so", () => attached.bottom().includes("Approved: sent…"));
-    runner.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { ...answer, receipt: "applied" } } });
+    runner.send({
+      type: "prompt",
+      prompt: { ...prompt, state: "answered", answer: { ...answer, receipt: "applied" } },
+    });
     await until("it says more", () => attached.bottom().includes("Approved: applied."));
     await attached.sees("this is asks");
 
@@ -350,7 +446,14 @@ describe("a question", () => {
     const input = await runner.next("input");
     runner.send({ type: "typed", input: input.input, result: "asked", seq: input.seq - 1 });
     await attached.sees("Run a command?");
-    runner.send({ type: "prompt", prompt: { ...other, state: "answered", answer: { by: "desk", decision: "reject", at: Date.now() } } });
+    runner.send({
+      type: "prompt",
+      prompt: {
+        ...other,
+        state: "answered",
+        answer: { by: "desk", decision: "reject", at: Date.now() },
+      },
+    });
     await until("it says by whom", () => attached.bottom().includes("Rejected at the desk."));
     await attached.sees("this is asks");
     attached.type("on");
@@ -374,7 +477,14 @@ describe("a question", () => {
     const settle = async (prompt: object) => {
       const decide = await runner.next("decide");
       runner.send({ type: "decided", decision: decide.decision, result: "sent" });
-      runner.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { by: "viewer", device: decide.device, decision: decide.action, at: 1 } } });
+      runner.send({
+        type: "prompt",
+        prompt: {
+          ...prompt,
+          state: "answered",
+          answer: { by: "viewer", device: decide.device, decision: decide.action, at: 1 },
+        },
+      });
       await attached.sees("this is chooses");
       return decide;
     };
@@ -403,11 +513,21 @@ describe("a question", () => {
     expect(await settle(none)).toMatchObject({ action: "reject", dismiss: true });
 
     const questions = [
-      { question: "Which?", options: [{ label: "A\n  2 │ fake" }, { label: "B", description: "the second" }] },
-      { question: "And which?", multiSelect: true, options: [{ label: "C" }, { label: "D" }, { label: "E" }] },
+      {
+        question: "Which?",
+        options: [{ label: "A\n  2 │ fake" }, { label: "B", description: "the second" }],
+      },
+      {
+        question: "And which?",
+        multiSelect: true,
+        options: [{ label: "C" }, { label: "D" }, { label: "E" }],
+      },
       { question: "Why?", options: [{ label: "F" }] },
     ];
-    const several = { ...makePrompt("chooses", "p_several", { tool: "AskUserQuestion", input: { questions } }), kind: "question" };
+    const several = {
+      ...makePrompt("chooses", "p_several", { tool: "AskUserQuestion", input: { questions } }),
+      kind: "question",
+    };
     await ask(several, "Question 3 of 3");
     expect(attached.text()).toContain("    │   2 │ fake");
     attached.type("2\r");
@@ -417,9 +537,18 @@ describe("a question", () => {
     attached.type("t");
     await attached.sees("Your answer");
     attached.type("bec\x7fcause ünï\r");
-    expect(await settle(several)).toMatchObject({ action: "approve", answers: [{ options: [1] }, { options: [0, 1, 2] }, { options: [], text: "because ünï" }] });
+    expect(await settle(several)).toMatchObject({
+      action: "approve",
+      answers: [{ options: [1] }, { options: [0, 1, 2] }, { options: [], text: "because ünï" }],
+    });
 
-    const form = { ...makePrompt("chooses", "p_form", { tool: "Elicitation", input: { server: "s", message: "Fill this in", fields: [] } }), kind: "elicitation" };
+    const form = {
+      ...makePrompt("chooses", "p_form", {
+        tool: "Elicitation",
+        input: { server: "s", message: "Fill this in", fields: [] },
+      }),
+      kind: "elicitation",
+    };
     await ask(form, "Fill this in");
     expect(attached.text()).toContain("answered on the dashboard, or at the desk");
     attached.type("y\r1");
@@ -444,7 +573,10 @@ describe("a question", () => {
     const runner = await playRunner("goes");
     const attached = openAttached(server, ["goes"]);
     await attached.sees("this is goes");
-    runner.send({ type: "prompt", prompt: makePrompt("goes", "p_goes", { input: { command: "make" } }) });
+    runner.send({
+      type: "prompt",
+      prompt: makePrompt("goes", "p_goes", { input: { command: "make" } }),
+    });
     await attached.sees("Run a command?");
     runner.close();
     await until("it says so", () => attached.bottom().includes("offline since"));
@@ -458,8 +590,17 @@ describe("a question", () => {
 
 describe("the command", () => {
   const cli = async (args: string[], env = server.home.env) => {
-    const child = Bun.spawn([...SELF, "attach", ...args], { env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-    const [code, out, err] = await Promise.all([child.exited, new Response(child.stdout).text(), new Response(child.stderr).text()]);
+    const child = Bun.spawn([...SELF, "attach", ...args], {
+      env,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [code, out, err] = await Promise.all([
+      child.exited,
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+    ]);
     return { code, out, err };
   };
   const atTerminal = async (args: string[], env = server.home.env) => {
@@ -469,7 +610,11 @@ describe("the command", () => {
 
   test("lists that nothing runs, and otherwise a session a row, however long its command", async () => {
     const quiet = await startHomeServer();
-    expect(await cli(["--list"], quiet.home.env)).toEqual({ code: 0, out: "", err: "claude-remote: No session is running.\n" });
+    expect(await cli(["--list"], quiet.home.env)).toEqual({
+      code: 0,
+      out: "",
+      err: "claude-remote: No session is running.\n",
+    });
     await quiet.stop();
     const runner = await playRunner("long", { command: `claude ${"日本 word ".repeat(30)}` });
     for (const cols of [80, 60]) {
@@ -498,7 +643,10 @@ describe("the command", () => {
       await attached.exited;
     }
     const several = await atTerminal(["one-"]);
-    expect(several).toMatchObject({ code: 1, text: expect.stringContaining("could be any of these") });
+    expect(several).toMatchObject({
+      code: 1,
+      text: expect.stringContaining("could be any of these"),
+    });
     const unknown = await atTerminal(["nothing-like-it"]);
     expect(unknown.code).toBe(1);
     expect(unknown.text).toMatch(/claude-remote run -- attach\snothing-like-it/);
@@ -514,16 +662,39 @@ describe("the command", () => {
   }, 40_000);
 
   test("says what is missing: a terminal, a pairing, a server, the right to look on", async () => {
-    expect(await cli(["x"])).toMatchObject({ code: 2, err: expect.stringContaining("needs a terminal") });
-    expect(await cli(["x", "y"])).toMatchObject({ code: 2, err: expect.stringContaining("one session") });
+    expect(await cli(["x"])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("needs a terminal"),
+    });
+    expect(await cli(["x", "y"])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("one session"),
+    });
     const home = emptyHome();
-    expect(await atTerminal([], home.env)).toMatchObject({ code: 1, text: expect.stringContaining("not paired yet") });
+    expect(await atTerminal([], home.env)).toMatchObject({
+      code: 1,
+      text: expect.stringContaining("not paired yet"),
+    });
     const link = `${server.origin}/${new URL(await server.phone.mint("runner")).hash}`;
-    expect(await Bun.spawn([...SELF, "pair", "--kind", "runner", link], { env: home.env, stderr: "ignore" }).exited).toBe(0);
-    expect(await atTerminal([], home.env)).toMatchObject({ code: 1, text: expect.stringContaining("paired as a runner") });
+    expect(
+      await Bun.spawn([...SELF, "pair", "--kind", "runner", link], {
+        env: home.env,
+        stderr: "ignore",
+      }).exited,
+    ).toBe(0);
+    expect(await atTerminal([], home.env)).toMatchObject({
+      code: 1,
+      text: expect.stringContaining("paired as a runner"),
+    });
     const file = join(home.dir, ".config/claude-remote/pairing.json");
-    await Bun.write(file, JSON.stringify({ ...(await Bun.file(file).json()), server: "http://127.0.0.1:9" }));
-    expect(await atTerminal([], home.env)).toMatchObject({ code: 1, text: expect.stringContaining("can't be reached") });
+    await Bun.write(
+      file,
+      JSON.stringify({ ...(await Bun.file(file).json()), server: "http://127.0.0.1:9" }),
+    );
+    expect(await atTerminal([], home.env)).toMatchObject({
+      code: 1,
+      text: expect.stringContaining("can't be reached"),
+    });
     home.remove();
   }, 40_000);
 });

@@ -22,7 +22,15 @@ let machine: Phone;
 let viewer: Phone;
 /** How far the server's machine is off, in ms. */
 let off: number;
-const start = (port = 0) => startServer({ host: "127.0.0.1", port, data, insecureLan: false, log: () => undefined, wall: () => Date.now() + off });
+const start = (port = 0) =>
+  startServer({
+    host: "127.0.0.1",
+    port,
+    data,
+    insecureLan: false,
+    log: () => undefined,
+    wall: () => Date.now() + off,
+  });
 beforeEach(async () => {
   data = mkdtempSync(join(tmpdir(), "clock-test-"));
   off = 0;
@@ -44,15 +52,24 @@ const seconds = (ms: number) => Math.floor(ms / 1000);
 const now = () => seconds(Date.now());
 /** A signed request as it travels, which somebody could keep and send again. */
 const request = (ts: number, nonce = randomNonce()) =>
-  signRequest(deviceKeys(viewer.secret), { method: "GET", host: new URL(server.origin).host, target: "/api/sessions", device: viewer.device, ts, nonce });
-const send = (authorization: string) => fetch(`${server.origin}/api/sessions`, { headers: { authorization } });
+  signRequest(deviceKeys(viewer.secret), {
+    method: "GET",
+    host: new URL(server.origin).host,
+    target: "/api/sessions",
+    device: viewer.device,
+    ts,
+    nonce,
+  });
+const send = (authorization: string) =>
+  fetch(`${server.origin}/api/sessions`, { headers: { authorization } });
 /** What becomes of it. */
 const outcome = async (authorization: string) => {
   const response = await send(authorization);
   return response.ok ? "ok" : (await errorCode(response))[1];
 };
 /** The time that the server answers a wrong clock with, which every client signs by from then on. */
-const told = async () => expectParsed(v.object({ time: v.number() }), await (await send(request(1))).text()).time;
+const told = async () =>
+  expectParsed(v.object({ time: v.number() }), await (await send(request(1))).text()).time;
 
 describe("a server whose clock is set back", () => {
   test("while it runs lets everybody in as before, and nothing that was sent before a second time", async () => {
@@ -85,7 +102,8 @@ describe("a server whose clock is set back", () => {
     const nonces = Array.from({ length: 5 }, () => randomNonce());
     for (const nonce of nonces) expect(await outcome(request(await told(), nonce))).toBe("ok"); // makes it forget old ones
     off = 0;
-    for (const sent of [before, ahead]) expect(["replayed", "clock"]).toContain(await outcome(sent));
+    for (const sent of [before, ahead])
+      expect(["replayed", "clock"]).toContain(await outcome(sent));
     expect(await outcome(request(await told()))).toBe("ok");
     await restart();
     for (const sent of [before, ahead]) expect(await outcome(sent)).toBe("clock");
@@ -125,23 +143,46 @@ describe("a session on a machine whose clock jumps", () => {
   const home = emptyHome();
   const clock = join(home.dir, "clock");
   const set = (ms: number) => writeFileSync(clock, String(ms));
-  const own = [process.execPath, "--preload", resolve(import.meta.dir, "support/wrong-clock.ts"), CLI];
+  const own = [
+    process.execPath,
+    "--preload",
+    resolve(import.meta.dir, "support/wrong-clock.ts"),
+    CLI,
+  ];
   const env = { ...home.env, CLAUDE_REMOTE_TEST_CLOCK: clock };
   afterAll(() => home.remove());
-  const state = async (command: string) => (await viewer.sessions()).find((session) => session.command.includes(command));
+  const state = async (command: string) =>
+    (await viewer.sessions()).find((session) => session.command.includes(command));
 
   test("is shown from the start, is there again after a cut, ends in order, and the command line is let in as well", async () => {
-    savePairing(join(home.dir, ".config/claude-remote/pairing.json"), { server: server.origin, device: machine.device, secret: toBase64url(machine.secret) });
+    savePairing(join(home.dir, ".config/claude-remote/pairing.json"), {
+      server: server.origin,
+      device: machine.device,
+      secret: toBase64url(machine.secret),
+    });
     set(-30 * 24 * HOUR);
-    const tty = openTty([...own, "run", "--command", "sh", "--", "-c", "echo there; read x; seq 100; read x; exit 3"], { env, cwd: home.dir });
+    const tty = openTty(
+      [...own, "run", "--command", "sh", "--", "-c", "echo there; read x; seq 100; read x; exit 3"],
+      { env, cwd: home.dir },
+    );
     await tty.sees("there");
     await until("it is shown", async () => (await state("seq"))?.status === "running");
     for (const hours of [9, -9]) {
       set(hours * HOUR);
       await restart();
-      await until("it is shown again", async () => (await state("seq"))?.status === "running", 20_000);
+      await until(
+        "it is shown again",
+        async () => (await state("seq"))?.status === "running",
+        20_000,
+      );
     }
-    const devices = Bun.spawn([...own, "devices"], { env, cwd: home.dir, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const devices = Bun.spawn([...own, "devices"], {
+      env,
+      cwd: home.dir,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
     expect(await new Response(devices.stdout).text()).toContain("phone");
     expect(await devices.exited).toBe(0);
     tty.type("\r");
@@ -166,8 +207,20 @@ test("a phone whose clock jumps goes on showing and answering, and shows a pairi
   try {
     for (const [i, hours] of [7, -7, 24 * 365 * 70].entries()) {
       await page.clock.setSystemTime(Date.now() + hours * HOUR);
-      const prompt = { id: `p_${i}`, session: "s_phone", kind: "permission", state: "pending", created_at: Date.now() };
-      const view = JSON.stringify({ tool: "Bash", input: { command: `echo ${i}` }, cwd: "/x", host: "box", actions: ["approve", "reject"] });
+      const prompt = {
+        id: `p_${i}`,
+        session: "s_phone",
+        kind: "permission",
+        state: "pending",
+        created_at: Date.now(),
+      };
+      const view = JSON.stringify({
+        tool: "Bash",
+        input: { command: `echo ${i}` },
+        cwd: "/x",
+        host: "box",
+        actions: ["approve", "reject"],
+      });
       socket.send({ type: "prompt", prompt: { ...prompt, view } });
       const card = page.getByRole("alertdialog").filter({ hasText: `echo ${i}` });
       await card.getByRole("button", { name: "Approve" }).click(); // once it can be: Playwright waits for that
@@ -176,7 +229,19 @@ test("a phone whose clock jumps goes on showing and answering, and shows a pairi
       socket.send({ type: "decided", decision: decide.decision, result: "sent" });
       socket.send({
         type: "prompt",
-        prompt: { ...prompt, view, state: "answered", answer: { by: "viewer", device: "x", name: "x", decision: "approve", at: Date.now(), receipt: "applied" } },
+        prompt: {
+          ...prompt,
+          view,
+          state: "answered",
+          answer: {
+            by: "viewer",
+            device: "x",
+            name: "x",
+            decision: "approve",
+            at: Date.now(),
+            receipt: "applied",
+          },
+        },
       });
       await card.getByText(/^Approved by x/).waitFor();
     }

@@ -19,7 +19,11 @@ afterAll(async () => {
   await dashboard.close();
 });
 
-const said = (kind: "user" | "assistant" | "thinking" | "note", text: string): Entry => ({ kind, at: 1, text });
+const said = (kind: "user" | "assistant" | "thinking" | "note", text: string): Entry => ({
+  kind,
+  at: 1,
+  text,
+});
 
 /** A session whose runner the test plays, and what it says. */
 async function playRunner(id: string, prompts: Prompt[] = [], info: object = {}) {
@@ -46,13 +50,22 @@ const scroll = (to: string) =>
     `(() => { const s = document.querySelector(".talk"); s.scrollTop = ${to}; return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); })()`,
   );
 const inSight = (what: string) =>
-  page.evaluate(`(({ top, bottom }) => top > 0 && bottom < innerHeight)(document.querySelector(${JSON.stringify(what)}).getBoundingClientRect())`);
-const fromEnd = () => page.evaluate(`(() => { const s = document.querySelector(".talk"); return s.scrollHeight - s.scrollTop - s.clientHeight; })()`);
+  page.evaluate(
+    `(({ top, bottom }) => top > 0 && bottom < innerHeight)(document.querySelector(${JSON.stringify(what)}).getBoundingClientRect())`,
+  );
+const fromEnd = () =>
+  page.evaluate(
+    `(() => { const s = document.querySelector(".talk"); return s.scrollHeight - s.scrollTop - s.clientHeight; })()`,
+  );
 
 describe("the conversation on a phone", () => {
   test("opens at its end at once, loads backwards without moving what is read, and follows what is new", async () => {
     const socket = await playRunner("long");
-    socket.say(...Array.from({ length: 5000 }, (_, i) => said(i % 2 === 0 ? "user" : "assistant", `message ${i}.`)));
+    socket.say(
+      ...Array.from({ length: 5000 }, (_, i) =>
+        said(i % 2 === 0 ? "user" : "assistant", `message ${i}.`),
+      ),
+    );
     await openTalk("long");
     await article("message 4999.").waitFor();
     expect(await page.locator("article.entry").count()).toBeLessThan(200);
@@ -79,7 +92,10 @@ describe("the conversation on a phone", () => {
       const seen = [...document.querySelectorAll("article.entry")].find((a) => a.getBoundingClientRect().top >= s.getBoundingClientRect().top);
       return [seen.getBoundingClientRect().top, seen.textContent];
     })()`)) as [number, string];
-    await until("earlier ones are loaded", async () => (await page.locator("article.entry").count()) > before);
+    await until(
+      "earlier ones are loaded",
+      async () => (await page.locator("article.entry").count()) > before,
+    );
     const box = await page
       .locator("article.entry")
       .filter({ hasText: text.replace("You:", "") })
@@ -91,11 +107,27 @@ describe("the conversation on a phone", () => {
 
   test("a tool is folded with its result in it, opened by the keyboard, an edit as a coloured diff, a failure said in words", async () => {
     const socket = await playRunner("tools");
-    const tool = (id: string, name: string, input: object): Entry => ({ kind: "tool", at: 1, id, tool: name, input: JSON.stringify(input) });
-    const result = (id: string, text: string, error = false): Entry => ({ kind: "result", at: 1, id, text, error });
+    const tool = (id: string, name: string, input: object): Entry => ({
+      kind: "tool",
+      at: 1,
+      id,
+      tool: name,
+      input: JSON.stringify(input),
+    });
+    const result = (id: string, text: string, error = false): Entry => ({
+      kind: "result",
+      at: 1,
+      id,
+      text,
+      error,
+    });
     socket.say(
       tool("a", "Bash", { command: "make test\nmake lint", description: "Check" }),
-      tool("b", "Edit", { file_path: "/home/me/a.txt", old_string: "one\ntwo", new_string: "one\nzwei" }),
+      tool("b", "Edit", {
+        file_path: "/home/me/a.txt",
+        old_string: "one\ntwo",
+        new_string: "one\nzwei",
+      }),
       result("a", "no rule to make target\u202e", true),
       result("lost", "a result without its tool"),
       said("thinking", "What could be wrong?"),
@@ -103,7 +135,9 @@ describe("the conversation on a phone", () => {
     await openTalk("tools");
     const bash = page.locator("article details", { hasText: "Bash" });
     await bash.waitFor();
-    expect((await bash.locator("summary").textContent())?.replaceAll("\n", "")).toBe("Bashmake test …failed");
+    expect((await bash.locator("summary").textContent())?.replaceAll("\n", "")).toBe(
+      "Bashmake test …failed",
+    );
     expect(await page.locator("article.entry").count()).toBe(4);
     expect(await page.locator(".result").count()).toBe(0);
     await bash.locator("summary").focus();
@@ -149,16 +183,30 @@ describe("the conversation on a phone", () => {
     expect(await one.locator("p strong").first().textContent()).toBe("bold");
     expect(await one.locator("p em").allTextContents()).toEqual(["slanted"]);
     expect(await one.textContent()).toContain("snake_case_name, 2*3*4 and 2 * 3 stay.");
-    expect((await one.locator("ul ul li").allTextContents()).map((item) => item.trim())).toEqual(["nested\nmore of it"]);
+    expect((await one.locator("ul ul li").allTextContents()).map((item) => item.trim())).toEqual([
+      "nested\nmore of it",
+    ]);
     expect(await one.locator("ol li").first().getAttribute("value")).toBe("3");
     expect(await one.locator("blockquote strong").textContent()).toBe("text");
     expect(await one.locator("pre .diff.gone").textContent()).toBe("-old");
     expect(await one.locator("pre code").nth(1).textContent()).toBe("rm -rf /tmp/x <b>");
     expect(await one.locator("td").allTextContents()).toEqual(["1", "2"]);
     const shown = (await one.textContent()) ?? "";
-    for (const part of ["<img src=x onerror=", "<script>", "<!-- a comment -->", "[evil](javascript:alert(1))", "U+200B", "U+202E", "unclosed **bold and `code"])
+    for (const part of [
+      "<img src=x onerror=",
+      "<script>",
+      "<!-- a comment -->",
+      "[evil](javascript:alert(1))",
+      "U+200B",
+      "U+202E",
+      "unclosed **bold and `code",
+    ])
       expect(shown).toContain(part);
-    const links = await one.locator("a").evaluateAll((all) => all.map((a) => [a.getAttribute("href"), a.textContent, a.getAttribute("rel")]));
+    const links = await one
+      .locator("a")
+      .evaluateAll((all) =>
+        all.map((a) => [a.getAttribute("href"), a.textContent, a.getAttribute("rel")]),
+      );
     expect(links).toEqual([
       ["https://example.com/a", "safe", "noreferrer noopener"],
       ["https://evil.example/", "https://bank.example", "noreferrer noopener"],
@@ -167,18 +215,41 @@ describe("the conversation on a phone", () => {
     expect(shown).toContain("https://bank.example (https://evil.example/)"); // where it really leads
     expect(await page.locator("article img, article script").count()).toBe(0);
     expect(await page.title()).not.toContain("run");
-    expect(await page.evaluate(`getComputedStyle(document.querySelector("article.user p")).direction`)).toBe("rtl");
+    expect(
+      await page.evaluate(`getComputedStyle(document.querySelector("article.user p")).direction`),
+    ).toBe("rtl");
     socket.close();
   }, 30_000);
 
   test("text made to take for ever is drawn in a moment", async () => {
     const socket = await playRunner("slow");
-    const hostile = ["*a ", "**a", "[a](", "`", "~~", "> ", "- ", "_a_b", "| ", "https://", "[[", "`` ` ", "\t", " "].map((part) =>
-      part.repeat(Math.floor(40_000 / part.length)),
-    );
-    const nested = Array.from({ length: 200 }, (_, i) => `${" ".repeat(i % 12)}- ${"> ".repeat(i)}`).join("\n");
+    const hostile = [
+      "*a ",
+      "**a",
+      "[a](",
+      "`",
+      "~~",
+      "> ",
+      "- ",
+      "_a_b",
+      "| ",
+      "https://",
+      "[[",
+      "`` ` ",
+      "\t",
+      " ",
+    ].map((part) => part.repeat(Math.floor(40_000 / part.length)));
+    const nested = Array.from(
+      { length: 200 },
+      (_, i) => `${" ".repeat(i % 12)}- ${"> ".repeat(i)}`,
+    ).join("\n");
     const runs = Array.from({ length: 250 }, (_, i) => "`".repeat(i + 1)).join(" ");
-    socket.say(...[...hostile, nested, runs, `${"~".repeat(60_000)}\``, "```\n".repeat(10_001)].map((text) => said("assistant", text)), said("note", "the last"));
+    socket.say(
+      ...[...hostile, nested, runs, `${"~".repeat(60_000)}\``, "```\n".repeat(10_001)].map((text) =>
+        said("assistant", text),
+      ),
+      said("note", "the last"),
+    );
     await openTalk("slow");
     await page.locator("article.note", { hasText: "the last" }).waitFor(); // what takes quadratic time takes minutes
     socket.close();
@@ -206,14 +277,22 @@ describe("the conversation on a phone", () => {
     expect(await page.locator(".scroller").isVisible()).toBe(true);
     const other = await playRunner("other", [], { hooks: "none" });
     await page.goto(`${dashboard.server.origin}/#/s/other/talk`);
-    await until("the terminal is shown alone", async () => (await page.getByRole("tab").count()) === 0 && (await page.locator(".scroller").isVisible()));
+    await until(
+      "the terminal is shown alone",
+      async () =>
+        (await page.getByRole("tab").count()) === 0 &&
+        (await page.locator(".scroller").isVisible()),
+    );
     socket.close();
     other.close();
   }, 30_000);
 
   test("a plan is drawn as what it says, whole, on its card", async () => {
-    const plan = "# The plan\n\n1. Do **it**\n2. Run `make`\n\n<!-- quietly -->\n[see](http://x.example/)";
-    const socket = await playRunner("plan", [{ ...makePrompt("plan", "p_plan", { tool: "ExitPlanMode", input: { plan } }), kind: "plan" }]);
+    const plan =
+      "# The plan\n\n1. Do **it**\n2. Run `make`\n\n<!-- quietly -->\n[see](http://x.example/)";
+    const socket = await playRunner("plan", [
+      { ...makePrompt("plan", "p_plan", { tool: "ExitPlanMode", input: { plan } }), kind: "plan" },
+    ]);
     await page.goto("about:blank");
     await page.goto(`${dashboard.server.origin}/#/s/plan`);
     const drawn = page.locator(".card .plan");
@@ -226,22 +305,46 @@ describe("the conversation on a phone", () => {
   }, 30_000);
 
   test("what is searched for is found in conversations, terminals and questions, and leads to its place", async () => {
-    const socket = await playRunner("find", [makePrompt("find", "p_find", { input: { command: "pomegranate --all" } })]);
-    socket.say(...Array.from({ length: 600 }, (_, i) => said("assistant", i === 20 ? "a Pomegranate in the <b>basket" : `filler ${i}`)));
+    const socket = await playRunner("find", [
+      makePrompt("find", "p_find", { input: { command: "pomegranate --all" } }),
+    ]);
+    socket.say(
+      ...Array.from({ length: 600 }, (_, i) =>
+        said("assistant", i === 20 ? "a Pomegranate in the <b>basket" : `filler ${i}`),
+      ),
+    );
     socket.send(screen("find", 1, [""], { title: "◐ Fruit" }));
-    const lines = Array.from({ length: 900 }, (_, i) => (i === 77 ? "pomegranate.c:12: error\n3f1 20" : `line ${i}`));
-    socket.send({ type: "output", session: "find", seq: 1, op: { op: "append", generation: 0, from: 0, lines } });
+    const lines = Array.from({ length: 900 }, (_, i) =>
+      i === 77 ? "pomegranate.c:12: error\n3f1 20" : `line ${i}`,
+    );
+    socket.send({
+      type: "output",
+      session: "find",
+      seq: 1,
+      op: { op: "append", generation: 0, from: 0, lines },
+    });
     // a page that asks before that is told so, and asks once
-    await until("it is indexed", async () => (await dashboard.machine.get(SearchAnswer, "GET", "/api/search?q=pomegran")).results.length === 3);
+    await until(
+      "it is indexed",
+      async () =>
+        (await dashboard.machine.get(SearchAnswer, "GET", "/api/search?q=pomegran")).results
+          .length === 3,
+    );
     await page.goto("about:blank");
     await page.goto(`${dashboard.server.origin}/#/`);
     await page.getByRole("searchbox").fill("pomegran");
     await page.keyboard.press("Enter");
     const results = page.locator(".results a");
     await until("all three are found", async () => (await results.count()) === 3);
-    expect(new Set((await results.locator(".about").allTextContents()).map((about) => about.split(" · ")[1]))).toEqual(new Set(["Conversation", "Terminal", "Question"]));
+    expect(
+      new Set(
+        (await results.locator(".about").allTextContents()).map((about) => about.split(" · ")[1]),
+      ),
+    ).toEqual(new Set(["Conversation", "Terminal", "Question"]));
     expect(await results.locator(".about").first().textContent()).toEndWith(" · Fruit");
-    expect((await results.locator("mark").allTextContents()).map((word) => word.toLowerCase())).toEqual(["pomegran", "pomegran", "pomegran"]);
+    expect(
+      (await results.locator("mark").allTextContents()).map((word) => word.toLowerCase()),
+    ).toEqual(["pomegran", "pomegran", "pomegran"]);
     await results.filter({ hasText: "Conversation" }).click();
     await page.locator("article.found", { hasText: "a Pomegranate in the <b>basket" }).waitFor();
     expect(await inSight("article.found")).toBe(true);
@@ -249,7 +352,9 @@ describe("the conversation on a phone", () => {
     await results.filter({ hasText: "Terminal" }).click();
     await page.locator(".row.found", { hasText: "pomegranate.c:12" }).waitFor();
     expect(await inSight(".row.found")).toBe(true);
-    await page.goto(`${dashboard.server.origin}/#/search?q=${encodeURIComponent("'\") OR text MATCH * NEAR(")}`);
+    await page.goto(
+      `${dashboard.server.origin}/#/search?q=${encodeURIComponent("'\") OR text MATCH * NEAR(")}`,
+    );
     await page.getByText("Nothing was found").waitFor();
     socket.close();
   }, 40_000);

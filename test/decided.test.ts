@@ -20,18 +20,41 @@ test.each([
   ],
   [
     "an option on the screen",
-    { tool: "Screen", input: { above: "Trust?", options: [{ label: "No" }, { label: "Yes, I trust" }], selected: 0, below: "" } },
+    {
+      tool: "Screen",
+      input: {
+        above: "Trust?",
+        options: [{ label: "No" }, { label: "Yes, I trust" }],
+        selected: 0,
+        below: "",
+      },
+    },
     { answers: [{ options: [1] }] },
     "Yes, I trust",
   ],
-  ["a plan that was edited", { tool: "ExitPlanMode", input: { plan: "x" } }, { plan: "y" }, "as edited"],
+  [
+    "a plan that was edited",
+    { tool: "ExitPlanMode", input: { plan: "x" } },
+    { plan: "y" },
+    "as edited",
+  ],
   ["a form", { tool: "Elicitation" }, { fields: ["secret"] }, "with a form that was filled in"],
   ["no question at all", { tool: "Screen" }, { dismiss: true as const }, "as no question"],
-  ["a number that was never offered", { tool: "AskUserQuestion", input: { questions } }, { answers: [{ options: [7] }], always: 3 }, "option 8"],
+  [
+    "a number that was never offered",
+    { tool: "AskUserQuestion", input: { questions } },
+    { answers: [{ options: [7] }], always: 3 },
+    "option 8",
+  ],
 ])("the audit tells of a decision: %s", (_, view, given, words) => {
   expect(decidedWords(makePrompt("s", "p", view), given)).toBe(words);
 });
 
 test("a prompt that can't be read leaves no words of its own", () => {
-  expect(decidedWords({ ...makePrompt("s", "p", {}), view: "{" }, { always: 0, message: "x".repeat(9000) })).toHaveLength(4096);
+  expect(
+    decidedWords(
+      { ...makePrompt("s", "p", {}), view: "{" },
+      { always: 0, message: "x".repeat(9000) },
+    ),
+  ).toHaveLength(4096);
 });

@@ -23,14 +23,20 @@ async function tapThrough(phone: Phone): Promise<void> {
   const events = await phone.events();
   await events.next("hello");
   expect((await phone.approve(permission)).body).toEqual({ state: "sent" });
-  await events.next("prompt_response", (data) => data.id === permission.id && data.answer?.receipt === "applied");
+  await events.next(
+    "prompt_response",
+    (data) => data.id === permission.id && data.answer?.receipt === "applied",
+  );
   const question = await phone.prompt();
   expect(question.kind).toBe("question");
   expect((await phone.approve(question, [{ options: [0] }])).body).toEqual({ state: "sent" });
   events.close();
 }
 const screenText = async (phone: Phone, session: string) =>
-  JSON.stringify(((await phone.json("GET", `/api/sessions/${session}`)).body as { screen: { lines: object } }).screen.lines);
+  JSON.stringify(
+    ((await phone.json("GET", `/api/sessions/${session}`)).body as { screen: { lines: object } })
+      .screen.lines,
+  );
 
 describe("the demo at a terminal", () => {
   test("shows the link and how a phone gets there, starts once somebody has paired, and is answered from there", async () => {
@@ -46,7 +52,9 @@ describe("the demo at a terminal", () => {
     tty.type("\x03");
     expect(await tty.exited).toEqual({ code: 0 });
     expect(home.seat()).toBeDefined(); // the dashboard stays
-    await until("the exit is known", async () => (await phone.sessions()).every(({ status }) => status === "ended"));
+    await until("the exit is known", async () =>
+      (await phone.sessions()).every(({ status }) => status === "ended"),
+    );
   }, 40_000);
 
   test("shows a QR code where a phone can follow it, Enter starts it, Ctrl-D leaves", async () => {
@@ -59,7 +67,10 @@ describe("the demo at a terminal", () => {
     await tty.sees("❯ 1. Yes");
     tty.type("\x03");
     expect(await tty.exited).toEqual({ code: 0 });
-    const left = openTty([...SELF, "demo"], { env: { ...env, CLAUDE_REMOTE_PORT: undefined }, cwd: other.dir });
+    const left = openTty([...SELF, "demo"], {
+      env: { ...env, CLAUDE_REMOTE_PORT: undefined },
+      cwd: other.dir,
+    });
     await left.sees("Enter starts", 20_000);
     left.type("\x04");
     expect(await left.exited).toMatchObject({ code: 130 });
@@ -87,13 +98,25 @@ describe("without a terminal", () => {
   test("the demo prints the link, plays on a screen that only phones see, ends on SIGTERM, and leaves nothing behind", async () => {
     await home.cli("server", "stop");
     const log = join(home.dir, "demo.log");
-    const child = Bun.spawn([...SELF, "demo"], { env: home.env, cwd: home.dir, stdin: "ignore", stdout: Bun.file(log), stderr: Bun.file(log) });
-    const link = await until("it prints the link", () => existsSync(log) && LINK.exec(readFileSync(log, "utf8"))?.[0], 20_000);
+    const child = Bun.spawn([...SELF, "demo"], {
+      env: home.env,
+      cwd: home.dir,
+      stdin: "ignore",
+      stdout: Bun.file(log),
+      stderr: Bun.file(log),
+    });
+    const link = await until(
+      "it prints the link",
+      () => existsSync(log) && LINK.exec(readFileSync(log, "utf8"))?.[0],
+      20_000,
+    );
     const phone = await pairDevice(link);
     await tapThrough(phone);
     const session = (await phone.sessions()).find(({ status }) => status === "running");
     expect(session).toMatchObject({ command: expect.stringContaining("demo"), hooks: "on" });
-    await until("it has finished", async () => (await screenText(phone, session?.id ?? "")).includes("Done: wait for the event"));
+    await until("it has finished", async () =>
+      (await screenText(phone, session?.id ?? "")).includes("Done: wait for the event"),
+    );
     child.kill("SIGTERM");
     expect(await child.exited).toBe(143);
     expect(home.seat()).toBeUndefined();
@@ -104,11 +127,15 @@ describe("without a terminal", () => {
 describe("the README's first command, in a copy of this repository with nothing set up", () => {
   const root = resolve(import.meta.dir, "..");
   const copy = () => join(home.dir, "copy");
-  const [first] = readFileSync(join(root, "README.md"), "utf8").match(/npx -y bun@\S+ run start/) ?? [];
+  const [first] =
+    readFileSync(join(root, "README.md"), "utf8").match(/npx -y bun@\S+ run start/) ?? [];
   afterEach(() => home.cli("server", "stop").then(() => undefined));
 
   beforeAll(() => {
-    const files = Bun.spawnSync(["git", "ls-files", "-co", "--exclude-standard"], { cwd: root }).stdout.toString().trim().split("\n");
+    const files = Bun.spawnSync(["git", "ls-files", "-co", "--exclude-standard"], { cwd: root })
+      .stdout.toString()
+      .trim()
+      .split("\n");
     for (const file of files.filter((name) => existsSync(join(root, name)))) {
       mkdirSync(dirname(join(copy(), file)), { recursive: true });
       cpSync(join(root, file), join(copy(), file));
@@ -118,11 +145,19 @@ describe("the README's first command, in a copy of this repository with nothing 
   test("installs, starts the server, prints the link and runs the demo, as there is no claude here", async () => {
     const log = join(home.dir, "start.log");
     const env = { ...home.env, npm_config_cache: process.env.npm_config_cache };
-    const child = Bun.spawn((first ?? "").split(" "), { env, cwd: copy(), stdin: "ignore", stdout: Bun.file(log), stderr: Bun.file(log) });
-    const text = () => (existsSync(log) ? readFileSync(log, "utf8") : "");
-    const link = await until("it prints the link", () => LINK.exec(text())?.[0], 120_000).catch((error: Error) => {
-      throw new Error(`${error.message}; it says:\n${text()}`);
+    const child = Bun.spawn((first ?? "").split(" "), {
+      env,
+      cwd: copy(),
+      stdin: "ignore",
+      stdout: Bun.file(log),
+      stderr: Bun.file(log),
     });
+    const text = () => (existsSync(log) ? readFileSync(log, "utf8") : "");
+    const link = await until("it prints the link", () => LINK.exec(text())?.[0], 120_000).catch(
+      (error: Error) => {
+        throw new Error(`${error.message}; it says:\n${text()}`);
+      },
+    );
     expect(text()).toContain("Claude Code is not installed here, so a scripted demo stands in");
     await tapThrough(await pairDevice(link));
     child.kill("SIGTERM"); // npx alone, as a supervisor would
@@ -140,7 +175,12 @@ describe("the README's first command, in a copy of this repository with nothing 
     mkdirSync(own, { recursive: true });
     writeFileSync(join(own, "claude"), "#!/bin/sh\necho a tool of this project\n");
     chmodSync(join(own, "claude"), 0o755);
-    const tty = openTty(["sh", "-c", first ?? ""], { env: { ...home.env, PATH: `${home.env.PATH}:${bin}` }, cwd: copy(), rows: 60, cols: 100 });
+    const tty = openTty(["sh", "-c", first ?? ""], {
+      env: { ...home.env, PATH: `${home.env.PATH}:${bin}` },
+      cwd: copy(),
+      rows: 60,
+      cols: 100,
+    });
     await tty.sees(/Enter starts claude|the real one/, 60_000);
     tty.type("\r");
     await tty.sees("the real one: 2"); // --settings FILE

@@ -17,7 +17,10 @@ import { until } from "./support/until.ts";
 // a disk of its own that can be filled: a small tmpfs, which only root may mount, and not in every container
 const disk = mkdtempSync(join(tmpdir(), "disk-test-"));
 const mounted =
-  process.platform === "linux" && process.getuid?.() === 0 && Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk], { stderr: "ignore" }).success;
+  process.platform === "linux" &&
+  process.getuid?.() === 0 &&
+  Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk], { stderr: "ignore" })
+    .success;
 afterAll(() => {
   if (mounted) Bun.spawnSync(["umount", "-l", disk]);
   rmSync(disk, { recursive: true, force: true });
@@ -36,10 +39,15 @@ function fill(): void {
   }
   closeSync(fd);
 }
-const health = async (server: HomeServer): Promise<unknown> => (await fetch(`${server.origin}/healthz`)).json();
+const health = async (server: HomeServer): Promise<unknown> =>
+  (await fetch(`${server.origin}/healthz`)).json();
 
 /** A session whose runner the test plays, with a question that is answered. */
-async function play(server: HomeServer, device: Awaited<ReturnType<typeof pairDevice>>, id: string) {
+async function play(
+  server: HomeServer,
+  device: Awaited<ReturnType<typeof pairDevice>>,
+  id: string,
+) {
   const socket = await openSocket(server.origin, device);
   socket.beat();
   socket.send(hello);
@@ -48,14 +56,36 @@ async function play(server: HomeServer, device: Awaited<ReturnType<typeof pairDe
   return {
     socket,
     async asks(name: string) {
-      const view = JSON.stringify({ tool: "Bash", input: { command: name }, cwd: "/x", host: "box", actions: ["approve", "reject"] });
-      const prompt = { id: `${id}_${name}`, session: id, kind: "permission", state: "pending", created_at: Date.now(), view };
+      const view = JSON.stringify({
+        tool: "Bash",
+        input: { command: name },
+        cwd: "/x",
+        host: "box",
+        actions: ["approve", "reject"],
+      });
+      const prompt = {
+        id: `${id}_${name}`,
+        session: id,
+        kind: "permission",
+        state: "pending",
+        created_at: Date.now(),
+        view,
+      };
       socket.send({ type: "prompt", prompt });
-      const seen = await until(`${name} is asked`, async () => (await server.phone.prompts()).find((other) => other.id === prompt.id));
+      const seen = await until(`${name} is asked`, async () =>
+        (await server.phone.prompts()).find((other) => other.id === prompt.id),
+      );
       const approved = server.phone.approve(seen);
       const decide = await socket.next("decide");
       socket.send({ type: "decided", decision: decide.decision, result: "sent" });
-      const answer = { by: "viewer", device: server.phone.device, name: "test phone", decision: "approve", at: Date.now(), receipt: "applied" };
+      const answer = {
+        by: "viewer",
+        device: server.phone.device,
+        name: "test phone",
+        decision: "approve",
+        at: Date.now(),
+        receipt: "applied",
+      };
       socket.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer } });
       return [decide.prompt, (await approved).status];
     },
@@ -72,10 +102,18 @@ test.skipIf(!mounted)(
     const page = await openPhonePage(browser, server.origin);
     await pairPage(page, await server.phone.mint("viewer"));
     const script = "for n in 1 2 3; do read x; seq $n''00001 $n''05000; done; read x; exit 7";
-    const tty = openTty([...SELF, "run", "--command", "sh", "--", "-c", script], { env: server.home.env, cwd: server.home.dir });
+    const tty = openTty([...SELF, "run", "--command", "sh", "--", "-c", script], {
+      env: server.home.env,
+      cwd: server.home.dir,
+    });
     try {
-      const id = await until("the session is shown", async () => (await server.phone.sessions()).find(({ status }) => status === "running")?.id, 20_000);
-      const next = async () => (await server.phone.get(OutputPage, "GET", `/api/sessions/${id}/output?limit=1`)).next;
+      const id = await until(
+        "the session is shown",
+        async () => (await server.phone.sessions()).find(({ status }) => status === "running")?.id,
+        20_000,
+      );
+      const next = async () =>
+        (await server.phone.get(OutputPage, "GET", `/api/sessions/${id}/output?limit=1`)).next;
       tty.type("\r");
       await until("history is stored", async () => (await next()) > 4900);
       const stream = await server.phone.events();
@@ -97,22 +135,39 @@ test.skipIf(!mounted)(
         fill();
         expect(await played.asks(name)).toEqual([`s_played_${name}`, 200]);
       }
-      const audit = await server.phone.get(v.object({ entries: v.array(AuditEntry) }), "GET", "/api/audit");
+      const audit = await server.phone.get(
+        v.object({ entries: v.array(AuditEntry) }),
+        "GET",
+        "/api/audit",
+      );
       expect(audit.entries.filter(({ action }) => action === "approve").length).toBe(4);
       const late = await play(server, machine, "s_late"); // one that begins now
       expect(await late.asks("late")).toEqual(["s_late_late", 200]);
-      late.socket.send({ type: "exit", session: "s_late", exit: { code: 0 }, ended_at: Date.now() });
+      late.socket.send({
+        type: "exit",
+        session: "s_late",
+        exit: { code: 0 },
+        ended_at: Date.now(),
+      });
       await late.socket.next("ended");
       late.close();
       const thief = await pairDevice(await server.phone.mint("viewer"), "viewer", "lent");
-      expect((await server.phone.request("DELETE", `/api/devices/${thief.device}`)).status).toBe(200);
+      expect((await server.phone.request("DELETE", `/api/devices/${thief.device}`)).status).toBe(
+        200,
+      );
       expect((await thief.request("GET", "/api/sessions")).status).toBe(401);
       played.close();
 
       // killed, it starts again on a disk that is still full, and what was acknowledged is there
       await server.restart("SIGKILL", async () => fill());
       expect(await health(server)).toEqual({ ok: true, disk: "full" });
-      await until("the session is back", async () => (await server.phone.sessions()).find((session) => session.id === id)?.status === "running", 20_000);
+      await until(
+        "the session is back",
+        async () =>
+          (await server.phone.sessions()).find((session) => session.id === id)?.status ===
+          "running",
+        20_000,
+      );
       expect(await next()).toBe(stored);
       tty.type("\r");
       await tty.sees("305000");
@@ -126,22 +181,34 @@ test.skipIf(!mounted)(
       expect(await health(server)).toEqual({ ok: true });
       await until(
         "the page says so no more",
-        async () => (await page.page.getByText("The server’s disk is full").count()) === 0 || (await page.page.locator(".notice").isHidden()),
+        async () =>
+          (await page.page.getByText("The server’s disk is full").count()) === 0 ||
+          (await page.page.locator(".notice").isHidden()),
       );
       expect(statSync(join(disk, "reserve")).size).toBe(4 * 1024 * 1024);
       tty.type("\r");
       expect(await tty.exited).toEqual({ code: 7 });
-      await until("its end is known", async () => (await server.phone.sessions()).find((session) => session.id === id)?.exit?.code === 7);
+      await until(
+        "its end is known",
+        async () =>
+          (await server.phone.sessions()).find((session) => session.id === id)?.exit?.code === 7,
+      );
 
       server.process().kill("SIGKILL");
       await server.process().exited;
       const db = new Database(databaseFile(disk), { readwrite: true });
       expect(db.query("PRAGMA integrity_check").get()).toEqual({ integrity_check: "ok" });
-      const rows = db.query<{ line: number; row: string }, [string]>("SELECT line, row FROM output_log WHERE session_id = ? ORDER BY line").all(id);
+      const rows = db
+        .query<{ line: number; row: string }, [string]>(
+          "SELECT line, row FROM output_log WHERE session_id = ? ORDER BY line",
+        )
+        .all(id);
       const numbers = rows.map(({ row }) => row).filter((row) => row !== "");
       db.close();
       expect(rows.map(({ line }) => line)).toEqual(rows.map((_, i) => i));
-      const whole = [1, 2, 3].flatMap((n) => Array.from({ length: 5000 }, (_, i) => String(n * 100_000 + i + 1)));
+      const whole = [1, 2, 3].flatMap((n) =>
+        Array.from({ length: 5000 }, (_, i) => String(n * 100_000 + i + 1)),
+      );
       expect(numbers).toEqual(whole.slice(0, numbers.length));
       expect(numbers.length).toBeGreaterThan(14_950);
       expect(page.suspicious).toEqual([]);

@@ -19,18 +19,29 @@ afterAll(async () => {
 });
 
 /** Wraps a shell script; resolves once the server knows the session. */
-async function wrapScript(script: string, size: { cols?: number; rows?: number } = {}): Promise<{ tty: Tty; id(): Promise<string> }> {
-  const tty = openTty([...SELF, "run", "--command", "sh", "--", "-c", script], { env: server.home.env, cwd: server.home.dir, ...size });
+async function wrapScript(
+  script: string,
+  size: { cols?: number; rows?: number } = {},
+): Promise<{ tty: Tty; id(): Promise<string> }> {
+  const tty = openTty([...SELF, "run", "--command", "sh", "--", "-c", script], {
+    env: server.home.env,
+    cwd: server.home.dir,
+    ...size,
+  });
   ttys.push(tty);
   const id = () =>
     until(
       "the session is known",
-      async () => (await server.phone.sessions()).find((session) => session.command.includes(script.slice(0, 60)) && session.status !== "ended")?.id,
+      async () =>
+        (await server.phone.sessions()).find(
+          (session) => session.command.includes(script.slice(0, 60)) && session.status !== "ended",
+        )?.id,
       20_000,
     );
   return { tty, id };
 }
-const page = (id: string, query = "limit=1000") => server.phone.get(OutputPage, "GET", `/api/sessions/${id}/output?${query}`);
+const page = (id: string, query = "limit=1000") =>
+  server.phone.get(OutputPage, "GET", `/api/sessions/${id}/output?${query}`);
 async function allLines(id: string): Promise<string[]> {
   const lines: string[] = [];
   for (let before = Number.MAX_SAFE_INTEGER; ; ) {
@@ -41,18 +52,25 @@ async function allLines(id: string): Promise<string[]> {
     before = first;
   }
 }
-const numbered = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
+const numbered = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
 
 describe("history on the server", () => {
   test("survives a server that is killed again and again while lines come", async () => {
-    const { tty, id } = await wrapScript("i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); [ $((i%10)) = 0 ] && sleep 0.01; done; sleep 600");
+    const { tty, id } = await wrapScript(
+      "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); [ $((i%10)) = 0 ] && sleep 0.01; done; sleep 600",
+    );
     const session = await id();
     for (let round = 0; round < 4; round++) {
       await Bun.sleep(250);
       await server.restart("SIGKILL");
     }
     await tty.sees("line 2999", 30_000);
-    const lines = await until("all is stored", async () => (await page(session)).next === 3000 - 23 && allLines(session), 20_000);
+    const lines = await until(
+      "all is stored",
+      async () => (await page(session)).next === 3000 - 23 && allLines(session),
+      20_000,
+    );
     expect(lines).toEqual(numbered(0, 3000 - 23));
   }, 90_000);
 
@@ -60,12 +78,18 @@ describe("history on the server", () => {
     let wrapped: Awaited<ReturnType<typeof wrapScript>> | undefined;
     await server.restart("SIGTERM", async () => {
       const started = performance.now();
-      wrapped = await wrapScript("echo away; i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done; sleep 600");
+      wrapped = await wrapScript(
+        "echo away; i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done; sleep 600",
+      );
       await wrapped.tty.sees("line 499");
       expect(performance.now() - started).toBeLessThan(9000); // it does not wait ten seconds for the server
     });
     const session = (await wrapped?.id()) ?? "";
-    const lines = await until("all is stored", async () => (await page(session)).next === 478 && allLines(session), 20_000);
+    const lines = await until(
+      "all is stored",
+      async () => (await page(session)).next === 478 && allLines(session),
+      20_000,
+    );
     expect(lines).toEqual(["away", ...numbered(0, 477)]);
     const { screen } = await server.phone.get(SessionDetail, "GET", `/api/sessions/${session}`);
     expect(screen?.lines[22]).toBe("line 499");
@@ -73,19 +97,30 @@ describe("history on the server", () => {
 
   test("a session that began and ended while the server was away is there when it comes up, with its exit", async () => {
     await server.restart("SIGTERM", async () => {
-      const { tty } = await wrapScript("echo gone; i=0; while [ $i -lt 30000 ]; do echo line $i; i=$((i+1)); done; exit 9");
+      const { tty } = await wrapScript(
+        "echo gone; i=0; while [ $i -lt 30000 ]; do echo line $i; i=$((i+1)); done; exit 9",
+      );
       expect(await tty.exited).toEqual({ code: 9 });
     });
     const session = await until(
       "it is there",
-      async () => (await server.phone.sessions()).find(({ command, status }) => command.includes("echo gone") && status === "ended"),
+      async () =>
+        (await server.phone.sessions()).find(
+          ({ command, status }) => command.includes("echo gone") && status === "ended",
+        ),
       30_000,
     );
     expect(session.exit).toEqual({ code: 9 });
     expect(await allLines(session.id)).toEqual(["gone", ...numbered(0, 30_000 - 23)]);
     const { screen } = await server.phone.get(SessionDetail, "GET", `/api/sessions/${session.id}`);
     expect(screen?.lines[22]).toBe("line 29999");
-    await until("nothing of it is left here", () => !readdirSync(server.home.env.TMPDIR ?? "").some((name) => name.startsWith("claude-remote-rest-")));
+    await until(
+      "nothing of it is left here",
+      () =>
+        !readdirSync(server.home.env.TMPDIR ?? "").some((name) =>
+          name.startsWith("claude-remote-rest-"),
+        ),
+    );
   }, 60_000);
 
   test("follows a cleared scrollback into a new generation, and keeps the old one stored", async () => {
@@ -101,20 +136,31 @@ describe("history on the server", () => {
     });
     expect(fresh.lines[0]).toEqual({ line: 0, row: "new 0" });
     const db = new Database(join(server.home.dir, "data/claude-remote.db"), { readonly: true });
-    const old = db.query<{ n: number }, [string]>("SELECT count(*) AS n FROM output_log WHERE session_id = ? AND generation = 0").get(session);
+    const old = db
+      .query<{ n: number }, [string]>(
+        "SELECT count(*) AS n FROM output_log WHERE session_id = ? AND generation = 0",
+      )
+      .get(session);
     db.close();
     expect(old?.n).toBeGreaterThanOrEqual(37);
   }, 30_000);
 
   test("follows a terminal that is made narrower and taller, with nothing lost or doubled", async () => {
-    const { tty, id } = await wrapScript("i=0; while [ $i -lt 50 ]; do echo wrap $i 012345678901234567890123456789; i=$((i+1)); done; sleep 600");
+    const { tty, id } = await wrapScript(
+      "i=0; while [ $i -lt 50 ]; do echo wrap $i 012345678901234567890123456789; i=$((i+1)); done; sleep 600",
+    );
     const session = await id();
     await until("the lines are stored", async () => (await page(session)).next === 27);
     tty.resize(30, 24);
     await until("they are rewrapped", async () => (await page(session)).next > 60);
     tty.resize(80, 40);
-    const lines = await until("they are whole again", async () => (await page(session)).next === 11 && allLines(session));
-    expect(lines).toEqual(Array.from({ length: 11 }, (_, i) => `wrap ${i} 012345678901234567890123456789`));
+    const lines = await until(
+      "they are whole again",
+      async () => (await page(session)).next === 11 && allLines(session),
+    );
+    expect(lines).toEqual(
+      Array.from({ length: 11 }, (_, i) => `wrap ${i} 012345678901234567890123456789`),
+    );
   }, 30_000);
 
   test("an ended session keeps its last screen, its history and its true exit", async () => {
@@ -135,10 +181,18 @@ describe("history on the server", () => {
   }, 30_000);
 
   test("the viewer's stream carries new lines while they are few, and says where history ends when they are many", async () => {
-    const { tty, id } = await wrapScript("seq 30; read -r x; echo slow; read -r x; seq 200000; read -r x; sleep 600");
+    const { tty, id } = await wrapScript(
+      "seq 30; read -r x; echo slow; read -r x; seq 200000; read -r x; sleep 600",
+    );
     const session = await id();
     const events = await server.phone.events(session);
-    const acknowledging = setInterval(() => void server.phone.request("POST", `/api/sessions/${session}/seen`, { rev: Number.MAX_SAFE_INTEGER }), 200);
+    const acknowledging = setInterval(
+      () =>
+        void server.phone.request("POST", `/api/sessions/${session}/seen`, {
+          rev: Number.MAX_SAFE_INTEGER,
+        }),
+      200,
+    );
     await events.next("screen");
     tty.type("\r");
     await events.next("output", (event) => event.lines !== undefined && event.lines.length > 0);
@@ -147,7 +201,11 @@ describe("history on the server", () => {
     await tty.sees("200000", 30_000);
     await events.next("output", (event) => event.lines === undefined && event.next > 1000, 30_000); // too many: where they end, and no more
     clearInterval(acknowledging);
-    await until("all is stored", async () => (await page(session, "limit=1")).next > 200_000, 30_000);
+    await until(
+      "all is stored",
+      async () => (await page(session, "limit=1")).next > 200_000,
+      30_000,
+    );
     const sent = events.received.reduce((sum, { event }) => sum + JSON.stringify(event).length, 0);
     expect(sent).toBeLessThan(Math.min(1_000_000, 200_000 + 45 * (performance.now() - began))); // of 1.3 MB: what is paced grows with the time it takes
     events.close();
@@ -162,24 +220,61 @@ test("a full disk is told, loses nothing that was acknowledged, and heals", asyn
   await limited.restart("SIGTERM");
   limited.process().kill("SIGKILL");
   await limited.process().exited;
-  const args = [...SELF, "server", "--port", String(limited.port), "--data", join(limited.home.dir, "data")];
-  const small = Bun.spawn(["sh", file, ...args], { env: limited.home.env, stdin: "ignore", stdout: "ignore", stderr: Bun.file(join(limited.home.dir, "log")) });
-  await until("it is up", async () => (await fetch(`${limited.origin}/healthz`).catch(() => undefined))?.ok, 20_000);
-  const tty = openTty([...SELF, "run", "--command", "sh", "--", "-c", "seq 60000; sleep 600"], { env: limited.home.env, cwd: limited.home.dir });
+  const args = [
+    ...SELF,
+    "server",
+    "--port",
+    String(limited.port),
+    "--data",
+    join(limited.home.dir, "data"),
+  ];
+  const small = Bun.spawn(["sh", file, ...args], {
+    env: limited.home.env,
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: Bun.file(join(limited.home.dir, "log")),
+  });
+  await until(
+    "it is up",
+    async () => (await fetch(`${limited.origin}/healthz`).catch(() => undefined))?.ok,
+    20_000,
+  );
+  const tty = openTty([...SELF, "run", "--command", "sh", "--", "-c", "seq 60000; sleep 600"], {
+    env: limited.home.env,
+    cwd: limited.home.dir,
+  });
   ttys.push(tty);
-  await until("the disk is full", () => /store failed .*history/.test(readFileSync(join(limited.home.dir, "log"), "utf8")), 30_000);
+  await until(
+    "the disk is full",
+    () => /store failed .*history/.test(readFileSync(join(limited.home.dir, "log"), "utf8")),
+    30_000,
+  );
   expect((await fetch(`${limited.origin}/healthz`)).ok).toBe(true);
   const [session] = await limited.phone.sessions(); // reading goes on
   // a small write may still fit; one that does not is said to be the disk's fault
-  expect([200, 507]).toContain((await limited.phone.request("POST", "/api/devices/code", { kind: "viewer" })).status);
-  const stored = (await limited.phone.get(OutputPage, "GET", `/api/sessions/${session?.id}/output`)).next;
+  expect([200, 507]).toContain(
+    (await limited.phone.request("POST", "/api/devices/code", { kind: "viewer" })).status,
+  );
+  const stored = (await limited.phone.get(OutputPage, "GET", `/api/sessions/${session?.id}/output`))
+    .next;
   expect(stored).toBeLessThan(59_000);
   small.kill("SIGKILL");
   await small.exited;
   await limited.restart("SIGKILL"); // with room again
-  await until("the rest has come", async () => (await limited.phone.get(OutputPage, "GET", `/api/sessions/${session?.id}/output?limit=1`)).next === 60_001 - 24, 40_000);
+  await until(
+    "the rest has come",
+    async () =>
+      (await limited.phone.get(OutputPage, "GET", `/api/sessions/${session?.id}/output?limit=1`))
+        .next ===
+      60_001 - 24,
+    40_000,
+  );
   const count = new Database(join(limited.home.dir, "data/claude-remote.db"), { readonly: true });
-  const row = count.query<{ n: number; last: number }, []>("SELECT count(*) AS n, max(line) AS last FROM output_log").get();
+  const row = count
+    .query<{ n: number; last: number }, []>(
+      "SELECT count(*) AS n, max(line) AS last FROM output_log",
+    )
+    .get();
   count.close();
   expect(row).toEqual({ n: 60_001 - 24, last: 60_000 - 24 });
   tty.pty.kill("SIGKILL");

@@ -35,13 +35,19 @@ interface Setup {
   close(): Promise<void>;
 }
 
-const readPid = (work: string) => (existsSync(join(work, "pid")) ? Number(readFileSync(join(work, "pid"), "utf8")) : 0);
+const readPid = (work: string) =>
+  existsSync(join(work, "pid")) ? Number(readFileSync(join(work, "pid"), "utf8")) : 0;
 const isAlive = (pid: number) => {
   try {
     process.kill(pid, 0);
     return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
   } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ESRCH" || error.code === "ENOENT")) return false;
+    if (
+      error instanceof Error &&
+      "code" in error &&
+      (error.code === "ESRCH" || error.code === "ENOENT")
+    )
+      return false;
     throw error;
   }
 };
@@ -49,7 +55,11 @@ const isAlive = (pid: number) => {
 function killed(pid: number): void {
   if (isAlive(pid)) process.kill(pid, "SIGKILL");
 }
-async function stand(pid: number | undefined, still: number, goOn?: () => Promise<unknown>): Promise<void> {
+async function stand(
+  pid: number | undefined,
+  still: number,
+  goOn?: () => Promise<unknown>,
+): Promise<void> {
   if (pid === undefined) throw new Error("there is no such process");
   process.kill(pid, "SIGSTOP");
   await Bun.sleep(still);
@@ -65,7 +75,10 @@ const children = (pid: number) =>
     .map(Number);
 
 /** What is done to a session at a desk, whatever server it has. */
-function atDesk(tty: Tty, work: string): Pick<Setup, "drawn" | "deadly"> & { faults: Setup["faults"] } {
+function atDesk(
+  tty: Tty,
+  work: string,
+): Pick<Setup, "drawn" | "deadly"> & { faults: Setup["faults"] } {
   const wrapper = programPid(tty.pty.holder) ?? 0;
   const holder = () => children(wrapper).find((child) => children(child).includes(readPid(work)));
   const guard = () => children(wrapper).find((child) => child !== holder());
@@ -90,13 +103,21 @@ function atDesk(tty: Tty, work: string): Pick<Setup, "drawn" | "deadly"> & { fau
   };
 }
 
-const running = (phone: Phone) => until("the session runs", async () => (await phone.sessions()).find(({ status }) => status === "running")?.id, 20_000);
+const running = (phone: Phone) =>
+  until(
+    "the session runs",
+    async () => (await phone.sessions()).find(({ status }) => status === "running")?.id,
+    20_000,
+  );
 
 const SETUPS: Record<string, () => Promise<Setup>> = {
   async "at a desk, with a server of its own"() {
     const server = await startHomeServer();
     const work = join(server.home.dir, "work");
-    const tty = openTty([...SELF, "run", "--command", NUMBERS[0] ?? "", "--", ...NUMBERS.slice(1), work], { env: server.home.env, cwd: server.home.dir });
+    const tty = openTty(
+      [...SELF, "run", "--command", NUMBERS[0] ?? "", "--", ...NUMBERS.slice(1), work],
+      { env: server.home.env, cwd: server.home.dir },
+    );
     const id = await running(server.phone);
     const desk = atDesk(tty, work);
     return {
@@ -121,8 +142,17 @@ const SETUPS: Record<string, () => Promise<Setup>> = {
   async "at a desk, with the server in the background"() {
     const home = freshHome();
     const work = join(home.dir, "work");
-    const tty = openTty([...SELF, "run", "--command", NUMBERS[0] ?? "", "--", ...NUMBERS.slice(1), work], { env: home.env, cwd: home.dir });
-    await until("a server is there", () => home.seat() !== undefined && existsSync(join(home.dir, ".config/claude-remote/pairing.json")), 20_000);
+    const tty = openTty(
+      [...SELF, "run", "--command", NUMBERS[0] ?? "", "--", ...NUMBERS.slice(1), work],
+      { env: home.env, cwd: home.dir },
+    );
+    await until(
+      "a server is there",
+      () =>
+        home.seat() !== undefined &&
+        existsSync(join(home.dir, ".config/claude-remote/pairing.json")),
+      20_000,
+    );
     const phone = home.machine();
     const id = await running(phone);
     const desk = atDesk(tty, work);
@@ -165,7 +195,15 @@ const SETUPS: Record<string, () => Promise<Setup>> = {
     let runner = await startRunner(server, [work], env);
     const id = await startSession(server, { cwd: work });
     await running(server.phone);
-    const session = () => Number(JSON.parse(readFileSync(join(server.home.dir, ".local/state/claude-remote/runner/sessions", id, "record.json"), "utf8")).pid);
+    const session = () =>
+      Number(
+        JSON.parse(
+          readFileSync(
+            join(server.home.dir, ".local/state/claude-remote/runner/sessions", id, "record.json"),
+            "utf8",
+          ),
+        ).pid,
+      );
     return {
       phone: () => server.phone,
       home: server.home,
@@ -183,7 +221,10 @@ const SETUPS: Record<string, () => Promise<Setup>> = {
         "the session's process stands still": (still) => stand(session(), still),
         "the program stands still": (still) => stand(readPid(work), still),
       },
-      deadly: { "session's process": { pid: session, exit: { code: -1, lost: true } }, program: { pid: () => readPid(work), exit: { code: 137, signal: "SIGKILL" } } },
+      deadly: {
+        "session's process": { pid: session, exit: { code: -1, lost: true } },
+        program: { pid: () => readPid(work), exit: { code: 137, signal: "SIGKILL" } },
+      },
       async close() {
         await runner.end("SIGTERM");
         await server.stop();
@@ -201,10 +242,16 @@ function typist(setup: Setup) {
     for (;;) {
       const outcome = await setup
         .phone()
-        .json("POST", `/api/sessions/${setup.id}/input`, { stream: "typist", seq: said, text, enter: true })
+        .json("POST", `/api/sessions/${setup.id}/input`, {
+          stream: "typist",
+          seq: said,
+          text,
+          enter: true,
+        })
         .catch(() => ({ status: 0, body: {} }));
       if (outcome.status === 200) return;
-      if (![0, 503].includes(outcome.status)) throw new Error(`${text} was refused: ${JSON.stringify(outcome)}`);
+      if (![0, 503].includes(outcome.status))
+        throw new Error(`${text} was refused: ${JSON.stringify(outcome)}`);
       await Bun.sleep(50);
     }
   };
@@ -244,17 +291,30 @@ function onlooker(setup: Setup) {
 async function historyOf({ phone, id }: Setup): Promise<string[]> {
   const lines: string[] = [];
   for (let before = Number.MAX_SAFE_INTEGER; ; ) {
-    const page = await phone().get(OutputPage, "GET", `/api/sessions/${id}/output?limit=500&before=${before}`);
+    const page = await phone().get(
+      OutputPage,
+      "GET",
+      `/api/sessions/${id}/output?limit=500&before=${before}`,
+    );
     lines.unshift(...page.lines.map(({ row }) => row));
     const first = page.lines[0]?.line;
     if (first === undefined || first === 0) break;
     before = first;
   }
   const { screen } = await phone().get(SessionDetail, "GET", `/api/sessions/${id}`);
-  return [...lines, ...Array.from({ length: screen?.rows ?? 0 }, (_, y) => (screen?.lines[y] ?? "").split("\n", 1)[0] ?? "")];
+  return [
+    ...lines,
+    ...Array.from(
+      { length: screen?.rows ?? 0 },
+      (_, y) => (screen?.lines[y] ?? "").split("\n", 1)[0] ?? "",
+    ),
+  ];
 }
 /** The numbers or words that follow `word` on lines of their own. */
-const after = (word: string, lines: readonly string[]) => lines.flatMap((line) => (line.startsWith(`${word} `) ? [line.slice(word.length + 1).trimEnd()] : []));
+const after = (word: string, lines: readonly string[]) =>
+  lines.flatMap((line) =>
+    line.startsWith(`${word} `) ? [line.slice(word.length + 1).trimEnd()] : [],
+  );
 
 describe(`with processes killed and stopped at random points (seed ${SEED})`, () => {
   test.concurrent.each(Object.keys(SETUPS))(
@@ -284,7 +344,10 @@ describe(`with processes killed and stopped at random points (seed ${SEED})`, ()
         let lines: string[] = [];
         const isWhole = async () => {
           lines = await historyOf(setup); // the screen may be ahead of the history: they are two requests
-          return after("last", lines).length > 0 && after("line", lines).length >= Number(after("last", lines)[0]);
+          return (
+            after("last", lines).length > 0 &&
+            after("line", lines).length >= Number(after("last", lines)[0])
+          );
         };
         await until("everything is there", isWhole, 30_000).catch(() => undefined); // what is lacking is said below
         const last = Number(after("last", lines)[0]);
@@ -292,20 +355,33 @@ describe(`with processes killed and stopped at random points (seed ${SEED})`, ()
         expect(after("line", lines)).toEqual(all);
         expect(after("took", lines)).toEqual(typed);
         expect(readFileSync(join(setup.work, "taken"), "utf8").trim().split("\n")).toEqual(typed);
-        if (setup.drawn !== undefined) expect(after("line", setup.drawn().split(/\r?\n/))).toEqual(all);
+        if (setup.drawn !== undefined)
+          expect(after("line", setup.drawn().split(/\r?\n/))).toEqual(all);
 
         const [who, { pid, exit }] = random.pick(Object.entries(setup.deadly));
         done.push(`the ${who} dies`);
         const program = readPid(setup.work);
         process.kill(pid() ?? 0, "SIGKILL");
-        const over = await until("it is over", async () => (await session())?.status === "ended" && session(), 20_000);
+        const over = await until(
+          "it is over",
+          async () => (await session())?.status === "ended" && session(),
+          20_000,
+        );
         expect(over?.exit).toMatchObject(exit);
         await until("the program has ended with it", () => !isAlive(program), 10_000);
-        expect((await historyOf(setup)).filter((line) => line.startsWith("line ")).length).toBe(last);
+        expect((await historyOf(setup)).filter((line) => line.startsWith("line ")).length).toBe(
+          last,
+        );
         await setup.close();
-        await until("no process is left", () => processesIn({ home: setup.home }).length === 0, 15_000);
+        await until(
+          "no process is left",
+          () => processesIn({ home: setup.home }).length === 0,
+          15_000,
+        );
       } catch (error) {
-        throw new Error(`${error instanceof Error ? error.stack : error}\nKILLED_SEED=${SEED}, ${name}: ${done.join("; ")}`);
+        throw new Error(
+          `${error instanceof Error ? error.stack : error}\nKILLED_SEED=${SEED}, ${name}: ${done.join("; ")}`,
+        );
       } finally {
         await setup.close();
       }

@@ -1,5 +1,13 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { version } from "../package.json";
 import { toBase64url } from "../src/auth.ts";
@@ -24,8 +32,18 @@ chmodSync(join(bin, "claude"), 0o755);
 const env = { ...home.env, PATH: `${bin}:${home.env.PATH}` };
 
 async function cli(argv: string[], more: Record<string, string | undefined> = {}, cwd = home.dir) {
-  const child = Bun.spawn([...SELF, ...argv], { env: { ...env, ...more }, cwd, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-  const [code, out, err] = await Promise.all([child.exited, new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const child = Bun.spawn([...SELF, ...argv], {
+    env: { ...env, ...more },
+    cwd,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [code, out, err] = await Promise.all([
+    child.exited,
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
   return { code, out, err, pid: child.pid };
 }
 async function atTerminal(argv: string[], more: Record<string, string> = {}) {
@@ -35,15 +53,24 @@ async function atTerminal(argv: string[], more: Record<string, string> = {}) {
 }
 
 describe("help and versions", () => {
-  test.each([[["--help"]], [["-h"]], [["server", "--help"]], [["run", "-h"]], [["pair", "--help"]]])(
-    "%p tells what there is, with examples, on stdout",
-    async (args: string[]) => {
-      const result = await cli(args);
-      expect(result).toMatchObject({ code: 0, err: "" });
-      for (const words of ["claude-remote pair", "Examples", "alias claude=claude-remote", "config.toml"]) expect(result.out).toContain(words);
-      for (const line of result.out.split("\n")) expect(line.length).toBeLessThan(120);
-    },
-  );
+  test.each([
+    [["--help"]],
+    [["-h"]],
+    [["server", "--help"]],
+    [["run", "-h"]],
+    [["pair", "--help"]],
+  ])("%p tells what there is, with examples, on stdout", async (args: string[]) => {
+    const result = await cli(args);
+    expect(result).toMatchObject({ code: 0, err: "" });
+    for (const words of [
+      "claude-remote pair",
+      "Examples",
+      "alias claude=claude-remote",
+      "config.toml",
+    ])
+      expect(result.out).toContain(words);
+    for (const line of result.out.split("\n")) expect(line.length).toBeLessThan(120);
+  });
 
   test("`--version` is ours and claude's", async () => {
     const both = await cli(["--version"]);
@@ -54,9 +81,19 @@ describe("help and versions", () => {
   });
 
   test("what can't be is said on stderr with 2, in colour only where that is wanted", async () => {
-    expect(await cli(["server", "--nonsense"])).toMatchObject({ code: 2, out: "", err: expect.stringContaining("claude-remote --help") });
-    expect(await cli(["server", "bakcup", "x"])).toMatchObject({ code: 2, err: expect.stringContaining("what is bakcup?") });
-    expect(await cli(["server", "stop", "x"])).toMatchObject({ code: 2, err: expect.stringContaining("what is x?") });
+    expect(await cli(["server", "--nonsense"])).toMatchObject({
+      code: 2,
+      out: "",
+      err: expect.stringContaining("claude-remote --help"),
+    });
+    expect(await cli(["server", "bakcup", "x"])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("what is bakcup?"),
+    });
+    expect(await cli(["server", "stop", "x"])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("what is x?"),
+    });
     const seen = async (more: Record<string, string>) => {
       const tty = openTty([...SELF, "run", "stray"], { env: { ...env, ...more }, cwd: home.dir });
       await tty.exited;
@@ -72,38 +109,60 @@ test("what a server says is text, whoever answers there", async () => {
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
-    fetch: () => Response.json({ error: { code: "no", message: "no\x1b]0;title\x07\x9b2Jway" } }, { status: 500 }),
+    fetch: () =>
+      Response.json(
+        { error: { code: "no", message: "no\x1b]0;title\x07\x9b2Jway" } },
+        { status: 500 },
+      ),
   });
   const elsewhere = join(home.dir, "elsewhere");
-  savePairing(join(elsewhere, "claude-remote/pairing.json"), { server: `http://127.0.0.1:${server.port}`, device: "d_1", secret: toBase64url(new Uint8Array(32)) });
-  expect((await cli(["attach", "--list"], { XDG_CONFIG_HOME: elsewhere })).err).toBe("claude-remote: no]0;title2Jway\n");
+  savePairing(join(elsewhere, "claude-remote/pairing.json"), {
+    server: `http://127.0.0.1:${server.port}`,
+    device: "d_1",
+    secret: toBase64url(new Uint8Array(32)),
+  });
+  expect((await cli(["attach", "--list"], { XDG_CONFIG_HOME: elsewhere })).err).toBe(
+    "claude-remote: no]0;title2Jway\n",
+  );
   await server.stop(true);
 });
 
 describe("as `alias claude=claude-remote`", () => {
   test("without a terminal we become claude: same process, arguments and exit code, nothing added", async () => {
     const result = await cli(["-p", "a b", "--model", "x"]);
-    expect(result).toEqual({ code: 7, out: `[-p][a b][--model][x] pid ${result.pid} wrapped  at ${join(bin, "claude")}\n`, err: "", pid: result.pid });
+    expect(result).toEqual({
+      code: 7,
+      out: `[-p][a b][--model][x] pid ${result.pid} wrapped  at ${join(bin, "claude")}\n`,
+      err: "",
+      pid: result.pid,
+    });
   });
 
-  test.each([[["-p", "hi"]], [["mcp", "list"]], [["doctor"]], [["update"]], [["setup-token"]], [["-cp", "hi"]], [["plugin", "install", "x"]]])(
-    "at a terminal claude %p runs untouched",
-    async (args: string[]) => {
-      const { code, text } = await atTerminal(args);
-      expect(code).toBe(7);
-      expect(text).toContain(`${args.map((arg) => `[${arg}]`).join("")} pid`);
-      expect(text).toContain("wrapped  at");
-    },
-  );
+  test.each([
+    [["-p", "hi"]],
+    [["mcp", "list"]],
+    [["doctor"]],
+    [["update"]],
+    [["setup-token"]],
+    [["-cp", "hi"]],
+    [["plugin", "install", "x"]],
+  ])("at a terminal claude %p runs untouched", async (args: string[]) => {
+    const { code, text } = await atTerminal(args);
+    expect(code).toBe(7);
+    expect(text).toContain(`${args.map((arg) => `[${arg}]`).join("")} pid`);
+    expect(text).toContain("wrapped  at");
+  });
 
-  test.each([[["--resume"]], [["auth", "login"]], [["--debug", "--", "-p"]], [["--mcp-config", "x", "say something"]]])(
-    "at a terminal claude %p passes every argument through",
-    async (args: string[]) => {
-      const { code, text } = await atTerminal(args);
-      expect(code).toBe(7);
-      expect(text).toContain(`${args.map((arg) => `[${arg}]`).join("")} pid`);
-    },
-  );
+  test.each([
+    [["--resume"]],
+    [["auth", "login"]],
+    [["--debug", "--", "-p"]],
+    [["--mcp-config", "x", "say something"]],
+  ])("at a terminal claude %p passes every argument through", async (args: string[]) => {
+    const { code, text } = await atTerminal(args);
+    expect(code).toBe(7);
+    expect(text).toContain(`${args.map((arg) => `[${arg}]`).join("")} pid`);
+  });
 
   test("our own words are within claude's reach after `run --`", async () => {
     expect((await cli(["run", "--", "server"])).out).toContain("[server] pid");
@@ -122,7 +181,10 @@ describe("as `alias claude=claude-remote`", () => {
     mkdirSync(scripts);
     writeFileSync(join(scripts, "claude"), `#!/bin/sh\nexec ${SELF.join(" ")} "$@"\n`);
     chmodSync(join(scripts, "claude"), 0o755);
-    expect(await cli(["x"], { PATH: `${scripts}:${env.PATH}` })).toMatchObject({ code: 126, err: expect.stringContaining('claude = "/path/to/claude"') });
+    expect(await cli(["x"], { PATH: `${scripts}:${env.PATH}` })).toMatchObject({
+      code: 126,
+      err: expect.stringContaining('claude = "/path/to/claude"'),
+    });
   });
 
   test("what a shell would find and hand over is found and handed over: past folders, without a first line, with its descriptors", async () => {
@@ -130,7 +192,12 @@ describe("as `alias claude=claude-remote`", () => {
     mkdirSync(join(odd, "folder/claude"), { recursive: true });
     writeFileSync(join(odd, "claude"), "cat $1; exit 9\n", { mode: 0o755 });
     const script = `exec ${SELF.join(" ")} <(echo handed over)`;
-    const child = Bun.spawn(["bash", "-c", script], { env: { ...env, PATH: `${odd}/folder:${odd}:${home.env.PATH}` }, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const child = Bun.spawn(["bash", "-c", script], {
+      env: { ...env, PATH: `${odd}/folder:${odd}:${home.env.PATH}` },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
     expect(await new Response(child.stdout).text()).toBe("handed over\n");
     expect(await child.exited).toBe(9);
   });
@@ -140,11 +207,23 @@ describe("as `alias claude=claude-remote`", () => {
     mkdirSync(project);
     writeFileSync(join(project, ".env"), "LEAKED=from-dotenv\nCLAUDE_REMOTE_CLAUDE=/bin/false\n");
     writeFileSync(join(project, "bunfig.toml"), 'preload = ["./evil.ts"]\n');
-    writeFileSync(join(project, "tsconfig.json"), '{"compilerOptions":{"paths":{"*":["./evil.ts"]}}}');
-    writeFileSync(join(project, "evil.ts"), `await Bun.write(${JSON.stringify(join(project, "ran"))}, "");`);
+    writeFileSync(
+      join(project, "tsconfig.json"),
+      '{"compilerOptions":{"paths":{"*":["./evil.ts"]}}}',
+    );
+    writeFileSync(
+      join(project, "evil.ts"),
+      `await Bun.write(${JSON.stringify(join(project, "ran"))}, "");`,
+    );
     // started the way an installed command is: by the first line of the file itself
     const command = SELF.at(-1) ?? "";
-    const child = Bun.spawn([command, "run", "--command", "env"], { env, cwd: project, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const child = Bun.spawn([command, "run", "--command", "env"], {
+      env,
+      cwd: project,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
     const out = await new Response(child.stdout).text();
     expect(await child.exited).toBe(0);
     expect(out).toContain("HOME=");
@@ -174,13 +253,20 @@ describe("the configuration file", () => {
 
   test("holds every option; the environment wins over it, a flag over both", async () => {
     copyFileSync(join(bin, "claude"), join(home.dir, "other"));
-    write(`claude = ${JSON.stringify(join(home.dir, "other"))}\nport = 7300\ndata = "/from/file"\nembedded = false\n`);
+    write(
+      `claude = ${JSON.stringify(join(home.dir, "other"))}\nport = 7300\ndata = "/from/file"\nembedded = false\n`,
+    );
     expect((await cli(["x"])).out).toContain(`at ${join(home.dir, "other")}`);
-    expect((await cli(["x"], { CLAUDE_REMOTE_CLAUDE: "claude" })).out).toContain(`at ${join(bin, "claude")}`);
-    const data = async (argv: string[], more = {}) => JSON.parse((await cli(["server", "status", "--json", ...argv], more)).out).data;
+    expect((await cli(["x"], { CLAUDE_REMOTE_CLAUDE: "claude" })).out).toContain(
+      `at ${join(bin, "claude")}`,
+    );
+    const data = async (argv: string[], more = {}) =>
+      JSON.parse((await cli(["server", "status", "--json", ...argv], more)).out).data;
     expect(await data([])).toBe("/from/file");
     expect(await data([], { CLAUDE_REMOTE_DATA: "/from/env" })).toBe("/from/env");
-    expect(await data(["--data", "/from/flag"], { CLAUDE_REMOTE_DATA: "/from/env" })).toBe("/from/flag");
+    expect(await data(["--data", "/from/flag"], { CLAUDE_REMOTE_DATA: "/from/env" })).toBe(
+      "/from/flag",
+    );
   });
 
   test.each([
@@ -198,13 +284,23 @@ describe("the configuration file", () => {
 
   test("with a mistake in it claude runs all the same, and the mistake is said", async () => {
     write("prt = 7300\n");
-    expect(await cli(["-p", "x"])).toMatchObject({ code: 7, out: expect.stringContaining("[-p][x] pid"), err: expect.stringContaining("prt is not an option") });
+    expect(await cli(["-p", "x"])).toMatchObject({
+      code: 7,
+      out: expect.stringContaining("[-p][x] pid"),
+      err: expect.stringContaining("prt is not an option"),
+    });
   });
 
   test("docs/configuration.md knows every option and no other", () => {
     const source = readFileSync(resolve(import.meta.dir, "../src/commands/config.ts"), "utf8");
-    const names = [...(/const OPTIONS = \{([^}]*)\}/.exec(source)?.[1] ?? "").matchAll(/^ {2}(\w+):/gm)].map(([, name]) => name);
-    const documented = [...readFileSync(resolve(import.meta.dir, "../docs/configuration.md"), "utf8").matchAll(/^\| `(\w+) = /gm)].map(([, name]) => name);
+    const names = [
+      ...(/const OPTIONS = \{([^}]*)\}/.exec(source)?.[1] ?? "").matchAll(/^ {2}(\w+):/gm),
+    ].map(([, name]) => name);
+    const documented = [
+      ...readFileSync(resolve(import.meta.dir, "../docs/configuration.md"), "utf8").matchAll(
+        /^\| `(\w+) = /gm,
+      ),
+    ].map(([, name]) => name);
     expect(names.length).toBeGreaterThan(8);
     expect(documented.sort()).toEqual(names.sort());
   });

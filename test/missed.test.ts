@@ -13,7 +13,12 @@ async function openSession(id: string) {
   let seq = 0;
   let lines = 0;
   const print = (...rows: string[]) => {
-    socket.send({ type: "output", session: id, seq: ++seq, op: { op: "append", generation: 0, from: lines, lines: rows } });
+    socket.send({
+      type: "output",
+      session: id,
+      seq: ++seq,
+      op: { op: "append", generation: 0, from: lines, lines: rows },
+    });
     lines += rows.length;
   };
   print("line 0");
@@ -56,17 +61,28 @@ test("lines that come while history is being fetched are not undone by what was 
   print("overtakes", "both");
   await Bun.sleep(300); // the stream has told them
   release();
-  await until("all lines are there", async () => (await history()).slice(-3).join() === `${MANY.at(-1)},overtakes,both`);
+  await until(
+    "all lines are there",
+    async () => (await history()).slice(-3).join() === `${MANY.at(-1)},overtakes,both`,
+  );
   print("follows");
-  await until("and what follows", async () => (await history()).slice(-3).join() === "overtakes,both,follows");
+  await until(
+    "and what follows",
+    async () => (await history()).slice(-3).join() === "overtakes,both,follows",
+  );
   await close();
 }, 30_000);
 
 test("what was asked for in vain is asked for again, where the stream goes on all the same", async () => {
   const { socket, page, print, history, show, close } = await openSession("in-vain");
-  await page.route(/\/api\/sessions\/in-vain\?/, (route) => route.abort("connectionreset"), { times: 1 });
+  await page.route(/\/api\/sessions\/in-vain\?/, (route) => route.abort("connectionreset"), {
+    times: 1,
+  });
   await page.route(/\/output\?/, (route) => route.abort("connectionreset"), { times: 1 });
-  socket.send({ type: "prompt", prompt: makePrompt("in-vain", "p_in_vain", { input: { command: "make" } }) });
+  socket.send({
+    type: "prompt",
+    prompt: makePrompt("in-vain", "p_in_vain", { input: { command: "make" } }),
+  });
   await show();
   print(...MANY);
   await page.getByRole("alertdialog", { name: "Run a command" }).waitFor();
@@ -76,10 +92,17 @@ test("what was asked for in vain is asked for again, where the stream goes on al
 
 test("a request that the browser itself sent twice counts as lost, not as one of a device that is locked out", async () => {
   const { page, show, close } = await openSession("twice");
-  const replayed = { status: 401, contentType: "application/json", body: '{"error":{"code":"replayed","message":"This request was sent before."}}' };
+  const replayed = {
+    status: 401,
+    contentType: "application/json",
+    body: '{"error":{"code":"replayed","message":"This request was sent before."}}',
+  };
   await page.route(/\/events/, (route) => route.fulfill(replayed), { times: 1 });
   await show();
-  await until("it is live", async () => (await page.getByRole("status").first().textContent()) === "live");
+  await until(
+    "it is live",
+    async () => (await page.getByRole("status").first().textContent()) === "live",
+  );
   await close();
 }, 30_000);
 

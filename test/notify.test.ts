@@ -53,7 +53,9 @@ async function openApp(init = ""): Promise<PhonePage> {
   await phone.context.grantPermissions(["notifications"], { origin: server.origin });
   if (init !== "") await phone.context.addInitScript(init);
   await pairPage(phone, await machine.mint("viewer"));
-  await until("the worker is in charge", () => phone.page.evaluate("navigator.serviceWorker.controller !== null"));
+  await until("the worker is in charge", () =>
+    phone.page.evaluate("navigator.serviceWorker.controller !== null"),
+  );
   return phone;
 }
 
@@ -61,7 +63,12 @@ async function openApp(init = ""): Promise<PhonePage> {
 const DELIVERIES = 3;
 
 /** The browser's own push service needs the internet: the subscription is one at ours, everything after it is real. */
-async function openSubscribed(name: string): Promise<{ phone: PhonePage; fake: FakeBrowser; deliver(text: string): Promise<void>; worker: Worker }> {
+async function openSubscribed(name: string): Promise<{
+  phone: PhonePage;
+  fake: FakeBrowser;
+  deliver(text: string): Promise<void>;
+  worker: Worker;
+}> {
   const fake = await service.browser(name);
   const phone = await openApp(`{
     const made = { endpoint: ${JSON.stringify(fake.subscription.endpoint)}, toJSON: () => (${JSON.stringify(fake.subscription)}), unsubscribe: async () => delete sessionStorage.subscribed };
@@ -72,11 +79,14 @@ async function openSubscribed(name: string): Promise<{ phone: PhonePage; fake: F
       return made;
     };
   }`);
-  const registration = v.object({ registrations: v.array(v.object({ registrationId: v.string(), scopeURL: v.string() })) });
+  const registration = v.object({
+    registrations: v.array(v.object({ registrationId: v.string(), scopeURL: v.string() })),
+  });
   const cdp: CDPSession = await phone.context.newCDPSession(phone.page);
   let registrationId: string | undefined;
   cdp.on("ServiceWorker.workerRegistrationUpdated", (event) => {
-    registrationId = v.parse(registration, event).registrations[0]?.registrationId ?? registrationId;
+    registrationId =
+      v.parse(registration, event).registrations[0]?.registrationId ?? registrationId;
   });
   await cdp.send("ServiceWorker.enable");
   const id = await until("the registration is known", () => registrationId);
@@ -86,10 +96,20 @@ async function openSubscribed(name: string): Promise<{ phone: PhonePage; fake: F
   const worker = await until("the worker runs", () => phone.context.serviceWorkers()[0]);
   /** A busy Chromium loses one now and then, which comes again, as it would from a push service; where nothing comes of it the test itself says so. */
   const deliver = async (data: string) => {
-    const wanted = parseJson(v.object({ tag: v.string(), body: v.string() }), data) ?? { tag: "unread", body: "" };
-    const isShown = async () => (await notifications(worker)).some(({ tag, body }) => tag === wanted.tag && body.startsWith(wanted.body));
+    const wanted = parseJson(v.object({ tag: v.string(), body: v.string() }), data) ?? {
+      tag: "unread",
+      body: "",
+    };
+    const isShown = async () =>
+      (await notifications(worker)).some(
+        ({ tag, body }) => tag === wanted.tag && body.startsWith(wanted.body),
+      );
     for (let tries = 0; tries < DELIVERIES; tries++) {
-      await cdp.send("ServiceWorker.deliverPushMessage", { origin: server.origin, registrationId: id, data });
+      await cdp.send("ServiceWorker.deliverPushMessage", {
+        origin: server.origin,
+        registrationId: id,
+        data,
+      });
       for (let looks = 0; looks < 50; looks++, await Bun.sleep(100)) if (await isShown()) return;
     }
   };
@@ -98,12 +118,23 @@ async function openSubscribed(name: string): Promise<{ phone: PhonePage; fake: F
 
 /** A choice, once the server has it and the page has read it back. */
 async function choose({ page }: PhonePage, act: () => Promise<void>): Promise<void> {
-  const read = page.waitForResponse((response) => response.url().endsWith("/api/push/subscription") && response.request().method() === "GET");
+  const read = page.waitForResponse(
+    (response) =>
+      response.url().endsWith("/api/push/subscription") && response.request().method() === "GET",
+  );
   await act();
   await read;
 }
 
-const Shown = v.array(v.object({ title: v.string(), body: v.string(), tag: v.string(), silent: v.nullable(v.boolean()), actions: v.array(v.string()) }));
+const Shown = v.array(
+  v.object({
+    title: v.string(),
+    body: v.string(),
+    tag: v.string(),
+    silent: v.nullable(v.boolean()),
+    actions: v.array(v.string()),
+  }),
+);
 const LIST = `registration.getNotifications().then((list) => list.map(({ title, body, tag, silent, actions }) => ({ title, body, tag, silent, actions: actions.map((a) => a.action) })))`;
 const notifications = async (worker: Worker) => v.parse(Shown, await worker.evaluate(LIST));
 /** Taps a notification, or one of its buttons. Chromium lets nobody but the system send that event for real: the worker's own handler is called with one that is made. */
@@ -117,7 +148,12 @@ const tap = (worker: Worker, tag: string, action = "") =>
 async function playRunner(id: string, prompts: Prompt[]) {
   const socket = await openSocket(server.origin, machine);
   socket.send(hello);
-  socket.send({ type: "session", session: { ...sessionInfo(id), cwd: `/home/me/${id}` }, first: 1, prompts });
+  socket.send({
+    type: "session",
+    session: { ...sessionInfo(id), cwd: `/home/me/${id}` },
+    first: 1,
+    prompts,
+  });
   await socket.next("resume");
   socket.beat();
   return socket;
@@ -128,9 +164,16 @@ const makePrompt = (session: string, id: string, command: string, more: object =
   kind: "permission",
   state: "pending",
   created_at: Date.now(),
-  view: JSON.stringify({ tool: "Bash", input: { command, ...more }, cwd: `/home/me/${session}`, host: "box", actions: ["approve", "reject"] }),
+  view: JSON.stringify({
+    tool: "Bash",
+    input: { command, ...more },
+    cwd: `/home/me/${session}`,
+    host: "box",
+    actions: ["approve", "reject"],
+  }),
 });
-const devices = async () => (await machine.get(v.object({ devices: v.array(DeviceInfo) }), "GET", "/api/devices")).devices;
+const devices = async () =>
+  (await machine.get(v.object({ devices: v.array(DeviceInfo) }), "GET", "/api/devices")).devices;
 
 describe("the page as an app", () => {
   test("can be installed: its manifest has no faults, its icons are what they say, one for the Home Screen of iOS", async () => {
@@ -139,32 +182,53 @@ describe("the page as an app", () => {
     const manifest = await cdp.send("Page.getAppManifest");
     expect(manifest.errors).toEqual([]);
     // private windows install nothing, and tests run in one
-    expect((await cdp.send("Page.getInstallabilityErrors")).installabilityErrors.map(({ errorId }) => errorId)).toEqual(["in-incognito"]);
+    expect(
+      (await cdp.send("Page.getInstallabilityErrors")).installabilityErrors.map(
+        ({ errorId }) => errorId,
+      ),
+    ).toEqual(["in-incognito"]);
     const Manifest = v.object({
       display: v.literal("standalone"),
       start_url: v.literal("/"),
       icons: v.array(v.object({ src: v.string(), sizes: v.string(), purpose: v.string() })),
     });
     const { icons } = v.parse(Manifest, JSON.parse(manifest.data ?? ""));
-    expect(icons.filter(({ purpose }) => purpose.includes("maskable")).map(({ sizes }) => sizes)).toEqual(["192x192", "512x512"]);
-    for (const src of [...icons.map(({ src }) => src), "/icon-180.png"].filter((src) => src.endsWith(".png"))) {
+    expect(
+      icons.filter(({ purpose }) => purpose.includes("maskable")).map(({ sizes }) => sizes),
+    ).toEqual(["192x192", "512x512"]);
+    for (const src of [...icons.map(({ src }) => src), "/icon-180.png"].filter((src) =>
+      src.endsWith(".png"),
+    )) {
       const side = Number(/\d+/.exec(src)?.[0]);
       const response = await fetch(server.origin + src);
       expect(response.headers.get("content-type")).toBe("image/png");
       const head = new DataView(await response.arrayBuffer());
-      expect([head.getUint32(0), head.getUint32(16), head.getUint32(20)]).toEqual([0x89504e47, side, side]);
+      expect([head.getUint32(0), head.getUint32(16), head.getUint32(20)]).toEqual([
+        0x89504e47,
+        side,
+        side,
+      ]);
     }
-    expect(await phone.page.locator('link[rel="apple-touch-icon"]').getAttribute("href")).toBe("/icon-180.png");
+    expect(await phone.page.locator('link[rel="apple-touch-icon"]').getAttribute("href")).toBe(
+      "/icon-180.png",
+    );
     expect(phone.suspicious).toEqual([]);
     await phone.context.close();
   }, 30_000);
 
   test("no script but its worker can be named by code", async () => {
     const phone = await openApp();
-    const attempt = (code: string) => phone.page.evaluate(`(async () => { try { ${code}; return "done"; } catch (error) { return error.name; } })()`);
+    const attempt = (code: string) =>
+      phone.page.evaluate(
+        `(async () => { try { ${code}; return "done"; } catch (error) { return error.name; } })()`,
+      );
     expect(await attempt(`await navigator.serviceWorker.register("/worker.js")`)).toBe("TypeError");
-    expect(await attempt(`trustedTypes.createPolicy("other", { createScriptURL: (url) => url })`)).toBe("TypeError");
-    expect(await attempt(`trustedTypes.createPolicy("worker", { createScriptURL: (url) => url })`)).toBe("TypeError"); // it is taken
+    expect(
+      await attempt(`trustedTypes.createPolicy("other", { createScriptURL: (url) => url })`),
+    ).toBe("TypeError");
+    expect(
+      await attempt(`trustedTypes.createPolicy("worker", { createScriptURL: (url) => url })`),
+    ).toBe("TypeError"); // it is taken
     await phone.context.close();
   }, 30_000);
 
@@ -174,8 +238,13 @@ describe("the page as an app", () => {
     await server.stop();
     await phone.page.reload();
     await phone.page.getByText("reconnecting…").waitFor();
-    await phone.page.locator(".notice").filter({ hasText: "The server can't be reached" }).waitFor({ timeout: 15_000 });
-    expect(await phone.page.evaluate(`getComputedStyle(document.querySelector(".brand")).display`)).toBe("flex"); // its style is there as well
+    await phone.page
+      .locator(".notice")
+      .filter({ hasText: "The server can't be reached" })
+      .waitFor({ timeout: 15_000 });
+    expect(
+      await phone.page.evaluate(`getComputedStyle(document.querySelector(".brand")).display`),
+    ).toBe("flex"); // its style is there as well
     const kept = await phone.page.evaluate(
       `caches.keys().then(async (names) => (await Promise.all(names.map(async (name) => (await (await caches.open(name)).keys()).map(({ url }) => new URL(url).pathname)))).flat())`,
     );
@@ -212,16 +281,27 @@ describe("the page as an app", () => {
         return new Response(`${newer}// newer`, { headers: { "content-type": "text/javascript" } });
       },
     });
-    const behind = await startServer({ host: "127.0.0.1", port: 0, data: dir, insecureLan: false, log: () => undefined, publicUrl: front.url.origin });
+    const behind = await startServer({
+      host: "127.0.0.1",
+      port: 0,
+      data: dir,
+      insecureLan: false,
+      log: () => undefined,
+      publicUrl: front.url.origin,
+    });
     const phone = await openPhonePage(browser, front.url.origin);
     await pairPage(phone, behind.pairingLink());
-    await until("the worker is in charge", () => phone.page.evaluate("navigator.serviceWorker.controller !== null"));
+    await until("the worker is in charge", () =>
+      phone.page.evaluate("navigator.serviceWorker.controller !== null"),
+    );
     const notice = phone.page.getByText("A newer version of this page is here.");
     await phone.page.reload();
     await phone.page.getByText("live", { exact: true }).waitFor();
     expect(await notice.count()).toBe(0); // the first is not newer
     newer = await (await fetch(`${behind.listensOn}/worker.js`)).text();
-    await phone.page.evaluate("navigator.serviceWorker.getRegistration().then((registration) => registration.update())");
+    await phone.page.evaluate(
+      "navigator.serviceWorker.getRegistration().then((registration) => registration.update())",
+    );
     await notice.waitFor();
     await phone.page.getByRole("button", { name: "Reload" }).click();
     await phone.page.getByText("live", { exact: true }).waitFor();
@@ -234,10 +314,13 @@ describe("the page as an app", () => {
 
   test("on an iPhone's browser it says to install first and pair inside, and takes the link along", async () => {
     const context = await browser.newContext({
-      userAgent: "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1",
+      userAgent:
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1",
       viewport: { width: 375, height: 667 },
     });
-    await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: server.origin });
+    await context.grantPermissions(["clipboard-read", "clipboard-write"], {
+      origin: server.origin,
+    });
     const page = await context.newPage();
     const link = await machine.mint("viewer");
     await page.goto(link);
@@ -258,15 +341,21 @@ describe("a notification on the phone", () => {
     expect((await own())?.push).toBe("on");
     await choose(phone, () => page.getByLabel("A session ended").uncheck());
     await choose(phone, () => page.getByLabel("Approve from the notification").check());
-    await page.getByText("whoever holds this device can then approve from its lock screen").waitFor();
+    await page
+      .getByText("whoever holds this device can then approve from its lock screen")
+      .waitFor();
     await until(
       "that is kept",
-      async () => (await page.getByLabel("Approve from the notification").isChecked()) && !(await page.getByLabel("A session ended").isChecked()),
+      async () =>
+        (await page.getByLabel("Approve from the notification").isChecked()) &&
+        !(await page.getByLabel("A session ended").isChecked()),
     );
     await page.getByRole("button", { name: "Send a test" }).click();
     await page.getByText("Its own answer: 201 taken").waitFor();
     await deliver((await fake.next()).text);
-    await until("it is shown", async () => (await notifications(worker)).some(({ title }) => title === "Notifications work"));
+    await until("it is shown", async () =>
+      (await notifications(worker)).some(({ title }) => title === "Notifications work"),
+    );
     service.behave(() => new Response("Unregistered", { status: 400 }));
     await page.getByRole("button", { name: "Send a test" }).click();
     await page.getByText("The push service refused it. Its own answer: 400 Unregistered").waitFor();
@@ -291,7 +380,8 @@ describe("a notification on the phone", () => {
     const runner = await playRunner("acts", [first, second, third]);
     clock.pass(10_000);
     for (const _ of [first, second, third]) await deliver((await fake.next()).text);
-    const named = async (tag: string) => (await notifications(worker)).find((shown) => shown.tag === tag);
+    const named = async (tag: string) =>
+      (await notifications(worker)).find((shown) => shown.tag === tag);
     expect(await until("it is shown", () => named("p_reject"), 20_000)).toMatchObject({
       title: "Run a command? · acts",
       body: "rm -rf build\n/home/me/acts on box",
@@ -306,15 +396,39 @@ describe("a notification on the phone", () => {
     ] as const) {
       await tap(worker, prompt.id, action);
       const decide = await runner.next("decide");
-      expect(decide).toMatchObject({ prompt: prompt.id, action, name: "Linux Chrome", ...(action === "approve" ? { shown: sha256hex(prompt.view) } : {}) });
+      expect(decide).toMatchObject({
+        prompt: prompt.id,
+        action,
+        name: "Linux Chrome",
+        ...(action === "approve" ? { shown: sha256hex(prompt.view) } : {}),
+      });
       runner.send({
         type: "prompt",
-        prompt: { ...prompt, state: "answered", answer: { by: "viewer", device: decide.device, decision: action, at: 1, receipt: "sent" } },
+        prompt: {
+          ...prompt,
+          state: "answered",
+          answer: { by: "viewer", device: decide.device, decision: action, at: 1, receipt: "sent" },
+        },
       });
       runner.send({ type: "decided", decision: decide.decision, result: "sent" });
-      await until("it is on its way", async () => /^(?:Reject|Approv)ing…$/.test((await named(prompt.id))?.title ?? ""), 20_000);
-      runner.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { by: "viewer", device: decide.device, decision: action, at: 1, receipt } } });
-      const shown = await until("the outcome is shown", async () => (await named(prompt.id))?.title.startsWith(words) && named(prompt.id), 20_000);
+      await until(
+        "it is on its way",
+        async () => /^(?:Reject|Approv)ing…$/.test((await named(prompt.id))?.title ?? ""),
+        20_000,
+      );
+      runner.send({
+        type: "prompt",
+        prompt: {
+          ...prompt,
+          state: "answered",
+          answer: { by: "viewer", device: decide.device, decision: action, at: 1, receipt },
+        },
+      });
+      const shown = await until(
+        "the outcome is shown",
+        async () => (await named(prompt.id))?.title.startsWith(words) && named(prompt.id),
+        20_000,
+      );
       expect(shown).toMatchObject({ silent: true, actions: [] });
     }
     expect(phone.suspicious).toEqual([]);
@@ -349,10 +463,16 @@ describe("a notification on the phone", () => {
       [gone, "npm test\nwhole"],
     ] as const) {
       await deliver(push(prompt, body));
-      await until(`${prompt.id} is shown`, async () => (await notifications(worker)).some(({ tag }) => tag === prompt.id));
+      await until(`${prompt.id} is shown`, async () =>
+        (await notifications(worker)).some(({ tag }) => tag === prompt.id),
+      );
     }
     const titled = (tag: string, title: string) =>
-      until(`${tag} says ${title}`, async () => (await notifications(worker)).some((shown) => shown.tag === tag && shown.title.startsWith(title)));
+      until(`${tag} says ${title}`, async () =>
+        (await notifications(worker)).some(
+          (shown) => shown.tag === tag && shown.title.startsWith(title),
+        ),
+      );
     for (const { id } of [long, more, other]) {
       await tap(worker, id, "approve");
       await titled(id, "Look again");
@@ -360,9 +480,15 @@ describe("a notification on the phone", () => {
     await until("the page is led there", () => phone.page.url().endsWith("#/s/whole"));
     await tap(worker, "p_gone", "approve");
     await titled("p_gone", "Could not approve: There is no such prompt.");
-    expect((await machine.prompts()).filter(({ session }) => session === "whole").map(({ state }) => state)).toEqual(["pending", "pending", "pending"]);
+    expect(
+      (await machine.prompts())
+        .filter(({ session }) => session === "whole")
+        .map(({ state }) => state),
+    ).toEqual(["pending", "pending", "pending"]);
     await deliver("no message at all");
-    await until("even that is shown", async () => (await notifications(worker)).some(({ tag }) => tag === "unread"));
+    await until("even that is shown", async () =>
+      (await notifications(worker)).some(({ tag }) => tag === "unread"),
+    );
     clock.pass(10_000); // what these prompts are worth goes to this phone, not to the next
     await phone.context.close();
     runner.close();
@@ -374,9 +500,14 @@ describe("a notification on the phone", () => {
     const runner = await playRunner("else", [prompt]);
     clock.pass(10_000);
     await deliver((await fake.next()).text);
-    await until("it is shown", async () => (await notifications(worker)).some(({ tag }) => tag === "p_else"));
+    await until("it is shown", async () =>
+      (await notifications(worker)).some(({ tag }) => tag === "p_else"),
+    );
     await phone.page.goto("about:blank"); // nobody looks
-    runner.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { by: "desk", decision: "approve", at: 1 } } });
+    runner.send({
+      type: "prompt",
+      prompt: { ...prompt, state: "answered", answer: { by: "desk", decision: "approve", at: 1 } },
+    });
     await deliver((await fake.next()).text);
     const [shown] = await until("it is replaced", async () => {
       const all = await notifications(worker);
@@ -389,7 +520,9 @@ describe("a notification on the phone", () => {
     await until("it waits", () => clock.waiting() > 0);
     clock.pass(10_000);
     await deliver((await fake.next()).text);
-    await until("it is shown", async () => (await notifications(worker)).some(({ body }) => body === "Lint is clean."));
+    await until("it is shown", async () =>
+      (await notifications(worker)).some(({ body }) => body === "Lint is clean."),
+    );
     await tap(worker, "else");
     await until("the session is shown", () => phone.page.url().endsWith("#/s/else"));
     await phone.context.close();
@@ -402,12 +535,20 @@ describe("a notification on the phone", () => {
     await pairPage(phone, await machine.mint("viewer"));
     await phone.page.goto(`${server.origin}/#/devices`);
     await phone.page.getByText("told to show no notifications").waitFor();
-    await phone.context.addInitScript("Object.defineProperty(window, 'isSecureContext', { value: false })");
+    await phone.context.addInitScript(
+      "Object.defineProperty(window, 'isSecureContext', { value: false })",
+    );
     await phone.page.reload();
     await phone.page.getByText("Notifications need HTTPS").waitFor();
     await phone.context.close();
     const dir = mkdtempSync(join(tmpdir(), "notify-nobody-"));
-    const bare = await startServer({ host: "127.0.0.1", port: 0, data: dir, insecureLan: false, log: () => undefined });
+    const bare = await startServer({
+      host: "127.0.0.1",
+      port: 0,
+      data: dir,
+      insecureLan: false,
+      log: () => undefined,
+    });
     const its = await openPhonePage(browser, bare.origin);
     await its.context.grantPermissions(["notifications"], { origin: bare.origin });
     await pairPage(its, bare.pairingLink());
@@ -424,12 +565,18 @@ describe("the devices page", () => {
     const phone = await openApp();
     const { device } = await pairDevice(await machine.mint("runner"), "runner", "build box");
     await phone.page.getByRole("link", { name: "Devices and notifications" }).click();
-    await phone.page.locator(".devices li").first().getByText("this one · phone or browser: sees and answers · no notifications").waitFor();
+    await phone.page
+      .locator(".devices li")
+      .first()
+      .getByText("this one · phone or browser: sees and answers · no notifications")
+      .waitFor();
     const box = phone.page.locator(`[data-device="${device}"]`);
     await box.getByText("never seen · runs sessions, and sees nothing").waitFor();
     await box.getByLabel("Name").fill("the new box");
     await box.getByLabel("Name").press("Enter");
-    await until("it is renamed", async () => (await devices()).some(({ name }) => name === "the new box"));
+    await until("it is renamed", async () =>
+      (await devices()).some(({ name }) => name === "the new box"),
+    );
     await phone.page.getByText("named a device “the new box”").waitFor();
     await box.getByLabel("Name").fill("a\u202eb");
     await box.getByLabel("Name").press("Enter");
@@ -452,7 +599,10 @@ describe("the devices page", () => {
     const count = await phone.page.locator(".devices li").count();
     await pairDevice(link, "viewer", "scanned it");
     await phone.page.getByText("A new device was paired").waitFor();
-    await until("it is in the list", async () => (await phone.page.locator(".devices li").count()) === count + 1);
+    await until(
+      "it is in the list",
+      async () => (await phone.page.locator(".devices li").count()) === count + 1,
+    );
     await phone.context.close();
   }, 30_000);
 
@@ -471,7 +621,10 @@ describe("the devices page", () => {
     await phone.page.getByText("What you revoked had let in: friend of it.").waitFor();
     expect((await lost.request("GET", "/api/sessions")).status).toBe(401);
     await phone.page.getByRole("button", { name: "Revoke these too" }).click();
-    await until("that one is out as well", async () => (await friend.request("GET", "/api/sessions")).status === 401);
+    await until(
+      "that one is out as well",
+      async () => (await friend.request("GET", "/api/sessions")).status === 401,
+    );
     await phone.page.getByText("revoked lost phone").waitFor();
     await phone.page.locator(`[data-device="${friend.device}"]`).waitFor({ state: "detached" }); // the list was drawn anew
 
@@ -513,6 +666,9 @@ async function readQr(phone: PhonePage, png: Buffer): Promise<string | undefined
     return { width: bitmap.width, height: bitmap.height, data: canvas.getImageData(0, 0, bitmap.width, bitmap.height).data.join() };
   })()`);
   await page.close();
-  const { width, height, data } = v.parse(v.object({ width: v.number(), height: v.number(), data: v.string() }), picture);
+  const { width, height, data } = v.parse(
+    v.object({ width: v.number(), height: v.number(), data: v.string() }),
+    picture,
+  );
   return jsQR(new Uint8ClampedArray(data.split(",").map(Number)), width, height)?.data;
 }

@@ -27,7 +27,11 @@ describe("the dashboard on a phone", () => {
     expect(phone.page.url()).toBe(`${server.origin}/`);
     await phone.page.getByLabel("Name, as your other devices will see it").fill("My phone");
     await phone.page.getByRole("button", { name: "Pair this browser" }).click();
-    await phone.page.getByText("No sessions yet").or(phone.page.getByText("Sessions")).first().waitFor();
+    await phone.page
+      .getByText("No sessions yet")
+      .or(phone.page.getByText("Sessions"))
+      .first()
+      .waitFor();
     const key = await phone.page.evaluate(`new Promise((resolve) => {
       indexedDB.open("claude-remote").onsuccess = ({ target }) => {
         target.result.transaction("identity").objectStore("identity").get("self").onsuccess = ({ target: { result } }) =>
@@ -56,7 +60,11 @@ describe("the dashboard on a phone", () => {
     const phone = await openPaired();
     const steps = phone.page.locator(".empty li");
     await steps.first().waitFor();
-    expect((await steps.allTextContents()).map((step) => step.split(/[,.:]/)[0])).toEqual(["On your machine", "The session appears here", "When Claude asks"]);
+    expect((await steps.allTextContents()).map((step) => step.split(/[,.:]/)[0])).toEqual([
+      "On your machine",
+      "The session appears here",
+      "When Claude asks",
+    ]);
     await phone.context.close();
   }, 30_000);
 
@@ -65,31 +73,73 @@ describe("the dashboard on a phone", () => {
     const over = await playRunner("over");
     over.send(screen("over", 1, [""], { title: "✳ Mend the gate" }));
     over.send(screen("over", 2, [""])); // as claude does when it exits
-    over.send({ type: "exit", session: "over", exit: { code: 3 }, ended_at: Date.now() - 2 * 3600_000 });
+    over.send({
+      type: "exit",
+      session: "over",
+      exit: { code: 3 },
+      ended_at: Date.now() - 2 * 3600_000,
+    });
     const desk = await playRunner("desk", [], { activity: "waiting", hooks: "off" });
-    const busy = await playRunner("busy", [makePrompt("busy", "p_list", { input: { command: "make" } })], { sandbox: true });
-    busy.send(screen("busy", 1, ["plain \x3cb\x3enot bold\x3c/b\x3e", "red green\n3f1 1 5g#00ff00b", "漢字\n2w"]));
+    const busy = await playRunner(
+      "busy",
+      [makePrompt("busy", "p_list", { input: { command: "make" } })],
+      { sandbox: true },
+    );
+    busy.send(
+      screen("busy", 1, [
+        "plain \x3cb\x3enot bold\x3c/b\x3e",
+        "red green\n3f1 1 5g#00ff00b",
+        "漢字\n2w",
+      ]),
+    );
     const phone = await openPaired();
-    const section = (name: string) => phone.page.locator("section", { has: phone.page.getByRole("heading", { name, exact: true }) }).last();
+    const section = (name: string) =>
+      phone.page
+        .locator("section", { has: phone.page.getByRole("heading", { name, exact: true }) })
+        .last();
     await section("Waits for you").getByRole("alertdialog", { name: "Run a command" }).waitFor();
-    expect(await phone.page.locator(".sessions h2:not(.card h2)").allTextContents()).toEqual(["Waits for you", "Waits at the desk", "Running", "Earlier"]);
-    expect(await section("Waits at the desk").locator("strong").allTextContents()).toEqual(["desk"]);
+    expect(await phone.page.locator(".sessions h2:not(.card h2)").allTextContents()).toEqual([
+      "Waits for you",
+      "Waits at the desk",
+      "Running",
+      "Earlier",
+    ]);
+    expect(await section("Waits at the desk").locator("strong").allTextContents()).toEqual([
+      "desk",
+    ]);
     expect(await section("Running").locator("strong").allTextContents()).toEqual(["idle"]);
-    expect(await section("Earlier").locator("a > :not(.mark)").allTextContents()).toEqual(["over", "2 h ago", "/home/me", "✳ Mend the gate", "ended, exit code 3 · box"]);
+    expect(await section("Earlier").locator("a > :not(.mark)").allTextContents()).toEqual([
+      "over",
+      "2 h ago",
+      "/home/me",
+      "✳ Mend the gate",
+      "ended, exit code 3 · box",
+    ]);
     expect(await phone.page.title()).toBe("▮ claude-remote");
     expect(await phone.page.locator(".from").textContent()).toBe("sandboxbusy ›");
     await section("Earlier").getByRole("link").click();
     await phone.page.getByText("This session is over: exit code 3.", { exact: true }).waitFor(); // it left nothing on the screen
-    expect(await phone.page.locator(".place > *").allTextContents()).toEqual(["over · Mend the gate", "ended 2 h ago, exit code 3 · box"]);
+    expect(await phone.page.locator(".place > *").allTextContents()).toEqual([
+      "over · Mend the gate",
+      "ended 2 h ago, exit code 3 · box",
+    ]);
     await phone.page.goBack();
     await section("Waits for you").getByRole("link", { name: "busy" }).click();
     const rows = phone.page.locator(".screen .row");
-    await until("the screen is drawn", async () => (await rows.first().textContent()) === "plain <b>not bold</b>");
+    await until(
+      "the screen is drawn",
+      async () => (await rows.first().textContent()) === "plain <b>not bold</b>",
+    );
     expect(await phone.page.title()).toBe("▮ busy – claude-remote");
-    expect(await rows.nth(1).locator("span").first().getAttribute("style")).toBe("color: var(--c1);");
+    expect(await rows.nth(1).locator("span").first().getAttribute("style")).toBe(
+      "color: var(--c1);",
+    );
     expect(await rows.nth(2).locator(".wide").count()).toBe(2);
     busy.send(screen("busy", 2, ["changed", "", ""]));
-    await until("the change is drawn", async () => (await rows.first().textContent()) === "changed");
+    await until(
+      "the change is drawn",
+      async () => (await rows.first().textContent()) === "changed",
+    );
     expect(phone.suspicious).toEqual([]);
     await phone.context.close();
     for (const socket of [idle, over, desk, busy]) socket.close();
@@ -97,14 +147,19 @@ describe("the dashboard on a phone", () => {
 
   test("what is known already is there at once, with the network or without it", async () => {
     const quiet = await playRunner("at-rest");
-    const asks = await playRunner("asks", [makePrompt("asks", "p_asks", { input: { command: "make gates" } })]);
+    const asks = await playRunner("asks", [
+      makePrompt("asks", "p_asks", { input: { command: "make gates" } }),
+    ]);
     const phone = await openPaired();
     await phone.page.getByRole("link", { name: /^at-rest/ }).click();
     await phone.page.getByRole("heading", { name: "at-rest" }).waitFor();
     await phone.context.setOffline(true);
     await phone.page.goBack();
     await phone.page.getByRole("link", { name: /^at-rest/ }).waitFor();
-    const approve = phone.page.getByRole("alertdialog").filter({ hasText: "make gates" }).getByRole("button", { name: "Approve" });
+    const approve = phone.page
+      .getByRole("alertdialog")
+      .filter({ hasText: "make gates" })
+      .getByRole("button", { name: "Approve" });
     await approve.waitFor();
     expect(await approve.isDisabled()).toBe(true);
     asks.send({ type: "exit", session: "asks", exit: { code: 0 }, ended_at: Date.now() });
@@ -126,14 +181,25 @@ describe("the dashboard on a phone", () => {
   test("the cursor stands in the screen, whatever history is above it, and empty rows below are not shown", async () => {
     const socket = await playRunner("cursor");
     const lines = Array.from({ length: 60 }, (_, i) => `line ${i}`);
-    socket.send({ type: "output", session: "cursor", seq: 1, op: { op: "append", generation: 0, from: 0, lines } });
+    socket.send({
+      type: "output",
+      session: "cursor",
+      seq: 1,
+      op: { op: "append", generation: 0, from: 0, lines },
+    });
     socket.send({
       ...screen("cursor", 1, ["one", "two", "$ ", "", "", "", ""]),
-      frame: { ...screen("cursor", 1, ["one", "two", "$ ", "", "", "", ""]).frame, cursor: { x: 2, y: 2, visible: true } },
+      frame: {
+        ...screen("cursor", 1, ["one", "two", "$ ", "", "", "", ""]).frame,
+        cursor: { x: 2, y: 2, visible: true },
+      },
     });
     const phone = await openPaired();
     await phone.page.goto(`${server.origin}/#/s/cursor`);
-    await until("history is there", async () => (await phone.page.locator(".history .row").count()) === 60);
+    await until(
+      "history is there",
+      async () => (await phone.page.locator(".history .row").count()) === 60,
+    );
     const box = async (selector: string) => await phone.page.locator(selector).boundingBox();
     for (const width of [375, 320]) {
       await phone.page.setViewportSize({ width, height: 667 });
@@ -154,7 +220,12 @@ describe("the dashboard on a phone", () => {
         type: "output",
         session: "history",
         seq,
-        op: { op: "append", generation: 0, from, lines: Array.from({ length: count }, (_, i) => `line ${from + i}`) },
+        op: {
+          op: "append",
+          generation: 0,
+          from,
+          lines: Array.from({ length: count }, (_, i) => `line ${from + i}`),
+        },
       });
     append(1, 0, 150);
     append(2, 160, 100); // ten numbers are missing
@@ -162,15 +233,38 @@ describe("the dashboard on a phone", () => {
     const phone = await openPaired();
     await phone.page.goto(`${server.origin}/#/s/history`);
     const lines = phone.page.locator(".history .row");
-    await until("the newest hundred are there", async () => (await lines.count()) === 100 && (await lines.last().textContent()) === "line 259");
+    await until(
+      "the newest hundred are there",
+      async () =>
+        (await lines.count()) === 100 && (await lines.last().textContent()) === "line 259",
+    );
     append(3, 260, 2);
-    await until("new ones are appended", async () => (await lines.last().textContent()) === "line 261");
+    await until(
+      "new ones are appended",
+      async () => (await lines.last().textContent()) === "line 261",
+    );
     await phone.page.getByRole("button", { name: "Earlier lines" }).dispatchEvent("click");
-    await until("earlier ones are loaded", async () => (await lines.first().textContent()) === "line 50");
+    await until(
+      "earlier ones are loaded",
+      async () => (await lines.first().textContent()) === "line 50",
+    );
     expect(await phone.page.locator(".gap").allTextContents()).toEqual(["10 lines were lost"]);
-    socket.send({ type: "output", session: "history", seq: 4, op: { op: "truncate", generation: 0, to: 255 } });
-    await until("lines taken back are gone", async () => (await lines.last().textContent()) === "line 254");
-    socket.send({ type: "output", session: "history", seq: 5, op: { op: "generation", generation: 1 } });
+    socket.send({
+      type: "output",
+      session: "history",
+      seq: 4,
+      op: { op: "truncate", generation: 0, to: 255 },
+    });
+    await until(
+      "lines taken back are gone",
+      async () => (await lines.last().textContent()) === "line 254",
+    );
+    socket.send({
+      type: "output",
+      session: "history",
+      seq: 5,
+      op: { op: "generation", generation: 1 },
+    });
     await until("a new generation begins empty", async () => (await lines.count()) === 0);
     expect(phone.suspicious).toEqual([]);
     await phone.context.close();
@@ -181,7 +275,12 @@ describe("the dashboard on a phone", () => {
     const socket = await playRunner("reader");
     const flood = (seq: number, from: number) => {
       const lines = Array.from({ length: 300 }, (_, i) => `line ${from + i} ${"x".repeat(200)}`); // more than travels along
-      socket.send({ type: "output", session: "reader", seq, op: { op: "append", generation: 0, from, lines } });
+      socket.send({
+        type: "output",
+        session: "reader",
+        seq,
+        op: { op: "append", generation: 0, from, lines },
+      });
     };
     flood(1, 0);
     socket.send(screen("reader", 1, ["bottom"]));
@@ -189,13 +288,18 @@ describe("the dashboard on a phone", () => {
     const { page } = phone;
     await page.goto(`${server.origin}/#/s/reader`);
     const lines = page.locator(".history .row");
-    const ends = (number: number) => async () => ((await lines.last().textContent()) ?? "").startsWith(`line ${number} `);
+    const ends = (number: number) => async () =>
+      ((await lines.last().textContent()) ?? "").startsWith(`line ${number} `);
     await until("the newest lines are there", ends(299));
-    const scroll = (y: number) => page.locator(".scroller").evaluate((scroller, top) => scroller.scrollTo(0, top), y);
+    const scroll = (y: number) =>
+      page.locator(".scroller").evaluate((scroller, top) => scroller.scrollTo(0, top), y);
     await scroll(0);
     await page.getByRole("button", { name: "Earlier lines" }).click();
     await until("earlier ones are loaded", async () => (await lines.count()) === 200);
-    const place = () => page.locator('[data-line="210"]').evaluate((row) => Math.round(row.getBoundingClientRect().y));
+    const place = () =>
+      page
+        .locator('[data-line="210"]')
+        .evaluate((row) => Math.round(row.getBoundingClientRect().y));
     const before = await place();
     flood(2, 300);
     await page.getByText("More lines came").waitFor();
@@ -213,7 +317,9 @@ describe("the dashboard on a phone", () => {
 
   test("a card shows the whole command, takes no tap before it is armed, and tells what became of it", async () => {
     const command = `echo ${"long ".repeat(300)}; echo '\u202egnp.exe' \u200b\t<img src=x onerror=alert(1)>`;
-    const prompt = makePrompt("card", "p_card", { input: { command, description: "what Claude says", timeout: 5 } });
+    const prompt = makePrompt("card", "p_card", {
+      input: { command, description: "what Claude says", timeout: 5 },
+    });
     const socket = await playRunner("card", [prompt]);
     const phone = await openPaired();
     await phone.page.clock.install();
@@ -224,7 +330,9 @@ describe("the dashboard on a phone", () => {
     const approve = card.getByRole("button", { name: "Approve" });
     expect(await approve.isDisabled()).toBe(true);
     const shown = await card.locator(".command").textContent();
-    expect(shown?.replace("U+202E", "\u202e").replace("U+200B", "\u200b").replace("⇥", "\t")).toBe(command);
+    expect(shown?.replace("U+202E", "\u202e").replace("U+200B", "\u200b").replace("⇥", "\t")).toBe(
+      command,
+    );
     expect(await card.locator("dd").allTextContents()).toEqual(["5"]);
     const box = await approve.boundingBox();
     const other = await card.getByRole("button", { name: "Reject" }).boundingBox();
@@ -234,13 +342,28 @@ describe("the dashboard on a phone", () => {
     await until("it is armed", async () => await approve.isEnabled());
     await approve.click();
     const decide = await socket.next("decide");
-    const answer = { by: "viewer", device: decide.device, name: decide.name, decision: "approve", at: Date.now() };
-    socket.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { ...answer, receipt: "sent" } } });
+    const answer = {
+      by: "viewer",
+      device: decide.device,
+      name: decide.name,
+      decision: "approve",
+      at: Date.now(),
+    };
+    socket.send({
+      type: "prompt",
+      prompt: { ...prompt, state: "answered", answer: { ...answer, receipt: "sent" } },
+    });
     socket.send({ type: "decided", decision: decide.decision, result: "sent" });
     await card.getByText("Approved — sent…").waitFor();
-    socket.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { ...answer, receipt: "unconfirmed" } } });
+    socket.send({
+      type: "prompt",
+      prompt: { ...prompt, state: "answered", answer: { ...answer, receipt: "unconfirmed" } },
+    });
     await card.getByText("no sign that Claude took it").waitFor();
-    socket.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { ...answer, receipt: "applied" } } });
+    socket.send({
+      type: "prompt",
+      prompt: { ...prompt, state: "answered", answer: { ...answer, receipt: "applied" } },
+    });
     await card.getByText("Approved — applied.").waitFor();
     expect(phone.suspicious).toEqual([]);
     await phone.context.close();
@@ -250,7 +373,12 @@ describe("the dashboard on a phone", () => {
   test("an edit is a coloured diff, a message goes with a rejection, and the keyboard is enough", async () => {
     const prompt = makePrompt("edit", "p_edit", {
       tool: "Edit",
-      input: { file_path: "/home/me/a.txt", old_string: "one\ntwo\nthree", new_string: "one\nzwei\nthree", replace_all: false },
+      input: {
+        file_path: "/home/me/a.txt",
+        old_string: "one\ntwo\nthree",
+        new_string: "one\nzwei\nthree",
+        replace_all: false,
+      },
     });
     const socket = await playRunner("edit", [prompt]);
     const phone = await openPaired();
@@ -265,7 +393,10 @@ describe("the dashboard on a phone", () => {
     await phone.page.keyboard.press("Tab");
     await phone.page.keyboard.type("leave it");
     await phone.page.keyboard.press("Tab");
-    await until("it is armed", async () => await card.getByRole("button", { name: "Reject" }).isEnabled());
+    await until(
+      "it is armed",
+      async () => await card.getByRole("button", { name: "Reject" }).isEnabled(),
+    );
     await card.getByRole("button", { name: "Reject" }).focus();
     await phone.page.keyboard.press("Enter");
     expect(await socket.next("decide")).toMatchObject({ action: "reject", message: "leave it" });
@@ -275,17 +406,30 @@ describe("the dashboard on a phone", () => {
 
   test("questions are answered by touch or in one's own words, and only once nothing is open", async () => {
     const questions = [
-      { question: "Which one?", options: [{ label: "First", description: "the old way" }, { label: "Second" }] },
-      { question: "What else?", multiSelect: true, options: [{ label: "This" }, { label: "That", preview: "+---+" }] },
+      {
+        question: "Which one?",
+        options: [{ label: "First", description: "the old way" }, { label: "Second" }],
+      },
+      {
+        question: "What else?",
+        multiSelect: true,
+        options: [{ label: "This" }, { label: "That", preview: "+---+" }],
+      },
     ];
-    const ask = (id: string) => ({ ...makePrompt("ask", id, { tool: "AskUserQuestion", input: { questions } }), kind: "question" as const });
+    const ask = (id: string) => ({
+      ...makePrompt("ask", id, { tool: "AskUserQuestion", input: { questions } }),
+      kind: "question" as const,
+    });
     const socket = await playRunner("ask", [ask("p_ask")]);
     const phone = await openPaired();
     await phone.page.goto(`${server.origin}/#/s/ask`);
     const card = phone.page.getByRole("alertdialog");
     const answer = card.getByRole("button", { name: "Answer" });
     await card.getByText("+---+").waitFor();
-    const [one, several] = [card.getByRole("group", { name: "Which one?" }), card.getByRole("group", { name: "What else?" })];
+    const [one, several] = [
+      card.getByRole("group", { name: "Which one?" }),
+      card.getByRole("group", { name: "What else?" }),
+    ];
     await one.getByRole("radio", { name: "Second" }).check();
     expect(await answer.isDisabled()).toBe(true);
     await several.getByRole("checkbox", { name: "This" }).check();
@@ -294,9 +438,21 @@ describe("the dashboard on a phone", () => {
     expect(await one.getByRole("radio", { name: "Second" }).isChecked()).toBe(false);
     await answer.click();
     const decide = await socket.next("decide");
-    expect(decide).toMatchObject({ prompt: "p_ask", action: "approve", answers: [{ options: [], text: "neither" }, { options: [0, 1] }] });
+    expect(decide).toMatchObject({
+      prompt: "p_ask",
+      action: "approve",
+      answers: [{ options: [], text: "neither" }, { options: [0, 1] }],
+    });
     socket.send({ type: "decided", decision: decide.decision, result: "sent" });
-    const said = { by: "viewer", device: decide.device, name: "x", decision: "approve", message: "neither · This, That", at: Date.now(), receipt: "applied" };
+    const said = {
+      by: "viewer",
+      device: decide.device,
+      name: "x",
+      decision: "approve",
+      message: "neither · This, That",
+      at: Date.now(),
+      receipt: "applied",
+    };
     socket.send({ type: "prompt", prompt: { ...ask("p_ask"), state: "answered", answer: said } });
     await card.getByText("Answered “neither · This, That” — applied.").waitFor();
     expect(phone.suspicious).toEqual([]);
@@ -336,9 +492,18 @@ describe("the dashboard on a phone", () => {
   }, 40_000);
 
   test("an approval for good shows what would be written, behind a step of its own; a plan can be edited", async () => {
-    const always = [{ says: "Don't ask again in this session", writes: "allow Bash(make *) → this session" }];
-    const plan = { ...makePrompt("good", "p_plan", { tool: "ExitPlanMode", input: { plan: "1. Do it" } }), kind: "plan" as const, created_at: Date.now() + 1 };
-    const socket = await playRunner("good", [makePrompt("good", "p_good", { input: { command: "make" }, always }), plan]);
+    const always = [
+      { says: "Don't ask again in this session", writes: "allow Bash(make *) → this session" },
+    ];
+    const plan = {
+      ...makePrompt("good", "p_plan", { tool: "ExitPlanMode", input: { plan: "1. Do it" } }),
+      kind: "plan" as const,
+      created_at: Date.now() + 1,
+    };
+    const socket = await playRunner("good", [
+      makePrompt("good", "p_good", { input: { command: "make" }, always }),
+      plan,
+    ]);
     const phone = await openPaired();
     await phone.page.goto(`${server.origin}/#/s/good`);
     const bash = phone.page.getByRole("alertdialog", { name: "Run a command" });
@@ -375,7 +540,13 @@ describe("the dashboard on a phone", () => {
     await until("the draft is still there", async () => (await text.inputValue()) === "two\nlines");
     await phone.page.getByRole("button", { name: "Send" }).click();
     await phone.page.getByRole("button", { name: "Up", exact: true }).click();
-    expect(await sent({ result: "applied", seq: 1 })).toMatchObject({ session: "typed", seq: 1, text: "two\nlines", paste: true, enter: true });
+    expect(await sent({ result: "applied", seq: 1 })).toMatchObject({
+      session: "typed",
+      seq: 1,
+      text: "two\nlines",
+      paste: true,
+      enter: true,
+    });
     expect(await sent({ result: "applied", seq: 2 })).toMatchObject({ seq: 2, keys: ["Up"] });
     expect(await text.inputValue()).toBe("");
 
@@ -392,7 +563,11 @@ describe("the dashboard on a phone", () => {
     await text.fill("!ls");
     await phone.page.getByRole("button", { name: "Send" }).click();
     expect((await sent({ result: "shell", seq: 0 })).shell).toBeUndefined();
-    expect(await sent({ result: "applied", seq: 1 })).toMatchObject({ seq: 1, text: "!ls", shell: true }); // a stream of its own, after what was refused
+    expect(await sent({ result: "applied", seq: 1 })).toMatchObject({
+      seq: 1,
+      text: "!ls",
+      shell: true,
+    }); // a stream of its own, after what was refused
 
     await text.fill("never sent");
     await text.press("Control+Enter");
@@ -401,7 +576,10 @@ describe("the dashboard on a phone", () => {
     await phone.page.goto(`${server.origin}/#/s/typed`);
     await until("it is a draft again", async () => (await text.inputValue()) === "never sent");
 
-    socket.send({ type: "prompt", prompt: makePrompt("typed", "p_typed", { input: { command: "make" } }) });
+    socket.send({
+      type: "prompt",
+      prompt: makePrompt("typed", "p_typed", { input: { command: "make" } }),
+    });
     await phone.page.getByRole("alertdialog").waitFor();
     expect(await text.isVisible()).toBe(false);
     expect(phone.suspicious).toEqual([]);
@@ -410,14 +588,24 @@ describe("the dashboard on a phone", () => {
   }, 30_000);
 
   test("answered at the desk, the card says so and goes; several keep their places", async () => {
-    const prompts = ["p_one", "p_two", "p_three"].map((id, i) => ({ ...makePrompt("several", id, { input: { command: `step ${i}` } }), created_at: Date.now() + i }));
+    const prompts = ["p_one", "p_two", "p_three"].map((id, i) => ({
+      ...makePrompt("several", id, { input: { command: `step ${i}` } }),
+      created_at: Date.now() + i,
+    }));
     const socket = await playRunner("several", prompts);
     const phone = await openPaired();
     await phone.page.goto(`${server.origin}/#/s/several`);
     const commands = phone.page.locator(".card .command");
     await until("all are there", async () => (await commands.count()) === 3);
     expect(await commands.allTextContents()).toEqual(["step 0", "step 1", "step 2"]);
-    socket.send({ type: "prompt", prompt: { ...prompts[0], state: "answered", answer: { by: "desk", decision: "approve", at: Date.now() } } });
+    socket.send({
+      type: "prompt",
+      prompt: {
+        ...prompts[0],
+        state: "answered",
+        answer: { by: "desk", decision: "approve", at: Date.now() },
+      },
+    });
     await phone.page.getByText("Approved at the desk.").waitFor();
     expect(await commands.allTextContents()).toEqual(["step 0", "step 1", "step 2"]); // none jumps under the thumb
     await until("it is gone", async () => (await commands.count()) === 2, 10_000);
@@ -433,7 +621,10 @@ describe("the dashboard on a phone", () => {
     await phone.page.goto(`${server.origin}/#/s/truth`);
     const status = phone.page.getByRole("status").first();
     const approve = phone.page.getByRole("button", { name: "Approve" });
-    await until("it is live and armed", async () => (await status.textContent()) === "live" && (await approve.isEnabled()));
+    await until(
+      "it is live and armed",
+      async () => (await status.textContent()) === "live" && (await approve.isEnabled()),
+    );
     socket.close();
     await phone.page.getByText(/not connected since/).waitFor();
     expect(await approve.isDisabled()).toBe(true);
@@ -443,23 +634,39 @@ describe("the dashboard on a phone", () => {
 
     const port = server.port;
     await server.stop();
-    await until("the page says that it reconnects", async () => (await status.textContent())?.startsWith("reconnecting") === true);
+    await until(
+      "the page says that it reconnects",
+      async () => (await status.textContent())?.startsWith("reconnecting") === true,
+    );
     expect(await approve.isDisabled()).toBe(true);
     await phone.page.getByText("Is the machine with claude-remote on").waitFor();
     server = dashboard.server = await dashboard.start(port);
     const again = await playRunner("truth", [prompt]);
     again.send(screen("truth", 9, ["after"]));
-    await until("it is live again", async () => (await status.textContent()) === "live" && (await approve.isEnabled()), 20_000);
+    await until(
+      "it is live again",
+      async () => (await status.textContent()) === "live" && (await approve.isEnabled()),
+      20_000,
+    );
     expect(await phone.page.locator(".notice").isVisible()).toBe(false);
-    await until("the newest screen is drawn", async () => (await phone.page.locator(".screen .row").first().textContent()) === "after");
+    await until(
+      "the newest screen is drawn",
+      async () => (await phone.page.locator(".screen .row").first().textContent()) === "after",
+    );
     await phone.context.close();
     again.close();
   }, 60_000);
 
   test("a revoked phone is told to pair again", async () => {
     const phone = await openPaired();
-    const { devices } = await machine.get(v.object({ devices: v.array(DeviceInfo) }), "GET", "/api/devices");
-    const own = devices.filter(({ kind, revoked_at }) => kind === "viewer" && revoked_at === null).at(-1);
+    const { devices } = await machine.get(
+      v.object({ devices: v.array(DeviceInfo) }),
+      "GET",
+      "/api/devices",
+    );
+    const own = devices
+      .filter(({ kind, revoked_at }) => kind === "viewer" && revoked_at === null)
+      .at(-1);
     await machine.request("DELETE", `/api/devices/${own?.id}`);
     await phone.page.getByText("Pair it again").waitFor();
     await phone.context.close();
@@ -470,16 +677,39 @@ describe("the dashboard on a phone", () => {
     async (width) => {
       const id = `w${width}`;
       const socket = await playRunner(id, [
-        makePrompt(id, `p_${id}`, { cwd: "/a/very/long/path/".repeat(12), note: "a note", input: { command: "x".repeat(400), other: "y".repeat(99) } }),
-        makePrompt(id, `q_${id}`, { tool: "Edit", input: { file_path: "/a".repeat(200), old_string: `a\n${"b ".repeat(99)}`, new_string: `a\n${"c".repeat(99)}` } }),
+        makePrompt(id, `p_${id}`, {
+          cwd: "/a/very/long/path/".repeat(12),
+          note: "a note",
+          input: { command: "x".repeat(400), other: "y".repeat(99) },
+        }),
+        makePrompt(id, `q_${id}`, {
+          tool: "Edit",
+          input: {
+            file_path: "/a".repeat(200),
+            old_string: `a\n${"b ".repeat(99)}`,
+            new_string: `a\n${"c".repeat(99)}`,
+          },
+        }),
       ]);
       socket.send(screen(id, 1, ["-".repeat(80)]));
-      const quiet = await playRunner(`quiet-${id}`, [], { cwd: `/home/me/${"long-name".repeat(9)}`, command: "claude ".repeat(40), hooks: "off", activity: "busy" });
-      const phone = await openPhonePage(browser, server.origin, { width, height: width > 800 ? 600 : 667 });
+      const quiet = await playRunner(`quiet-${id}`, [], {
+        cwd: `/home/me/${"long-name".repeat(9)}`,
+        command: "claude ".repeat(40),
+        hooks: "off",
+        activity: "busy",
+      });
+      const phone = await openPhonePage(browser, server.origin, {
+        width,
+        height: width > 800 ? 600 : 667,
+      });
       const look = async (view: string) => {
         for (const colorScheme of ["dark", "light"] as const) {
           await phone.page.emulateMedia({ colorScheme });
-          expect({ view, colorScheme, ...v.parse(Findings, await phone.page.evaluate(FIND)) }).toEqual({
+          expect({
+            view,
+            colorScheme,
+            ...v.parse(Findings, await phone.page.evaluate(FIND)),
+          }).toEqual({
             view,
             colorScheme,
             overflow: 0,
@@ -517,12 +747,23 @@ describe("the dashboard on a phone", () => {
         { kind: "note", at: 1, text: "Interrupted." },
         { kind: "assistant", at: 1, text },
       ];
-      quiet.send({ type: "transcript", session: `quiet-${id}`, next: entries.length, file: 0, at: 1, entries });
+      quiet.send({
+        type: "transcript",
+        session: `quiet-${id}`,
+        next: entries.length,
+        file: 0,
+        at: 1,
+        entries,
+      });
       await phone.page.getByRole("tab", { name: "Conversation" }).click();
       await phone.page.locator("article.assistant").waitFor();
       await phone.page.locator("article.tool summary").click();
       await look("a conversation");
-      await until("it is indexed", async () => (await machine.get(SearchAnswer, "GET", "/api/search?q=interrupted")).results.length > 0);
+      await until(
+        "it is indexed",
+        async () =>
+          (await machine.get(SearchAnswer, "GET", "/api/search?q=interrupted")).results.length > 0,
+      );
       await phone.page.goto(`${server.origin}/#/search?q=interrupted`);
       await phone.page.locator(".results a").first().waitFor();
       await look("a search");
@@ -534,13 +775,19 @@ describe("the dashboard on a phone", () => {
   );
 
   test("only what waits for somebody blinks, and nothing moves for those who asked for that", async () => {
-    const waiting = await playRunner("blink", [makePrompt("blink", "p_blink", { input: { command: "true" } })], { activity: "waiting" });
+    const waiting = await playRunner(
+      "blink",
+      [makePrompt("blink", "p_blink", { input: { command: "true" } })],
+      { activity: "waiting" },
+    );
     const busy = await playRunner("work", [], { activity: "busy" });
     const phone = await openPaired();
     await phone.page.locator('.session .mark[data-mark="busy"]').waitFor();
     await phone.page.getByRole("alertdialog").first().waitFor();
     const blinking = `[...document.querySelectorAll("*")].filter((e) => getComputedStyle(e).animationName === "blink").map((e) => e.dataset.mark)`;
-    expect(new Set(v.parse(v.array(v.string()), await phone.page.evaluate(blinking)))).toEqual(new Set(["you"]));
+    expect(new Set(v.parse(v.array(v.string()), await phone.page.evaluate(blinking)))).toEqual(
+      new Set(["you"]),
+    );
     await phone.page.emulateMedia({ reducedMotion: "reduce" });
     expect(await phone.page.evaluate("document.getAnimations().length")).toBe(0);
     await phone.context.close();
@@ -549,7 +796,12 @@ describe("the dashboard on a phone", () => {
   }, 30_000);
 });
 
-const Findings = v.object({ overflow: v.number(), small: v.array(v.string()), faint: v.array(v.string()), clipped: v.array(v.string()) });
+const Findings = v.object({
+  overflow: v.number(),
+  small: v.array(v.string()),
+  faint: v.array(v.string()),
+  clipped: v.array(v.string()),
+});
 
 /** Runs in the page: what is wider than it, what is too small for a thumb (44 CSS pixels), what is below 4.5:1 (WCAG 2.2, 1.4.3), what is cut off in a field. */
 const FIND = `(() => {

@@ -44,7 +44,8 @@ async function newPhone(choice: object = {}): Promise<{ phone: Phone; browser: F
   expect((await subscribe(phone, browser, choice)).status).toBe(200);
   return { phone, browser };
 }
-const subscribe = (phone: Phone, { subscription }: FakeBrowser, choice: object = {}) => phone.json("POST", "/api/push/subscription", { ...subscription, ...choice });
+const subscribe = (phone: Phone, { subscription }: FakeBrowser, choice: object = {}) =>
+  phone.json("POST", "/api/push/subscription", { ...subscription, ...choice });
 
 beforeAll(async () => {
   data = mkdtempSync(join(tmpdir(), "push-test-"));
@@ -68,7 +69,12 @@ afterAll(async () => {
 async function startSession(id: string, prompts: Prompt[] = []) {
   const socket = await openSocket(server.origin, machine);
   socket.send(hello);
-  socket.send({ type: "session", session: { ...sessionInfo(id), cwd: "/home/me/proj" }, first: 1, prompts });
+  socket.send({
+    type: "session",
+    session: { ...sessionInfo(id), cwd: "/home/me/proj" },
+    first: 1,
+    prompts,
+  });
   await socket.next("resume");
   socket.beat();
   return socket;
@@ -82,7 +88,14 @@ function makePrompt(id: string, view: object = {}, session = "s_one"): Prompt {
     actions: ["approve", "reject"],
     ...view,
   };
-  return { id, session, kind: "permission", state: "pending", created_at: Date.now(), view: JSON.stringify(whole) };
+  return {
+    id,
+    session,
+    kind: "permission",
+    state: "pending",
+    created_at: Date.now(),
+    view: JSON.stringify(whole),
+  };
 }
 /** The prompt comes up, and ten seconds pass. */
 async function ask(prompt: Prompt, by = runner): Promise<void> {
@@ -91,19 +104,36 @@ async function ask(prompt: Prompt, by = runner): Promise<void> {
 }
 async function comes(prompt: Prompt, by = runner): Promise<void> {
   by.send({ type: "prompt", prompt });
-  await until("the prompt has come", async () => (await phone.prompts()).some(({ id }) => id === prompt.id));
+  await until("the prompt has come", async () =>
+    (await phone.prompts()).some(({ id }) => id === prompt.id),
+  );
 }
 async function settle(prompt: Prompt, change: Partial<Prompt>, by = runner): Promise<void> {
   by.send({ type: "prompt", prompt: { ...prompt, ...change } });
-  await until("it is settled", async () => (await phone.prompts()).every(({ id }) => id !== prompt.id));
+  await until("it is settled", async () =>
+    (await phone.prompts()).every(({ id }) => id !== prompt.id),
+  );
 }
 const atDesk = { state: "answered", answer: { by: "desk", decision: "approve", at: 1 } } as const;
 /** Waits until the server has taken in all that was sent to it on this socket. */
 let marks = 0;
 async function takenIn(by = runner, session = "s_one"): Promise<void> {
   const title = `mark ${++marks}`;
-  by.send({ type: "screen", session, frame: { rev: marks, cols: 2, rows: 1, cursor: { x: 0, y: 0, visible: true }, title, lines: {} } });
-  await until("it is taken in", async () => (await phone.sessions()).some((other) => other.title === title));
+  by.send({
+    type: "screen",
+    session,
+    frame: {
+      rev: marks,
+      cols: 2,
+      rows: 1,
+      cursor: { x: 0, y: 0, visible: true },
+      title,
+      lines: {},
+    },
+  });
+  await until("it is taken in", async () =>
+    (await phone.sessions()).some((other) => other.title === title),
+  );
 }
 const notice = async (kind: string, text: string) => {
   runner.send({ type: "notice", session: "s_one", kind, text });
@@ -112,10 +142,23 @@ const notice = async (kind: string, text: string) => {
 
 describe("the push service that these tests have", () => {
   test("decrypts the example of RFC 8291, section 5", async () => {
-    const p256dh = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
+    const p256dh =
+      "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
     const point = Buffer.from(p256dh, "base64url");
-    const jwk = { kty: "EC", crv: "P-256", d: "q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94", x: point.toString("base64url", 1, 33), y: point.toString("base64url", 33) };
-    const own = await crypto.subtle.importKey("jwk", jwk, { name: "ECDH", namedCurve: "P-256" }, false, ["deriveBits"]);
+    const jwk = {
+      kty: "EC",
+      crv: "P-256",
+      d: "q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94",
+      x: point.toString("base64url", 1, 33),
+      y: point.toString("base64url", 33),
+    };
+    const own = await crypto.subtle.importKey(
+      "jwk",
+      jwk,
+      { name: "ECDH", namedCurve: "P-256" },
+      false,
+      ["deriveBits"],
+    );
     const body =
       "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN";
     const text = await decrypt(bytesOf(body), own, p256dh, bytesOf("BTBZMqHH6r4Tts7J_aSIgg"));
@@ -125,8 +168,15 @@ describe("the push service that these tests have", () => {
   test("refuses what is not signed, or signed for another", async () => {
     const other = startPushService();
     const { subscription } = await other.browser("x");
-    const headers = { authorization: "vapid t=e30.e30.AAAA, k=BAAA", "content-encoding": "aes128gcm", ttl: "1", topic: "x" };
-    expect((await fetch(subscription.endpoint, { method: "POST", headers, body: "x" })).status).toBe(400);
+    const headers = {
+      authorization: "vapid t=e30.e30.AAAA, k=BAAA",
+      "content-encoding": "aes128gcm",
+      ttl: "1",
+      topic: "x",
+    };
+    expect(
+      (await fetch(subscription.endpoint, { method: "POST", headers, body: "x" })).status,
+    ).toBe(400);
     expect(other.refused.length).toBe(1);
     other.stop();
   });
@@ -151,7 +201,11 @@ describe("a prompt on the phone's lock screen", () => {
       prompt: "p_first",
       actions: ["reject"],
     });
-    expect([headers.get("urgency"), headers.get("topic"), headers.get("ttl")]).toEqual(["high", "p_first", "86400"]);
+    expect([headers.get("urgency"), headers.get("topic"), headers.get("ttl")]).toEqual([
+      "high",
+      "p_first",
+      "86400",
+    ]);
     expect(claims).toMatchObject({ sub: CONTACT, aud: service.origin });
     expect(bytes).toBeLessThan(4096);
     await settle(prompt, atDesk);
@@ -174,17 +228,36 @@ describe("a prompt on the phone's lock screen", () => {
 
   test.each([
     ["answered at the desk", atDesk, "Approved at the desk."],
-    ["answered by another device", { state: "answered", answer: { by: "viewer", device: "dev_other", name: "Pixel", decision: "reject", at: 1 } }, "Rejected by Pixel."],
+    [
+      "answered by another device",
+      {
+        state: "answered",
+        answer: { by: "viewer", device: "dev_other", name: "Pixel", decision: "reject", at: 1 },
+      },
+      "Rejected by Pixel.",
+    ],
     ["no longer asked", { state: "withdrawn" }, "Claude no longer asks this."],
-  ] as [string, Partial<Prompt>, string][])("is replaced, without a sound, once it is %s", async (_, change, body) => {
-    const prompt = makePrompt(`p_replaced${names++}`);
-    await ask(prompt);
-    expect((await browser.next()).message.kind).toBe("prompt");
-    await settle(prompt, change);
-    const { message, headers } = await browser.next();
-    expect(message).toEqual({ kind: "answered", tag: prompt.id, title: "Run a command · proj", body, hash: "#/s/s_one", silent: true, waiting: 0, actions: [] });
-    expect(headers.get("topic")).toBe(prompt.id);
-  });
+  ] as [string, Partial<Prompt>, string][])(
+    "is replaced, without a sound, once it is %s",
+    async (_, change, body) => {
+      const prompt = makePrompt(`p_replaced${names++}`);
+      await ask(prompt);
+      expect((await browser.next()).message.kind).toBe("prompt");
+      await settle(prompt, change);
+      const { message, headers } = await browser.next();
+      expect(message).toEqual({
+        kind: "answered",
+        tag: prompt.id,
+        title: "Run a command · proj",
+        body,
+        hash: "#/s/s_one",
+        silent: true,
+        waiting: 0,
+        actions: [],
+      });
+      expect(headers.get("topic")).toBe(prompt.id);
+    },
+  );
 
   test("is not replaced on the device that answered it, which knows", async () => {
     const other = await newPhone();
@@ -192,11 +265,31 @@ describe("a prompt on the phone's lock screen", () => {
     const prompt = makePrompt("p_own");
     await ask(prompt);
     await Promise.all([browser.next(), other.browser.next()]);
-    await settle(prompt, { state: "answered", answer: { by: "viewer", device: phone.device, name: "phone", decision: "approve", at: 1, receipt: "sent" } });
+    await settle(prompt, {
+      state: "answered",
+      answer: {
+        by: "viewer",
+        device: phone.device,
+        name: "phone",
+        decision: "approve",
+        at: 1,
+        receipt: "sent",
+      },
+    });
     expect((await other.browser.next()).message.kind).toBe("answered");
     runner.send({
       type: "prompt",
-      prompt: { ...prompt, state: "answered", answer: { by: "viewer", device: phone.device, decision: "approve", at: 1, receipt: "applied" } },
+      prompt: {
+        ...prompt,
+        state: "answered",
+        answer: {
+          by: "viewer",
+          device: phone.device,
+          decision: "approve",
+          at: 1,
+          receipt: "applied",
+        },
+      },
     });
     await takenIn();
     expect(browser.received.at(-1)?.message.kind).toBe("prompt");
@@ -227,7 +320,9 @@ describe("a prompt on the phone's lock screen", () => {
       await ask(prompt);
       const { message } = await browser.next();
       // a no to what is read off the screen is a key: that is pressed where one sees what it does
-      expect(message.actions).toEqual(approve ? ["reject", "approve"] : kind === "screen" ? [] : ["reject"]);
+      expect(message.actions).toEqual(
+        approve ? ["reject", "approve"] : kind === "screen" ? [] : ["reject"],
+      );
       expect(message.shown).toBe(approve ? sha256hex(prompt.view) : undefined);
       if (approve) expect(message.body).toStartWith(`${JSON.parse(prompt.view).input.command}\n`);
       await settle(prompt, atDesk);
@@ -237,7 +332,11 @@ describe("a prompt on the phone's lock screen", () => {
   });
 
   test("shows what can't be seen, and stays within what push services take", async () => {
-    const long = makePrompt("p_long", { input: { command: `echo \u202e\t${"漢".repeat(3000)}` }, cwd: `/${"深".repeat(2000)}`, agent: "helper" });
+    const long = makePrompt("p_long", {
+      input: { command: `echo \u202e\t${"漢".repeat(3000)}` },
+      cwd: `/${"深".repeat(2000)}`,
+      agent: "helper",
+    });
     await ask(long);
     const { message, bytes } = await browser.next();
     expect(message.body).toStartWith("echo U+202E 漢漢");
@@ -258,9 +357,15 @@ describe("a prompt on the phone's lock screen", () => {
     const prompt = makePrompt("p_deep");
     for (const tool of ["AskUserQuestion", "Other"]) {
       const nested = `{"questions":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
-      const deep = { ...prompt, id: `p_deep_${tool}`, view: `{"tool":"${tool}","input":${nested},"cwd":"/","host":"box","actions":["approve"]}` };
+      const deep = {
+        ...prompt,
+        id: `p_deep_${tool}`,
+        view: `{"tool":"${tool}","input":${nested},"cwd":"/","host":"box","actions":["approve"]}`,
+      };
       await ask(deep);
-      expect(await browser.next()).toMatchObject({ message: { tag: deep.id, title: "Claude asks · s_one", actions: [] } });
+      expect(await browser.next()).toMatchObject({
+        message: { tag: deep.id, title: "Claude asks · s_one", actions: [] },
+      });
       await settle(deep, { state: "withdrawn" });
       await browser.next();
     }
@@ -271,7 +376,9 @@ describe("a prompt on the phone's lock screen", () => {
     const prompt = makePrompt("p_away", {}, "s_away");
     await comes(prompt, away);
     away.close();
-    await until("it is away", async () => (await phone.sessions()).some(({ id, status }) => id === "s_away" && status === "offline"));
+    await until("it is away", async () =>
+      (await phone.sessions()).some(({ id, status }) => id === "s_away" && status === "offline"),
+    );
     clock.pass(QUIET_MS);
     const { port } = server;
     runner.close();
@@ -316,11 +423,19 @@ describe("other news", () => {
   test("Claude waits: a sound of its own only for those who did not hear that it finished", async () => {
     await notice("waiting", "Claude is waiting for your input");
     clock.pass(QUIET_MS);
-    expect((await browser.next()).message).toMatchObject({ kind: "waiting", tag: "s_one", silent: true });
+    expect((await browser.next()).message).toMatchObject({
+      kind: "waiting",
+      tag: "s_one",
+      silent: true,
+    });
     await subscribe(phone, browser, { off: ["finished"] });
     await notice("waiting", "Claude is waiting for your input");
     clock.pass(QUIET_MS);
-    expect((await browser.next()).message).toMatchObject({ kind: "waiting", body: "Claude is waiting for your input", silent: false });
+    expect((await browser.next()).message).toMatchObject({
+      kind: "waiting",
+      body: "Claude is waiting for your input",
+      silent: false,
+    });
     await subscribe(phone, browser);
   });
 
@@ -328,21 +443,40 @@ describe("other news", () => {
     await notice("error", "API Error: 529 overloaded");
     clock.pass(QUIET_MS);
     const { message, headers } = await browser.next();
-    expect(message).toMatchObject({ kind: "error", title: "Claude ran into an error · proj", body: "API Error: 529 overloaded" });
+    expect(message).toMatchObject({
+      kind: "error",
+      title: "Claude ran into an error · proj",
+      body: "API Error: 529 overloaded",
+    });
     expect(headers.get("urgency")).toBe("high");
   });
 
   test("a session ended, and how; what was to be told about it before is not", async () => {
     const ending = await startSession("s_ending");
     ending.send({ type: "notice", session: "s_ending", kind: "finished", text: "bye" });
-    ending.send({ type: "exit", session: "s_ending", exit: { code: 137, signal: "SIGKILL" }, ended_at: Date.now() });
+    ending.send({
+      type: "exit",
+      session: "s_ending",
+      exit: { code: 137, signal: "SIGKILL" },
+      ended_at: Date.now(),
+    });
     await ending.next("ended");
-    expect((await browser.next()).message).toMatchObject({ kind: "ended", tag: "s_ending", body: "It ended on box, by SIGKILL.", silent: false });
+    expect((await browser.next()).message).toMatchObject({
+      kind: "ended",
+      tag: "s_ending",
+      body: "It ended on box, by SIGKILL.",
+      silent: false,
+    });
     const second = await startSession("s_second");
     second.send({ type: "exit", session: "s_second", exit: { code: 0 }, ended_at: Date.now() });
     await second.next("ended");
     clock.pass(QUIET_MS);
-    expect((await browser.next()).message).toMatchObject({ kind: "ended", tag: "s_second", body: "It ended on box.", silent: true });
+    expect((await browser.next()).message).toMatchObject({
+      kind: "ended",
+      tag: "s_second",
+      body: "It ended on box.",
+      silent: true,
+    });
     ending.close();
     second.close();
   });
@@ -350,7 +484,11 @@ describe("other news", () => {
   test("a new device was paired: all others are told by name, at once", async () => {
     const other = await newPhone();
     const { message, headers } = await browser.next();
-    expect(message).toMatchObject({ kind: "paired", body: `“phone ${names}” may now see and answer every session. Not you? Revoke it.`, hash: "#/devices" });
+    expect(message).toMatchObject({
+      kind: "paired",
+      body: `“phone ${names}” may now see and answer every session. Not you? Revoke it.`,
+      hash: "#/devices",
+    });
     expect(headers.get("urgency")).toBe("high");
     expect(other.browser.received).toEqual([]);
     await other.phone.request("DELETE", "/api/push/subscription");
@@ -359,7 +497,9 @@ describe("other news", () => {
   test("each can be switched off for a device", async () => {
     const all = ["prompt", "finished", "waiting", "error", "ended", "paired"];
     for (const kept of all) {
-      const { browser: only, phone: its } = await newPhone({ off: all.filter((kind) => kind !== kept) });
+      const { browser: only, phone: its } = await newPhone({
+        off: all.filter((kind) => kind !== kept),
+      });
       await browser.next();
       const prompt = makePrompt(`p_off_${kept}`);
       await ask(prompt);
@@ -368,7 +508,12 @@ describe("other news", () => {
         clock.pass(QUIET_MS);
       }
       const ending = await startSession(`s_off_${kept}`);
-      ending.send({ type: "exit", session: `s_off_${kept}`, exit: { code: 0 }, ended_at: Date.now() });
+      ending.send({
+        type: "exit",
+        session: `s_off_${kept}`,
+        exit: { code: 0 },
+        ended_at: Date.now(),
+      });
       await ending.next("ended");
       ending.close();
       const third = await pairDevice(await machine.mint("viewer"), "viewer", "third");
@@ -376,8 +521,13 @@ describe("other news", () => {
       await settle(prompt, atDesk);
       if (kept === "prompt") expect((await only.next()).message.kind).toBe("answered");
       // the other phone has heard the last of it, so this one would have as well
-      await until("the other has it all", () => browser.received.at(-1)?.message.kind === "answered");
-      expect([...new Set(only.received.map(({ message }) => message.kind))]).toEqual(kept === "prompt" ? ["prompt", "answered"] : [kept as "finished"]);
+      await until(
+        "the other has it all",
+        () => browser.received.at(-1)?.message.kind === "answered",
+      );
+      expect([...new Set(only.received.map(({ message }) => message.kind))]).toEqual(
+        kept === "prompt" ? ["prompt", "answered"] : [kept as "finished"],
+      );
       await its.request("DELETE", "/api/push/subscription");
       await machine.request("DELETE", `/api/devices/${third.device}`);
       while (browser.received.at(-1) !== (await browser.next())); // all of these are read
@@ -386,12 +536,18 @@ describe("other news", () => {
 });
 
 describe("push services", () => {
-  const test_ = async (from = phone) => v.parse(PushTest, (await from.json("POST", "/api/push/test")).body);
+  const test_ = async (from = phone) =>
+    v.parse(PushTest, (await from.json("POST", "/api/push/test")).body);
 
   test("a test shows the service's own answer", async () => {
     expect(await test_()).toEqual({ status: 201, body: "taken" });
-    expect((await browser.next()).message).toMatchObject({ kind: "test", title: "Notifications work" });
-    service.behave(() => new Response(`{"reason":"BadJwtToken"}${"x".repeat(5000)}`, { status: 403 }));
+    expect((await browser.next()).message).toMatchObject({
+      kind: "test",
+      title: "Notifications work",
+    });
+    service.behave(
+      () => new Response(`{"reason":"BadJwtToken"}${"x".repeat(5000)}`, { status: 403 }),
+    );
     const refused = await test_();
     expect(refused.status).toBe(403);
     expect(refused.body).toStartWith('{"reason":"BadJwtToken"}');
@@ -406,16 +562,27 @@ describe("push services", () => {
     expect(await bare.code("POST", "/api/push/test")).toEqual([409, "off"]);
   });
   const push = async ({ device }: Phone) =>
-    (await machine.get(v.object({ devices: v.array(DeviceInfo) }), "GET", "/api/devices")).devices.find(({ id }) => id === device)?.push;
+    (
+      await machine.get(v.object({ devices: v.array(DeviceInfo) }), "GET", "/api/devices")
+    ).devices.find(({ id }) => id === device)?.push;
 
-  test.each([404, 410])("a subscription that a service answers with %p is forgotten", async (status) => {
-    const gone = await newPhone();
-    await browser.next();
-    service.behave((path) => (path === new URL(gone.browser.subscription.endpoint).pathname ? new Response("gone", { status }) : undefined));
-    expect(await test_(gone.phone)).toEqual({ status, body: "gone" });
-    expect(v.parse(PushState, (await gone.phone.json("GET", "/api/push/subscription")).body).endpoint).toBeNull();
-    expect(await push(gone.phone)).toBe("off");
-  });
+  test.each([404, 410])(
+    "a subscription that a service answers with %p is forgotten",
+    async (status) => {
+      const gone = await newPhone();
+      await browser.next();
+      service.behave((path) =>
+        path === new URL(gone.browser.subscription.endpoint).pathname
+          ? new Response("gone", { status })
+          : undefined,
+      );
+      expect(await test_(gone.phone)).toEqual({ status, body: "gone" });
+      expect(
+        v.parse(PushState, (await gone.phone.json("GET", "/api/push/subscription")).body).endpoint,
+      ).toBeNull();
+      expect(await push(gone.phone)).toBe("off");
+    },
+  );
 
   test("a redirect is not followed", async () => {
     const trap = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("caught") });
@@ -460,15 +627,29 @@ describe("push services", () => {
       "nonsense",
     ];
     for (const endpoint of hostile) {
-      expect(await phone.code("POST", "/api/push/subscription", { ...browser.subscription, endpoint })).toEqual([409, "refused"]);
+      expect(
+        await phone.code("POST", "/api/push/subscription", { ...browser.subscription, endpoint }),
+      ).toEqual([409, "refused"]);
     }
     for (const keys of [{ p256dh: "A".repeat(87), auth: "A".repeat(22) }]) {
-      expect(await phone.code("POST", "/api/push/subscription", { ...browser.subscription, keys })).toEqual([409, "refused"]);
+      expect(
+        await phone.code("POST", "/api/push/subscription", { ...browser.subscription, keys }),
+      ).toEqual([409, "refused"]);
     }
-    for (const body of [{}, { endpoint }, { ...browser.subscription, off: ["everything"] }, { ...browser.subscription, keys: { p256dh: "x", auth: "y" } }]) {
-      expect(await phone.code("POST", "/api/push/subscription", body)).toEqual([400, "bad_request"]);
+    for (const body of [
+      {},
+      { endpoint },
+      { ...browser.subscription, off: ["everything"] },
+      { ...browser.subscription, keys: { p256dh: "x", auth: "y" } },
+    ]) {
+      expect(await phone.code("POST", "/api/push/subscription", body)).toEqual([
+        400,
+        "bad_request",
+      ]);
     }
-    expect(v.parse(PushState, (await phone.json("GET", "/api/push/subscription")).body).endpoint).toBe(endpoint);
+    expect(
+      v.parse(PushState, (await phone.json("GET", "/api/push/subscription")).body).endpoint,
+    ).toBe(endpoint);
   });
 
   test.each([
@@ -488,14 +669,33 @@ describe("push services", () => {
 
   test("nothing can be switched on where nobody could be named to push services, and that is said", async () => {
     expect(vapidSubject(undefined, "https://home.example")).toBe("https://home.example");
-    for (const nowhere of ["http://home.example", "https://localhost", "https://127.0.0.1", "https://box.local", "https://box", undefined]) {
+    for (const nowhere of [
+      "http://home.example",
+      "https://localhost",
+      "https://127.0.0.1",
+      "https://box.local",
+      "https://box",
+      undefined,
+    ]) {
       expect(vapidSubject(undefined, nowhere)).toBeUndefined();
       expect(vapidSubject(CONTACT, nowhere)).toBe(CONTACT);
     }
-    const other = await startServer({ host: "127.0.0.1", port: 0, data: join(data, "other"), insecureLan: false, log: () => undefined, pushServices: service.origin });
+    const other = await startServer({
+      host: "127.0.0.1",
+      port: 0,
+      data: join(data, "other"),
+      insecureLan: false,
+      log: () => undefined,
+      pushServices: service.origin,
+    });
     const its = await pairDevice(other.pairingLink(), "machine", "laptop");
-    expect(v.parse(PushState, (await its.json("GET", "/api/push/subscription")).body).trouble).toContain("push_contact");
-    expect(await its.code("POST", "/api/push/subscription", browser.subscription)).toEqual([409, "refused"]);
+    expect(
+      v.parse(PushState, (await its.json("GET", "/api/push/subscription")).body).trouble,
+    ).toContain("push_contact");
+    expect(await its.code("POST", "/api/push/subscription", browser.subscription)).toEqual([
+      409,
+      "refused",
+    ]);
     await other.stop();
   });
 
@@ -525,12 +725,21 @@ describe("push services", () => {
     service.behave(() => new Response("secret words of the service", { status: 403 }));
     const prompt = makePrompt("p_log", { input: { command: "echo very private" } });
     await ask(prompt);
-    await until("that is logged", () => logged.some((line) => line.includes("push failed") && line.includes("status=403")));
+    await until("that is logged", () =>
+      logged.some((line) => line.includes("push failed") && line.includes("status=403")),
+    );
     service.behave(() => undefined);
     await settle(prompt, atDesk);
     await browser.next();
     const text = logged.join("\n");
-    for (const secret of ["/push/", service.origin, browser.subscription.keys.auth, browser.subscription.keys.p256dh, "secret words", "very private"])
+    for (const secret of [
+      "/push/",
+      service.origin,
+      browser.subscription.keys.auth,
+      browser.subscription.keys.p256dh,
+      "secret words",
+      "very private",
+    ])
       expect(text).not.toContain(secret);
   });
 });
@@ -541,19 +750,41 @@ describe("the audit", () => {
     await comes(prompt);
     const rejecting = phone.json("POST", "/api/prompts/p_audit/reject", { message: "not now" });
     const decide = await runner.next("decide");
-    runner.send({ type: "prompt", prompt: { ...prompt, state: "answered", answer: { by: "viewer", device: phone.device, decision: "reject", at: 1, receipt: "sent" } } });
+    runner.send({
+      type: "prompt",
+      prompt: {
+        ...prompt,
+        state: "answered",
+        answer: { by: "viewer", device: phone.device, decision: "reject", at: 1, receipt: "sent" },
+      },
+    });
     runner.send({ type: "decided", decision: decide.decision, result: "sent" });
     expect((await rejecting).status).toBe(200);
     await machine.request("PATCH", `/api/devices/${phone.device}`, { name: "Pixel" });
     const Page = v.object({ entries: v.array(AuditEntry) });
     const { entries } = await phone.get(Page, "GET", "/api/audit");
     expect(entries.slice(0, 2)).toMatchObject([
-      { device: machine.device, name: "laptop", action: "rename", detail: "Pixel", on: "Pixel", about: null },
-      { device: phone.device, name: "Pixel", action: "reject", detail: "not now", about: "Bash: make deploy", on: "/home/me/proj" },
+      {
+        device: machine.device,
+        name: "laptop",
+        action: "rename",
+        detail: "Pixel",
+        on: "Pixel",
+        about: null,
+      },
+      {
+        device: phone.device,
+        name: "Pixel",
+        action: "reject",
+        detail: "not now",
+        about: "Bash: make deploy",
+        on: "/home/me/proj",
+      },
     ]);
     expect(entries.length).toBeLessThanOrEqual(50);
     const all = [...entries];
-    for (let page = entries; page.length > 0; all.push(...page)) page = (await phone.get(Page, "GET", `/api/audit?before=${page.at(-1)?.id}`)).entries;
+    for (let page = entries; page.length > 0; all.push(...page))
+      page = (await phone.get(Page, "GET", `/api/audit?before=${page.at(-1)?.id}`)).entries;
     expect(all.map(({ id }) => id)).toEqual(all.map((_, i) => all.length - i));
     expect(all.at(-1)).toMatchObject({ action: "mint", device: null });
     expect(await phone.code("GET", "/api/audit?before=x")).toEqual([400, "bad_request"]);
@@ -561,8 +792,15 @@ describe("the audit", () => {
 
   test("survives views that are not JSON", async () => {
     await comes({ ...makePrompt("p_garbage"), view: "{" });
-    await settle({ ...makePrompt("p_garbage"), view: "{" }, { state: "answered", answer: { by: "desk", at: 1 } });
-    const { entries } = await phone.get(v.object({ entries: v.array(AuditEntry) }), "GET", "/api/audit");
+    await settle(
+      { ...makePrompt("p_garbage"), view: "{" },
+      { state: "answered", answer: { by: "desk", at: 1 } },
+    );
+    const { entries } = await phone.get(
+      v.object({ entries: v.array(AuditEntry) }),
+      "GET",
+      "/api/audit",
+    );
     expect(entries[0]).toMatchObject({ action: "answered at the desk", about: null, device: null });
   });
 });

@@ -19,15 +19,31 @@ afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 beforeEach(() => {
-  for (const table of ["output_log", "prompts", "sessions", "server_keys"]) db.run(`DELETE FROM ${table}`);
-  db.run("INSERT OR IGNORE INTO devices (id, name, kind, secret, created_at) VALUES ('dev', 'box', 'machine', x'00', 0)");
+  for (const table of ["output_log", "prompts", "sessions", "server_keys"])
+    db.run(`DELETE FROM ${table}`);
+  db.run(
+    "INSERT OR IGNORE INTO devices (id, name, kind, secret, created_at) VALUES ('dev', 'box', 'machine', x'00', 0)",
+  );
 });
 
-const info = (id: string) => ({ ...sessionInfo(id), hooks: "none", activity: "idle", desk: true, unlogged: false, sandbox: false }) as const;
+const info = (id: string) =>
+  ({
+    ...sessionInfo(id),
+    hooks: "none",
+    activity: "idle",
+    desk: true,
+    unlogged: false,
+    sandbox: false,
+  }) as const;
 /** A session with a history of so many lines, which ended so many days ago, or runs. */
 function session(id: string, endedDaysAgo?: number, lines = 1): void {
   sessions.begin("dev", info(id), 1);
-  sessions.output(id, 1, { op: "append", generation: 0, from: 0, lines: Array.from({ length: lines }, (_, i) => `${i} ${"x".repeat(1000)}`) });
+  sessions.output(id, 1, {
+    op: "append",
+    generation: 0,
+    from: 0,
+    lines: Array.from({ length: lines }, (_, i) => `${i} ${"x".repeat(1000)}`),
+  });
   if (endedDaysAgo === undefined) return;
   sessions.end(id, { code: 0 }, NOW - endedDaysAgo * DAY);
   look(NOW - endedDaysAgo * DAY);
@@ -47,15 +63,20 @@ test("sessions that ended longer ago go with their history; what runs and the au
   session("s_runs");
   expect(forgetOld(db, { days: 30, megabytes: 0 }, NOW)).toBe(1);
   expect(left()).toEqual(["s_new", "s_runs"]);
-  expect(db.query("SELECT count(*) AS n FROM output_log WHERE session_id = 's_old'").get()).toEqual({ n: 0 });
-  expect(db.query("SELECT count(*) AS n FROM audit WHERE subject = 's_old'").get()).toEqual({ n: 1 });
+  expect(db.query("SELECT count(*) AS n FROM output_log WHERE session_id = 's_old'").get()).toEqual(
+    { n: 0 },
+  );
+  expect(db.query("SELECT count(*) AS n FROM audit WHERE subject = 's_old'").get()).toEqual({
+    n: 1,
+  });
   expect(forgetOld(db, { days: 0, megabytes: 0 }, NOW + 1000 * DAY)).toBe(0);
 });
 
 test("over the bound the oldest that ended go first, and never what runs", () => {
   for (let i = 10; i < 40; i++) session(`s_${i}`, 40 - i, 100);
   session("s_runs", undefined, 3000);
-  const pragma = (name: string) => db.query<Record<string, number>, []>(`PRAGMA ${name}`).get()?.[name] ?? 0;
+  const pragma = (name: string) =>
+    db.query<Record<string, number>, []>(`PRAGMA ${name}`).get()?.[name] ?? 0;
   const used = ((pragma("page_count") - pragma("freelist_count")) * pragma("page_size")) / 1e6;
   expect(forgetOld(db, { days: 0, megabytes: used - 0.5 }, NOW)).toBe(10);
   const ids = left();
@@ -106,9 +127,12 @@ describe("with a clock that is wrong", () => {
     session("s_month", 29);
     expect(believedTime(db, NOW)).toBe(NOW);
     const wrong = (hours: number) =>
-      Array.from({ length: hours }, () => forgetOld(db, keep, believedTime(db, Date.UTC(2099, 0, 1)))).reduce((sum, gone) => sum + gone, 0);
+      Array.from({ length: hours }, () =>
+        forgetOld(db, keep, believedTime(db, Date.UTC(2099, 0, 1))),
+      ).reduce((sum, gone) => sum + gone, 0);
     expect(wrong(3)).toBe(0);
-    for (let i = 0; i < 10; i++) expect(forgetOld(db, keep, believedTime(db, NOW + hour(3 + i)))).toBe(0); // set right again
+    for (let i = 0; i < 10; i++)
+      expect(forgetOld(db, keep, believedTime(db, NOW + hour(3 + i)))).toBe(0); // set right again
     expect(left()).toEqual(["s_month", "s_yesterday"]);
     expect(wrong(24)).toBe(1); // a day of it costs the oldest week
     expect(left()).toEqual(["s_yesterday"]);
@@ -118,7 +142,10 @@ describe("with a clock that is wrong", () => {
   test("that is set back and forth over an hour, or to 1970 until the network is there, nothing goes", () => {
     session("s_kept", 29);
     expect(believedTime(db, NOW)).toBe(NOW);
-    for (let i = 0; i < 40; i++) expect(forgetOld(db, keep, believedTime(db, NOW + (i % 2 === 0 ? hour(-5) : hour(5))))).toBe(0);
+    for (let i = 0; i < 40; i++)
+      expect(forgetOld(db, keep, believedTime(db, NOW + (i % 2 === 0 ? hour(-5) : hour(5))))).toBe(
+        0,
+      );
     session("s_early");
     sessions.end("s_early", { code: 0 }, 0);
     expect(forgetOld(db, keep, believedTime(db, 0))).toBe(0);

@@ -4,7 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
 import { type RunningServer, startServer } from "../src/server.ts";
-import { AuditEntry, ConversationsAnswer, FoldersAnswer, LIMITS, RunnerInfo } from "../src/types.ts";
+import {
+  AuditEntry,
+  ConversationsAnswer,
+  FoldersAnswer,
+  LIMITS,
+  RunnerInfo,
+} from "../src/types.ts";
 import { type Phone, pairDevice } from "./support/phone.ts";
 import { hello, openSocket, sessionInfo } from "./support/runner-socket.ts";
 import { until } from "./support/until.ts";
@@ -14,7 +20,8 @@ let server: RunningServer;
 let machine: Phone;
 let viewer: Phone;
 let box: Phone;
-const start = (port = 0) => startServer({ host: "127.0.0.1", port, data, insecureLan: false, log: () => undefined });
+const start = (port = 0) =>
+  startServer({ host: "127.0.0.1", port, data, insecureLan: false, log: () => undefined });
 beforeAll(async () => {
   data = mkdtempSync(join(tmpdir(), "runners-test-"));
   server = await start();
@@ -27,11 +34,19 @@ afterAll(async () => {
   rmSync(data, { recursive: true, force: true });
 });
 
-const about = { type: "runner", roots: ["/src"], recent: ["/src/a"], no_sandbox: "There is no engine." };
-const list = async () => (await viewer.get(v.object({ runners: v.array(RunnerInfo) }), "GET", "/api/runners")).runners;
+const about = {
+  type: "runner",
+  roots: ["/src"],
+  recent: ["/src/a"],
+  no_sandbox: "There is no engine.",
+};
+const list = async () =>
+  (await viewer.get(v.object({ runners: v.array(RunnerInfo) }), "GET", "/api/runners")).runners;
 const sessionsOf = (device: Phone) => `/api/runners/${device.device}/sessions`;
 const shown = (online: boolean) =>
-  until(`it is ${online ? "there" : "away"}`, async () => (await list()).find((runner) => runner.id === box.device && runner.online === online));
+  until(`it is ${online ? "there" : "away"}`, async () =>
+    (await list()).find((runner) => runner.id === box.device && runner.online === online),
+  );
 
 /** A daemon that the test plays. */
 async function playDaemon(device = box, told: object = about) {
@@ -44,7 +59,12 @@ async function playDaemon(device = box, told: object = about) {
 async function playSession(id: string, device = box) {
   const socket = await openSocket(server.origin, device);
   socket.send(hello);
-  socket.send({ type: "session", session: { ...sessionInfo(id), args: [] }, first: 1, prompts: [] });
+  socket.send({
+    type: "session",
+    session: { ...sessionInfo(id), args: [] },
+    first: 1,
+    prompts: [],
+  });
   await socket.next("resume");
   return socket;
 }
@@ -66,7 +86,9 @@ test("nobody is told of a machine that merely runs sessions; a daemon is there w
   });
   daemon.send({ ...about, recent: ["/src/b", "/src/a"] });
   await until("the change is shown", async () => (await list())[0]?.recent[0] === "/src/b");
-  expect((await viewer.request("PATCH", `/api/devices/${box.device}`, { name: "attic" })).status).toBe(200);
+  expect(
+    (await viewer.request("PATCH", `/api/devices/${box.device}`, { name: "attic" })).status,
+  ).toBe(200);
   expect((await list())[0]?.name).toBe("attic");
   daemon.close();
   await shown(false);
@@ -75,14 +97,37 @@ test("nobody is told of a machine that merely runs sessions; a daemon is there w
 test("a session is started as asked; the answer waits until it is there", async () => {
   const daemon = await playDaemon();
   await shown(true);
-  const asked = viewer.json("POST", sessionsOf(box), { id: "one", cwd: "/src/a", args: ["--model", "opus"], sandbox: false, cols: 40, rows: 30 });
+  const asked = viewer.json("POST", sessionsOf(box), {
+    id: "one",
+    cwd: "/src/a",
+    args: ["--model", "opus"],
+    sandbox: false,
+    cols: 40,
+    rows: 30,
+  });
   const question = await daemon.next("start");
-  expect(question).toMatchObject({ id: "one", cwd: "/src/a", args: ["--model", "opus"], sandbox: false, cols: 40, rows: 30 });
+  expect(question).toMatchObject({
+    id: "one",
+    cwd: "/src/a",
+    args: ["--model", "opus"],
+    sandbox: false,
+    cols: 40,
+    rows: 30,
+  });
   daemon.send({ type: "started", request: question.request, session: "s_asked" });
   const session = await playSession("s_asked");
   expect(await asked).toEqual({ status: 200, body: { session: "s_asked" } });
-  const { entries } = await viewer.get(v.object({ entries: v.array(AuditEntry) }), "GET", "/api/audit");
-  expect(entries[0]).toMatchObject({ device: viewer.device, action: "start", on: "attic", detail: "/src/a --model opus" });
+  const { entries } = await viewer.get(
+    v.object({ entries: v.array(AuditEntry) }),
+    "GET",
+    "/api/audit",
+  );
+  expect(entries[0]).toMatchObject({
+    device: viewer.device,
+    action: "start",
+    on: "attic",
+    detail: "/src/a --model opus",
+  });
   session.close();
   daemon.close();
   await shown(false);
@@ -90,13 +135,26 @@ test("a session is started as asked; the answer waits until it is there", async 
 
 test("what can't be is said: refused in the daemon's words, away, unknown, or no such thing", async () => {
   expect(await viewer.code("POST", sessionsOf(box), { cwd: "/src" })).toEqual([503, "runner_away"]);
-  expect(await viewer.code("GET", `/api/runners/${box.device}/folders?path=/`)).toEqual([503, "runner_away"]);
-  expect(await viewer.code("POST", sessionsOf(machine), { cwd: "/src" })).toEqual([404, "not_found"]);
+  expect(await viewer.code("GET", `/api/runners/${box.device}/folders?path=/`)).toEqual([
+    503,
+    "runner_away",
+  ]);
+  expect(await viewer.code("POST", sessionsOf(machine), { cwd: "/src" })).toEqual([
+    404,
+    "not_found",
+  ]);
   const daemon = await playDaemon();
   await shown(true);
   const refused = viewer.json("POST", sessionsOf(box), { cwd: "/etc" });
-  daemon.send({ type: "started", request: (await daemon.next("start")).request, refused: "/etc is outside." });
-  expect(await refused).toEqual({ status: 409, body: { error: { code: "refused", message: "/etc is outside." } } });
+  daemon.send({
+    type: "started",
+    request: (await daemon.next("start")).request,
+    refused: "/etc is outside.",
+  });
+  expect(await refused).toEqual({
+    status: 409,
+    body: { error: { code: "refused", message: "/etc is outside." } },
+  });
   const lost = viewer.code("POST", sessionsOf(box), { cwd: "/src" });
   await daemon.next("start");
   daemon.close();
@@ -109,7 +167,10 @@ test.each([
   ["a flag that is not on the list", { cwd: "/src", args: ["--dangerously-skip-permissions"] }],
   ["a flag's value that is a flag", { cwd: "/src", args: ["--model", "--settings"] }],
   ["a value without its flag", { cwd: "/src", args: ["-p"] }],
-  ["too many arguments", { cwd: "/src", args: Array.from({ length: LIMITS.args + 1 }, () => "--continue") }],
+  [
+    "too many arguments",
+    { cwd: "/src", args: Array.from({ length: LIMITS.args + 1 }, () => "--continue") },
+  ],
   ["arguments in one text", { cwd: "/src", args: "--model opus; rm -rf /" }],
   ["a path without end", { cwd: "/".repeat(LIMITS.pathChars + 1) }],
 ])("%s is refused before anybody is asked", async (_, request) => {
@@ -123,18 +184,31 @@ test.each([
 test("folders and conversations are asked of the daemon", async () => {
   const daemon = await playDaemon();
   await shown(true);
-  const folders = viewer.get(FoldersAnswer, "GET", `/api/runners/${box.device}/folders?path=${encodeURIComponent("/src/ä b")}`);
+  const folders = viewer.get(
+    FoldersAnswer,
+    "GET",
+    `/api/runners/${box.device}/folders?path=${encodeURIComponent("/src/ä b")}`,
+  );
   const first = await daemon.next("find");
   expect(first).toMatchObject({ what: "folders", path: "/src/ä b" });
   daemon.send({ type: "found", request: first.request, folders: ["/src/ä bc"] });
   expect(await folders).toEqual({ folders: ["/src/ä bc"] });
-  const conversations = viewer.get(ConversationsAnswer, "GET", `/api/runners/${box.device}/conversations?cwd=/src/a`);
+  const conversations = viewer.get(
+    ConversationsAnswer,
+    "GET",
+    `/api/runners/${box.device}/conversations?cwd=/src/a`,
+  );
   const second = await daemon.next("find");
   expect(second).toMatchObject({ what: "conversations", path: "/src/a" });
   const conversation = { id: "45f03d5e-d5ab-4b06-8106-431cf6143791", at: 1, title: "Mend it" };
   daemon.send({ type: "found", request: second.request, conversations: [conversation] });
   expect(await conversations).toEqual({ conversations: [conversation] });
-  expect(await viewer.code("GET", `/api/runners/${box.device}/folders?path=${"x".repeat(LIMITS.pathChars + 1)}`)).toEqual([400, "bad_request"]);
+  expect(
+    await viewer.code(
+      "GET",
+      `/api/runners/${box.device}/folders?path=${"x".repeat(LIMITS.pathChars + 1)}`,
+    ),
+  ).toEqual([400, "bad_request"]);
   daemon.close();
   await shown(false);
 });
@@ -161,7 +235,9 @@ test("an answer counts from whom it was asked of alone, and a session only where
 test("of a daemon that never answers so much is asked and no more", async () => {
   const daemon = await playDaemon();
   await shown(true);
-  const asked = Array.from({ length: 60 }, () => viewer.code("GET", `/api/runners/${box.device}/folders?path=/`));
+  const asked = Array.from({ length: 60 }, () =>
+    viewer.code("GET", `/api/runners/${box.device}/folders?path=/`),
+  );
   expect(await Promise.race(asked)).toEqual([503, "runner_lost"]);
   daemon.close();
   expect(await Promise.all(asked)).toEqual(asked.map(() => [503, "runner_lost"]));
@@ -198,7 +274,10 @@ test("the newest daemon of a device is the one that is asked; the one before is 
 test("phones hear when a daemon comes, changes and goes, not of its sessions' connections", async () => {
   const stream = await viewer.events();
   await stream.next("hello");
-  const heard = () => stream.received.flatMap(({ event }) => (event.name === "runner_status" && event.data.runner === box.device ? [event.data.online] : []));
+  const heard = () =>
+    stream.received.flatMap(({ event }) =>
+      event.name === "runner_status" && event.data.runner === box.device ? [event.data.online] : [],
+    );
   const session = await playSession("s_events");
   const daemon = await playDaemon();
   await stream.next("runner_status", ({ runner, online }) => runner === box.device && online);
@@ -208,7 +287,10 @@ test("phones hear when a daemon comes, changes and goes, not of its sessions' co
   daemon.close();
   await stream.next("runner_status", ({ runner, online }) => runner === box.device && !online);
   session.close();
-  await until("the session is away", async () => (await viewer.sessions()).find(({ id }) => id === "s_events")?.status === "offline");
+  await until(
+    "the session is away",
+    async () => (await viewer.sessions()).find(({ id }) => id === "s_events")?.status === "offline",
+  );
   expect(heard()).toEqual([true, true, false]);
   stream.close();
 });
@@ -224,7 +306,10 @@ test("a session that no longer hears is stopped by its daemon, one that does by 
   expect(await daemon.next("stop")).toMatchObject({ session: "s_hung", signal: "SIGKILL" });
   expect((await session.next("stop")).signal).toBe("SIGKILL");
   session.close();
-  await until("it is away", async () => (await viewer.sessions()).find(({ id }) => id === "s_hung")?.status === "offline");
+  await until(
+    "it is away",
+    async () => (await viewer.sessions()).find(({ id }) => id === "s_hung")?.status === "offline",
+  );
   expect((await stop("SIGTERM")).status).toBe(200);
   expect(await daemon.next("stop")).toMatchObject({ session: "s_hung", signal: "SIGTERM" });
   daemon.close();

@@ -1,5 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import * as v from "valibot";
 import { programPid } from "../src/runner/program.ts";
@@ -7,7 +16,17 @@ import { ConversationsAnswer, parseJson, View } from "../src/types.ts";
 import { SELF } from "./support/home.ts";
 import { type HomeServer, startHomeServer } from "./support/home-server.ts";
 import { runners, startRunner, startSession } from "./support/runner.ts";
-import { containers, ENGINE, everythingIn, homeInside, NO_SANDBOX, runInside, sandboxesOf, settle, startSandboxed } from "./support/sandbox.ts";
+import {
+  containers,
+  ENGINE,
+  everythingIn,
+  homeInside,
+  NO_SANDBOX,
+  runInside,
+  sandboxesOf,
+  settle,
+  startSandboxed,
+} from "./support/sandbox.ts";
 import { openTty } from "./support/tty.ts";
 import { until } from "./support/until.ts";
 
@@ -28,14 +47,27 @@ describe.skipIf(NO_SANDBOX !== "")(`the real Claude Code in a sandbox${NO_SANDBO
   test("it asks, the phone approves, and the file is there", async () => {
     const events = await server.phone.events();
     const [session] = await server.phone.sessions();
-    expect(session).toMatchObject({ sandbox: true, cwd: claude.work, status: "running", desk: true });
+    expect(session).toMatchObject({
+      sandbox: true,
+      cwd: claude.work,
+      status: "running",
+      desk: true,
+    });
     await claude.say("run: touch approved.txt");
     const prompt = await server.phone.prompt();
-    expect(parseJson(View, prompt.view)).toMatchObject({ tool: "Bash", input: { command: "touch approved.txt" }, cwd: claude.work });
+    expect(parseJson(View, prompt.view)).toMatchObject({
+      tool: "Bash",
+      input: { command: "touch approved.txt" },
+      cwd: claude.work,
+    });
     expect(existsSync(join(claude.work, "approved.txt"))).toBe(false);
     expect(await server.phone.approve(prompt)).toEqual({ status: 200, body: { state: "sent" } });
     await until("the command ran", () => existsSync(join(claude.work, "approved.txt")));
-    const applied = await events.next("prompt_response", (data) => data.id === prompt.id && data.answer?.receipt !== "sent" && data.state === "answered");
+    const applied = await events.next(
+      "prompt_response",
+      (data) =>
+        data.id === prompt.id && data.answer?.receipt !== "sent" && data.state === "answered",
+    );
     expect(applied.answer).toMatchObject({ decision: "approve", receipt: "applied" });
     await claude.tty.sees("Done.");
     events.close();
@@ -50,7 +82,10 @@ describe.skipIf(NO_SANDBOX !== "")(`the real Claude Code in a sandbox${NO_SANDBO
     await Bun.sleep(400); // Claude swallows keys just after the dialog is drawn
     claude.tty.type("1");
     const settled = await events.next("prompt_response", (data) => data.id === prompt.id);
-    expect(settled).toMatchObject({ state: "answered", answer: { by: "desk", decision: "approve" } });
+    expect(settled).toMatchObject({
+      state: "answered",
+      answer: { by: "desk", decision: "approve" },
+    });
     await until("it is idle", async () => (await server.phone.sessions())[0]?.activity === "idle");
     events.close();
   }, 60_000);
@@ -65,19 +100,31 @@ describe.skipIf(NO_SANDBOX !== "")(`the real Claude Code in a sandbox${NO_SANDBO
 
   test("the conversation can be read on the phone", async () => {
     const [session] = await server.phone.sessions();
-    const text = () => server.phone.json("GET", `/api/sessions/${session?.id}/transcript`).then(({ body }) => JSON.stringify(body));
+    const text = () =>
+      server.phone
+        .json("GET", `/api/sessions/${session?.id}/transcript`)
+        .then(({ body }) => JSON.stringify(body));
     await until("it is there", async () => (await text()).includes("touch approved.txt"));
   }, 30_000);
 
   test("the phone types, and the terminal's size goes through", async () => {
     const [session] = await server.phone.sessions();
     const typed = { stream: "typing", seq: 1, text: "hello from afar", paste: true, enter: true };
-    await until("it is taken", async () => (await server.phone.json("POST", `/api/sessions/${session?.id}/input`, typed)).status === 200);
+    await until(
+      "it is taken",
+      async () =>
+        (await server.phone.json("POST", `/api/sessions/${session?.id}/input`, typed)).status ===
+        200,
+    );
     await claude.tty.sees("You said: hello from afar", 15_000);
     claude.tty.resize(70, 20);
-    await until("it is drawn anew", () => claude.tty.screen.text().some((row) => /^─{70}$/.test(row)));
+    await until("it is drawn anew", () =>
+      claude.tty.screen.text().some((row) => /^─{70}$/.test(row)),
+    );
     claude.tty.resize(100, 30);
-    await until("it is drawn anew", () => claude.tty.screen.text().some((row) => /^─{100}$/.test(row)));
+    await until("it is drawn anew", () =>
+      claude.tty.screen.text().some((row) => /^─{100}$/.test(row)),
+    );
   }, 30_000);
 
   test("Ctrl-Z stops nothing that nobody could continue", async () => {
@@ -100,18 +147,34 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
 
   /** Wraps a program in a sandbox, on a terminal. */
   const wrap = (command: string, args: string[], flags: string[] = []) =>
-    openTty([...SELF, "run", "--sandbox", ...flags, "--command", command, "--", ...args], { env: { ...server.home.env, ...ENGINE }, cwd: work });
+    openTty([...SELF, "run", "--sandbox", ...flags, "--command", command, "--", ...args], {
+      env: { ...server.home.env, ...ENGINE },
+      cwd: work,
+    });
   const onRecord = () => {
     const folder = join(sandboxesOf(server.home), "running");
-    return existsSync(folder) ? readdirSync(folder).flatMap((name) => (name.endsWith(".json") ? [name.slice(0, -".json".length)] : [])) : [];
+    return existsSync(folder)
+      ? readdirSync(folder).flatMap((name) =>
+          name.endsWith(".json") ? [name.slice(0, -".json".length)] : [],
+        )
+      : [];
   };
-  const ended = () => until("it is over", async () => (await server.phone.sessions()).find(({ status }) => status === "ended"), 15_000);
+  const ended = () =>
+    until(
+      "it is over",
+      async () => (await server.phone.sessions()).find(({ status }) => status === "ended"),
+      15_000,
+    );
   /** Nothing of a sandbox is left. */
   const gone = async (name: string) => {
     await until("the container is gone", async () => !(await containers()).includes(name), 20_000);
     await until("nothing is on record", () => onRecord().length === 0);
     expect(readdirSync(work).filter((entry) => entry.startsWith("."))).toEqual([]);
-    await until("its folder is gone", () => readdirSync(join(server.home.dir, "tmp")).every((entry) => !entry.startsWith("claude-remote-")));
+    await until("its folder is gone", () =>
+      readdirSync(join(server.home.dir, "tmp")).every(
+        (entry) => !entry.startsWith("claude-remote-"),
+      ),
+    );
   };
 
   test("the exit is the program's own: a code, a signal, or that there is no such program", async () => {
@@ -124,7 +187,9 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
       const tty = wrap("bash", ["-c", script]);
       expect((await tty.exited).code).toBe(code);
       expect(tty.text()).not.toContain("could not be started");
-      expect((await server.phone.sessions()).map(({ exit }) => exit)).toContainEqual(signal === undefined ? { code } : { code, signal });
+      expect((await server.phone.sessions()).map(({ exit }) => exit)).toContainEqual(
+        signal === undefined ? { code } : { code, signal },
+      );
     }
     const none = wrap("no-such-program", []);
     expect((await none.exited).code).toBe(127);
@@ -133,7 +198,10 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
   }, 60_000);
 
   test("Ctrl-C, a hang-up and other signals reach the program once, and Ctrl-Z is no way out", async () => {
-    const tty = wrap("bash", ["-c", 'for s in INT TERM HUP USR1; do trap "echo got $s." $s; done; trap "exit 7" USR2; echo ready.; while :; do sleep 0.1; done']);
+    const tty = wrap("bash", [
+      "-c",
+      'for s in INT TERM HUP USR1; do trap "echo got $s." $s; done; trap "exit 7" USR2; echo ready.; while :; do sleep 0.1; done',
+    ]);
     await tty.sees("ready.");
     tty.type("\x03");
     await tty.sees("got INT.");
@@ -150,8 +218,12 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     await gone(name);
 
     const sleep = wrap("sleep", ["600"]);
-    await until("it runs", async () => (await server.phone.sessions()).some(({ status }) => status === "running"));
-    await until("its container is there", async () => (await containers()).includes(onRecord()[0] ?? "-"));
+    await until("it runs", async () =>
+      (await server.phone.sessions()).some(({ status }) => status === "running"),
+    );
+    await until("its container is there", async () =>
+      (await containers()).includes(onRecord()[0] ?? "-"),
+    );
     await Bun.sleep(500);
     sleep.type("\x1a");
     await Bun.sleep(300);
@@ -164,7 +236,9 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
       const tty = wrap("bash", ["-c", "echo ready.; sleep 600 & sleep 600"]);
       await tty.sees("ready.");
       const name = onRecord()[0] ?? "";
-      const session = await until("it is shown", async () => (await server.phone.sessions()).find(({ status }) => status === "running"));
+      const session = await until("it is shown", async () =>
+        (await server.phone.sessions()).find(({ status }) => status === "running"),
+      );
       await server.phone.json("POST", `/api/sessions/${session.id}/stop`, { signal });
       await tty.exited;
       await gone(name);
@@ -191,8 +265,13 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     await other.sees("other.");
     const live = onRecord().find((name) => name !== left) ?? "";
     const wrapper = programPid(tty.pty.holder) ?? 0;
-    const children = readFileSync(`/proc/${wrapper}/task/${wrapper}/children`, "utf8").trim().split(" ").map(Number);
-    for (const child of children) if (readFileSync(`/proc/${child}/cmdline`, "utf8").includes("__sweep")) process.kill(child, "SIGKILL");
+    const children = readFileSync(`/proc/${wrapper}/task/${wrapper}/children`, "utf8")
+      .trim()
+      .split(" ")
+      .map(Number);
+    for (const child of children)
+      if (readFileSync(`/proc/${child}/cmdline`, "utf8").includes("__sweep"))
+        process.kill(child, "SIGKILL");
     process.kill(wrapper, "SIGKILL");
     await until("the container is gone", async () => !(await containers()).includes(left), 20_000);
     expect(onRecord().toSorted()).toEqual([left, live].toSorted());
@@ -229,11 +308,15 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
   }, 60_000);
 
   test("what a sandbox in the same project can change is not mounted in another one meanwhile", async () => {
-    const git = (...args: string[]) => expect(Bun.spawnSync(["git", ...args], { cwd: work, env: { ...server.home.env } }).exitCode).toBe(0);
+    const git = (...args: string[]) =>
+      expect(
+        Bun.spawnSync(["git", ...args], { cwd: work, env: { ...server.home.env } }).exitCode,
+      ).toBe(0);
     git("init", "-q");
     const tty = wrap("bash", ["-c", "echo ready.; read x"]);
     await tty.sees("ready.");
-    for (const flags of [[], ["--sandbox-git"]]) expect((await runInside(server.home, work, "echo IN", flags)).out).toBe("IN\n");
+    for (const flags of [[], ["--sandbox-git"]])
+      expect((await runInside(server.home, work, "echo IN", flags)).out).toBe("IN\n");
     git("config", "core.hooksPath", "tools/hooks");
     const refused = await runInside(server.home, work, "echo IN");
     expect([refused.code, refused.out]).toEqual([126, ""]);
@@ -245,7 +328,11 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
   }, 60_000);
 
   test("links in its home lead the conversation nowhere, whoever names them", async () => {
-    const secret = { type: "user", message: { role: "user", content: "a secret of the host" }, timestamp: new Date().toISOString() };
+    const secret = {
+      type: "user",
+      message: { role: "user", content: "a secret of the host" },
+      timestamp: new Date().toISOString(),
+    };
     const theirs = join(server.home.dir, ".claude/projects/x");
     mkdirSync(theirs, { recursive: true });
     writeFileSync(join(theirs, "real.jsonl"), `${JSON.stringify(secret)}\n`);
@@ -269,7 +356,9 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     await tty.sees("told.", 30_000);
     expect(tty.text()).toContain("200.200.200.200.200.200.200.");
     const [session] = await server.phone.sessions();
-    const text = JSON.stringify((await server.phone.json("GET", `/api/sessions/${session?.id}/transcript`)).body);
+    const text = JSON.stringify(
+      (await server.phone.json("GET", `/api/sessions/${session?.id}/transcript`)).body,
+    );
     expect(text.match(/my own words/g)?.length).toBeGreaterThanOrEqual(2); // a file that goes and comes back is read anew
     expect(text).not.toContain("secret");
     tty.type("\r");
@@ -289,7 +378,14 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
       writeFileSync(join(work, "claude"), `#!/bin/bash\n${own.join("\n")}\n`, { mode: 0o755 });
       const tty = wrap("/workspace/claude", []);
       await tty.sees("over.");
-      expect(tty.text().trim().split(/\s+/)).toEqual(["1000", "1000", "written.", "200.", "403.", "over."]);
+      expect(tty.text().trim().split(/\s+/)).toEqual([
+        "1000",
+        "1000",
+        "written.",
+        "200.",
+        "403.",
+        "over.",
+      ]);
       expect(statSync(join(work, "mine.txt"))).toMatchObject({ uid: 1000, gid: 1000 });
       tty.type("\r");
       await tty.exited;
@@ -310,16 +406,37 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
       process.exit(await runWith(loadPairing(process.env.HOME + "/.config/claude-remote/pairing.json"), program, { unseen: { cols: 90, rows: 20 }, sandbox: { git: false, pass: [], hosts: [] } }));`,
     );
     const start = () =>
-      Bun.spawn([process.execPath, daemon], { cwd: work, env: { ...server.home.env, ...ENGINE }, stdin: "ignore", stdout: "ignore", stderr: "inherit" });
+      Bun.spawn([process.execPath, daemon], {
+        cwd: work,
+        env: { ...server.home.env, ...ENGINE },
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "inherit",
+      });
     const child = start();
-    const session = await until("it is shown", async () => (await server.phone.sessions()).find(({ status }) => status === "running"), 20_000);
+    const session = await until(
+      "it is shown",
+      async () => (await server.phone.sessions()).find(({ status }) => status === "running"),
+      20_000,
+    );
     expect(session).toMatchObject({ sandbox: true, desk: false });
-    const screen = () => server.phone.events(session.id).then(async (events) => JSON.stringify(await events.next("screen")));
+    const screen = () =>
+      server.phone
+        .events(session.id)
+        .then(async (events) => JSON.stringify(await events.next("screen")));
     await until("its terminal is there", async () => (await screen()).includes("20 90"));
-    await server.phone.json("POST", `/api/sessions/${session.id}/input`, { stream: "page", seq: 1, enter: true });
+    await server.phone.json("POST", `/api/sessions/${session.id}/input`, {
+      stream: "page",
+      seq: 1,
+      enter: true,
+    });
     expect(await child.exited).toBe(5);
     const other = start();
-    await until("its container is there", async () => (await containers()).includes(onRecord()[0] ?? "-"), 20_000);
+    await until(
+      "its container is there",
+      async () => (await containers()).includes(onRecord()[0] ?? "-"),
+      20_000,
+    );
     const name = onRecord()[0] ?? "";
     other.kill("SIGKILL");
     await until("the container is gone", async () => !(await containers()).includes(name), 20_000);
@@ -329,38 +446,75 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
 
   test("a daemon starts claude in one when the dashboard asks, and the phone answers it; what can't be put into one is refused in words", async () => {
     const { api, passed, port } = settle(server, work);
-    const env = { ...ENGINE, ...passed, CLAUDE_REMOTE_SANDBOX_PASS: Object.keys(passed).join(" "), CLAUDE_REMOTE_SANDBOX_HOSTS: `localhost:${port}` };
+    const env = {
+      ...ENGINE,
+      ...passed,
+      CLAUDE_REMOTE_SANDBOX_PASS: Object.keys(passed).join(" "),
+      CLAUDE_REMOTE_SANDBOX_HOSTS: `localhost:${port}`,
+    };
     const runner = await startRunner(server, [work], env);
     expect((await runners(server))[0]?.no_sandbox).toBeNull();
-    const id = await startSession(server, { cwd: work, args: ["--permission-mode", "manual"], sandbox: true, cols: 80, rows: 24 });
-    const session = () => server.phone.sessions().then((all) => all.find((other) => other.id === id));
+    const id = await startSession(server, {
+      cwd: work,
+      args: ["--permission-mode", "manual"],
+      sandbox: true,
+      cols: 80,
+      rows: 24,
+    });
+    const session = () =>
+      server.phone.sessions().then((all) => all.find((other) => other.id === id));
     await until("claude is there", async () => (await session())?.activity === "idle", 30_000);
     expect(await session()).toMatchObject({ sandbox: true, desk: false, cwd: work });
     const name = onRecord()[0] ?? "";
-    await server.phone.json("POST", `/api/sessions/${id}/input`, { stream: "page", seq: 1, text: "run: touch afar.txt", paste: true, enter: true });
+    await server.phone.json("POST", `/api/sessions/${id}/input`, {
+      stream: "page",
+      seq: 1,
+      text: "run: touch afar.txt",
+      paste: true,
+      enter: true,
+    });
     await server.phone.approve(await server.phone.prompt());
     await until("the command ran", () => existsSync(join(work, "afar.txt")));
     const listed = async (query: object) => {
       const place = `/api/runners/${(await runners(server))[0]?.id}/conversations?${new URLSearchParams({ cwd: work, ...query })}`;
-      return v.parse(ConversationsAnswer, (await server.phone.json("GET", place)).body).conversations;
+      return v.parse(ConversationsAnswer, (await server.phone.json("GET", place)).body)
+        .conversations;
     };
-    await until("it can be gone on with, inside alone", async () => (await listed({ sandbox: "1" })).length === 1 && (await listed({})).length === 0);
+    await until(
+      "it can be gone on with, inside alone",
+      async () => (await listed({ sandbox: "1" })).length === 1 && (await listed({})).length === 0,
+    );
     const [past] = await listed({ sandbox: "1" });
     expect(past?.title).toContain("touch afar.txt");
     await server.phone.json("POST", `/api/sessions/${id}/stop`, {});
     await until("it is over", async () => (await session())?.status === "ended");
     await gone(name);
-    const next = await startSession(server, { cwd: work, args: ["--permission-mode", "manual", "--resume", past?.id ?? ""], sandbox: true, cols: 80, rows: 24 });
+    const next = await startSession(server, {
+      cwd: work,
+      args: ["--permission-mode", "manual", "--resume", past?.id ?? ""],
+      sandbox: true,
+      cols: 80,
+      rows: 24,
+    });
     await until("what was said is there", async () =>
-      JSON.stringify((await server.phone.json("GET", `/api/sessions/${next}/transcript?limit=100`)).body).includes("afar.txt"),
+      JSON.stringify(
+        (await server.phone.json("GET", `/api/sessions/${next}/transcript?limit=100`)).body,
+      ).includes("afar.txt"),
     );
     const again = onRecord()[0] ?? "";
     expect(await runner.end()).toBe(0);
     await gone(again);
 
     const wide = await startRunner(server, [server.home.dir], env);
-    const refused = await server.phone.json("POST", `/api/runners/${(await runners(server))[0]?.id}/sessions`, { cwd: server.home.dir, sandbox: true });
-    expect([refused.status, JSON.stringify(refused.body)]).toEqual([409, expect.stringContaining("is no project folder for a sandbox")]);
+    const refused = await server.phone.json(
+      "POST",
+      `/api/runners/${(await runners(server))[0]?.id}/sessions`,
+      { cwd: server.home.dir, sandbox: true },
+    );
+    expect([refused.status, JSON.stringify(refused.body)]).toEqual([
+      409,
+      expect.stringContaining("is no project folder for a sandbox"),
+    ]);
     await wide.end();
     api.stop();
   }, 90_000);
@@ -374,12 +528,23 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
 
   test("flags that go with --sandbox are refused without it, and so are mistakes in them", async () => {
     const run = async (...args: string[]) => {
-      const child = Bun.spawn([...SELF, "run", ...args, "--command", "true"], { env: { ...server.home.env, ...ENGINE }, cwd: work, stdin: "ignore", stderr: "pipe" });
+      const child = Bun.spawn([...SELF, "run", ...args, "--command", "true"], {
+        env: { ...server.home.env, ...ENGINE },
+        cwd: work,
+        stdin: "ignore",
+        stderr: "pipe",
+      });
       return [await child.exited, await new Response(child.stderr).text()] as const;
     };
     expect(await run("--sandbox-git")).toEqual([2, expect.stringContaining("go with --sandbox")]);
-    expect(await run("--sandbox", "--sandbox-host", "*.example.com")).toEqual([126, expect.stringContaining("*.example.com is no place")]);
-    expect(await run("--sandbox", "--sandbox-pass", "A=b")).toEqual([126, expect.stringContaining("A=b is no name of a variable")]);
+    expect(await run("--sandbox", "--sandbox-host", "*.example.com")).toEqual([
+      126,
+      expect.stringContaining("*.example.com is no place"),
+    ]);
+    expect(await run("--sandbox", "--sandbox-pass", "A=b")).toEqual([
+      126,
+      expect.stringContaining("A=b is no name of a variable"),
+    ]);
   }, 60_000);
 
   test("what the configuration lets in is let in", async () => {

@@ -18,17 +18,31 @@ afterEach(async () => {
 afterAll(() => server.stop());
 
 const start = (...argv: [string, ...string[]]) => {
-  tty = openTty([...SELF, "run", "--command", argv[0], "--", ...argv.slice(1)], { env: server.home.env, cwd: server.home.dir });
+  tty = openTty([...SELF, "run", "--command", argv[0], "--", ...argv.slice(1)], {
+    env: server.home.env,
+    cwd: server.home.dir,
+  });
   return tty;
 };
-const menu = (...args: string[]) => start(process.execPath, join(import.meta.dir, "support/menu.ts"), ...args);
+const menu = (...args: string[]) =>
+  start(process.execPath, join(import.meta.dir, "support/menu.ts"), ...args);
 const shell = (script: string) => start("sh", "-c", script);
 
-const labels = (prompt: Prompt) => parseJson(ScreenQuestion, JSON.stringify(parseJson(View, prompt.view)?.input))?.options.map(({ label }) => label);
-const choose = (prompt: Prompt, option: number) => server.phone.approve(prompt, [{ options: [option] }]);
-const reject = (prompt: Prompt, body: object) => server.phone.json("POST", `/api/prompts/${prompt.id}/reject`, body);
+const labels = (prompt: Prompt) =>
+  parseJson(ScreenQuestion, JSON.stringify(parseJson(View, prompt.view)?.input))?.options.map(
+    ({ label }) => label,
+  );
+const choose = (prompt: Prompt, option: number) =>
+  server.phone.approve(prompt, [{ options: [option] }]);
+const reject = (prompt: Prompt, body: object) =>
+  server.phone.json("POST", `/api/prompts/${prompt.id}/reject`, body);
 let streams = 0;
-const type = (prompt: Prompt, typed: object) => server.phone.json("POST", `/api/sessions/${prompt.session}/input`, { stream: `i_${++streams}`, seq: 1, ...typed });
+const type = (prompt: Prompt, typed: object) =>
+  server.phone.json("POST", `/api/sessions/${prompt.session}/input`, {
+    stream: `i_${++streams}`,
+    seq: 1,
+    ...typed,
+  });
 const receipt = (prompt: Prompt) =>
   until("it is confirmed", async () => {
     const { body } = await choose(prompt, 0);
@@ -52,8 +66,16 @@ describe("a list that a program shows", () => {
   test("takes no other keys meanwhile, but for those that only look around", async () => {
     const { sees, text } = menu("honest", "one", "two");
     const prompt = await server.phone.prompt();
-    for (const typed of [{ text: "x" }, { enter: true }, { keys: ["Enter"] }, { keys: ["Down", "Tab"] }])
-      expect(await type(prompt, typed)).toMatchObject({ status: 409, body: { error: { code: "asked" } } });
+    for (const typed of [
+      { text: "x" },
+      { enter: true },
+      { keys: ["Enter"] },
+      { keys: ["Down", "Tab"] },
+    ])
+      expect(await type(prompt, typed)).toMatchObject({
+        status: 409,
+        body: { error: { code: "asked" } },
+      });
     expect((await type(prompt, { keys: ["Down"] })).status).toBe(200);
     await sees("❯ two");
     expect((await server.phone.prompts()).map(({ id }) => id)).toEqual([prompt.id]); // the same question, wherever its cursor
@@ -65,7 +87,10 @@ describe("a list that a program shows", () => {
   test("that turns into another question on the way is not answered", async () => {
     const { sees, text } = menu("swaps", "keep", "delete");
     const prompt = await server.phone.prompt();
-    expect(await choose(prompt, 1)).toMatchObject({ status: 409, body: { error: { code: "changed" } } });
+    expect(await choose(prompt, 1)).toMatchObject({
+      status: 409,
+      body: { error: { code: "changed" } },
+    });
     await sees("Delete it?");
     const next = await server.phone.prompt();
     expect(text()).not.toContain("chose");
@@ -76,7 +101,10 @@ describe("a list that a program shows", () => {
   test("whose cursor does not go where it should is left alone", async () => {
     const { text } = menu("stubborn", "keep", "delete");
     const prompt = await server.phone.prompt();
-    expect(await choose(prompt, 1)).toMatchObject({ status: 409, body: { error: { code: "refused" } } });
+    expect(await choose(prompt, 1)).toMatchObject({
+      status: 409,
+      body: { error: { code: "refused" } },
+    });
     expect(text()).toContain("❯ keep");
     expect((await choose(prompt, 0)).status).toBe(200);
   }, 30_000);
@@ -84,13 +112,19 @@ describe("a list that a program shows", () => {
   test("two answers at once: the first is taken, the second is told so", async () => {
     const { sees } = menu("honest", "one", "two", "three");
     const prompt = await server.phone.prompt();
-    const [first, second] = await Promise.all([choose(prompt, 2), Bun.sleep(30).then(() => reject(prompt, { dismiss: true }))]);
+    const [first, second] = await Promise.all([
+      choose(prompt, 2),
+      Bun.sleep(30).then(() => reject(prompt, { dismiss: true })),
+    ]);
     expect([first.status, second.status]).toEqual([200, 409]);
     await sees("chose three");
   }, 30_000);
 
   test("is not answered while another key is on its way, whoever pressed it", async () => {
-    for (const press of [(prompt: Prompt) => type(prompt, { keys: ["Down"] }), async () => tty?.type("\x1b[B")]) {
+    for (const press of [
+      (prompt: Prompt) => type(prompt, { keys: ["Down"] }),
+      async () => tty?.type("\x1b[B"),
+    ]) {
       const { sees } = menu("slow", "one", "two", "three");
       const prompt = await server.phone.prompt();
       await press(prompt);
@@ -124,7 +158,9 @@ describe("a list that a program shows", () => {
 
 describe("yes or no", () => {
   test("is typed as a word with Enter, where the program waits for a line", async () => {
-    const { sees } = shell('printf "Proceed? [y/N] "; read answer; echo "said <$answer>"; read wait');
+    const { sees } = shell(
+      'printf "Proceed? [y/N] "; read answer; echo "said <$answer>"; read wait',
+    );
     const prompt = await server.phone.prompt();
     expect(labels(prompt)).toEqual(["y", "n"]);
     expect((await choose(prompt, 0)).body).toEqual({ state: "sent" });
@@ -133,7 +169,11 @@ describe("yes or no", () => {
   }, 30_000);
 
   test("that takes a letter at once gets no Enter, which would answer what comes next", async () => {
-    const { sees, text } = start("bash", "-c", 'read -n1 -p "Proceed? [y/N] " a; echo; echo "said <$a>"; read -p "Wipe the disk? " b; echo "next <$b>"');
+    const { sees, text } = start(
+      "bash",
+      "-c",
+      'read -n1 -p "Proceed? [y/N] " a; echo; echo "said <$a>"; read -p "Wipe the disk? " b; echo "next <$b>"',
+    );
     const prompt = await server.phone.prompt();
     expect((await choose(prompt, 0)).status).toBe(200);
     await sees("said <y>");
@@ -142,9 +182,14 @@ describe("yes or no", () => {
   }, 30_000);
 
   test("that shows nothing of what is typed is left as it was: the word does not wait there for the desk's next Enter", async () => {
-    const { sees, type } = shell('stty -echo; printf "Wipe it? [y/N] "; read answer; echo "said <$answer>"; read wait');
+    const { sees, type } = shell(
+      'stty -echo; printf "Wipe it? [y/N] "; read answer; echo "said <$answer>"; read wait',
+    );
     const prompt = await server.phone.prompt();
-    expect(await choose(prompt, 0)).toMatchObject({ status: 409, body: { error: { code: "refused" } } });
+    expect(await choose(prompt, 0)).toMatchObject({
+      status: 409,
+      body: { error: { code: "refused" } },
+    });
     type("\r");
     await sees("said <>");
   }, 30_000);

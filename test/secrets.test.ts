@@ -11,20 +11,35 @@ import { until } from "./support/until.ts";
 const KEY = "sk-ant-api03-a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6";
 
 /** Everything that the server has written down. */
-const stored = (dir: string) => readdirSync(join(dir, "data")).map((name) => readFileSync(join(dir, "data", name), "latin1"));
+const stored = (dir: string) =>
+  readdirSync(join(dir, "data")).map((name) => readFileSync(join(dir, "data", name), "latin1"));
 
 test("a secret that a program prints is whole at the desk, and reaches neither the phone nor the server's disk", async () => {
   const server = await startHomeServer();
   // wrapped by the terminal, coloured, scrolled into history, and left on the screen; typed letter by letter at the end
   const script = `printf '${"x".repeat(60)} ${KEY}\\n\\033[31m${KEY}\\033[0m\\n'; seq 100; echo last ${KEY}; for c in $(echo ${KEY} | fold -w1); do printf %s $c; sleep 0.02; done; echo; echo done; sleep 600`;
-  const tty = openTty([...SELF, "run", "--command", "sh", "--", "-c", script], { env: server.home.env, cwd: server.home.dir });
+  const tty = openTty([...SELF, "run", "--command", "sh", "--", "-c", script], {
+    env: server.home.env,
+    cwd: server.home.dir,
+  });
   await tty.sees("done", 20_000);
   expect(Buffer.from(tty.bytes()).toString()).toContain(`last ${KEY}`);
-  const session = (await until("the session is shown", async () => (await server.phone.sessions())[0])).id;
+  const session = (
+    await until("the session is shown", async () => (await server.phone.sessions())[0])
+  ).id;
   const events = await server.phone.events(session);
-  const text = async (path: string) => JSON.stringify((await server.phone.json("GET", `/api/sessions/${session}${path}`)).body);
-  const screen = async () => JSON.stringify((await server.phone.get(SessionDetail, "GET", `/api/sessions/${session}`)).screen);
-  await until("all of it is stored", async () => (await screen()).includes("done") && (await text("/output?limit=1000")).includes("x".repeat(60)));
+  const text = async (path: string) =>
+    JSON.stringify((await server.phone.json("GET", `/api/sessions/${session}${path}`)).body);
+  const screen = async () =>
+    JSON.stringify(
+      (await server.phone.get(SessionDetail, "GET", `/api/sessions/${session}`)).screen,
+    );
+  await until(
+    "all of it is stored",
+    async () =>
+      (await screen()).includes("done") &&
+      (await text("/output?limit=1000")).includes("x".repeat(60)),
+  );
   expect(await screen()).toContain(`last ${"•".repeat(KEY.length)}`);
   await Bun.sleep(500);
   const seen = [
@@ -50,10 +65,16 @@ test("a card shows dots for a secret, and the approval is for what Claude really
   claude.tty.type("\r");
   const prompt = await server.phone.prompt();
   const view = parseJson(View, prompt.view);
-  expect(view).toMatchObject({ masked: true, input: { command: `echo ${"•".repeat(KEY.length)} > key.txt` } });
+  expect(view).toMatchObject({
+    masked: true,
+    input: { command: `echo ${"•".repeat(KEY.length)} > key.txt` },
+  });
   expect((await server.phone.approve(prompt)).status).toBe(200);
   const written = join(claude.work, "key.txt");
-  await until("the command ran", () => existsSync(written) && readFileSync(written, "utf8") === `${KEY}\n`);
+  await until(
+    "the command ran",
+    () => existsSync(written) && readFileSync(written, "utf8") === `${KEY}\n`,
+  );
   await claude.tty.sees("Done.");
   await Bun.sleep(500);
   expect(stored(server.home.dir).join("\n")).not.toContain(KEY.slice(0, 20));

@@ -9,7 +9,12 @@ let daemon: Awaited<ReturnType<Dashboard["playDaemon"]>>;
 const open: (() => void | Promise<void>)[] = [];
 let device = 0;
 
-const RECENT = ["/home/me/app", "/home/me/שלום/עולם", "/home/me/漢字の非常に長い名前のフォルダ", "/home/me/a\u202eb"];
+const RECENT = [
+  "/home/me/app",
+  "/home/me/שלום/עולם",
+  "/home/me/漢字の非常に長い名前のフォルダ",
+  "/home/me/a\u202eb",
+];
 const ID = "0b8a2f6e-1111-4222-8333-444455556666";
 
 beforeAll(async () => {
@@ -22,8 +27,12 @@ afterEach(async () => {
 
 /** A daemon of a name of its own, and a phone; earlier ones of other tests are revoked. */
 async function begin(says: object = {}) {
-  const { devices } = (await dashboard.machine.json("GET", "/api/devices")).body as { devices: { id: string; kind: string; revoked_at: number | null }[] };
-  for (const { id, kind, revoked_at } of devices) if (kind === "runner" && revoked_at === null) await dashboard.machine.request("DELETE", `/api/devices/${id}`);
+  const { devices } = (await dashboard.machine.json("GET", "/api/devices")).body as {
+    devices: { id: string; kind: string; revoked_at: number | null }[];
+  };
+  for (const { id, kind, revoked_at } of devices)
+    if (kind === "runner" && revoked_at === null)
+      await dashboard.machine.request("DELETE", `/api/devices/${id}`);
   daemon = await dashboard.playDaemon(`box${++device}`, { recent: RECENT, ...says });
   open.push(daemon.close);
   const phone = await dashboard.openPaired();
@@ -36,12 +45,18 @@ async function begin(says: object = {}) {
 }
 /** A session of the daemon's, as it reports it on a connection of its own. */
 async function report(id: string, info: object = {}) {
-  const socket = await dashboard.playRunner(id, [], { args: [], host: `box${device}`, cwd: "/home/me/app", desk: false, ...info }, daemon.device);
+  const socket = await dashboard.playRunner(
+    id,
+    [],
+    { args: [], host: `box${device}`, cwd: "/home/me/app", desk: false, ...info },
+    daemon.device,
+  );
   const close = () => socket.close();
   open.push(close);
   return { socket, close };
 }
-const end = (socket: Awaited<ReturnType<typeof report>>["socket"], session: string, exit: object) => socket.send({ type: "exit", session, exit, ended_at: Date.now() });
+const end = (socket: Awaited<ReturnType<typeof report>>["socket"], session: string, exit: object) =>
+  socket.send({ type: "exit", session, exit, ended_at: Date.now() });
 const folder = (page: Page) => page.getByRole("combobox", { name: "Folder" });
 const start = (page: Page) => page.getByRole("button", { name: /^Start/ });
 /** Answers the next question for folders. */
@@ -85,13 +100,18 @@ describe("a session is started", () => {
     expect(await page.getByText("In which folder?").isVisible()).toBe(false);
     expect(await complete(["/home/me/code", "/home/me/cooking"])).toBe("/home/me/co");
     const options = page.getByRole("listbox").getByRole("option");
-    await until("two are offered", async () => (await options.allTextContents()).join() === "code,cooking");
+    await until(
+      "two are offered",
+      async () => (await options.allTextContents()).join() === "code,cooking",
+    );
     expect(await folder(page).getAttribute("aria-expanded")).toBe("true");
     await page.keyboard.press("ArrowDown");
     expect(await options.and(page.locator("[aria-selected=true]")).textContent()).toBe("code");
     expect(await folder(page).getAttribute("aria-activedescendant")).toBe("folder-0");
     await page.keyboard.press("Enter");
-    expect(await complete(["/home/me/code/\u202egpj.exe", "/home/me/code/שלום"])).toBe("/home/me/code/");
+    expect(await complete(["/home/me/code/\u202egpj.exe", "/home/me/code/שלום"])).toBe(
+      "/home/me/code/",
+    );
     await options.filter({ hasText: "שלום" }).tap();
     expect(await complete([])).toBe("/home/me/code/שלום/");
     await page.getByText("No folders in there.").waitFor();
@@ -120,27 +140,50 @@ describe("a session is started", () => {
     await page.getByLabel("Model").fill("opus");
     await start(page).click();
     const first = await daemon.socket.next("start");
-    const args = ["--model", "opus", "--permission-mode", "plan", "--effort", "high", "--name", "שמש"];
+    const args = [
+      "--model",
+      "opus",
+      "--permission-mode",
+      "plan",
+      "--effort",
+      "high",
+      "--name",
+      "שמש",
+    ];
     expect([first.args, first.sandbox]).toEqual([[...args, "--resume", ID], false]);
     daemon.socket.send({ type: "started", request: first.request, refused: "Too many already." });
     await page.getByText("Too many already.").waitFor();
     await page.getByRole("switch", { name: "Sandbox" }).check();
     const inside = await daemon.socket.next("find");
     expect([inside.what, inside.path]).toEqual(["sandboxed", "/home/me/app"]);
-    daemon.socket.send({ type: "found", request: inside.request, conversations: [{ ...conversations[0], title: "Inside" }] });
+    daemon.socket.send({
+      type: "found",
+      request: inside.request,
+      conversations: [{ ...conversations[0], title: "Inside" }],
+    });
     await page.getByRole("radio", { name: "Inside" }).waitFor();
     expect(await page.getByRole("radio", { name: "a new one" }).isChecked()).toBe(true); // what was chosen is not there
     await start(page).click();
     const asked = await daemon.socket.next("start");
     expect([asked.args, asked.sandbox]).toEqual([args, true]);
     expect(asked.id).not.toBe(first.id); // that one was refused
-    daemon.socket.send({ type: "started", request: asked.request, refused: "This folder is gone: /home/me/app" });
-    await page.getByRole("alert").filter({ hasText: "This folder is gone: /home/me/app" }).waitFor();
+    daemon.socket.send({
+      type: "started",
+      request: asked.request,
+      refused: "This folder is gone: /home/me/app",
+    });
+    await page
+      .getByRole("alert")
+      .filter({ hasText: "This folder is gone: /home/me/app" })
+      .waitFor();
 
     await page.reload();
     await folder(page).waitFor();
     await page.getByText("Options").click();
-    expect([await page.getByLabel("Model").inputValue(), await page.getByLabel("Permission mode").inputValue()]).toEqual(["opus", "plan"]);
+    expect([
+      await page.getByLabel("Model").inputValue(),
+      await page.getByLabel("Permission mode").inputValue(),
+    ]).toEqual(["opus", "plan"]);
     expect(await page.getByRole("switch").isChecked()).toBe(true);
     expect(await page.getByLabel("Name").inputValue()).toBe(""); // that was this one's
     await page.getByRole("switch").uncheck();
@@ -174,7 +217,9 @@ describe("a session is started", () => {
     await folder(page).fill("/home/me/half");
     await page.getByRole("switch").check();
     const hide = (hidden: boolean) =>
-      page.evaluate(`Object.defineProperty(document, "hidden", { value: ${hidden}, configurable: true }); document.dispatchEvent(new Event("visibilitychange"))`);
+      page.evaluate(
+        `Object.defineProperty(document, "hidden", { value: ${hidden}, configurable: true }); document.dispatchEvent(new Event("visibilitychange"))`,
+      );
     await hide(true);
     await hide(false);
     await until("it is back", async () => (await folder(page).inputValue()) === "/home/me/half");
@@ -189,7 +234,11 @@ describe("where it can't be", () => {
     await page.getByText("No Docker engine answers.").waitFor();
     expect(await page.getByRole("switch").isDisabled()).toBe(true);
     daemon.close();
-    await page.getByText(new RegExp(`The runner on ${name} is not connected since .*: nothing can be started there`)).waitFor();
+    await page
+      .getByText(
+        new RegExp(`The runner on ${name} is not connected since .*: nothing can be started there`),
+      )
+      .waitFor();
     expect(await start(page).isDisabled()).toBe(true);
     daemon = await dashboard.playDaemon(name, { recent: ["/home/me/other"] }, daemon.device);
     open.push(daemon.close);
@@ -199,12 +248,21 @@ describe("where it can't be", () => {
 
     // a sandbox that was asked for is never left out in silence
     await page.getByRole("switch").check();
-    daemon.socket.send({ type: "runner", roots: ["/home/me"], recent: ["/home/me/other"], no_sandbox: "The engine is down." });
+    daemon.socket.send({
+      type: "runner",
+      roots: ["/home/me"],
+      recent: ["/home/me/other"],
+      no_sandbox: "The engine is down.",
+    });
     await page.getByText("The engine is down.").waitFor();
     await start(page).click();
     const enclosed = await daemon.socket.next("start");
     expect(enclosed.sandbox).toBe(true);
-    daemon.socket.send({ type: "started", request: enclosed.request, refused: "The engine is down." });
+    daemon.socket.send({
+      type: "started",
+      request: enclosed.request,
+      refused: "The engine is down.",
+    });
     await page.getByRole("alert").filter({ hasText: "The engine is down." }).waitFor();
     await page.getByRole("switch").uncheck();
     expect(await page.getByRole("switch").isDisabled()).toBe(true);
@@ -226,10 +284,17 @@ describe("where it can't be", () => {
     daemon.close();
     await dashboard.machine.request("DELETE", `/api/devices/${daemon.device.device}`);
     await go("#/new");
-    await page.getByText("No machine here starts sessions. On one that is paired, run `claude-remote runner --root ~/src`").waitFor();
+    await page
+      .getByText(
+        "No machine here starts sessions. On one that is paired, run `claude-remote runner --root ~/src`",
+      )
+      .waitFor();
     await go("#/");
     await page.getByText("Devices and notifications").waitFor();
-    await until("the list is there", async () => (await page.locator(".session, .empty").count()) > 0);
+    await until(
+      "the list is there",
+      async () => (await page.locator(".session, .empty").count()) > 0,
+    );
     expect(await page.getByRole("link", { name: "New session" }).isVisible()).toBe(false);
   }, 40_000);
 
@@ -244,7 +309,9 @@ describe("where it can't be", () => {
       return link && { ofTheRunner: document.querySelector("main").innerText.includes("The runner on") };
     })()`);
     expect(await said.jsonValue()).toEqual({ ofTheRunner: false }); // it may be back at once
-    const heading = page.getByRole("heading", { name: new RegExp(`^The runner on ${name} is not connected since`) });
+    const heading = page.getByRole("heading", {
+      name: new RegExp(`^The runner on ${name} is not connected since`),
+    });
     await heading.waitFor();
     const group = page.locator(".group", { has: heading });
     await group.getByRole("link", { name: /^gone/ }).waitFor();
@@ -255,15 +322,26 @@ describe("where it can't be", () => {
 describe("a session that is over", () => {
   test("says how it ended and starts again with one tap, the same", async () => {
     const { page, go } = await begin();
-    const { socket } = await report("over", { args: ["--model", "opus", "--continue"], sandbox: true });
+    const { socket } = await report("over", {
+      args: ["--model", "opus", "--continue"],
+      sandbox: true,
+    });
     end(socket, "over", { code: 137, signal: "SIGKILL" });
     await go("#/s/over");
     await page.getByText("This session is over: killed (SIGKILL).").waitFor();
     expect(await page.locator(".place .tag").textContent()).toBe("sandbox");
-    const again = page.getByRole("button", { name: "Start again", description: /^Start again begins anew, in the same folder and with the same options\. To go on/ });
+    const again = page.getByRole("button", {
+      name: "Start again",
+      description:
+        /^Start again begins anew, in the same folder and with the same options\. To go on/,
+    });
     await again.dblclick();
     const asked = await daemon.socket.next("start");
-    expect(asked).toMatchObject({ cwd: "/home/me/app", args: ["--model", "opus", "--continue"], sandbox: true });
+    expect(asked).toMatchObject({
+      cwd: "/home/me/app",
+      args: ["--model", "opus", "--continue"],
+      sandbox: true,
+    });
     await report(asked.id ?? "", { cwd: "/home/me/again" });
     daemon.socket.send({ type: "started", request: asked.request, session: asked.id });
     await page.getByRole("heading", { name: "again" }).waitFor();
@@ -277,10 +355,20 @@ describe("a session that is over", () => {
     await page.getByText("This session is over: lost: its claude-remote was killed.").waitFor();
     await page.getByRole("button", { name: "Start again" }).click();
     const asked = await daemon.socket.next("start");
-    daemon.socket.send({ type: "started", request: asked.request, refused: "That is outside the folders it may work in." });
+    daemon.socket.send({
+      type: "started",
+      request: asked.request,
+      refused: "That is outside the folders it may work in.",
+    });
     await page.getByText("That is outside the folders it may work in.").waitFor();
     daemon.close();
-    await page.getByText(new RegExp(`The runner on ${name} is not connected since .*: it can't be started again now`)).waitFor();
+    await page
+      .getByText(
+        new RegExp(
+          `The runner on ${name} is not connected since .*: it can't be started again now`,
+        ),
+      )
+      .waitFor();
     expect(await page.getByRole("button", { name: "Start again" }).isDisabled()).toBe(true);
   }, 40_000);
 
@@ -291,7 +379,10 @@ describe("a session that is over", () => {
     await go("#/s/desk");
     await page.getByText("This session is over: exit code 3.").waitFor();
     await page.getByRole("link", { name: "New session here" }).click();
-    await until("its folder is chosen", async () => (await folder(page).inputValue()) === "/home/me/desk");
+    await until(
+      "its folder is chosen",
+      async () => (await folder(page).inputValue()) === "/home/me/desk",
+    );
     await go("#/s/desk");
     await page.getByRole("link", { name: "New session here" }).waitFor();
     expect(await page.getByRole("button", { name: "Start again" }).isVisible()).toBe(false);
@@ -340,7 +431,10 @@ describe("a session is stopped", () => {
     await page.getByText("It was told to end and has not.").waitFor();
     await page.getByRole("button", { name: "Kill…" }).click();
     await page.clock.runFor(500);
-    await page.getByRole("dialog", { name: "Kill this session?" }).getByRole("button", { name: "Kill it" }).click();
+    await page
+      .getByRole("dialog", { name: "Kill this session?" })
+      .getByRole("button", { name: "Kill it" })
+      .click();
     expect((await socket.next("stop")).signal).toBe("SIGKILL");
     end(socket, "stop", { code: 137, signal: "SIGKILL" });
     await page.getByText("This session is over: killed (SIGKILL).").waitFor();
@@ -363,7 +457,9 @@ describe("a session is stopped", () => {
     expect(await page.getByText("it may hang").isVisible()).toBe(false);
     const bar = await page.getByRole("toolbar", { name: "Keys" }).boundingBox();
     await page.clock.runFor(1100);
-    await page.getByText("Nothing has changed on the screen since you typed: it may hang.").waitFor();
+    await page
+      .getByText("Nothing has changed on the screen since you typed: it may hang.")
+      .waitFor();
     expect((await page.getByRole("toolbar", { name: "Keys" }).boundingBox())?.y).toBe(bar?.y ?? 0); // nothing moves under the thumb
     await page.clock.resume();
     await page.locator(".stuck").getByRole("button", { name: "Interrupt" }).click();
@@ -382,7 +478,9 @@ describe("a session is stopped", () => {
     await go("#/s/cut");
     await page.getByRole("region", { name: "Terminal" }).waitFor();
     close();
-    await page.getByText("Its machine is connected, but nothing is heard of this session: it may hang.").waitFor();
+    await page
+      .getByText("Its machine is connected, but nothing is heard of this session: it may hang.")
+      .waitFor();
     await page.getByRole("button", { name: "Kill…" }).click();
     await rest();
     await page.getByRole("button", { name: "Kill it" }).click();
@@ -402,7 +500,11 @@ test("all of it suits a screen reader, a narrow phone, twice the text and forced
   await page.getByText("Options").click();
   await page.getByText("Conversation:").click();
   const find = await daemon.socket.next("find");
-  daemon.socket.send({ type: "found", request: find.request, conversations: [{ id: ID, at: 1, title: "x".repeat(200) }] });
+  daemon.socket.send({
+    type: "found",
+    request: find.request,
+    conversations: [{ id: ID, at: 1, title: "x".repeat(200) }],
+  });
   await page.getByRole("radio", { name: /^xxx/ }).waitFor();
   expect(await violations(page)).toEqual([]);
   await page.setViewportSize({ width: 320, height: 568 });
@@ -410,7 +512,10 @@ test("all of it suits a screen reader, a narrow phone, twice the text and forced
   await page.evaluate(`document.documentElement.style.fontSize = "200%"`);
   expect(await page.evaluate(overflow)).toBe(0);
   await page.getByLabel("Name").scrollIntoViewIfNeeded();
-  const [field, bar] = [await page.getByLabel("Name").boundingBox(), await page.locator(".go").boundingBox()];
+  const [field, bar] = [
+    await page.getByLabel("Name").boundingBox(),
+    await page.locator(".go").boundingBox(),
+  ];
   expect((field?.y ?? 0) + (field?.height ?? 0)).toBeLessThanOrEqual((bar?.y ?? 0) + 1); // Start hides nothing for good
 
   await go("#/s/axe-stop");
@@ -419,9 +524,14 @@ test("all of it suits a screen reader, a narrow phone, twice the text and forced
   expect(await page.evaluate(overflow)).toBe(0);
   await page.evaluate(`document.documentElement.style.fontSize = ""`);
   expect(await violations(page)).toEqual([]);
-  for (const button of await dialog.getByRole("button").all()) expect((await button.boundingBox())?.height).toBeGreaterThanOrEqual(48);
+  for (const button of await dialog.getByRole("button").all())
+    expect((await button.boundingBox())?.height).toBeGreaterThanOrEqual(48);
   await page.emulateMedia({ forcedColors: "active" });
-  expect(await page.evaluate(`getComputedStyle(document.querySelector("dialog form > button")).borderTopWidth`)).toBe("2px");
+  expect(
+    await page.evaluate(
+      `getComputedStyle(document.querySelector("dialog form > button")).borderTopWidth`,
+    ),
+  ).toBe("2px");
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "detached" });
   end(socket, "axe-stop", { code: 0 });

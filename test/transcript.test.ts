@@ -21,7 +21,8 @@ describe("conversations on the server", () => {
   let data: string;
   let server: RunningServer;
   let machine: Phone;
-  const start = (port = 0) => startServer({ host: "127.0.0.1", port, data, insecureLan: false, log: () => undefined });
+  const start = (port = 0) =>
+    startServer({ host: "127.0.0.1", port, data, insecureLan: false, log: () => undefined });
   beforeAll(async () => {
     data = mkdtempSync(join(tmpdir(), "transcripts-test-"));
     server = await start();
@@ -34,14 +35,27 @@ describe("conversations on the server", () => {
   async function playRunner(id: string, info: object = {}) {
     const socket = await openSocket(server.origin, machine);
     socket.send(hello);
-    socket.send({ type: "session", session: { ...sessionInfo(id), ...info }, first: 1, prompts: [] });
+    socket.send({
+      type: "session",
+      session: { ...sessionInfo(id), ...info },
+      first: 1,
+      prompts: [],
+    });
     const { transcript } = await socket.next("resume");
-    const say = (entries: Entry[], next: number, file = 0) => socket.send({ type: "transcript", session: id, entries, next, file, at: next * 100 });
+    const say = (entries: Entry[], next: number, file = 0) =>
+      socket.send({ type: "transcript", session: id, entries, next, file, at: next * 100 });
     return Object.assign(socket, { transcript, say });
   }
-  const page = (id: string, query = "") => machine.get(TranscriptPage, "GET", `/api/sessions/${id}/transcript${query === "" ? "" : `?${query}`}`);
-  const texts = (entries: TranscriptPage["entries"]) => entries.map(({ entry }) => (entry.kind === "tool" ? "" : entry.text));
-  const find = (q: string) => machine.get(SearchAnswer, "GET", `/api/search?${new URLSearchParams({ q })}`);
+  const page = (id: string, query = "") =>
+    machine.get(
+      TranscriptPage,
+      "GET",
+      `/api/sessions/${id}/transcript${query === "" ? "" : `?${query}`}`,
+    );
+  const texts = (entries: TranscriptPage["entries"]) =>
+    entries.map(({ entry }) => (entry.kind === "tool" ? "" : entry.text));
+  const find = (q: string) =>
+    machine.get(SearchAnswer, "GET", `/api/search?${new URLSearchParams({ q })}`);
 
   test("are read in pages, newest last, and no further than asked or bounded", async () => {
     const socket = await playRunner("pages");
@@ -52,11 +66,18 @@ describe("conversations on the server", () => {
       );
     await until("all is there", async () => (await page("pages")).next === 500);
     const newest = await page("pages", "limit=10");
-    expect(newest.entries.map(({ n }) => n)).toEqual([490, 491, 492, 493, 494, 495, 496, 497, 498, 499]);
-    expect(texts((await page("pages", "limit=3&before=100")).entries)).toEqual(["entry 97", "entry 98", "entry 99"]);
+    expect(newest.entries.map(({ n }) => n)).toEqual([
+      490, 491, 492, 493, 494, 495, 496, 497, 498, 499,
+    ]);
+    expect(texts((await page("pages", "limit=3&before=100")).entries)).toEqual([
+      "entry 97",
+      "entry 98",
+      "entry 99",
+    ]);
     expect((await page("pages", "limit=100000")).entries.length).toBe(LIMITS.entries);
     expect((await page("pages", "before=0")).entries).toEqual([]);
-    for (const query of ["limit=0", "limit=x", "before=-1", "before=1.5"]) expect((await machine.code("GET", `/api/sessions/pages/transcript?${query}`))[0]).toBe(400);
+    for (const query of ["limit=0", "limit=x", "before=-1", "before=1.5"])
+      expect((await machine.code("GET", `/api/sessions/pages/transcript?${query}`))[0]).toBe(400);
     expect((await machine.code("GET", "/api/sessions/none/transcript"))[0]).toBe(404);
     socket.say(
       Array.from({ length: 50 }, () => said("x".repeat(60_000))),
@@ -99,13 +120,20 @@ describe("conversations on the server", () => {
     const others = await machine.events("pages");
     expect(await events.next("transcript")).toEqual({ session: "live", from: 0, next: 0 });
     socket.say([said("one"), said("two")], 2);
-    expect(await events.next("transcript", ({ next }) => next === 2)).toMatchObject({ from: 0, entries: [{ text: "one" }, { text: "two" }] });
+    expect(await events.next("transcript", ({ next }) => next === 2)).toMatchObject({
+      from: 0,
+      entries: [{ text: "one" }, { text: "two" }],
+    });
     for (let i = 0; i < 20; i++) socket.say([said("y".repeat(50_000))], 3 + i);
     const last = await events.next("transcript", ({ next }) => next === 22);
     expect(last.entries).toBeUndefined();
     const sent = events.received.reduce((sum, { event }) => sum + JSON.stringify(event).length, 0);
     expect(sent).toBeLessThan(200_000); // of 1 MB
-    expect(others.received.some(({ event }) => event.name === "transcript" && event.data.session === "live")).toBe(false);
+    expect(
+      others.received.some(
+        ({ event }) => event.name === "transcript" && event.data.session === "live",
+      ),
+    ).toBe(false);
     for (const reader of [events, others]) reader.close();
     socket.close();
   });
@@ -114,8 +142,11 @@ describe("conversations on the server", () => {
     const socket = await playRunner("unlogged", { unlogged: true });
     socket.say([said("a secret-papaya")], 1);
     await until("it is there", async () => (await page("unlogged")).next === 1);
-    expect((await find("papaya")).results).toMatchObject([{ session: "unlogged", kind: "conversation", place: 0 }]);
-    for (const file of readdirSync(data)) expect(readFileSync(join(data, file)).includes("papaya")).toBe(false);
+    expect((await find("papaya")).results).toMatchObject([
+      { session: "unlogged", kind: "conversation", place: 0 },
+    ]);
+    for (const file of readdirSync(data))
+      expect(readFileSync(join(data, file)).includes("papaya")).toBe(false);
     socket.close();
   });
 
@@ -124,7 +155,14 @@ describe("conversations on the server", () => {
     const other = await pairDevice(await machine.mint("runner"), "runner", "other");
     const thief = await openSocket(server.origin, other);
     thief.send(hello);
-    thief.send({ type: "transcript", session: "mine", entries: [said("forged")], next: 1, file: 0, at: 1 });
+    thief.send({
+      type: "transcript",
+      session: "mine",
+      entries: [said("forged")],
+      next: 1,
+      file: 0,
+      at: 1,
+    });
     thief.send({ type: "session", session: sessionInfo("theirs"), first: 1, prompts: [] });
     await thief.next("resume");
     expect((await page("mine")).next).toBe(0);
@@ -134,7 +172,15 @@ describe("conversations on the server", () => {
 
   test("can be searched by phones alone, within bounds, with nothing taken for a part of the query language", async () => {
     const socket = await playRunner("quoted");
-    socket.say([said('She said "NEAR" the (door), text:OR * ^x 100%'), said("漢字検索の例です"), said("Ein Café in Zürich"), said("foo-bar_baz.ts")], 4);
+    socket.say(
+      [
+        said('She said "NEAR" the (door), text:OR * ^x 100%'),
+        said("漢字検索の例です"),
+        said("Ein Café in Zürich"),
+        said("foo-bar_baz.ts"),
+      ],
+      4,
+    );
     await until("they are there", async () => (await page("quoted")).next === 4);
     const places = async (q: string) => (await find(q)).results.map(({ place }) => place);
     expect(await places("said near")).toEqual([0]);
@@ -164,7 +210,14 @@ describe("conversations on the server", () => {
       "(((((",
       '""""',
     ])
-      expect((await machine.request("GET", `/api/search?${new URLSearchParams({ q: q.toWellFormed() })}`)).status).toBe(200);
+      expect(
+        (
+          await machine.request(
+            "GET",
+            `/api/search?${new URLSearchParams({ q: q.toWellFormed() })}`,
+          )
+        ).status,
+      ).toBe(200);
     expect(await places("door NOT said")).toEqual([]); // words, all of which have to be there
     expect(await places("door OR nothing")).toEqual([]);
     expect((await machine.code("GET", `/api/search?q=${"x".repeat(201)}`))[0]).toBe(400);
@@ -181,7 +234,9 @@ describe("the search", () => {
   const stores = openStores(db);
   const sessions = openSessions(stores);
   const search = openSearch(stores);
-  db.run("INSERT INTO devices (id, name, kind, secret, created_at) VALUES ('dev', 'box', 'machine', x'00', 0)");
+  db.run(
+    "INSERT INTO devices (id, name, kind, secret, created_at) VALUES ('dev', 'box', 'machine', x'00', 0)",
+  );
   afterAll(() => {
     search.close();
     db.close();
@@ -195,17 +250,28 @@ describe("the search", () => {
     sessions.output(id, seq, change);
     search.touch(id);
   };
-  const places = (q: string) => search.find(q).results.map(({ session, place }) => `${session} ${place}`);
+  const places = (q: string) =>
+    search.find(q).results.map(({ session, place }) => `${session} ${place}`);
 
   test("finds only what is still there: not what was taken back, cleared or replaced", () => {
     begin("s_lines");
-    op("s_lines", { op: "append", generation: 0, from: 0, lines: Array.from({ length: 100 }, (_, i) => `row${i}\n3f1 2`) });
+    op("s_lines", {
+      op: "append",
+      generation: 0,
+      from: 0,
+      lines: Array.from({ length: 100 }, (_, i) => `row${i}\n3f1 2`),
+    });
     expect(places("row77")).toEqual(["s_lines 77"]);
     expect(places("3f1")).toEqual([]); // styles are no text
     op("s_lines", { op: "truncate", generation: 0, to: 50 });
     expect(places("row77")).toEqual([]);
     expect(places("row49")).toEqual(["s_lines 49"]);
-    op("s_lines", { op: "append", generation: 0, from: 50, lines: Array.from({ length: 50 }, (_, i) => `other${i}`) });
+    op("s_lines", {
+      op: "append",
+      generation: 0,
+      from: 50,
+      lines: Array.from({ length: 50 }, (_, i) => `other${i}`),
+    });
     expect(places("other27")).toEqual(["s_lines 77"]);
     expect(places("row77")).toEqual([]);
     op("s_lines", { op: "generation", generation: 1 });
@@ -237,7 +303,9 @@ describe("the search", () => {
       if (round % 10 !== 0) continue;
       for (let i = 0; i < 5; i++) {
         const wanted = word();
-        const blocks = new Set(lines.flatMap((line, n) => (line === wanted ? [Math.floor(n / 40)] : [])));
+        const blocks = new Set(
+          lines.flatMap((line, n) => (line === wanted ? [Math.floor(n / 40)] : [])),
+        );
         const found = search.find(wanted).results.filter(({ session }) => session === "s_random");
         expect(new Set(found.map(({ place }) => Math.floor(place / 40)))).toEqual(blocks);
         for (const { place } of found) expect(lines[place]).toBe(wanted);
@@ -249,9 +317,16 @@ describe("the search", () => {
     begin("s_loud");
     begin("s_quiet");
     op("s_quiet", { op: "append", generation: 0, from: 0, lines: ["the kiwi\u202e\t<b>Kiwi</b>"] });
-    op("s_loud", { op: "append", generation: 0, from: 0, lines: Array.from({ length: 4000 }, () => "kiwi") });
+    op("s_loud", {
+      op: "append",
+      generation: 0,
+      from: 0,
+      lines: Array.from({ length: 4000 }, () => "kiwi"),
+    });
     const { results } = search.find("kiwi");
-    expect(results.filter(({ session }) => session === "s_loud").length).toBe(LIMITS.sessionResults);
+    expect(results.filter(({ session }) => session === "s_loud").length).toBe(
+      LIMITS.sessionResults,
+    );
     expect(results.find(({ session }) => session === "s_quiet")?.snippet).toEqual([
       { text: "the ", hit: false },
       { text: "kiwi", hit: true },
@@ -263,12 +338,27 @@ describe("the search", () => {
 
   test("goes on where it was after the server was restarted, in the background", async () => {
     begin("s_back");
-    sessions.output("s_back", 1, { op: "append", generation: 0, from: 0, lines: Array.from({ length: 100 }, (_, i) => `plum${i}`) });
-    db.run("INSERT INTO transcript (session_id, n, entry) VALUES ('s_back', 0, ?)", [JSON.stringify(said("apricot"))]);
+    sessions.output("s_back", 1, {
+      op: "append",
+      generation: 0,
+      from: 0,
+      lines: Array.from({ length: 100 }, (_, i) => `plum${i}`),
+    });
+    db.run("INSERT INTO transcript (session_id, n, entry) VALUES ('s_back', 0, ?)", [
+      JSON.stringify(said("apricot")),
+    ]);
     db.run("INSERT INTO transcript_places (session_id, next, file, at) VALUES ('s_back', 1, 0, 1)");
     const again = openSearch(stores);
-    const indexed = () => db.query<{ line: number; entry: number }, []>("SELECT line, entry FROM search_places WHERE session_id = 's_back'").get();
-    await until("whole blocks are indexed by themselves", () => indexed()?.line === 80 && indexed()?.entry === 1);
+    const indexed = () =>
+      db
+        .query<{ line: number; entry: number }, []>(
+          "SELECT line, entry FROM search_places WHERE session_id = 's_back'",
+        )
+        .get();
+    await until(
+      "whole blocks are indexed by themselves",
+      () => indexed()?.line === 80 && indexed()?.entry === 1,
+    );
     expect(again.find("plum99").results.length).toBe(1);
     expect(again.find("apricot").results.length).toBe(1);
     again.close();
@@ -276,18 +366,33 @@ describe("the search", () => {
 
   test("has nothing left of a session that was removed", () => {
     begin("s_gone");
-    op("s_gone", { op: "append", generation: 0, from: 0, lines: Array.from({ length: 500 }, (_, i) => `xyzzyquince${i}`) });
-    db.run("INSERT INTO transcript (session_id, n, entry) VALUES ('s_gone', 0, ?)", [JSON.stringify(said("xyzzymedlar"))]);
+    op("s_gone", {
+      op: "append",
+      generation: 0,
+      from: 0,
+      lines: Array.from({ length: 500 }, (_, i) => `xyzzyquince${i}`),
+    });
+    db.run("INSERT INTO transcript (session_id, n, entry) VALUES ('s_gone', 0, ?)", [
+      JSON.stringify(said("xyzzymedlar")),
+    ]);
     db.run("INSERT INTO transcript_places (session_id, next, file, at) VALUES ('s_gone', 1, 0, 1)");
     expect(places("xyzzyquince7")).not.toEqual([]);
     expect(places("xyzzymedlar")).toEqual(["s_gone 0"]);
     sessions.end("s_gone", { code: 0 }, Date.now());
     const keep = { days: 30, megabytes: 0 };
-    expect([Date.now(), Date.now() + 40 * 86_400_000].map((at) => forgetOld(db, keep, at))).toEqual([0, 1]);
+    expect([Date.now(), Date.now() + 40 * 86_400_000].map((at) => forgetOld(db, keep, at))).toEqual(
+      [0, 1],
+    );
     expect(places("xyzzyquince7")).toEqual([]);
     expect(places("xyzzymedlar")).toEqual([]);
     for (const table of ["transcript", "transcript_places", "search_docs", "search_places"])
-      expect(db.query<{ n: number }, []>(`SELECT count(*) AS n FROM ${table} WHERE session_id = 's_gone'`).get()?.n).toBe(0);
+      expect(
+        db
+          .query<{ n: number }, []>(
+            `SELECT count(*) AS n FROM ${table} WHERE session_id = 's_gone'`,
+          )
+          .get()?.n,
+      ).toBe(0);
   });
 
   test("leaves an index without a fault", () => {

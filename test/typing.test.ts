@@ -36,7 +36,11 @@ test("a login page is offered to open and to copy, takes its code, and can be se
   await banner.waitFor();
   expect(await banner.locator("p").textContent()).toContain("Log in at login.example.com");
   const link = banner.getByRole("link", { name: "Open" });
-  expect([await link.getAttribute("href"), await link.getAttribute("rel"), await link.getAttribute("target")]).toEqual([url, "noopener noreferrer", "_blank"]);
+  expect([
+    await link.getAttribute("href"),
+    await link.getAttribute("rel"),
+    await link.getAttribute("target"),
+  ]).toEqual([url, "noopener noreferrer", "_blank"]);
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await banner.getByRole("button", { name: "Copy" }).click();
   await banner.getByText("Copied.").waitFor();
@@ -62,7 +66,11 @@ test("an address that is none never becomes a link", async () => {
   const { socket } = await openSession("bad-login");
   socket.send({ type: "auth_url", session: "bad-login", url: "javascript:alert(1)" });
   expect(await socket.closed()).toBe(4400);
-  await until("nothing is shown", async () => (await dashboard.machine.sessions()).find(({ id }) => id === "bad-login")?.auth_url === null);
+  await until(
+    "nothing is shown",
+    async () =>
+      (await dashboard.machine.sessions()).find(({ id }) => id === "bad-login")?.auth_url === null,
+  );
 }, 30_000);
 
 test("what was given back, but had arrived, is not taken for what is typed next", async () => {
@@ -117,7 +125,10 @@ test("the bar's keys go as keys, a slash as text, and a paste after a look at it
   await bar.getByRole("button", { name: /^Paste/ }).click();
   const dialog = page.getByRole("dialog", { name: "Paste" });
   const text = dialog.getByLabel("What will be pasted");
-  await until("the clipboard is shown", async () => (await text.inputValue()) === "rm -rf x\u200b\nsecond");
+  await until(
+    "the clipboard is shown",
+    async () => (await text.inputValue()) === "rm -rf x\u200b\nsecond",
+  );
   expect(await dialog.getByRole("status").textContent()).toBe("16 characters in 2 lines");
   expect(await dialog.locator("pre").textContent()).toContain("U+200B");
   await dialog.getByRole("button", { name: "Cancel" }).click();
@@ -131,7 +142,9 @@ test("the bar's keys go as keys, a slash as text, and a paste after a look at it
   expect(pasted.enter).toBeUndefined();
 
   await page.context().clearPermissions();
-  await page.evaluate("navigator.clipboard.readText = () => Promise.reject(new DOMException('denied'))");
+  await page.evaluate(
+    "navigator.clipboard.readText = () => Promise.reject(new DOMException('denied'))",
+  );
   await bar.getByRole("button", { name: /^Paste/ }).click();
   await dialog.getByText("paste it here by hand").waitFor();
   expect(await dialog.getByRole("button", { name: "Paste" }).isDisabled()).toBe(true);
@@ -144,9 +157,14 @@ test("with a question open Yes and No answer that one, and no key that could is 
   const { socket, page, close } = await openSession("asked");
   const bar = page.getByRole("toolbar", { name: "Keys" });
   const yes = bar.getByRole("button", { name: /^Yes/ });
-  socket.send({ type: "prompt", prompt: makePrompt("asked", "p_one", { input: { command: "make one" } }) });
+  socket.send({
+    type: "prompt",
+    prompt: makePrompt("asked", "p_one", { input: { command: "make one" } }),
+  });
   const card = page.getByRole("alertdialog", { name: "Run a command" });
-  await until("the card is armed", () => card.first().getByRole("button", { name: "Approve" }).isEnabled());
+  await until("the card is armed", () =>
+    card.first().getByRole("button", { name: "Approve" }).isEnabled(),
+  );
   expect(await page.getByLabel("Type to the session").isVisible()).toBe(false);
   const off = await bar.locator("button:disabled").allTextContents();
   expect(off).toEqual(["tab", "⇧tab", "ctrl", "⏎", "/", "paste"]);
@@ -154,13 +172,26 @@ test("with a question open Yes and No answer that one, and no key that could is 
   await yes.click();
   expect(await socket.next("decide")).toMatchObject({ prompt: "p_one", action: "approve" });
   const settled = makePrompt("asked", "p_one", { input: { command: "make one" } });
-  socket.send({ type: "prompt", prompt: { ...settled, state: "answered", answer: { by: "desk", at: Date.now() } } });
+  socket.send({
+    type: "prompt",
+    prompt: { ...settled, state: "answered", answer: { by: "desk", at: Date.now() } },
+  });
   await until("typing is back", () => page.getByLabel("Type to the session").isVisible());
 
-  for (const name of ["p_two", "p_three"]) socket.send({ type: "prompt", prompt: makePrompt("asked", name, { input: { command: name } }) });
-  await until("two are open", async () => (await page.locator('.card[data-state="open"]').count()) === 2);
+  for (const name of ["p_two", "p_three"])
+    socket.send({
+      type: "prompt",
+      prompt: makePrompt("asked", name, { input: { command: name } }),
+    });
+  await until(
+    "two are open",
+    async () => (await page.locator('.card[data-state="open"]').count()) === 2,
+  );
   expect(await yes.isDisabled()).toBe(true); // which of them?
-  socket.send({ type: "prompt", prompt: { ...makePrompt("asked", "p_two", {}), state: "withdrawn" } });
+  socket.send({
+    type: "prompt",
+    prompt: { ...makePrompt("asked", "p_two", {}), state: "withdrawn" },
+  });
   await until("one is left", () => bar.getByRole("button", { name: /^No/ }).isEnabled());
   await until("it is armed", () => page.locator('.card[data-state="open"] .reject').isEnabled());
   await Bun.sleep(600);
@@ -180,7 +211,9 @@ test("a swipe or a wheel scrolls inside a program that has the whole screen, and
   await page.locator(".scroller").evaluate((scroller) => scroller.scrollTo(0, 0));
   await page.mouse.wheel(0, -120);
   expect((await typed()).keys?.every((key) => key === "WheelUp")).toBe(true);
-  await page.locator(".scroller").evaluate((scroller) => scroller.scrollTo(0, scroller.scrollHeight));
+  await page
+    .locator(".scroller")
+    .evaluate((scroller) => scroller.scrollTo(0, scroller.scrollHeight));
   await page.mouse.wheel(0, 120);
   while (!(await typed()).keys?.includes("WheelDown")); // turns from before come first
 
@@ -188,7 +221,11 @@ test("a swipe or a wheel scrolls inside a program that has the whole screen, and
   const touch = await page.context().newCDPSession(page);
   const [x, y] = [(box?.x ?? 0) + 50, (box?.y ?? 0) + 150];
   await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [{ x, y }] });
-  for (const dy of [20, 60, 100]) await touch.send("Input.dispatchTouchEvent", { type: "touchMove", touchPoints: [{ x, y: y + dy }] });
+  for (const dy of [20, 60, 100])
+    await touch.send("Input.dispatchTouchEvent", {
+      type: "touchMove",
+      touchPoints: [{ x, y: y + dy }],
+    });
   await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
   while (!(await typed()).keys?.includes("WheelUp")); // the finger goes down, the text with it
   await close();
@@ -200,7 +237,11 @@ test("a session without a terminal of its own takes this screen's size by itself
   expect(wanted.cols).toBeGreaterThan(30);
   expect(wanted.cols).toBeLessThan(60);
   expect(wanted.rows).toBeGreaterThan(10);
-  expect(await alone.page.getByRole("button", { name: "Fit the terminal to this screen" }).getAttribute("aria-pressed")).toBe("true");
+  expect(
+    await alone.page
+      .getByRole("button", { name: "Fit the terminal to this screen" })
+      .getAttribute("aria-pressed"),
+  ).toBe("true");
   await alone.page.setViewportSize({ width: 667, height: 375 });
   expect((await alone.socket.next("resize")).cols).toBeGreaterThan(wanted.cols ?? 0);
   await alone.close();
@@ -208,13 +249,20 @@ test("a session without a terminal of its own takes this screen's size by itself
   const desk = await openSession("at-desk");
   await desk.page.getByRole("button", { name: "Slash" }).click();
   expect(await desk.typed()).toMatchObject({ text: "/" });
-  expect(await desk.page.getByRole("button", { name: "Fit the terminal to this screen" }).getAttribute("aria-pressed")).toBe("false");
+  expect(
+    await desk.page
+      .getByRole("button", { name: "Fit the terminal to this screen" })
+      .getAttribute("aria-pressed"),
+  ).toBe("false");
   await desk.close();
 }, 30_000);
 
 test("a thumb that goes on tapping hits neither the next question nor a key that moved under it", async () => {
   const { socket, page, typed, close } = await openSession("thumb");
-  const ask = (id: string) => ({ ...makePrompt("thumb", id, { input: { command: id } }), created_at: id === "p_first" ? 1 : 2 });
+  const ask = (id: string) => ({
+    ...makePrompt("thumb", id, { input: { command: id } }),
+    created_at: id === "p_first" ? 1 : 2,
+  });
   for (const id of ["p_first", "p_second"]) socket.send({ type: "prompt", prompt: ask(id) });
   const card = (id: string) => page.locator(".card", { hasText: id });
   const approve = card("p_first").getByRole("button", { name: "Approve", exact: true });
@@ -225,9 +273,22 @@ test("a thumb that goes on tapping hits neither the next question nor a key that
   socket.send({ type: "decided", decision: decide.decision, result: "sent" });
   socket.send({
     type: "prompt",
-    prompt: { ...ask("p_first"), state: "answered", answer: { by: "viewer", device: decide.device, decision: "approve", at: 1, receipt: "applied" } },
+    prompt: {
+      ...ask("p_first"),
+      state: "answered",
+      answer: {
+        by: "viewer",
+        device: decide.device,
+        decision: "approve",
+        at: 1,
+        receipt: "applied",
+      },
+    },
   });
-  await until("it is settled", async () => (await card("p_first").getAttribute("data-state")) === "settled");
+  await until(
+    "it is settled",
+    async () => (await card("p_first").getAttribute("data-state")) === "settled",
+  );
   const next = card("p_second").getByRole("button", { name: "Approve", exact: true });
   for (let i = 0; i < 8; i++) {
     await next.scrollIntoViewIfNeeded();
@@ -241,12 +302,18 @@ test("a thumb that goes on tapping hits neither the next question nor a key that
   await next.click();
   expect((await socket.next("decide")).prompt).toBe("p_second"); // and nothing came before it
   // its clock stands: what follows comes too soon, however slow the machine is
-  await page.evaluate("{ window.now = performance.now.bind(performance); const at = now(); performance.now = () => at; }");
+  await page.evaluate(
+    "{ window.now = performance.now.bind(performance); const at = now(); performance.now = () => at; }",
+  );
   socket.send({ type: "prompt", prompt: { ...ask("p_second"), state: "withdrawn" } });
   await until("typing is back", () => page.getByLabel("Type to the session").isVisible());
   await page.getByRole("button", { name: "Left" }).dispatchEvent("pointerdown");
   await page.evaluate("performance.now = window.now");
-  await until("what is settled has gone", async () => (await page.locator(".card").count()) === 0, 20_000);
+  await until(
+    "what is settled has gone",
+    async () => (await page.locator(".card").count()) === 0,
+    20_000,
+  );
   await Bun.sleep(900);
   await page.getByRole("button", { name: "Up", exact: true }).click();
   expect((await typed()).keys).toEqual(["Up"]); // the first came too soon
@@ -256,7 +323,13 @@ test("a thumb that goes on tapping hits neither the next question nor a key that
 test("Yes to a question that nothing was chosen of says so", async () => {
   const { socket, page, close } = await openSession("unchosen");
   const questions = [{ question: "Which?", options: [{ label: "A" }, { label: "B" }] }];
-  socket.send({ type: "prompt", prompt: { ...makePrompt("unchosen", "p_un", { tool: "AskUserQuestion", input: { questions } }), kind: "question" } });
+  socket.send({
+    type: "prompt",
+    prompt: {
+      ...makePrompt("unchosen", "p_un", { tool: "AskUserQuestion", input: { questions } }),
+      kind: "question",
+    },
+  });
   await until("it is armed", () => page.locator(".card .reject").isEnabled());
   await Bun.sleep(800);
   await page.getByRole("button", { name: /^Yes/ }).click();
@@ -271,14 +344,22 @@ test("what could not be sent for long is a draft again: it was meant for what st
   const { page, typed, close } = await openSession("stale");
   let refuse = true;
   await page.route(/\/input$/, (route) =>
-    refuse ? route.fulfill({ status: 503, contentType: "application/json", body: '{"error":{"code":"runner_away","message":"away"}}' }) : route.continue(),
+    refuse
+      ? route.fulfill({
+          status: 503,
+          contentType: "application/json",
+          body: '{"error":{"code":"runner_away","message":"away"}}',
+        })
+      : route.continue(),
   );
   const text = page.getByLabel("Type to the session");
   await text.fill("yes, delete it");
   await page.getByRole("button", { name: "Send" }).click();
   await page.getByText("Not sent yet").waitFor();
   expect(await text.inputValue()).toBe("");
-  await page.evaluate(`{ const now = performance.now.bind(performance); performance.now = () => now() + 31_000; }`);
+  await page.evaluate(
+    `{ const now = performance.now.bind(performance); performance.now = () => now() + 31_000; }`,
+  );
   await until("it is a draft again", async () => (await text.inputValue()) === "yes, delete it");
   refuse = false;
   await page.getByRole("button", { name: "Up", exact: true }).click();

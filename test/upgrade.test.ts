@@ -1,6 +1,15 @@
 import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { databaseFile, MIGRATIONS, openDatabase } from "../src/db.ts";
 import { startServer } from "../src/server.ts";
@@ -19,8 +28,18 @@ const folder = (name: string) => {
   return dir;
 };
 async function cli(argv: string[], stdin: Blob = new Blob([])) {
-  const child = Bun.spawn([...SELF, ...argv], { env: home.env, cwd: home.dir, stdin, stdout: "pipe", stderr: "pipe" });
-  const [code, out, err] = await Promise.all([child.exited, new Response(child.stdout).bytes(), new Response(child.stderr).text()]);
+  const child = Bun.spawn([...SELF, ...argv], {
+    env: home.env,
+    cwd: home.dir,
+    stdin,
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [code, out, err] = await Promise.all([
+    child.exited,
+    new Response(child.stdout).bytes(),
+    new Response(child.stderr).text(),
+  ]);
   return { code, out, err };
 }
 
@@ -29,33 +48,57 @@ function older(dir: string, version: number): void {
   const db = new Database(databaseFile(dir), { create: true });
   for (const sql of MIGRATIONS.slice(0, version)) db.run(sql);
   db.run(`PRAGMA user_version = ${version}`);
-  db.run("INSERT INTO devices (id, name, kind, secret, created_at) VALUES ('dev_old', 'laptop', 'machine', ?, 1)", [new Uint8Array(32).fill(7)]);
+  db.run(
+    "INSERT INTO devices (id, name, kind, secret, created_at) VALUES ('dev_old', 'laptop', 'machine', ?, 1)",
+    [new Uint8Array(32).fill(7)],
+  );
   db.run(
     "INSERT INTO sessions (id, device_id, host, cwd, command, status, hooks, activity, started_at, ended_at, next_line) VALUES ('s_old', 'dev_old', 'box', '/x', 'claude', 'ended', 'on', 'idle', 1, 2, 1)",
   );
-  db.run("INSERT INTO output_log (session_id, generation, line, row) VALUES ('s_old', 0, 0, 'a line of old')");
-  db.run("INSERT INTO prompts (id, session_id, kind, state, view, created_at) VALUES ('p_old', 's_old', 'permission', 'withdrawn', '{}', 1)");
+  db.run(
+    "INSERT INTO output_log (session_id, generation, line, row) VALUES ('s_old', 0, 0, 'a line of old')",
+  );
+  db.run(
+    "INSERT INTO prompts (id, session_id, kind, state, view, created_at) VALUES ('p_old', 's_old', 'permission', 'withdrawn', '{}', 1)",
+  );
   db.run("INSERT INTO audit (at, action, subject) VALUES (1, 'pair', 'dev_old')");
   db.close();
 }
 const versions = MIGRATIONS.map((_, i) => i + 1);
 
 describe("an upgrade", () => {
-  test.each(versions)("takes a database of schema %p on, with all that is in it", async (version) => {
-    const data = folder(`schema-${version}`);
-    older(data, version);
-    const server = await startServer({ host: "127.0.0.1", port: 0, data, insecureLan: false, log: () => undefined });
-    const machine = phoneOf(server.origin, "dev_old", new Uint8Array(32).fill(7));
-    expect(await machine.sessions()).toMatchObject([{ id: "s_old", status: "ended", desk: true }]);
-    expect(await (await machine.request("GET", "/api/sessions/s_old/output")).json()).toMatchObject({ lines: [{ row: "a line of old" }] });
-    expect((await machine.request("GET", "/api/audit")).status).toBe(200);
-    await until("the search finds what was there", async () => JSON.stringify(await (await machine.request("GET", "/api/search?q=old")).json()).includes("s_old"));
-    await server.stop();
-    const db = new Database(databaseFile(data));
-    expect(db.query("PRAGMA user_version").get()).toEqual({ user_version: MIGRATIONS.length });
-    expect(db.query("PRAGMA foreign_key_check").all()).toEqual([]);
-    db.close();
-  });
+  test.each(versions)(
+    "takes a database of schema %p on, with all that is in it",
+    async (version) => {
+      const data = folder(`schema-${version}`);
+      older(data, version);
+      const server = await startServer({
+        host: "127.0.0.1",
+        port: 0,
+        data,
+        insecureLan: false,
+        log: () => undefined,
+      });
+      const machine = phoneOf(server.origin, "dev_old", new Uint8Array(32).fill(7));
+      expect(await machine.sessions()).toMatchObject([
+        { id: "s_old", status: "ended", desk: true },
+      ]);
+      expect(
+        await (await machine.request("GET", "/api/sessions/s_old/output")).json(),
+      ).toMatchObject({ lines: [{ row: "a line of old" }] });
+      expect((await machine.request("GET", "/api/audit")).status).toBe(200);
+      await until("the search finds what was there", async () =>
+        JSON.stringify(await (await machine.request("GET", "/api/search?q=old")).json()).includes(
+          "s_old",
+        ),
+      );
+      await server.stop();
+      const db = new Database(databaseFile(data));
+      expect(db.query("PRAGMA user_version").get()).toEqual({ user_version: MIGRATIONS.length });
+      expect(db.query("PRAGMA foreign_key_check").all()).toEqual([]);
+      db.close();
+    },
+  );
 
   test("ends in the schema that a new database has", () => {
     const schema = (dir: string) => {
@@ -69,7 +112,10 @@ describe("an upgrade", () => {
 
   test("of a laptop alone leaves `attach` with a server that does not know of full disks: what the stream begins with is read", () => {
     const { event } = parseEvent('id: e:0\nevent: hello\ndata: {"stream":"st_1","insecure":false}');
-    expect(event).toEqual({ name: "hello", data: { stream: "st_1", insecure: false, disk_full: false } });
+    expect(event).toEqual({
+      name: "hello",
+      data: { stream: "st_1", insecure: false, disk_full: false },
+    });
   });
 
   test("of claude-remote that was taken back finds a database it does not know: server, backup, restore and pair say so and change nothing", async () => {
@@ -87,7 +133,10 @@ describe("an upgrade", () => {
       ["pair", "--data", data],
     ]) {
       const { code, err } = await cli(argv);
-      expect([code, err]).toEqual([1, expect.stringMatching(/was written by a newer claude-remote .*: update claude-remote\n$/)]);
+      expect([code, err]).toEqual([
+        1,
+        expect.stringMatching(/was written by a newer claude-remote .*: update claude-remote\n$/),
+      ]);
     }
     expect(readFileSync(databaseFile(data))).toEqual(before);
     expect(existsSync(join(home.dir, "newer.backup"))).toBe(false);
@@ -99,7 +148,12 @@ describe("a backup", () => {
   let server: HomeServer;
   const file = join(home.dir, "home.backup");
   const data = () => join(server.home.dir, "data");
-  const lines = (from: number, count: number) => ({ op: "append", generation: 0, from, lines: Array.from({ length: count }, (_, i) => `line ${from + i}`) });
+  const lines = (from: number, count: number) => ({
+    op: "append",
+    generation: 0,
+    from,
+    lines: Array.from({ length: count }, (_, i) => `line ${from + i}`),
+  });
 
   test("of a server that writes all the while is whole, for its user alone, and restores with devices, sessions and history", async () => {
     server = await startHomeServer();
@@ -134,11 +188,17 @@ describe("a backup", () => {
     const later = await pairDevice(await server.phone.mint("viewer"), "viewer", "later");
 
     const refused = await cli(["server", "restore", file, "--data", data()]);
-    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("another claude-remote server")]);
+    expect([refused.code, refused.err]).toEqual([
+      1,
+      expect.stringContaining("another claude-remote server"),
+    ]);
 
     await server.restart("SIGTERM", async () => {
       const restored = await cli(["server", "restore", file, "--data", data()]);
-      expect([restored.code, restored.err]).toEqual([0, expect.stringMatching(/What was there is before-restore-\S+\.db/)]);
+      expect([restored.code, restored.err]).toEqual([
+        0,
+        expect.stringMatching(/What was there is before-restore-\S+\.db/),
+      ]);
       expect(statSync(databaseFile(data())).mode & 0o777).toBe(0o600);
     });
     expect((await server.phone.sessions()).map(({ id }) => id)).toEqual(["s_1"]);
@@ -155,14 +215,20 @@ describe("a backup", () => {
     again.send({ type: "session", session: sessionInfo("s_1"), first: 1, prompts: [] });
     expect(await again.next("resume")).toMatchObject({ seq: page.next / 50 });
     again.close();
-    await until("what is restored is found", async () => JSON.stringify(await (await server.phone.request("GET", "/api/search?q=line")).json()).includes('"s_1"'));
+    await until("what is restored is found", async () =>
+      JSON.stringify(
+        await (await server.phone.request("GET", "/api/search?q=line")).json(),
+      ).includes('"s_1"'),
+    );
   }, 60_000);
 
   test("goes through a pipe both ways", async () => {
     const piped = await cli(["server", "backup", "-", "--data", data()]);
     expect(piped.code).toBe(0);
     const target = folder("piped");
-    expect(await cli(["server", "restore", "-", "--data", target], new Blob([piped.out]))).toMatchObject({ code: 0 });
+    expect(
+      await cli(["server", "restore", "-", "--data", target], new Blob([piped.out])),
+    ).toMatchObject({ code: 0 });
     const db = openDatabase(target);
     expect(db.query("SELECT id FROM sessions").all()).toEqual([{ id: "s_1" }]);
     expect(db.query("SELECT * FROM pairing_codes").all()).toEqual([]);
@@ -182,8 +248,13 @@ describe("a backup", () => {
   }, 20_000);
 
   test("does not overwrite another file, and nothing but a backup is restored", async () => {
-    expect(await cli(["server", "backup", file, "--data", data()])).toMatchObject({ code: 1, err: expect.stringContaining("exists already") });
-    expect(await cli(["server", "backup", join(home.dir, "x"), "--data", join(home.dir, "nowhere")])).toMatchObject({
+    expect(await cli(["server", "backup", file, "--data", data()])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("exists already"),
+    });
+    expect(
+      await cli(["server", "backup", join(home.dir, "x"), "--data", join(home.dir, "nowhere")]),
+    ).toMatchObject({
       code: 1,
       err: expect.stringContaining("no database"),
     });
@@ -199,9 +270,17 @@ describe("a backup", () => {
     for (const [name, bytes] of bad) {
       writeFileSync(join(home.dir, name), bytes);
       const before = readdirSync(target).sort();
-      const { code, err } = await cli(["server", "restore", join(home.dir, name), "--data", target]);
+      const { code, err } = await cli([
+        "server",
+        "restore",
+        join(home.dir, name),
+        "--data",
+        target,
+      ]);
       expect([code, err]).toEqual([1, expect.stringMatching(/damaged/)]);
-      expect(readdirSync(target).sort()).toEqual(before.includes("server.lock") ? before : [...before, "server.lock"].sort());
+      expect(readdirSync(target).sort()).toEqual(
+        before.includes("server.lock") ? before : [...before, "server.lock"].sort(),
+      );
     }
     await server.stop();
   }, 30_000);

@@ -15,11 +15,20 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => dashboard.close());
 
-const frame = (rev: number, lines: Frame["lines"]): Frame => ({ rev, cols: 20, rows: 3, cursor: { x: 0, y: 0, visible: true }, title: "", lines });
+const frame = (rev: number, lines: Frame["lines"]): Frame => ({
+  rev,
+  cols: 20,
+  rows: 3,
+  cursor: { x: 0, y: 0, visible: true },
+  title: "",
+  lines,
+});
 /** The rows as a page that drew every frame has them. */
 const drawn = ({ received }: EventReader) => {
   const rows: string[] = [];
-  for (const { event } of received) if (event.name === "screen") for (const [y, row] of Object.entries(event.data.lines)) rows[Number(y)] = row;
+  for (const { event } of received)
+    if (event.name === "screen")
+      for (const [y, row] of Object.entries(event.data.lines)) rows[Number(y)] = row;
   return rows;
 };
 
@@ -38,7 +47,10 @@ test("viewers that come at different times have the same screen", async () => {
     viewers.push(viewer);
   };
   await say(1, { 0: "first", 1: "", 2: "" });
-  await until("the screen is there", async () => (await machine.json("GET", "/api/sessions/s_many")).body);
+  await until(
+    "the screen is there",
+    async () => (await machine.json("GET", "/api/sessions/s_many")).body,
+  );
   await come();
   await come();
   await say(2, { 1: "second" });
@@ -56,7 +68,14 @@ test("a viewer that stops reading is left alone, and begins anew once it reads a
   const socket = await dashboard.playRunner("s_stalled");
   const { host, hostname, port } = new URL(server.origin);
   const target = "/events?session=s_stalled";
-  const signed = { method: "GET", host, target, device: machine.device, ts: Math.floor(Date.now() / 1000), nonce: randomNonce() };
+  const signed = {
+    method: "GET",
+    host,
+    target,
+    device: machine.device,
+    ts: Math.floor(Date.now() / 1000),
+    nonce: randomNonce(),
+  };
   let got = "";
   const viewer = await Bun.connect({
     hostname,
@@ -67,11 +86,17 @@ test("a viewer that stops reading is left alone, and begins anew once it reads a
       },
     },
   });
-  viewer.write(`GET ${target} HTTP/1.1\r\nhost: ${host}\r\nauthorization: ${signRequest(deviceKeys(machine.secret), signed)}\r\n\r\n`);
+  viewer.write(
+    `GET ${target} HTTP/1.1\r\nhost: ${host}\r\nauthorization: ${signRequest(deviceKeys(machine.secret), signed)}\r\n\r\n`,
+  );
   await until("the stream begins", () => got.includes("event: hello"));
   viewer.pause();
   const looksOn = await machine.events();
-  const login = (i: number) => ({ type: "auth_url", session: "s_stalled", url: `https://login.example/${i}/${"x".repeat(4000)}` });
+  const login = (i: number) => ({
+    type: "auth_url",
+    session: "s_stalled",
+    url: `https://login.example/${i}/${"x".repeat(4000)}`,
+  });
   const count = 4000; // some 16 MB: more than the kernel takes for one that does not read
   for (let i = 0; i < count; i++) socket.send(login(i));
   await looksOn.next("auth_url", ({ url }) => url?.includes(`/${count - 1}/`) === true, 30_000);
@@ -89,9 +114,12 @@ test("who comes back after as many events as are kept is told them all, and firs
   const socket = await dashboard.playRunner("s_back");
   const looksOn = await machine.events();
   const count = 1001; // the server keeps 1000
-  for (let i = 0; i < count; i++) socket.send({ type: "auth_url", session: "s_back", url: `https://login.example/${i}` });
+  for (let i = 0; i < count; i++)
+    socket.send({ type: "auth_url", session: "s_back", url: `https://login.example/${i}` });
   await looksOn.next("auth_url", ({ url }) => url?.endsWith(`/${count - 1}`) === true, 30_000);
-  const left = looksOn.received.find(({ event }) => event.name === "auth_url" && event.data.url?.endsWith("/0"));
+  const left = looksOn.received.find(
+    ({ event }) => event.name === "auth_url" && event.data.url?.endsWith("/0"),
+  );
   const back = await machine.events("s_back", left?.id);
   await back.next("auth_url", ({ url }) => url?.endsWith(`/${count - 1}`) === true);
   expect(back.received.map(({ event }) => event.name).slice(0, 2)).toEqual(["hello", "auth_url"]);
@@ -121,7 +149,12 @@ test("a page tells what it has drawn: seldom where that is little, and so that m
   expect(told).toBeLessThanOrEqual(2 + (performance.now() - from) / 700);
   const row = "much ".repeat(16);
   for (let rev = 61; rev <= 160; rev++) {
-    socket.send(screen("s_drawn", rev, [`much ${rev}`, ...Array.from({ length: 100 }, () => `${rev} ${row}`)]));
+    socket.send(
+      screen("s_drawn", rev, [
+        `much ${rev}`,
+        ...Array.from({ length: 100 }, () => `${rev} ${row}`),
+      ]),
+    );
     await Bun.sleep(5);
   }
   await shows("much 160");

@@ -58,18 +58,36 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
   const hint = (): string => {
     if (chords.hint() !== "") return chords.hint();
     const waiting = overlay === undefined ? link.open().length : 0;
-    const question = waiting === 0 ? "" : `${waiting === 1 ? "a question waits" : `${waiting} questions wait`}: Ctrl-] a`;
-    const part = overlay === undefined && !fits() ? `part of ${shown.frame?.cols}×${shown.frame?.rows}, Ctrl-] f fits it` : "";
-    const parts = [word || (lostAt === undefined ? "" : trouble), question || (word === "" ? part : "")].filter((words) => words !== "");
+    const question =
+      waiting === 0
+        ? ""
+        : `${waiting === 1 ? "a question waits" : `${waiting} questions wait`}: Ctrl-] a`;
+    const part =
+      overlay === undefined && !fits()
+        ? `part of ${shown.frame?.cols}×${shown.frame?.rows}, Ctrl-] f fits it`
+        : "";
+    const parts = [
+      word || (lostAt === undefined ? "" : trouble),
+      question || (word === "" ? part : ""),
+    ].filter((words) => words !== "");
     return [...parts, ...(word === "" && question === "" ? ["Ctrl-] ? helps"] : [])].join(" · ");
   };
   const picture = (): Picture => {
     const [cols, rows] = [desk.cols, height()];
     const { lines, cursor } = overlay?.draw(cols, rows) ?? shown.part(cols, rows);
     const state = `${stateWords(session, lostAt)}${fit.on && session.desk ? " · fitted" : ""}`;
-    const status = statusLine([`${where()} · ${state}`, `${folderOf(session)} · ${state}`, state], hint(), cols);
+    const status = statusLine(
+      [`${where()} · ${state}`, `${folderOf(session)} · ${state}`, state],
+      hint(),
+      cols,
+    );
     const wheel = overlay !== undefined || shown.frame?.full === true;
-    return { lines: [...lines.slice(0, rows), status], cursor, title: harmless(shown.frame?.title ?? ""), wheel };
+    return {
+      lines: [...lines.slice(0, rows), status],
+      cursor,
+      title: harmless(shown.frame?.title ?? ""),
+      wheel,
+    };
   };
   const canvas = openCanvas(desk, picture);
 
@@ -86,7 +104,8 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
   /** Lays the oldest question that nobody has put away over the screen; one that is over goes. */
   const offer = () => {
     const open = link.open();
-    if (overlay?.prompt !== undefined && !open.some((prompt) => prompt.id === overlay?.prompt)) overlay = undefined;
+    if (overlay?.prompt !== undefined && !open.some((prompt) => prompt.id === overlay?.prompt))
+      overlay = undefined;
     const next = open.find((prompt) => !aside.has(prompt.id));
     if (overlay === undefined && next !== undefined && runs()) {
       const close = () => {
@@ -107,7 +126,8 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
     onAsked() {
       aside.clear();
       offer();
-      if (overlay === undefined) say("A question is open, and takes no keys from here: it comes up in a moment.");
+      if (overlay === undefined)
+        say("A question is open, and takes no keys from here: it comes up in a moment.");
     },
   });
 
@@ -125,7 +145,9 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
         if (!(error instanceof RequestError)) throw error;
         say(error.message);
       };
-      client.send("POST", `/api/sessions/${id}/stop`, { signal }).then(() => say(`${signal} was sent.`), fail);
+      client
+        .send("POST", `/api/sessions/${id}/stop`, { signal })
+        .then(() => say(`${signal} was sent.`), fail);
     },
     suspend() {
       canvas.leave();
@@ -155,7 +177,11 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
     },
     onSession(now) {
       session = now;
-      if (now.status === "ended") return leave({ code: 0, words: `${where()} is over: ${now.exit === null ? "nobody knows how it ended" : exitWords(now.exit)}.` });
+      if (now.status === "ended")
+        return leave({
+          code: 0,
+          words: `${where()} is over: ${now.exit === null ? "nobody knows how it ended" : exitWords(now.exit)}.`,
+        });
       // without a terminal of its own it has the size of whoever looks on last
       if (!sized && now.status === "running" && !now.desk) {
         sized = true;
@@ -185,8 +211,16 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
     canvas.enter();
     resized();
   };
-  const gone = () => leave({ code: 128 + constants.signals.SIGHUP, words: "the terminal was closed; the session goes on." });
-  const onEnding = (signal: NodeJS.Signals) => leave({ code: 128 + constants.signals[signal], words: `ended by ${signal}; the session goes on.` });
+  const gone = () =>
+    leave({
+      code: 128 + constants.signals.SIGHUP,
+      words: "the terminal was closed; the session goes on.",
+    });
+  const onEnding = (signal: NodeJS.Signals) =>
+    leave({
+      code: 128 + constants.signals[signal],
+      words: `ended by ${signal}; the session goes on.`,
+    });
 
   const leave = (how: Left): void => {
     if (over) return;

@@ -47,7 +47,8 @@ export function openCanvas(desk: Desk, picture: () => Picture) {
     shown = now.lines;
     title = now.title;
     wheel = now.wheel;
-    const at = now.cursor === undefined ? "" : `\x1b[${now.cursor.y + 1};${now.cursor.x + 1}H\x1b[?25h`;
+    const at =
+      now.cursor === undefined ? "" : `\x1b[${now.cursor.y + 1};${now.cursor.x + 1}H\x1b[?25h`;
     if (out === "" && at === cursor) return;
     cursor = at;
     // as one, where the terminal can: the cursor is seen nowhere else meanwhile

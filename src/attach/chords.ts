@@ -19,7 +19,12 @@ from here: the question comes up by itself.`,
   },
 ];
 const SIGNALS = { i: "SIGINT", e: "SIGTERM", k: "SIGKILL" } as const;
-const ARROWS: Record<string, [dx: number, dy: number]> = { Left: [-1, 0], Right: [1, 0], Up: [0, -1], Down: [0, 1] };
+const ARROWS: Record<string, [dx: number, dy: number]> = {
+  Left: [-1, 0],
+  Right: [1, 0],
+  Up: [0, -1],
+  Down: [0, 1],
+};
 
 export interface ChordEvents {
   detach(): void;
@@ -67,7 +72,12 @@ export function openChords(events: ChordEvents) {
 
   return {
     typed(typed: Typed): void {
-      const key = typed.kind === "key" ? typed.key : typed.kind === "text" ? String.fromCodePoint(typed.text.codePointAt(0) ?? 0) : "";
+      const key =
+        typed.kind === "key"
+          ? typed.key
+          : typed.kind === "text"
+            ? String.fromCodePoint(typed.text.codePointAt(0) ?? 0)
+            : "";
       if (mode === "pass" && key === PREFIX) mode = "chord";
       else if (mode === "pass" || key === "" || key.startsWith("Wheel")) events.pass(typed);
       else {
@@ -81,6 +91,10 @@ export function openChords(events: ChordEvents) {
     },
     /** What can be pressed now; empty where all goes to the program. */
     hint: (): string =>
-      mode === "chord" ? "d detach · f fit · a answer · x stop · ? help" : mode === "stop" ? "i interrupts · e ends · k kills · anything else nothing" : "",
+      mode === "chord"
+        ? "d detach · f fit · a answer · x stop · ? help"
+        : mode === "stop"
+          ? "i interrupts · e ends · k kills · anything else nothing"
+          : "",
   };
 }

@@ -22,9 +22,20 @@ export interface Client {
   /** Whose requests these are. */
   device: string;
   /** A signed request; a wrong clock is corrected once by what the server proves. Throws a `RequestError`. */
-  send(method: string, target: string, body?: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<Response>;
+  send(
+    method: string,
+    target: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+    signal?: AbortSignal,
+  ): Promise<Response>;
   /** One whose answer has a known form. */
-  call<S extends v.GenericSchema>(schema: S, method: string, target: string, body?: unknown): Promise<v.InferOutput<S>>;
+  call<S extends v.GenericSchema>(
+    schema: S,
+    method: string,
+    target: string,
+    body?: unknown,
+  ): Promise<v.InferOutput<S>>;
 }
 
 /** Speaks to the server as a phone does, with this machine's own key. */
@@ -43,9 +54,22 @@ export function openClient({ server, device, secret }: Pairing): Client {
       const text = body === undefined ? "" : JSON.stringify(body);
       for (let attempt = 0; ; attempt++) {
         const nonce = randomNonce();
-        const authorization = signRequest(keys, { method, host, target, body: text, device, ts: Math.floor(Date.now() / 1000) + clockOffset, nonce });
+        const authorization = signRequest(keys, {
+          method,
+          host,
+          target,
+          body: text,
+          device,
+          ts: Math.floor(Date.now() / 1000) + clockOffset,
+          nonce,
+        });
         const limit = signal ?? AbortSignal.timeout(REQUEST_MS);
-        const request = { method, headers: { ...headers, authorization }, signal: limit, ...(text === "" ? {} : { body: text }) };
+        const request = {
+          method,
+          headers: { ...headers, authorization },
+          signal: limit,
+          ...(text === "" ? {} : { body: text }),
+        };
         const response = await fetchServer(server + target, request).catch(lost);
         if (response.ok) return response;
         const answer = await response.text().catch(lost);
@@ -57,13 +81,22 @@ export function openClient({ server, device, secret }: Pairing): Client {
         const error = parseJson(ApiError, answer)?.error;
         // `fetch` itself sent it once more, as a connection broke: the answer to the first is lost
         if (error?.code === "replayed") return lost(new Error(error.message));
-        throw new RequestError(response.status, error?.code ?? "unknown", error?.message ?? `${server} answered ${response.status}: is a proxy in between?`);
+        throw new RequestError(
+          response.status,
+          error?.code ?? "unknown",
+          error?.message ?? `${server} answered ${response.status}: is a proxy in between?`,
+        );
       }
     },
     async call(schema, method, target, body) {
       const response = await client.send(method, target, body);
       const parsed = parseJson(schema, await response.text().catch(lost));
-      if (parsed === undefined) throw new RequestError(response.status, "unreadable", "The server's answer can't be read; is it of the same version?");
+      if (parsed === undefined)
+        throw new RequestError(
+          response.status,
+          "unreadable",
+          "The server's answer can't be read; is it of the same version?",
+        );
       return parsed;
     },
   };

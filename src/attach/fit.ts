@@ -11,7 +11,12 @@ interface Size {
 export type Fit = ReturnType<typeof openFit>;
 
 /** Takes a session's size over for this terminal, follows it, and notices when somebody else has the size: the rule of the dashboard. */
-export function openFit(client: Client, session: string, room: () => Size, onTrouble: (words: string) => void) {
+export function openFit(
+  client: Client,
+  session: string,
+  room: () => Size,
+  onTrouble: (words: string) => void,
+) {
   let fitted: Size | undefined;
   let drawn: Size | undefined;
   let askedAt = 0;
@@ -48,7 +53,12 @@ export function openFit(client: Client, session: string, room: () => Size, onTro
     /** A screen of this size was drawn. */
     drawn({ cols, rows }: Size): void {
       drawn = { cols, rows };
-      if (fitted !== undefined && (cols !== fitted.cols || rows !== fitted.rows) && performance.now() - askedAt > ARRIVES_MS) fitted = undefined;
+      if (
+        fitted !== undefined &&
+        (cols !== fitted.cols || rows !== fitted.rows) &&
+        performance.now() - askedAt > ARRIVES_MS
+      )
+        fitted = undefined;
     },
     /** The connection is back: a server that was started anew does not know whose size it is. */
     renew(): void {

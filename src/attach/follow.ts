@@ -1,4 +1,11 @@
-import { type Frame, isOpen, type Prompt, SessionDetail, type SessionSummary, type ViewerEvent } from "../types.ts";
+import {
+  type Frame,
+  isOpen,
+  type Prompt,
+  SessionDetail,
+  type SessionSummary,
+  type ViewerEvent,
+} from "../types.ts";
 import { type Client, RequestError } from "./client.ts";
 import { openStream } from "./stream.ts";
 
@@ -39,13 +46,20 @@ export function followSession(client: Client, id: string, events: FollowEvents) 
   let ack: ReturnType<typeof setTimeout> | undefined;
   let closed = false;
 
-  const open = () => [...prompts.values()].filter(isOpen).sort((a, b) => a.created_at - b.created_at);
+  const open = () =>
+    [...prompts.values()].filter(isOpen).sort((a, b) => a.created_at - b.created_at);
 
   const takePrompt = (prompt: Prompt) => {
     if (prompt.session !== id) return;
     const before = prompts.get(prompt.id);
     prompts.set(prompt.id, prompt);
-    events.onPrompt(prompt, !isOpen(prompt) && (before === undefined || isOpen(before) || before.answer?.receipt !== prompt.answer?.receipt));
+    events.onPrompt(
+      prompt,
+      !isOpen(prompt) &&
+        (before === undefined ||
+          isOpen(before) ||
+          before.answer?.receipt !== prompt.answer?.receipt),
+    );
   };
 
   const takeFrame = (frame: Frame) => {
@@ -67,11 +81,13 @@ export function followSession(client: Client, id: string, events: FollowEvents) 
     ackedRev = seenRev;
     ackedAt = performance.now();
     unackedChars = 0;
-    client.send("POST", `/api/sessions/${id}/seen`, { rev: seenRev, stream }).catch((error: unknown) => {
-      if (!(error instanceof RequestError)) throw error;
-      ackedRev = 0;
-      ack ??= setTimeout(acknowledge, AGAIN_MS); // or the server would wait for it for ever
-    });
+    client
+      .send("POST", `/api/sessions/${id}/seen`, { rev: seenRev, stream })
+      .catch((error: unknown) => {
+        if (!(error instanceof RequestError)) throw error;
+        ackedRev = 0;
+        ack ??= setTimeout(acknowledge, AGAIN_MS); // or the server would wait for it for ever
+      });
   };
 
   /** All there is: what is not among it any more was settled meanwhile. */
@@ -81,9 +97,11 @@ export function followSession(client: Client, id: string, events: FollowEvents) 
     const detail = await client.call(SessionDetail, "GET", `/api/sessions/${id}`);
     if (closed) return;
     for (const prompt of open()) {
-      if (before.has(prompt.id) && !detail.prompts.some((other) => other.id === prompt.id)) takePrompt({ ...prompt, state: "withdrawn" });
+      if (before.has(prompt.id) && !detail.prompts.some((other) => other.id === prompt.id))
+        takePrompt({ ...prompt, state: "withdrawn" });
     }
-    for (const prompt of detail.prompts) if (isOpen(prompts.get(prompt.id) ?? prompt)) prompts.set(prompt.id, prompt); // what is settled stays so
+    for (const prompt of detail.prompts)
+      if (isOpen(prompts.get(prompt.id) ?? prompt)) prompts.set(prompt.id, prompt); // what is settled stays so
     if (detail.screen !== null && !drawn) takeFrame(detail.screen);
     if (session === undefined || session === had) session = detail.session; // else what the stream told meanwhile is newer
     events.onSession(session);
@@ -121,7 +139,8 @@ export function followSession(client: Client, id: string, events: FollowEvents) 
   };
 
   const close = openStream(client, id, onEvent, (state, reason = "") => {
-    if (state === "refused" || state === "missing") return events.onGone(state === "refused" ? reason : NO_SESSION);
+    if (state === "refused" || state === "missing")
+      return events.onGone(state === "refused" ? reason : NO_SESSION);
     lostAt = state === "live" ? undefined : (lostAt ?? Date.now());
     events.onLink(lostAt, reason);
   });

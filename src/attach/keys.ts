@@ -21,11 +21,37 @@ const CSI_BEGUN = /\p{Cc}\[[0-?]*[ -/]*/uy;
 const STRING = /[PX\]^_]/;
 const STRING_ENDS = ["\x1b\\", "\x07", "\x9c"];
 
-const CONTROLS: Record<string, string> = { "\r": "Enter", "\t": "Tab", "\x7f": "BSpace", "\0": "C-Space", "\x1c": "C-\\", "\x1d": "C-]", "\x1e": "C-^", "\x1f": "C-_" };
+const CONTROLS: Record<string, string> = {
+  "\r": "Enter",
+  "\t": "Tab",
+  "\x7f": "BSpace",
+  "\0": "C-Space",
+  "\x1c": "C-\\",
+  "\x1d": "C-]",
+  "\x1e": "C-^",
+  "\x1f": "C-_",
+};
 /** Final characters of CSI and SS3 sequences, and the numbers of those that end in ~ (xterm's ctlseqs). */
-const LETTERS: Record<string, string> = { A: "Up", B: "Down", C: "Right", D: "Left", H: "Home", F: "End", P: "F1", Q: "F2", S: "F4" };
-const NUMBERS = "1 Home 2 Insert 3 Delete 4 End 5 PageUp 6 PageDown 7 Home 8 End 11 F1 12 F2 13 F3 14 F4 15 F5 17 F6 18 F7 19 F8 20 F9 21 F10 23 F11 24 F12".split(" ");
-const TILDES = new Map(NUMBERS.flatMap((word, i) => (i % 2 === 0 ? [[Number(word), NUMBERS[i + 1] ?? ""] as const] : [])));
+const LETTERS: Record<string, string> = {
+  A: "Up",
+  B: "Down",
+  C: "Right",
+  D: "Left",
+  H: "Home",
+  F: "End",
+  P: "F1",
+  Q: "F2",
+  S: "F4",
+};
+const NUMBERS =
+  "1 Home 2 Insert 3 Delete 4 End 5 PageUp 6 PageDown 7 Home 8 End 11 F1 12 F2 13 F3 14 F4 15 F5 17 F6 18 F7 19 F8 20 F9 21 F10 23 F11 24 F12".split(
+    " ",
+  );
+const TILDES = new Map(
+  NUMBERS.flatMap((word, i) =>
+    i % 2 === 0 ? [[Number(word), NUMBERS[i + 1] ?? ""] as const] : [],
+  ),
+);
 const NAMED = new Set([...Object.values(LETTERS), ...TILDES.values()]);
 /** Of the keypad in application mode. */
 const KEYPAD: Record<string, string> = {
@@ -99,7 +125,8 @@ export function openKeys(onTyped: (typed: Typed) => void) {
         at += plain.length;
         continue;
       }
-      const { length, typed } = text[at] === "\x1b" ? sequence(text, at, late) : control(text.charAt(at));
+      const { length, typed } =
+        text[at] === "\x1b" ? sequence(text, at, late) : control(text.charAt(at));
       if (length === 0 && text.length - at <= REPORT_CHARS) break;
       skipping = length === 0;
       at += length;
@@ -108,7 +135,11 @@ export function openKeys(onTyped: (typed: Typed) => void) {
     }
     rest = text.slice(at);
     clearTimeout(timer);
-    if ((rest !== "" && !pasting) || skipping) timer = setTimeout(() => work(true), skipping || (STRING.test(rest.charAt(1)) && rest.length > 2) ? REPORT_MS : ESCAPE_MS);
+    if ((rest !== "" && !pasting) || skipping)
+      timer = setTimeout(
+        () => work(true),
+        skipping || (STRING.test(rest.charAt(1)) && rest.length > 2) ? REPORT_MS : ESCAPE_MS,
+      );
   };
 
   return {
@@ -147,24 +178,35 @@ function sequence(text: string, at: number, late: boolean): Taken {
     const name = letter === "R" ? "F3" : LETTERS[letter];
     const digit = KEYPAD[letter];
     if (name !== undefined) return { length: 3, typed: key(name) };
-    return digit === undefined ? { length: 2, typed: key("M-O") } : { length: 3, typed: digit === "\r" ? key("Enter") : { kind: "text", text: digit } };
+    return digit === undefined
+      ? { length: 2, typed: key("M-O") }
+      : { length: 3, typed: digit === "\r" ? key("Enter") : { kind: "text", text: digit } };
   }
   if (STRING.test(next)) {
     const end = stringEnd(text, at + 2);
     if (end !== undefined) return { length: end - at };
-    return wait(text.length === at + 2 ? { length: 2, typed: key(`M-${next}`) } : { length: text.length - at });
+    return wait(
+      text.length === at + 2
+        ? { length: 2, typed: key(`M-${next}`) }
+        : { length: text.length - at },
+    );
   }
   if (next === "\x1b") {
     // Alt with a key that has a sequence of its own, as some terminals tell it; otherwise Esc, twice
     const inner = /[[O]/.test(text.charAt(at + 2)) ? sequence(text, at + 1, late) : undefined;
-    if (inner?.length === 0 || (inner === undefined && at + 2 >= text.length && !late)) return { length: 0 };
-    if (inner?.typed?.kind === "key" && NAMED.has(inner.typed.key)) return { length: inner.length + 1, typed: key(`M-${inner.typed.key}`) };
+    if (inner?.length === 0 || (inner === undefined && at + 2 >= text.length && !late))
+      return { length: 0 };
+    if (inner?.typed?.kind === "key" && NAMED.has(inner.typed.key))
+      return { length: inner.length + 1, typed: key(`M-${inner.typed.key}`) };
     return { length: 1, typed: key("Escape") };
   }
   const pressed = control(next).typed;
   if (/\p{Cc}/u.test(next)) {
     if (pressed?.kind !== "key") return { length: 1, typed: key("Escape") };
-    return { length: 2, typed: key(pressed.key.startsWith("C-") ? `C-M-${pressed.key.slice(2)}` : `M-${pressed.key}`) };
+    return {
+      length: 2,
+      typed: key(pressed.key.startsWith("C-") ? `C-M-${pressed.key.slice(2)}` : `M-${pressed.key}`),
+    };
   }
   return { length: 1 + next.length, typed: key(next === " " ? "M-Space" : `M-${next}`) };
 }
@@ -173,7 +215,12 @@ function sequence(text: string, at: number, late: boolean): Taken {
 function csi(text: string, at: number, wait: (alone: Taken) => Taken): Taken {
   if (text.charAt(at + 2) === "[") {
     const letter = text.charAt(at + 3); // the Linux console's F1 to F5
-    return letter === "" ? wait({ length: 3 }) : { length: 4, typed: /[A-E]/.test(letter) ? key(`F${letter.charCodeAt(0) - 64}`) : undefined };
+    return letter === ""
+      ? wait({ length: 3 })
+      : {
+          length: 4,
+          typed: /[A-E]/.test(letter) ? key(`F${letter.charCodeAt(0) - 64}`) : undefined,
+        };
   }
   CSI.lastIndex = at;
   const match = CSI.exec(text);
@@ -184,7 +231,8 @@ function csi(text: string, at: number, wait: (alone: Taken) => Taken): Taken {
     return wait({ length: begun, typed: begun === 2 ? key("M-[") : undefined });
   }
   const [whole, params = "", between = "", final = ""] = match;
-  if (whole === "\x1b[M") return text.length < at + 6 ? wait({ length: text.length - at }) : { length: 6 }; // the mouse, as X10 told of it
+  if (whole === "\x1b[M")
+    return text.length < at + 6 ? wait({ length: text.length - at }) : { length: 6 }; // the mouse, as X10 told of it
   return { length: whole.length, typed: between === "" ? meaning(params, final) : undefined };
 }
 
@@ -192,7 +240,9 @@ function meaning(params: string, final: string): Typed | undefined {
   const wheel = /^<(\d{1,3});\d+;\d+$/.exec(params)?.[1];
   if (wheel !== undefined) {
     const button = Number(wheel) & ~0b11100; // whatever is held down with it
-    return final === "M" && (button === 64 || button === 65) ? key(button === 64 ? "WheelUp" : "WheelDown") : undefined;
+    return final === "M" && (button === 64 || button === 65)
+      ? key(button === 64 ? "WheelUp" : "WheelDown")
+      : undefined;
   }
   if (!/^[\d;:]*$/.test(params)) return undefined;
   const [first = "", second = "", third = ""] = params.split(";");
@@ -218,7 +268,10 @@ function coded(code: number, bits: number): Typed | undefined {
   if (!(code >= 32 && code <= 0x10ffff) || (code >= 0xe000 && code < 0xf900)) return undefined; // kitty's own, beyond what is printed
   const char = String.fromCodePoint(code);
   if (/[\p{C}]/u.test(char)) return undefined;
-  if ((bits & 4) !== 0) return /[a-z\\\]^_ ]/i.test(char) ? key(`C-${alt}${char === " " ? "Space" : char.toLowerCase()}`) : undefined;
+  if ((bits & 4) !== 0)
+    return /[a-z\\\]^_ ]/i.test(char)
+      ? key(`C-${alt}${char === " " ? "Space" : char.toLowerCase()}`)
+      : undefined;
   const typed = (bits & 1) === 0 ? char : char.toUpperCase();
   return alt === "" ? { kind: "text", text: typed } : key(`M-${typed === " " ? "Space" : typed}`);
 }

@@ -30,8 +30,14 @@ export function wrap({ text, style, sign = "", more = sign }: Block, width: numb
     let used = 0;
     for (const char of line) {
       const hidden = UNSEEN.test(char);
-      const code = hidden ? (char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0") : "";
-      const shown = !hidden ? char : char === "\t" ? "\x1b[7m⇥\x1b[27m" : `\x1b[7mU+${code}\x1b[27m`;
+      const code = hidden
+        ? (char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")
+        : "";
+      const shown = !hidden
+        ? char
+        : char === "\t"
+          ? "\x1b[7m⇥\x1b[27m"
+          : `\x1b[7mU+${code}\x1b[27m`;
       const size = code === "" || char === "\t" ? columns(char) : code.length + 2;
       if (used + size > room) {
         rows.push(row);
@@ -76,7 +82,10 @@ export function openPager(blocks: readonly Block[]) {
       return ended;
     },
     /** How far it is, in words; empty where all of it is in sight. */
-    place: () => (lines.length <= height ? "" : `${top + 1}–${Math.min(lines.length, top + height)} of ${lines.length}`),
+    place: () =>
+      lines.length <= height
+        ? ""
+        : `${top + 1}–${Math.min(lines.length, top + height)} of ${lines.length}`,
     /** Turns it with a key; false where that is none of its keys. */
     turn(key: string): boolean {
       const page = Math.max(1, height - 1);

@@ -21,16 +21,31 @@ export function drawnRow(payload: string, left: number, cols: number): string {
   for (const { text, style } of parseRow(payload)) {
     if (x >= cols) break;
     const match = ROW_STYLE.exec(style);
-    const { cells, columns } = clip(harmless(text), match?.[1]?.includes("w") === true ? 2 : 1, x, cols);
-    if (cells !== "") drawn += match === null || style === "" ? cells : `${sgr(match)}${cells}\x1b[0m`;
+    const { cells, columns } = clip(
+      harmless(text),
+      match?.[1]?.includes("w") === true ? 2 : 1,
+      x,
+      cols,
+    );
+    if (cells !== "")
+      drawn += match === null || style === "" ? cells : `${sgr(match)}${cells}\x1b[0m`;
     x += columns;
   }
   return drawn;
 }
 
 /** Those of a run's characters that are in sight; `columns` are all of its own. */
-function clip(text: string, width: number, start: number, cols: number): { cells: string; columns: number } {
-  if (width === 1 && ASCII.test(text)) return { cells: text.slice(Math.max(0, -start), Math.max(0, cols - start)), columns: text.length };
+function clip(
+  text: string,
+  width: number,
+  start: number,
+  cols: number,
+): { cells: string; columns: number } {
+  if (width === 1 && ASCII.test(text))
+    return {
+      cells: text.slice(Math.max(0, -start), Math.max(0, cols - start)),
+      columns: text.length,
+    };
   let cells = "";
   let columns = 0;
   for (const { segment } of segmenter.segment(text)) {
@@ -55,7 +70,8 @@ function sgr([, letters = "", text, ground]: RegExpExecArray): string {
 /** A palette index or #rrggbb; `base` is 30 for text, 40 for its ground. */
 function colour(code: string | undefined, base: number): (number | string)[] {
   if (code === undefined) return [];
-  if (code.startsWith("#")) return [base + 8, 2, ...[1, 3, 5].map((at) => Number.parseInt(code.slice(at, at + 2), 16))];
+  if (code.startsWith("#"))
+    return [base + 8, 2, ...[1, 3, 5].map((at) => Number.parseInt(code.slice(at, at + 2), 16))];
   const index = Number(code);
   if (index > 255) return [];
   return index < 8 ? [base + index] : index < 16 ? [base + 52 + index] : [base + 8, 5, index];

@@ -26,7 +26,10 @@ export function openShown() {
       top += dy;
     },
     /** What is in sight of it with so much room: the part around the cursor where it is larger. */
-    part(width: number, height: number): { lines: string[]; cursor: { x: number; y: number } | undefined } {
+    part(
+      width: number,
+      height: number,
+    ): { lines: string[]; cursor: { x: number; y: number } | undefined } {
       if (frame === undefined) return { lines: Array<string>(height).fill(""), cursor: undefined };
       const { cols, rows, cursor } = frame;
       const place = `${cursor.x} ${cursor.y} ${cols} ${rows} ${width} ${height}`;
@@ -42,16 +45,28 @@ export function openShown() {
       const x = cursor.x - left;
       const y = cursor.y - top;
       const seen = cursor.visible && x >= 0 && x < width && y >= 0 && y < height;
-      return { lines: Array.from({ length: height }, (_, row) => drawnRow(payloads[top + row] ?? "", left, width)), cursor: seen ? { x, y } : undefined };
+      return {
+        lines: Array.from({ length: height }, (_, row) =>
+          drawnRow(payloads[top + row] ?? "", left, width),
+        ),
+        cursor: seen ? { x, y } : undefined,
+      };
     },
   };
 }
 
 /** A time of day, or of another day. */
-const clock = (at: number) => new Date(at).toLocaleString([], { ...(Date.now() - at < 86_400_000 ? {} : { dateStyle: "short" }), timeStyle: "short" });
+const clock = (at: number) =>
+  new Date(at).toLocaleString([], {
+    ...(Date.now() - at < 86_400_000 ? {} : { dateStyle: "short" }),
+    timeStyle: "short",
+  });
 
 /** How a session is, in words; `lostAt`: since when nothing is heard of it. */
-export function stateWords({ status, offline_since, exit }: SessionSummary, lostAt?: number): string {
+export function stateWords(
+  { status, offline_since, exit }: SessionSummary,
+  lostAt?: number,
+): string {
   if (status === "ended") return `ended${exit === null ? "" : `: ${exitWords(exit)}`}`;
   if (lostAt !== undefined) return `stale since ${clock(lostAt)}`;
   return status === "offline" ? `offline since ${clock(offline_since ?? Date.now())}` : "live";
@@ -60,14 +75,21 @@ export function stateWords({ status, offline_since, exit }: SessionSummary, lost
 /** Why a program is over. */
 export function exitWords({ code, signal, lost }: Exit): string {
   if (lost === true) return "lost, as its claude-remote was killed";
-  return signal === "SIGKILL" ? "killed (SIGKILL)" : signal !== undefined ? `ended by ${signal}` : `exit code ${code}`;
+  return signal === "SIGKILL"
+    ? "killed (SIGKILL)"
+    : signal !== undefined
+      ? `ended by ${signal}`
+      : `exit code ${code}`;
 }
 
 /** One line in reverse video: at the left what it is and how it fares, in as many words as there is room for, at the right what is to be done. */
 export function statusLine(whats: readonly string[], right: string, cols: number): string {
   const end = ` ${harmless(right)} `;
   const starts = whats.map((what) => ` ${harmless(what)}`);
-  const start = clipped(starts.find((what) => Bun.stringWidth(what + end) <= cols) ?? starts.at(-1) ?? "", cols);
+  const start = clipped(
+    starts.find((what) => Bun.stringWidth(what + end) <= cols) ?? starts.at(-1) ?? "",
+    cols,
+  );
   const rest = clipped(end, cols - Bun.stringWidth(start));
   return `\x1b[7m${start}${" ".repeat(Math.max(0, cols - Bun.stringWidth(start + rest)))}${rest}\x1b[27m`;
 }
@@ -83,4 +105,5 @@ export function clipped(text: string, cols: number): string {
 }
 
 /** The last part of a folder's path. */
-export const folderOf = ({ cwd }: SessionSummary) => harmless(cwd.replace(/\/+$/, "").split("/").at(-1) || "/");
+export const folderOf = ({ cwd }: SessionSummary) =>
+  harmless(cwd.replace(/\/+$/, "").split("/").at(-1) || "/");

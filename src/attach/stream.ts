@@ -14,7 +14,12 @@ const QUIET_ATTEMPTS = 3;
 export type StreamState = "live" | "waiting" | "refused" | "missing";
 
 /** Reads the events of a session, signed afresh on each connect, and comes back by itself where it left off. Returns the function that closes it. */
-export function openStream(client: Client, session: string, onEvent: (event: ViewerEvent) => void, onState: (state: StreamState, reason?: string) => void): () => void {
+export function openStream(
+  client: Client,
+  session: string,
+  onEvent: (event: ViewerEvent) => void,
+  onState: (state: StreamState, reason?: string) => void,
+): () => void {
   let closed = false;
   let lastId = "";
   let attempt = 0;
@@ -44,8 +49,17 @@ export function openStream(client: Client, session: string, onEvent: (event: Vie
     let silence = setTimeout(() => own.abort(), SILENCE_MS);
     let trouble: string | undefined;
     try {
-      const headers = { accept: "text/event-stream", ...(lastId === "" ? {} : { "last-event-id": lastId }) };
-      const { body } = await client.send("GET", `/events?session=${session}`, undefined, headers, own.signal);
+      const headers = {
+        accept: "text/event-stream",
+        ...(lastId === "" ? {} : { "last-event-id": lastId }),
+      };
+      const { body } = await client.send(
+        "GET",
+        `/events?session=${session}`,
+        undefined,
+        headers,
+        own.signal,
+      );
       if (closed) return;
       attempt = 0;
       onState("live");

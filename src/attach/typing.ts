@@ -46,7 +46,11 @@ export function openTyping(client: Client, session: string, { onState, onAsked }
     let told = false;
     for (let input = queue[0]; input !== undefined; input = queue[0]) {
       try {
-        await client.call(Applied, "POST", `/api/sessions/${session}/input`, { stream, seq, ...input });
+        await client.call(Applied, "POST", `/api/sessions/${session}/input`, {
+          stream,
+          seq,
+          ...input,
+        });
         seq++;
         since = performance.now();
         queue.shift();
@@ -81,13 +85,25 @@ export function openTyping(client: Client, session: string, { onState, onAsked }
       const last = queue.length > 1 ? queue.at(-1) : undefined;
       if (typed.kind === "key") {
         const pressed = last?.keys ?? [];
-        if (typed.key.startsWith("Wheel") && pressed.length >= TURNS && pressed.at(-1)?.startsWith("Wheel") === true) return;
+        if (
+          typed.key.startsWith("Wheel") &&
+          pressed.length >= TURNS &&
+          pressed.at(-1)?.startsWith("Wheel") === true
+        )
+          return;
         if (last === undefined || pressed.length >= LIMITS.keys) add({ keys: [typed.key] });
-        else if (typed.key === "Enter" && last.keys === undefined && last.enter === undefined && last.paste !== true) last.enter = true;
+        else if (
+          typed.key === "Enter" &&
+          last.keys === undefined &&
+          last.enter === undefined &&
+          last.paste !== true
+        )
+          last.enter = true;
         else last.keys = [...pressed, typed.key];
         return;
       }
-      if (waiting + typed.text.length > WAITING_CHARS) return onState("Too much at once: some of what was pasted or typed was dropped.");
+      if (waiting + typed.text.length > WAITING_CHARS)
+        return onState("Too much at once: some of what was pasted or typed was dropped.");
       // nothing is sent off with what is pasted or written here: Enter is a key of its own, pressed by somebody who sees what stands there
       const paste = typed.kind === "paste" ? { paste: true } : {};
       for (let at = 0; at < typed.text.length; ) {
@@ -96,7 +112,14 @@ export function openTyping(client: Client, session: string, { onState, onAsked }
         const text = typed.text.slice(at, end);
         at = end;
         const open = queue.length > 1 ? queue.at(-1) : undefined;
-        if (open?.text !== undefined && typed.kind === "text" && !open.paste && !open.enter && !open.keys && open.text.length + text.length <= TEXT_CHARS) {
+        if (
+          open?.text !== undefined &&
+          typed.kind === "text" &&
+          !open.paste &&
+          !open.enter &&
+          !open.keys &&
+          open.text.length + text.length <= TEXT_CHARS
+        ) {
           open.text += text;
           waiting += text.length;
         } else add({ text, shell: true, ...paste });

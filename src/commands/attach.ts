@@ -15,18 +15,26 @@ const List = v.object({ sessions: v.array(SessionSummary) });
 
 /** `claude-remote attach [--list] [SESSION]`: a session of any machine, full screen on this terminal. */
 export async function attach(argv: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options: { list: { type: "boolean" } } });
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: { list: { type: "boolean" } },
+  });
   if (positionals.length > 1) throw new UsageError("attach: one session at a time");
   const [wanted] = positionals;
   if (values.list !== true && !(process.stdin.isTTY && process.stdout.isTTY))
-    throw new UsageError("attach: this needs a terminal; `claude-remote attach --list` tells what runs");
+    throw new UsageError(
+      "attach: this needs a terminal; `claude-remote attach --list` tells what runs",
+    );
   const pairing = (await findHome(loadConfig()))?.pairing;
-  if (pairing === undefined) throw new PairingError("This machine is not paired yet: see `claude-remote pair`.");
+  if (pairing === undefined)
+    throw new PairingError("This machine is not paired yet: see `claude-remote pair`.");
   const client = openClient(pairing);
   const sessions = await runningSessions(client);
   if (values.list === true) {
     const columns = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
-    for (const session of sessions) process.stdout.write(`${session.id}  ${about(session, columns - session.id.length - 2)}\n`);
+    for (const session of sessions)
+      process.stdout.write(`${session.id}  ${about(session, columns - session.id.length - 2)}\n`);
     if (sessions.length === 0) say("No session is running.");
     return 0;
   }
@@ -54,7 +62,12 @@ async function runningSessions(client: Client): Promise<SessionSummary[]> {
 
 /** A session in a line; its command, and then its folder, are cut where that would be longer than `columns`. */
 function about(session: SessionSummary, columns = Number.POSITIVE_INFINITY): string {
-  const waits = session.pending === 0 ? "" : session.pending === 1 ? ", waits for you" : `, ${session.pending} questions wait for you`;
+  const waits =
+    session.pending === 0
+      ? ""
+      : session.pending === 1
+        ? ", waits for you"
+        : `, ${session.pending} questions wait for you`;
   const host = harmless(session.host);
   const state = `(${stateWords(session)}${waits})`;
   const room = columns - Bun.stringWidth(`${host}      ${state}`);
@@ -71,11 +84,13 @@ function chosen(sessions: SessionSummary[]): SessionSummary | undefined {
   const [only] = sessions;
   if (only === undefined) throw new PairingError("Nothing runs: `claude-remote` starts a session.");
   if (sessions.length === 1) return only;
-  for (const [i, session] of sessions.entries()) process.stderr.write(`${String(i + 1).padStart(3)}  ${about(session)}\n`);
+  for (const [i, session] of sessions.entries())
+    process.stderr.write(`${String(i + 1).padStart(3)}  ${about(session)}\n`);
   const answer = prompt("Which one? Its number, or Enter for the first:");
   if (answer === null) return undefined;
   const session = sessions[answer.trim() === "" ? 0 : Number(answer) - 1];
-  if (session === undefined) throw new UsageError(`attach: ${JSON.stringify(answer)} is none of these numbers`);
+  if (session === undefined)
+    throw new UsageError(`attach: ${JSON.stringify(answer)} is none of these numbers`);
   return session;
 }
 
@@ -92,7 +107,9 @@ function found(sessions: SessionSummary[], wanted: string): SessionSummary {
     const [first] = those;
     if (first !== undefined && those.length === 1) return first;
     if (first !== undefined)
-      throw new PairingError(`${JSON.stringify(wanted)} could be any of these:\n${those.map((session) => `${session.id}  ${about(session)}`).join("\n")}`);
+      throw new PairingError(
+        `${JSON.stringify(wanted)} could be any of these:\n${those.map((session) => `${session.id}  ${about(session)}`).join("\n")}`,
+      );
   }
   throw new PairingError(
     `Nothing that runs is called ${JSON.stringify(wanted)}: \`claude-remote attach --list\` tells what does. Claude Code's own attach, to its background agents, is \`claude-remote run -- attach ${wanted}\`.`,

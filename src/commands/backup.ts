@@ -1,5 +1,14 @@
 import type { Database } from "bun:sqlite";
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { randomNonce } from "../auth.ts";
 import { DatabaseError, databaseFile, inspectDatabase } from "../db.ts";
@@ -9,11 +18,14 @@ import { PairingError } from "../runner/pairing.ts";
 /** `claude-remote server backup FILE`: a copy of the database as it is at one moment, also while a server writes; `-` is standard output. */
 export async function backup(data: string, target: string): Promise<number> {
   const file = databaseFile(data);
-  if (!existsSync(file)) throw new PairingError(`there is no database in ${data}: name its folder with --data`);
+  if (!existsSync(file))
+    throw new PairingError(`there is no database in ${data}: name its folder with --data`);
   const piped = target === "-";
-  if (piped && process.stdout.isTTY) throw new PairingError("a backup is no text: send it to a file, with > FILE");
+  if (piped && process.stdout.isTTY)
+    throw new PairingError("a backup is no text: send it to a file, with > FILE");
   const to = piped ? undefined : resolve(target);
-  if (to !== undefined && existsSync(to)) throw new PairingError(`${to} exists already: a backup goes into a new file`);
+  if (to !== undefined && existsSync(to))
+    throw new PairingError(`${to} exists already: a backup goes into a new file`);
   // in a folder that others write to, none of them is to have put a file or a link there before
   const part = `${to ?? join(data, "backup")}.${randomNonce()}.part`;
   try {
@@ -22,7 +34,10 @@ export async function backup(data: string, target: string): Promise<number> {
     inspectDatabase(part, (db, version) => {
       db.run("PRAGMA journal_mode = DELETE"); // one file, and nothing beside it
       // it is built anew, as it names places that such a copy may change
-      if (version >= 4) db.run("BEGIN; INSERT INTO search (search) VALUES ('delete-all'); DELETE FROM search_docs; DELETE FROM search_places; COMMIT");
+      if (version >= 4)
+        db.run(
+          "BEGIN; INSERT INTO search (search) VALUES ('delete-all'); DELETE FROM search_docs; DELETE FROM search_places; COMMIT",
+        );
     });
     if (to === undefined) for await (const chunk of Bun.file(part).stream()) await writeOut(chunk);
     else {
@@ -33,14 +48,17 @@ export async function backup(data: string, target: string): Promise<number> {
   } finally {
     rmSync(part, { force: true });
   }
-  process.stderr.write(`${to ?? "The backup"} holds everything, the keys of all devices included: keep it where nobody else reads it.\n`);
+  process.stderr.write(
+    `${to ?? "The backup"} holds everything, the keys of all devices included: keep it where nobody else reads it.\n`,
+  );
   return 0;
 }
 
 /** `claude-remote server restore FILE`: puts a backup in place of the database, which is kept aside; `-` is standard input. Refuses while a server runs. */
 export async function restore(data: string, source: string): Promise<number> {
   const from = source === "-" ? Bun.stdin : Bun.file(resolve(source));
-  if (source !== "-" && !(await from.exists())) throw new PairingError(`${resolve(source)} does not exist`);
+  if (source !== "-" && !(await from.exists()))
+    throw new PairingError(`${resolve(source)} does not exist`);
   mkdirSync(data, { recursive: true, mode: 0o700 });
   const seat = sit(data);
   const file = databaseFile(data);
@@ -50,15 +68,20 @@ export async function restore(data: string, source: string): Promise<number> {
     for await (const chunk of from.stream()) writeFileSync(descriptor, chunk);
     closeSync(descriptor);
     inspectDatabase(next, (db, version) => {
-      const sound = db.query<{ quick_check: string }, []>("PRAGMA quick_check").get()?.quick_check === "ok";
-      if (version === 0 || !sound) throw new PairingError(`${source === "-" ? "this" : source} is no backup of claude-remote, or is damaged: nothing was changed`);
+      const sound =
+        db.query<{ quick_check: string }, []>("PRAGMA quick_check").get()?.quick_check === "ok";
+      if (version === 0 || !sound)
+        throw new PairingError(
+          `${source === "-" ? "this" : source} is no backup of claude-remote, or is damaged: nothing was changed`,
+        );
       db.run("DELETE FROM pairing_codes"); // one that was used since would work again
       lockOut(db, revokedIn(file));
     });
     flush(next);
     const aside = join(data, `before-restore-${new Date().toISOString().replace(/[:.]/g, "-")}.db`);
     const kept = existsSync(file);
-    for (const suffix of ["", "-wal", "-shm"]) if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix);
+    for (const suffix of ["", "-wal", "-shm"])
+      if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix);
     renameSync(next, file);
     flush(data);
     process.stderr.write(
@@ -85,10 +108,14 @@ function sit(data: string) {
 function revokedIn(file: string): string[] {
   if (!existsSync(file)) return [];
   try {
-    return inspectDatabase(file, (db) => db.query<{ id: string }, []>("SELECT id FROM devices WHERE revoked_at IS NOT NULL").all()).map(({ id }) => id);
+    return inspectDatabase(file, (db) =>
+      db.query<{ id: string }, []>("SELECT id FROM devices WHERE revoked_at IS NOT NULL").all(),
+    ).map(({ id }) => id);
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
-    process.stderr.write("What is replaced can't be read: devices that were locked out since the backup was made are let in again. See `claude-remote devices`.\n");
+    process.stderr.write(
+      "What is replaced can't be read: devices that were locked out since the backup was made are let in again. See `claude-remote devices`.\n",
+    );
     return [];
   }
 }
@@ -101,7 +128,9 @@ function lockOut(db: Database, devices: string[]): void {
 
 /** Writes to standard output, however slowly somebody reads it (`Bun.write` gives up on a full pipe). */
 function writeOut(chunk: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => process.stdout.write(chunk, (error) => (error ? reject(error) : resolve())));
+  return new Promise((resolve, reject) =>
+    process.stdout.write(chunk, (error) => (error ? reject(error) : resolve())),
+  );
 }
 
 /** Waits until a file, or the names in a folder, are on the disk. */

@@ -22,22 +22,37 @@ const Settings = v.object({ disableAllHooks: v.optional(v.boolean()) });
  */
 export async function* checkHooks(claude: string | undefined): AsyncGenerator<Finding> {
   const name = "hooks";
-  if (claude === undefined) return yield warning(name, "not tried, as there is no claude", "see above");
+  if (claude === undefined)
+    return yield warning(name, "not tried, as there is no claude", "see above");
   const { asked, answered, said } = await askOnce(claude);
   if (answered) yield ok(name, "claude asked for a permission, and took the answer");
-  else if (asked) yield fails(name, "claude asks by hook, but does not take the answer", "update claude-remote, or claude");
+  else if (asked)
+    yield fails(
+      name,
+      "claude asks by hook, but does not take the answer",
+      "update claude-remote, or claude",
+    );
   else
     yield fails(
       name,
       `claude did not call its hook${said === "" ? "" : `; it said: ${said}`}`,
       "look for policies that forbid hooks (managed settings), and update claude",
     );
-  const settings = join(process.env.CLAUDE_CONFIG_DIR ?? join(homeDir(), ".claude"), "settings.json");
+  const settings = join(
+    process.env.CLAUDE_CONFIG_DIR ?? join(homeDir(), ".claude"),
+    "settings.json",
+  );
   if (parseJson(Settings, read(settings))?.disableAllHooks === true)
-    yield warning(name, `${settings} switches all hooks off`, 'take "disableAllHooks" out: questions reach the phone only as far as they can be read off the screen');
+    yield warning(
+      name,
+      `${settings} switches all hooks off`,
+      'take "disableAllHooks" out: questions reach the phone only as far as they can be read off the screen',
+    );
 }
 
-async function askOnce(claude: string): Promise<{ asked: boolean; answered: boolean; said: string }> {
+async function askOnce(
+  claude: string,
+): Promise<{ asked: boolean; answered: boolean; said: string }> {
   const dir = mkdtempSync(join(tmpdir(), "claude-remote-check-"));
   const message = `refused by claude-remote check ${randomNonce()}`;
   let asked = false;
@@ -55,7 +70,9 @@ async function askOnce(claude: string): Promise<{ asked: boolean; answered: bool
     port: 0,
     async fetch(request) {
       const text = await request.text();
-      const body = new URL(request.url).pathname.endsWith("/v1/messages") ? parseJson(Body, text) : undefined;
+      const body = new URL(request.url).pathname.endsWith("/v1/messages")
+        ? parseJson(Body, text)
+        : undefined;
       if (body === undefined) return Response.json({});
       answered ||= text.includes(message);
       return turn(body, text.includes('"tool_result"'));
@@ -74,8 +91,24 @@ async function askOnce(claude: string): Promise<{ asked: boolean; answered: bool
     NO_PROXY: "127.0.0.1",
     ...hooks.env,
   };
-  const argv = [claude, "-p", "check", "--permission-mode", "default", "--settings", JSON.stringify(hooks.settings)];
-  const child = Bun.spawn(argv, { cwd: dir, env, stdin: "ignore", stdout: "ignore", stderr: "pipe", timeout: TURN_MS, killSignal: "SIGKILL" });
+  const argv = [
+    claude,
+    "-p",
+    "check",
+    "--permission-mode",
+    "default",
+    "--settings",
+    JSON.stringify(hooks.settings),
+  ];
+  const child = Bun.spawn(argv, {
+    cwd: dir,
+    env,
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+    timeout: TURN_MS,
+    killSignal: "SIGKILL",
+  });
   const [said] = await Promise.all([new Response(child.stderr).text(), child.exited]);
   hooks.close();
   await api.stop(true);
@@ -85,11 +118,27 @@ async function askOnce(claude: string): Promise<{ asked: boolean; answered: bool
 
 /** What the model says: first that it wants to run a command, then that it is done. */
 function turn({ model, stream }: v.InferOutput<typeof Body>, done: boolean): Response {
-  const block = done ? { type: "text", text: "" } : { type: "tool_use", id: "toolu_check", name: "Bash", input: {} };
-  const delta = done ? { type: "text_delta", text: "done" } : { type: "input_json_delta", partial_json: JSON.stringify({ command: COMMAND }) };
+  const block = done
+    ? { type: "text", text: "" }
+    : { type: "tool_use", id: "toolu_check", name: "Bash", input: {} };
+  const delta = done
+    ? { type: "text_delta", text: "done" }
+    : { type: "input_json_delta", partial_json: JSON.stringify({ command: COMMAND }) };
   const stop_reason = done ? "end_turn" : "tool_use";
-  const message = { id: "msg_check", type: "message", role: "assistant", model, stop_sequence: null, usage: { input_tokens: 1, output_tokens: 1 } };
-  if (stream !== true) return Response.json({ ...message, stop_reason, content: [done ? { type: "text", text: "done" } : { ...block, input: { command: COMMAND } }] });
+  const message = {
+    id: "msg_check",
+    type: "message",
+    role: "assistant",
+    model,
+    stop_sequence: null,
+    usage: { input_tokens: 1, output_tokens: 1 },
+  };
+  if (stream !== true)
+    return Response.json({
+      ...message,
+      stop_reason,
+      content: [done ? { type: "text", text: "done" } : { ...block, input: { command: COMMAND } }],
+    });
   const events: [string, object][] = [
     ["message_start", { message: { ...message, content: [], stop_reason: null } }],
     ["content_block_start", { index: 0, content_block: block }],
@@ -98,7 +147,9 @@ function turn({ model, stream }: v.InferOutput<typeof Body>, done: boolean): Res
     ["message_delta", { delta: { stop_reason, stop_sequence: null }, usage: { output_tokens: 1 } }],
     ["message_stop", {}],
   ];
-  const text = events.map(([type, data]) => `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`).join("");
+  const text = events
+    .map(([type, data]) => `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`)
+    .join("");
   return new Response(text, { headers: { "content-type": "text/event-stream" } });
 }
 

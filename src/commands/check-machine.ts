@@ -15,21 +15,36 @@ export function checkClaude(command: string): { finding: Finding; path: string |
   const name = "claude";
   try {
     const path = findProgram(command, process.cwd(), process.env.PATH ?? "");
-    const ran = Bun.spawnSync([path, "--version"], { stdin: "ignore", stderr: "ignore", timeout: VERSION_MS });
+    const ran = Bun.spawnSync([path, "--version"], {
+      stdin: "ignore",
+      stderr: "ignore",
+      timeout: VERSION_MS,
+    });
     const told = ran.stdout.toString().trim().split("\n")[0]?.slice(0, 100) ?? "";
     if (ran.exitCode === 0 && told !== "") return { path, finding: ok(name, `${told} at ${path}`) };
-    return { path: undefined, finding: fails(name, `${path} does not tell its version`, "run it by itself to see why, or name another with CLAUDE_REMOTE_CLAUDE") };
+    return {
+      path: undefined,
+      finding: fails(
+        name,
+        `${path} does not tell its version`,
+        "run it by itself to see why, or name another with CLAUDE_REMOTE_CLAUDE",
+      ),
+    };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const text = error instanceof StartError ? error.message : `can't be run: ${error.message}`;
-    return { path: undefined, finding: fails(name, text, "install Claude Code, or name it with CLAUDE_REMOTE_CLAUDE") };
+    return {
+      path: undefined,
+      finding: fails(name, text, "install Claude Code, or name it with CLAUDE_REMOTE_CLAUDE"),
+    };
   }
 }
 
 /** Whether a program runs in a pseudo-terminal, is heard, and ends with its own exit code. */
 export async function checkPty(): Promise<Finding> {
   const name = "PTY";
-  const todo = "the folder for temporary files may be full or forbid programs (noexec): set TMPDIR to another";
+  const todo =
+    "the folder for temporary files may be full or forbid programs (noexec): set TMPDIR to another";
   let heard = "";
   try {
     const exit = await new Promise<Exit | undefined>((resolve) => {
@@ -37,17 +52,37 @@ export async function checkPty(): Promise<Finding> {
       const onData = (bytes: Uint8Array) => {
         heard += new TextDecoder().decode(bytes);
       };
-      const shell = { command: "sh", args: ["-c", "stty size; exit 7"], cwd: tmpdir(), env: { PATH: process.env.PATH } };
-      const pty = startPty({ ...shell, cols: 77, rows: 33, onData, onExit, onStop: () => undefined });
+      const shell = {
+        command: "sh",
+        args: ["-c", "stty size; exit 7"],
+        cwd: tmpdir(),
+        env: { PATH: process.env.PATH },
+      };
+      const pty = startPty({
+        ...shell,
+        cols: 77,
+        rows: 33,
+        onData,
+        onExit,
+        onStop: () => undefined,
+      });
       setTimeout(() => {
         pty.kill("SIGKILL");
         resolve(undefined);
       }, PTY_MS).unref();
     });
-    if (exit?.code === 7 && heard.trim() === "33 77") return ok(name, "a program has its terminal, its size and its exit code");
-    return fails(name, exit === undefined ? "a program in it does not end" : `a program in it ended with ${exit.code} instead of 7`, todo);
+    if (exit?.code === 7 && heard.trim() === "33 77")
+      return ok(name, "a program has its terminal, its size and its exit code");
+    return fails(
+      name,
+      exit === undefined
+        ? "a program in it does not end"
+        : `a program in it ended with ${exit.code} instead of 7`,
+      todo,
+    );
   } catch (error) {
-    if (error instanceof NoPty || error instanceof StartError) return fails(name, error.message, todo);
+    if (error instanceof NoPty || error instanceof StartError)
+      return fails(name, error.message, todo);
     throw error;
   }
 }
@@ -57,7 +92,9 @@ export function* checkData(data: string): Generator<Finding> {
   const file = databaseFile(data);
   if (!existsSync(file)) return;
   const open = tooOpen([data, file]);
-  yield open === undefined ? ok("data", `${data} is for this user alone`) : warning("data", open.text, open.todo);
+  yield open === undefined
+    ? ok("data", `${data} is for this user alone`)
+    : warning("data", open.text, open.todo);
 }
 
 /** The same of this machine's own key. */
@@ -65,7 +102,8 @@ export function* checkPairingFile(file: string): Generator<Finding> {
   if (!existsSync(file)) return;
   const open = tooOpen([file]);
   if (open !== undefined) yield fails("key", open.text, open.todo);
-  else if (statSync(dirname(file)).mode & 0o022) yield warning("key", `others may write in ${dirname(file)}`, `chmod go-w ${dirname(file)}`);
+  else if (statSync(dirname(file)).mode & 0o022)
+    yield warning("key", `others may write in ${dirname(file)}`, `chmod go-w ${dirname(file)}`);
 }
 
 /** What others than the user may read or write. */
@@ -73,8 +111,16 @@ function tooOpen(paths: readonly string[]): { text: string; todo: string } | und
   const own = process.getuid?.();
   for (const path of paths) {
     const { mode, uid } = statSync(path);
-    if (uid !== own) return { text: `${path} belongs to another user (${uid})`, todo: `chown ${own} ${path}, or check as that user` };
-    if (mode & 0o077) return { text: `others may use ${path} (${(mode & 0o777).toString(8)})`, todo: `chmod go= ${path}` };
+    if (uid !== own)
+      return {
+        text: `${path} belongs to another user (${uid})`,
+        todo: `chown ${own} ${path}, or check as that user`,
+      };
+    if (mode & 0o077)
+      return {
+        text: `others may use ${path} (${(mode & 0o777).toString(8)})`,
+        todo: `chmod go= ${path}`,
+      };
   }
   return undefined;
 }

@@ -19,11 +19,19 @@ const TEXT_AT = SIGN_COLUMNS + NAME_COLUMNS;
 
 /** The pinned Bun, which the single binary has inside. */
 const LEAST_BUN = "1.4.4";
-const SIGNS = { ok: ["ok", "\x1b[32m"], warning: ["warning", "\x1b[33m"], fails: ["FAILS", "\x1b[31m"] } as const;
+const SIGNS = {
+  ok: ["ok", "\x1b[32m"],
+  warning: ["warning", "\x1b[33m"],
+  fails: ["FAILS", "\x1b[31m"],
+} as const;
 
 /** `claude-remote check [--json]`: looks at everything that has to work together, and starts or changes nothing. Exit code 1 where something fails. */
 export async function check(argv: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options: { json: { type: "boolean" } } });
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: { json: { type: "boolean" } },
+  });
   if (positionals.length > 0) throw new UsageError(`check: what is ${positionals[0]}?`);
   // whoever reads this has seen enough (`| head`): with what a shell tells of SIGPIPE
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -31,31 +39,46 @@ export async function check(argv: readonly string[]): Promise<number> {
     throw error;
   });
   const findings: Finding[] = [];
-  const plain = !process.stdout.isTTY || (process.env.NO_COLOR ?? "") !== "" || process.env.TERM === "dumb";
+  const plain =
+    !process.stdout.isTTY || (process.env.NO_COLOR ?? "") !== "" || process.env.TERM === "dumb";
   for await (const finding of look()) {
     findings.push(finding);
     if (values.json === true) continue;
     const [word, colour] = SIGNS[finding.state];
-    const sign = plain ? word.padEnd(SIGN_COLUMNS) : `${colour}${word.padEnd(SIGN_COLUMNS)}\x1b[39m`;
+    const sign = plain
+      ? word.padEnd(SIGN_COLUMNS)
+      : `${colour}${word.padEnd(SIGN_COLUMNS)}\x1b[39m`;
     process.stdout.write(`${sign}${finding.name.padEnd(NAME_COLUMNS)}${beside(finding.text)}\n`);
-    if (finding.todo !== undefined) process.stdout.write(`${" ".repeat(TEXT_AT)}${beside(`→ ${finding.todo}`)}\n`);
+    if (finding.todo !== undefined)
+      process.stdout.write(`${" ".repeat(TEXT_AT)}${beside(`→ ${finding.todo}`)}\n`);
   }
   const failed = findings.some(({ state }) => state === "fails");
-  if (values.json === true) process.stdout.write(`${JSON.stringify({ ok: !failed, checks: findings })}\n`);
+  if (values.json === true)
+    process.stdout.write(`${JSON.stringify({ ok: !failed, checks: findings })}\n`);
   return failed ? 1 : 0;
 }
 
 /** What is said of something, in a column of its own. */
-const beside = (text: string) => fold(text, widthOf(process.stdout) - TEXT_AT).replaceAll("\n", `\n${" ".repeat(TEXT_AT)}`);
+const beside = (text: string) =>
+  fold(text, widthOf(process.stdout) - TEXT_AT).replaceAll("\n", `\n${" ".repeat(TEXT_AT)}`);
 
 /** Each look in turn, as soon as it is done. */
 async function* look(): AsyncGenerator<Finding> {
   const bun = `Bun ${Bun.version}`;
   yield Bun.semver.order(Bun.version, LEAST_BUN) >= 0
     ? ok("claude-remote", `${version}, protocol ${PROTOCOL}, ${bun}`)
-    : fails("claude-remote", `${version} on ${bun}`, `it needs Bun ${LEAST_BUN}: npx -y bun@${LEAST_BUN}, or the single binary`);
+    : fails(
+        "claude-remote",
+        `${version} on ${bun}`,
+        `it needs Bun ${LEAST_BUN}: npx -y bun@${LEAST_BUN}, or the single binary`,
+      );
   const config = configOrMistake();
-  if (config instanceof UsageError) yield fails("config", config.message, "mend that; what follows was looked at as if nothing were configured");
+  if (config instanceof UsageError)
+    yield fails(
+      "config",
+      config.message,
+      "mend that; what follows was looked at as if nothing were configured",
+    );
   yield* lookAt(config instanceof UsageError ? withDefaults({}) : config);
 }
 
@@ -65,7 +88,9 @@ async function* lookAt(config: Config): AsyncGenerator<Finding> {
   yield* checkHooks(claude.path);
   yield await checkPty();
   const lacking = await sandboxTrouble();
-  yield lacking === undefined ? ok("sandbox", "can be had") : warning("sandbox", lacking, "nothing, unless you want `run --sandbox`");
+  yield lacking === undefined
+    ? ok("sandbox", "can be had")
+    : warning("sandbox", lacking, "nothing, unless you want `run --sandbox`");
   yield* checkData(config.data);
   yield* checkPairingFile(pairingPath());
   yield* checkServer(config, pairing());

@@ -5,7 +5,11 @@ import { configPath, dataDir, homeDir } from "./places.ts";
 import { UsageError } from "./usage.ts";
 
 const words = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
-const amount = v.pipe(v.union([v.number(), v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number))]), v.safeInteger(), v.minValue(0));
+const amount = v.pipe(
+  v.union([v.number(), v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number))]),
+  v.safeInteger(),
+  v.minValue(0),
+);
 /** In the environment as PATH has them. */
 const paths = v.union([
   v.pipe(v.array(words), v.maxLength(100)),
@@ -37,7 +41,9 @@ const OPTIONS = {
   tls_cert: v.optional(words),
   tls_key: v.optional(words),
   insecure_lan: v.optional(yes),
-  push_contact: v.optional(v.pipe(words, v.regex(/^(?:mailto:[^\s@]+@[^\s@]+\.[^\s@]+|https:\/\/\S+\.\S+)$/))),
+  push_contact: v.optional(
+    v.pipe(words, v.regex(/^(?:mailto:[^\s@]+@[^\s@]+\.[^\s@]+|https:\/\/\S+\.\S+)$/)),
+  ),
   push_services: v.optional(words),
   embedded: v.optional(yes),
   claude: v.optional(words),
@@ -50,11 +56,24 @@ const Options = v.strictObject(OPTIONS);
 type Given = { [Name in keyof typeof OPTIONS]?: v.InferOutput<(typeof OPTIONS)[Name]> };
 
 /** The options that hold, with what holds where nobody said anything. */
-export type Config = Given & { data: string; host: string; insecure_lan: boolean; embedded: boolean; claude: string };
+export type Config = Given & {
+  data: string;
+  host: string;
+  insecure_lan: boolean;
+  embedded: boolean;
+  claude: string;
+};
 
 /** Reads file, environment and flags (named as in the file). Throws a `UsageError` that names the place of a mistake. */
-export function loadConfig(flags: Record<string, string | boolean | string[] | undefined> = {}): Config {
-  const env = Object.fromEntries(Object.keys(OPTIONS).map((name) => [name, process.env[`CLAUDE_REMOTE_${name.toUpperCase()}`] || undefined]));
+export function loadConfig(
+  flags: Record<string, string | boolean | string[] | undefined> = {},
+): Config {
+  const env = Object.fromEntries(
+    Object.keys(OPTIONS).map((name) => [
+      name,
+      process.env[`CLAUDE_REMOTE_${name.toUpperCase()}`] || undefined,
+    ]),
+  );
   const file = configPath();
   const given: Given = {
     ...whole(
@@ -70,7 +89,8 @@ export function loadConfig(flags: Record<string, string | boolean | string[] | u
       process.cwd(),
     ),
   };
-  if ((given.tls_cert === undefined) !== (given.tls_key === undefined)) throw new UsageError("tls_cert and tls_key (--tls-cert and --tls-key) go together");
+  if ((given.tls_cert === undefined) !== (given.tls_key === undefined))
+    throw new UsageError("tls_cert and tls_key (--tls-cert and --tls-key) go together");
   return withDefaults(given);
 }
 
@@ -90,9 +110,15 @@ export function withDefaults(given: Given): Config {
 /** Paths from the root: the server in the background runs in a folder of its own. */
 function whole(given: Given, from: string): Given {
   const place = (path: string) => resolve(from, path.replace(/^~(?=\/|$)/, homeDir()));
-  const found = (["data", "tls_cert", "tls_key"] as const).map((name) => [name, given[name]] as const).filter(([, path]) => path !== undefined);
+  const found = (["data", "tls_cert", "tls_key"] as const)
+    .map((name) => [name, given[name]] as const)
+    .filter(([, path]) => path !== undefined);
   const roots = given.roots === undefined ? {} : { roots: given.roots.map(place) };
-  return { ...given, ...Object.fromEntries(found.map(([name, path = ""]) => [name, place(path)])), ...roots };
+  return {
+    ...given,
+    ...Object.fromEntries(found.map(([name, path = ""]) => [name, place(path)])),
+    ...roots,
+  };
 }
 
 function readFile(file: string): unknown {
@@ -107,12 +133,18 @@ function readFile(file: string): unknown {
 
 /** What was given, without what was left open. */
 function check(values: unknown, place: (name: string) => string): Given {
-  const set = typeof values === "object" && values !== null ? Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) : values;
+  const set =
+    typeof values === "object" && values !== null
+      ? Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
+      : values;
   const parsed = v.safeParse(Options, set);
   if (parsed.success) return parsed.output;
   const [issue] = parsed.issues;
   const name = String(issue.path?.[0]?.key ?? "");
-  if (!Object.hasOwn(OPTIONS, name)) throw new UsageError(`${place(name)} is not an option; there are: ${Object.keys(OPTIONS).join(", ")}`);
+  if (!Object.hasOwn(OPTIONS, name))
+    throw new UsageError(
+      `${place(name)} is not an option; there are: ${Object.keys(OPTIONS).join(", ")}`,
+    );
   throw new UsageError(`${place(name)}: give ${expected(name)}`);
 }
 

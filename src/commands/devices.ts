@@ -14,14 +14,24 @@ export async function devices(argv: readonly string[]): Promise<number> {
   if (pairing === undefined) throw new PairingError("This machine is not paired yet.");
   const [action, id, ...rest] = argv;
   if (action === "revoke" && id !== undefined && rest.length === 0) {
-    const answer = parseJson(Revoked, await signedRequest(pairing, "DELETE", `/api/devices/${encodeURIComponent(id)}`));
-    process.stdout.write(`${id} is locked out.${id === pairing.device ? " That is this machine: `claude-remote pair` lets it in again." : ""}\n`);
-    for (const other of answer?.minted ?? []) process.stdout.write(`It had let in ${other.name}: claude-remote devices revoke ${other.id}\n`);
+    const answer = parseJson(
+      Revoked,
+      await signedRequest(pairing, "DELETE", `/api/devices/${encodeURIComponent(id)}`),
+    );
+    process.stdout.write(
+      `${id} is locked out.${id === pairing.device ? " That is this machine: `claude-remote pair` lets it in again." : ""}\n`,
+    );
+    for (const other of answer?.minted ?? [])
+      process.stdout.write(
+        `It had let in ${other.name}: claude-remote devices revoke ${other.id}\n`,
+      );
     return 0;
   }
-  if (action !== undefined && action !== "list") throw new UsageError("devices: list, or revoke ID");
+  if (action !== undefined && action !== "list")
+    throw new UsageError("devices: list, or revoke ID");
   const list = parseJson(List, await signedRequest(pairing, "GET", "/api/devices"));
-  if (list === undefined) throw new PairingError("The server's answer can't be read; is it of the same version?");
+  if (list === undefined)
+    throw new PairingError("The server's answer can't be read; is it of the same version?");
   for (const device of list.devices) {
     const state =
       device.revoked_at !== null

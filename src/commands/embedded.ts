@@ -31,14 +31,32 @@ export interface Home {
 }
 
 /** How an embedded server was told to listen, by whoever started it. */
-export function listening({ host, public_url, tls_cert, insecure_lan, port, push_contact, push_services }: Config): string {
-  return JSON.stringify({ host, public_url, tls_cert, insecure_lan, port, push_contact, push_services });
+export function listening({
+  host,
+  public_url,
+  tls_cert,
+  insecure_lan,
+  port,
+  push_contact,
+  push_services,
+}: Config): string {
+  return JSON.stringify({
+    host,
+    public_url,
+    tls_cert,
+    insecure_lan,
+    port,
+    push_contact,
+    push_services,
+  });
 }
 
 /** Whether somebody asks now for what the server was not told. What is merely not asked for again stays: a phone may be connected that way. */
 function asksForMore(config: Config, embedded: string): boolean {
   const { insecure_lan, public_url, tls_cert, push_contact, push_services } = config;
-  const plain = !insecure_lan && [public_url, tls_cert, push_contact, push_services].every((given) => given === undefined);
+  const plain =
+    !insecure_lan &&
+    [public_url, tls_cert, push_contact, push_services].every((given) => given === undefined);
   return !plain && embedded !== listening(config);
 }
 
@@ -47,14 +65,21 @@ function asksForMore(config: Config, embedded: string): boolean {
  * background unless it runs, restarted where it is older than we are (with `afresh`, also where its options have
  * changed), and paired with. Undefined where that is switched off. Throws a `PairingError`.
  */
-export async function findHome(config: Config, options: { afresh?: boolean } = {}): Promise<Home | undefined> {
+export async function findHome(
+  config: Config,
+  options: { afresh?: boolean } = {},
+): Promise<Home | undefined> {
   const known = loadPairing(pairingPath());
-  if (known !== undefined && known.embedded !== true) return { pairing: known, seat: undefined, started: false, paired: false };
+  if (known !== undefined && known.embedded !== true)
+    return { pairing: known, seat: undefined, started: false, paired: false };
   if (!config.embedded) return undefined;
   return alone(config.data, async () => {
     const before = loadPairing(pairingPath()); // another claude-remote may have been quicker
     const { seat, started } = await ensureServer(config, before, options.afresh === true);
-    const unknown = before !== undefined && (started || options.afresh === true) && !isKnown(config.data, before.device, options.afresh === true);
+    const unknown =
+      before !== undefined &&
+      (started || options.afresh === true) &&
+      !isKnown(config.data, before.device, options.afresh === true);
     const kept = unknown ? undefined : before;
     const pairing = kept ?? (await pairOurselves(config.data, seat));
     return { pairing, seat, started, paired: kept === undefined };
@@ -75,12 +100,18 @@ export async function stopServer(data: string): Promise<Seat | undefined> {
   throw new PairingError(`the server (process ${seat.pid}) does not end; its log is ${logPath()}`);
 }
 
-async function ensureServer(config: Config, pairing: Pairing | undefined, afresh: boolean): Promise<{ seat: Seat; started: boolean }> {
+async function ensureServer(
+  config: Config,
+  pairing: Pairing | undefined,
+  afresh: boolean,
+): Promise<{ seat: Seat; started: boolean }> {
   const running = readSeat(config.data);
   if (running !== undefined) {
     const older = Bun.semver.order(running.version, version) < 0 || running.protocol < PROTOCOL;
-    const others = afresh && running.embedded !== undefined && asksForMore(config, running.embedded);
-    if (running.embedded === undefined || !(older || others)) return { seat: running, started: false };
+    const others =
+      afresh && running.embedded !== undefined && asksForMore(config, running.embedded);
+    if (running.embedded === undefined || !(older || others))
+      return { seat: running, started: false };
     checkListening(config);
     await stopServer(config.data);
   }
@@ -91,21 +122,47 @@ async function ensureServer(config: Config, pairing: Pairing | undefined, afresh
   const log = openSync(logPath(), "w", 0o600);
   // it lives long, so it keeps nothing of this shell but what it needs: no keys, no tokens; push services may be behind a proxy
   const kept = Object.entries(process.env).filter(([name]) =>
-    /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|XDG_.*|NODE_EXTRA_CA_CERTS|(?:HTTPS|NO)_PROXY|(?:https|no)_proxy|CLAUDE_REMOTE_(?!HOOK_TOKEN).*)$/.test(name),
+    /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|XDG_.*|NODE_EXTRA_CA_CERTS|(?:HTTPS|NO)_PROXY|(?:https|no)_proxy|CLAUDE_REMOTE_(?!HOOK_TOKEN).*)$/.test(
+      name,
+    ),
   );
   const env = Object.fromEntries(kept);
-  const argv = [...ownCommand(), "server", "--in-background", "--data", config.data, "--port", String(port)];
-  const child = Bun.spawn(argv, { detached: true, cwd: config.data, env, stdin: "ignore", stdout: log, stderr: log });
+  const argv = [
+    ...ownCommand(),
+    "server",
+    "--in-background",
+    "--data",
+    config.data,
+    "--port",
+    String(port),
+  ];
+  const child = Bun.spawn(argv, {
+    detached: true,
+    cwd: config.data,
+    env,
+    stdin: "ignore",
+    stdout: log,
+    stderr: log,
+  });
   child.unref();
   await comes(() => readSeat(config.data) !== undefined || child.exitCode !== null, START_MS);
   const seat = readSeat(config.data);
   if (seat === undefined) child.kill();
-  if (seat === undefined) throw new PairingError(`the server could not be started: ${readFileSync(logPath(), "utf8").trim().split("\n")[0] || `see ${logPath()}`}`);
+  if (seat === undefined)
+    throw new PairingError(
+      `the server could not be started: ${readFileSync(logPath(), "utf8").trim().split("\n")[0] || `see ${logPath()}`}`,
+    );
   return { seat, started: true };
 }
 
 /** Finds what is wrong with the options while nothing has been stopped for them. Throws a `PairingError`. */
-function checkListening({ host, port = FIRST_PORT, public_url: publicUrl, tls_cert, insecure_lan: insecureLan }: Config): void {
+function checkListening({
+  host,
+  port = FIRST_PORT,
+  public_url: publicUrl,
+  tls_cert,
+  insecure_lan: insecureLan,
+}: Config): void {
   try {
     checkExposure({ host, port, publicUrl, tls: tls_cert !== undefined, insecureLan });
   } catch (error) {
@@ -124,7 +181,9 @@ function freePort(): number {
       if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) throw error;
     }
   }
-  throw new PairingError(`ports ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1} are all taken: choose another with CLAUDE_REMOTE_PORT`);
+  throw new PairingError(
+    `ports ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1} are all taken: choose another with CLAUDE_REMOTE_PORT`,
+  );
 }
 
 /** Whether the server has ever heard of a device. One that was locked out stays so, unless its owner asks for a pairing here (`letIn`). */
@@ -145,7 +204,11 @@ async function pairOurselves(data: string, seat: Seat): Promise<Pairing> {
   const db = openDatabase(data);
   const { code } = openDevices(db).mint("machine", undefined);
   db.close();
-  const pairing = { ...(await pairWith(`${seat.url}/#pair=${code}`, "machine", hostname() || "this machine")), embedded: true, port: seat.port };
+  const pairing = {
+    ...(await pairWith(`${seat.url}/#pair=${code}`, "machine", hostname() || "this machine")),
+    embedded: true,
+    port: seat.port,
+  };
   savePairing(pairingPath(), pairing);
   return pairing;
 }
@@ -158,7 +221,8 @@ async function alone<T>(data: string, act: () => Promise<T>): Promise<T> {
     release = takeLock(join(data, "start.lock"));
     return release !== undefined;
   }, START_MS + STOP_MS);
-  if (release === undefined) throw new PairingError("another claude-remote is busy starting the server, and does not end");
+  if (release === undefined)
+    throw new PairingError("another claude-remote is busy starting the server, and does not end");
   try {
     return await act();
   } finally {

@@ -7,5 +7,15 @@ export interface Finding {
 }
 
 export const ok = (name: string, text: string): Finding => ({ name, state: "ok", text });
-export const warning = (name: string, text: string, todo: string): Finding => ({ name, state: "warning", text, todo });
-export const fails = (name: string, text: string, todo: string): Finding => ({ name, state: "fails", text, todo });
+export const warning = (name: string, text: string, todo: string): Finding => ({
+  name,
+  state: "warning",
+  text,
+  todo,
+});
+export const fails = (name: string, text: string, todo: string): Finding => ({
+  name,
+  state: "fails",
+  text,
+  todo,
+});

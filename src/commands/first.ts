@@ -26,9 +26,16 @@ const UNSEEN = { cols: 80, rows: 24 };
 export function start(): Promise<number> {
   leaveOwnPrograms();
   const { claude } = loadConfig();
-  if (!isThere(claude)) return begin(demoProgram(), "Claude Code is not installed here, so a scripted demo stands in for it: no AI, and nothing is run or written.");
+  if (!isThere(claude))
+    return begin(
+      demoProgram(),
+      "Claude Code is not installed here, so a scripted demo stands in for it: no AI, and nothing is run or written.",
+    );
   if (atTerminal()) return begin(programOf(claude, [], true), undefined);
-  return begin(demoProgram(), "there is no terminal here for Claude Code, so a scripted demo stands in for it: no AI, and nothing is run or written.");
+  return begin(
+    demoProgram(),
+    "there is no terminal here for Claude Code, so a scripted demo stands in for it: no AI, and nothing is run or written.",
+  );
 }
 
 /** `claude-remote demo`: the same with the scripted agent, whatever is installed. */
@@ -52,10 +59,13 @@ async function begin(program: Program, why: string | undefined): Promise<number>
   const home = await findHome(loadConfig(), { afresh: true });
   try {
     if (home !== undefined && ended === undefined) await invite(home, program.name);
-    return ended === undefined ? await runWith(home?.pairing, program, { unseen: UNSEEN }) : 128 + constants.signals[ended];
+    return ended === undefined
+      ? await runWith(home?.pairing, program, { unseen: UNSEEN })
+      : 128 + constants.signals[ended];
   } finally {
     // nobody would know that something stays behind, unless others use it by now
-    if (home?.started === true && !(await isUsed(home.pairing))) await stopServer(loadConfig().data);
+    if (home?.started === true && !(await isUsed(home.pairing)))
+      await stopServer(loadConfig().data);
   }
 }
 
@@ -75,7 +85,10 @@ function parentOf(pid: number): string {
 
 /** Whether the server has sessions that run. */
 async function isUsed(pairing: Home["pairing"]): Promise<boolean> {
-  const list = parseJson(v.object({ sessions: v.array(SessionSummary) }), await signedRequest(pairing, "GET", "/api/sessions"));
+  const list = parseJson(
+    v.object({ sessions: v.array(SessionSummary) }),
+    await signedRequest(pairing, "GET", "/api/sessions"),
+  );
   return list?.sessions.some(({ status }) => status === "running") === true;
 }
 
@@ -112,13 +125,24 @@ async function invite({ pairing, seat, started }: Home, name: string): Promise<b
 
 async function viewers(pairing: Home["pairing"]): Promise<number> {
   const list = parseJson(Devices, await signedRequest(pairing, "GET", "/api/devices"));
-  return list?.devices.filter(({ kind, revoked_at }) => kind === "viewer" && revoked_at === null).length ?? 0;
+  return (
+    list?.devices.filter(({ kind, revoked_at }) => kind === "viewer" && revoked_at === null)
+      .length ?? 0
+  );
 }
 
 function demoProgram(): Program {
   const [command, ...before] = ownCommand();
   const args = atTerminal() ? [] : ["--again"];
-  return { name: "claude-remote demo", command, before: [...before, "__demo"], args, hooks: true, env: process.env, cwd: process.cwd() };
+  return {
+    name: "claude-remote demo",
+    command,
+    before: [...before, "__demo"],
+    args,
+    hooks: true,
+    env: process.env,
+    cwd: process.cwd(),
+  };
 }
 
 const atTerminal = () => process.stdin.isTTY === true && process.stdout.isTTY === true;

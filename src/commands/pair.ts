@@ -26,20 +26,35 @@ export async function pair(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,
-    options: { data: { type: "string" }, "public-url": { type: "string" }, kind: { type: "string" }, name: { type: "string" } },
+    options: {
+      data: { type: "string" },
+      "public-url": { type: "string" },
+      kind: { type: "string" },
+      name: { type: "string" },
+    },
   });
   if (positionals.length > 1) throw new UsageError("pair: one link at a time");
   const kind = v.safeParse(v.optional(v.picklist(["viewer", "runner", "machine"])), values.kind);
   if (!kind.success) throw new UsageError("--kind: viewer, runner or machine");
-  if (values.data !== undefined) return mintHere(values.data, values["public-url"] ?? loadConfig().public_url, kind.output ?? "machine");
+  if (values.data !== undefined)
+    return mintHere(
+      values.data,
+      values["public-url"] ?? loadConfig().public_url,
+      kind.output ?? "machine",
+    );
   const [given] = positionals;
   if (given === undefined) return invite(kind.output ?? "viewer");
   const link = given === "-" ? (prompt("Pairing link:") ?? "") : given;
   const as = kind.output ?? "machine";
-  if (as === "viewer") throw new UsageError("pair LINK: this machine pairs as machine or runner; a viewer is a phone or a browser");
+  if (as === "viewer")
+    throw new UsageError(
+      "pair LINK: this machine pairs as machine or runner; a viewer is a phone or a browser",
+    );
   const pairing = await pairWith(link, as, values.name ?? (hostname() || "this machine"));
   savePairing(pairingPath(), pairing);
-  process.stderr.write(`Paired with ${pairing.server}. From now on \`claude-remote\` shows its sessions there.\n`);
+  process.stderr.write(
+    `Paired with ${pairing.server}. From now on \`claude-remote\` shows its sessions there.\n`,
+  );
   return 0;
 }
 
@@ -48,7 +63,10 @@ function mintHere(data: string, publicUrl: string | undefined, kind: Kind): numb
   const db = openDatabase(data);
   const { code } = openDevices(db).mint(kind, undefined);
   db.close();
-  const origin = publicUrl === undefined ? (readSeat(data)?.origin ?? "http://127.0.0.1:7200") : new URL(publicUrl).origin;
+  const origin =
+    publicUrl === undefined
+      ? (readSeat(data)?.origin ?? "http://127.0.0.1:7200")
+      : new URL(publicUrl).origin;
   printLink(`${origin}/#pair=${code}`, process.stdout);
   return 0;
 }
@@ -56,7 +74,10 @@ function mintHere(data: string, publicUrl: string | undefined, kind: Kind): numb
 /** Shows a link for a phone, and says honestly whether a phone can follow it. */
 async function invite(kind: Kind): Promise<number> {
   const home = await findHome(loadConfig(), { afresh: true });
-  if (home === undefined) throw new PairingError("This machine is not paired yet. Start `claude-remote server`, then run `claude-remote pair` with the link it prints.");
+  if (home === undefined)
+    throw new PairingError(
+      "This machine is not paired yet. Start `claude-remote server`, then run `claude-remote pair` with the link it prints.",
+    );
   const link = await mintLink(home.pairing, kind);
   showLink(link, await reachability(link, home.seat !== undefined), process.stdout);
   return 0;
@@ -64,8 +85,12 @@ async function invite(kind: Kind): Promise<number> {
 
 /** Has the server make a pairing link. Throws a `PairingError`. */
 export async function mintLink(pairing: Pairing, kind: Kind): Promise<string> {
-  const answer = parseJson(Code, await signedRequest(pairing, "POST", "/api/devices/code", { kind }));
-  if (answer === undefined) throw new PairingError("The server's answer can't be read; is it of the same version?");
+  const answer = parseJson(
+    Code,
+    await signedRequest(pairing, "POST", "/api/devices/code", { kind }),
+  );
+  if (answer === undefined)
+    throw new PairingError("The server's answer can't be read; is it of the same version?");
   return answer.link;
 }
 
@@ -74,7 +99,9 @@ export async function reachability(link: string, ours: boolean): Promise<Reach> 
   const { hostname: host, origin, port } = new URL(link);
   if (isLoopback(host)) {
     const line = (name: string, value: string, when: string) => {
-      const option = ours ? `${name} = ${value === "" ? "true" : `"${value}"`}` : `--${name.replace("_", "-")} ${value}`;
+      const option = ours
+        ? `${name} = ${value === "" ? "true" : `"${value}"`}`
+        : `--${name.replace("_", "-")} ${value}`;
       return `  ${option.padEnd(35)} ${when}`;
     };
     const ways = [
@@ -85,12 +112,19 @@ export async function reachability(link: string, ours: boolean): Promise<Reach> 
     ];
     return { before: "Open this in a browser on this machine:", after: ways.join("\n") };
   }
-  const answers = await fetch(`${origin}/healthz`, { redirect: "error", signal: AbortSignal.timeout(REACH_MS) }).then(
+  const answers = await fetch(`${origin}/healthz`, {
+    redirect: "error",
+    signal: AbortSignal.timeout(REACH_MS),
+  }).then(
     (response) => (response.ok ? undefined : `it answers ${response.status}`),
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   );
   const before = "Point the phone's camera at this, or open the link there:";
-  if (answers !== undefined) return { before, after: ` Careful: ${origin} does not answer from here (${answers}). Is the proxy up, and the name right?` };
+  if (answers !== undefined)
+    return {
+      before,
+      after: ` Careful: ${origin} does not answer from here (${answers}). Is the proxy up, and the name right?`,
+    };
   if (origin.startsWith("https:")) return { before, after: ` ${origin} answers.` };
   return {
     before,
@@ -100,7 +134,8 @@ export async function reachability(link: string, ours: boolean): Promise<Reach> 
 
 /** Prints a pairing link, as a QR code too where somebody can point a phone at it: one to this very machine would lead a phone nowhere. */
 export function printLink(link: string, out: NodeJS.WriteStream): void {
-  if (out.isTTY && !isLoopback(new URL(link).hostname)) out.write(`${renderUnicodeCompact(link, { border: 2 })}\n`);
+  if (out.isTTY && !isLoopback(new URL(link).hostname))
+    out.write(`${renderUnicodeCompact(link, { border: 2 })}\n`);
   out.write(`\n  ${link}\n\n`);
 }
 
@@ -108,7 +143,9 @@ export function printLink(link: string, out: NodeJS.WriteStream): void {
 export function showLink(link: string, reach: Reach, out: NodeJS.WriteStream): void {
   process.stderr.write(`${fold(reach.before)}\n`);
   printLink(link, out);
-  process.stderr.write(`${fold(`It works once, for five minutes; \`${OWN_NAME} pair\` makes another.${reach.after}`)}\n`);
+  process.stderr.write(
+    `${fold(`It works once, for five minutes; \`${OWN_NAME} pair\` makes another.${reach.after}`)}\n`,
+  );
 }
 
 /** What is said before a link, and after it. */

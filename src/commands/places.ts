@@ -34,10 +34,20 @@ export function sandboxDir(): string {
 
 /** What must not come into a sandbox: nobody's project lies around it; in `within`, none at all does. */
 export function keptOut(): { holds: string[]; within: string[] } {
-  const engine = /^unix:\/\/(.+)$/.exec(process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock")?.[1] ?? "/";
+  const engine =
+    /^unix:\/\/(.+)$/.exec(process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock")?.[1] ?? "/";
   const { CLAUDE_CONFIG_DIR } = process.env;
-  const own = [dirname(configPath()), dirname(logPath()), dataDir(), join(homeDir(), ".ssh"), join(homeDir(), ".claude")];
-  return { holds: [homeDir(), engine, "/etc", "/proc", "/sys", "/dev", "/run"], within: CLAUDE_CONFIG_DIR === undefined ? own : [...own, CLAUDE_CONFIG_DIR] };
+  const own = [
+    dirname(configPath()),
+    dirname(logPath()),
+    dataDir(),
+    join(homeDir(), ".ssh"),
+    join(homeDir(), ".claude"),
+  ];
+  return {
+    holds: [homeDir(), engine, "/etc", "/proc", "/sys", "/dev", "/run"],
+    within: CLAUDE_CONFIG_DIR === undefined ? own : [...own, CLAUDE_CONFIG_DIR],
+  };
 }
 
 /** Where a server in the background writes what it has to say. */

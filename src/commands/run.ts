@@ -5,7 +5,15 @@ import { loadPairing } from "../runner/pairing.ts";
 import { findProgram, StartError } from "../runner/program.ts";
 import { NoPty } from "../runner/pty.ts";
 import type { Started } from "../runner/session.ts";
-import { type Program, passThrough, runBeside, type Size, type Watch, wrap, wrapUnseen } from "../runner/wrap.ts";
+import {
+  type Program,
+  passThrough,
+  runBeside,
+  type Size,
+  type Watch,
+  wrap,
+  wrapUnseen,
+} from "../runner/wrap.ts";
 import type { Sandbox, SandboxChoice } from "../sandbox/sandbox.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { configPath, keptOut, pairingPath, sandboxDir } from "./places.ts";
@@ -20,7 +28,11 @@ or see https://claude.com/claude-code. Without it, \`claude-remote demo\` shows 
 \`claude-remote run --command PROG -- ARGS\` wraps any other program.`;
 
 /** Claude's own commands that are over at once and ask nothing, or print a token: they run untouched, and no phone is bothered with them. */
-const MAINTENANCE = new Set("auto-mode doctor gateway import install kill logs mcp plugin plugins purge respawn rm setup-token stop update upgrade".split(" "));
+const MAINTENANCE = new Set(
+  "auto-mode doctor gateway import install kill logs mcp plugin plugins purge respawn rm setup-token stop update upgrade".split(
+    " ",
+  ),
+);
 /** How many times over one claude-remote may have started another: more is a script named claude that leads back to us. */
 const DEEPEST = 5;
 /** A server that has gone is looked for only after the program has started, in ms. */
@@ -40,51 +52,100 @@ export function run(argv: readonly string[]): Promise<number> {
   const separator = argv.indexOf("--");
   const own = separator < 0 ? argv : argv.slice(0, separator);
   const args = separator < 0 ? [] : argv.slice(separator + 1);
-  const { values, positionals } = parseArgs({ args: [...own], options: OPTIONS, allowPositionals: true });
-  if (positionals.length > 0) throw new UsageError(`run: arguments for the wrapped program come after \`--\`, as in: claude-remote run -- ${positionals.join(" ")}`);
-  const { sandbox, "sandbox-git": git, "sandbox-pass": pass = [], "sandbox-host": hosts = [] } = values;
+  const { values, positionals } = parseArgs({
+    args: [...own],
+    options: OPTIONS,
+    allowPositionals: true,
+  });
+  if (positionals.length > 0)
+    throw new UsageError(
+      `run: arguments for the wrapped program come after \`--\`, as in: claude-remote run -- ${positionals.join(" ")}`,
+    );
+  const {
+    sandbox,
+    "sandbox-git": git,
+    "sandbox-pass": pass = [],
+    "sandbox-host": hosts = [],
+  } = values;
   if (sandbox !== true && (git === true || pass.length + hosts.length > 0))
     throw new UsageError("run: --sandbox-git, --sandbox-pass and --sandbox-host go with --sandbox");
   const given = sandbox === true ? sandboxChoice(loadConfig()) : undefined;
-  const chosen = given && { git: git ?? given.git, pass: [...given.pass, ...pass], hosts: [...given.hosts, ...hosts] };
+  const chosen = given && {
+    git: git ?? given.git,
+    pass: [...given.pass, ...pass],
+    hosts: [...given.hosts, ...hosts],
+  };
   const how: How = { unlogged: values["no-log"] === true, sandbox: chosen };
-  return values.command === undefined ? runClaude(args, how) : runProgram(programOf(values.command, args), how);
+  return values.command === undefined
+    ? runClaude(args, how)
+    : runProgram(programOf(values.command, args), how);
 }
 
 /** What the options say of sandboxes. */
-export function sandboxChoice({ sandbox_git = false, sandbox_pass = "", sandbox_hosts = "" }: Config): SandboxChoice {
+export function sandboxChoice({
+  sandbox_git = false,
+  sandbox_pass = "",
+  sandbox_hosts = "",
+}: Config): SandboxChoice {
   const words = (text: string) => text.split(/[\s,]+/).filter((word) => word !== "");
   return { git: sandbox_git, pass: words(sandbox_pass), hosts: words(sandbox_hosts) };
 }
 
 /** Runs claude with what it was given; resolves with its exit code. */
 export async function runClaude(args: readonly string[], how: How = {}): Promise<number> {
-  if (how.sandbox !== undefined) return runProgram(programOf("claude", args), { ...how, alone: isAlone(args) }); // the image's own
+  if (how.sandbox !== undefined)
+    return runProgram(programOf("claude", args), { ...how, alone: isAlone(args) }); // the image's own
   const { claude } = lenientConfig();
   const depth = Number(process.env.CLAUDE_REMOTE_DEPTH) || 0;
   if (depth >= DEEPEST)
-    throw new StartError(`${claude} is a script that starts claude-remote again: name the real one, as claude = "/path/to/claude" in ${configPath()}`, 126);
-  const program = { ...programOf(claude, args, true), env: { ...process.env, CLAUDE_REMOTE_DEPTH: String(depth + 1) } };
-  return isAlone(args) ? unlessMissing(program, () => passThrough(program)) : runProgram(program, how);
+    throw new StartError(
+      `${claude} is a script that starts claude-remote again: name the real one, as claude = "/path/to/claude" in ${configPath()}`,
+      126,
+    );
+  const program = {
+    ...programOf(claude, args, true),
+    env: { ...process.env, CLAUDE_REMOTE_DEPTH: String(depth + 1) },
+  };
+  return isAlone(args)
+    ? unlessMissing(program, () => passThrough(program))
+    : runProgram(program, how);
 }
 
 /** Whether claude is over at once, or prints and asks nothing. */
 function isAlone(args: readonly string[]): boolean {
   const end = args.indexOf("--");
-  const prints = args.slice(0, end < 0 ? args.length : end).some((arg) => arg === "--print" || /^-c?pc?$/.test(arg));
+  const prints = args
+    .slice(0, end < 0 ? args.length : end)
+    .some((arg) => arg === "--print" || /^-c?pc?$/.test(arg));
   return prints || MAINTENANCE.has(args[0] ?? "");
 }
 
 /** What is wrapped, here and now. */
-export function programOf(command: string, args: readonly string[], hooks = /(^|\/)claude$/.test(command)): Program {
-  return { name: hooks ? "claude" : command, command, args, hooks, env: process.env, cwd: process.cwd() };
+export function programOf(
+  command: string,
+  args: readonly string[],
+  hooks = /(^|\/)claude$/.test(command),
+): Program {
+  return {
+    name: hooks ? "claude" : command,
+    command,
+    args,
+    hooks,
+    env: process.env,
+    cwd: process.cwd(),
+  };
 }
 
 /** Wraps a program on the terminal at the desk; resolves with its exit code. */
 export function runProgram(program: Program, how: How = {}): Promise<number> {
   const unseen = how.alone === true || !process.stdin.isTTY || !process.stdout.isTTY;
-  if (how.sandbox !== undefined) return unseen ? runAlone(program, how.sandbox) : knownPairing().then((pairing) => runWith(pairing, program, how));
-  return unlessMissing(program, async () => (unseen ? passThrough(program) : runWith(await knownPairing(), program, how)));
+  if (how.sandbox !== undefined)
+    return unseen
+      ? runAlone(program, how.sandbox)
+      : knownPairing().then((pairing) => runWith(pairing, program, how));
+  return unlessMissing(program, async () =>
+    unseen ? passThrough(program) : runWith(await knownPairing(), program, how),
+  );
 }
 
 /** Runs a program in a sandbox, and shows it nowhere. */
@@ -116,7 +177,11 @@ export interface How {
 }
 
 /** Wraps a program and shows it where `pairing` leads. */
-export async function runWith(pairing: Pairing | undefined, program: Program, how: How = {}): Promise<number> {
+export async function runWith(
+  pairing: Pairing | undefined,
+  program: Program,
+  how: How = {},
+): Promise<number> {
   if (how.sandbox === undefined) return show(pairing, program, how);
   const sandbox = await enter(program, how.sandbox, true);
   let code: number;
@@ -125,14 +190,22 @@ export async function runWith(pairing: Pairing | undefined, program: Program, ho
   } finally {
     await sandbox.end();
   }
-  if (!sandbox.begun) say(`the sandbox could not be started (docker's exit code ${code}, its words are above)`);
+  if (!sandbox.begun)
+    say(`the sandbox could not be started (docker's exit code ${code}, its words are above)`);
   return code;
 }
 
-async function show(pairing: Pairing | undefined, program: Program, { unseen, unlogged = false, started }: How, sandbox?: Sandbox): Promise<number> {
+async function show(
+  pairing: Pairing | undefined,
+  program: Program,
+  { unseen, unlogged = false, started }: How,
+  sandbox?: Sandbox,
+): Promise<number> {
   const start = async (wrapped: Program, watch?: Watch, ifKilled?: readonly string[]) => {
     try {
-      return await (unseen === undefined ? wrap(wrapped, watch, ifKilled) : wrapUnseen(wrapped, unseen, watch));
+      return await (unseen === undefined
+        ? wrap(wrapped, watch, ifKilled)
+        : wrapUnseen(wrapped, unseen, watch));
     } catch (error) {
       if (!(error instanceof NoPty) || started !== undefined) throw error;
       say(`not shown on the phone: ${error.message}`);
@@ -142,15 +215,29 @@ async function show(pairing: Pairing | undefined, program: Program, { unseen, un
   if (pairing === undefined) return (await start(sandbox?.enclose(program) ?? program)).code;
   const { openSession } = await import("../runner/session.ts");
   // a full disk must not keep claude from starting, nor take its exit code away
-  const complain = (error: unknown): undefined => say(`not shown on the phone: ${error instanceof Error ? error.message : error}`) as undefined;
+  const complain = (error: unknown): undefined =>
+    say(`not shown on the phone: ${error instanceof Error ? error.message : error}`) as undefined;
   const server = pairing.embedded === true ? keepServer() : undefined;
   const session = await Promise.resolve()
-    .then(() => openSession(program, pairing, version, { desk: unseen === undefined, unlogged, onLost: server?.lost, onHeard: server?.heard, started, sandbox }))
+    .then(() =>
+      openSession(program, pairing, version, {
+        desk: unseen === undefined,
+        unlogged,
+        onLost: server?.lost,
+        onHeard: server?.heard,
+        started,
+        sandbox,
+      }),
+    )
     .catch((error: unknown) => {
       if (started !== undefined) throw error;
       return complain(error);
     });
-  const exit = await start(session?.program ?? sandbox?.enclose(program) ?? program, session?.watch, session?.ifKilled);
+  const exit = await start(
+    session?.program ?? sandbox?.enclose(program) ?? program,
+    session?.watch,
+    session?.ifKilled,
+  );
   const trouble = (await session?.end(exit).catch(complain)) ?? server?.end();
   if (trouble !== undefined) say(`not shown on the phone: ${trouble}`);
   return exit.code;
@@ -175,7 +262,10 @@ async function knownPairing(): Promise<Pairing | undefined> {
   try {
     const { findHome } = await import("./embedded.ts");
     const home = await findHome(loadConfig());
-    if (home?.seat !== undefined) say(`your dashboard is at ${home.seat.origin} (\`claude-remote pair\` lets a phone or browser in)`);
+    if (home?.seat !== undefined)
+      say(
+        `your dashboard is at ${home.seat.origin} (\`claude-remote pair\` lets a phone or browser in)`,
+      );
     return home?.pairing;
   } catch (error) {
     if (!(error instanceof Error)) throw error;

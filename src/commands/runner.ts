@@ -18,7 +18,10 @@ import { UsageError } from "./usage.ts";
 
 /** `claude-remote runner --root DIR …`: starts sessions in these folders when the dashboard asks, until SIGTERM or SIGINT. */
 export async function runner(argv: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...argv], options: { root: { type: "string", multiple: true } } });
+  const { values } = parseArgs({
+    args: [...argv],
+    options: { root: { type: "string", multiple: true } },
+  });
   const config = loadConfig({ roots: values.root });
   const roots = await realRoots(config.roots ?? []);
   const home = await findHome(config);
@@ -29,13 +32,20 @@ export async function runner(argv: readonly string[]): Promise<number> {
   const state = runnerDir();
   mkdirSync(state, { recursive: true, mode: 0o700 });
   const leave = takeLock(join(state, "lock"));
-  if (leave === undefined) throw new PairingError(`Another claude-remote runner works here already (${state}).`);
+  if (leave === undefined)
+    throw new PairingError(`Another claude-remote runner works here already (${state}).`);
 
   const server = home.pairing.embedded === true ? keepServer() : undefined;
-  if (home.seat !== undefined) say(`your dashboard is at ${home.seat.origin} (\`claude-remote pair\` lets a phone or browser in)`);
+  if (home.seat !== undefined)
+    say(
+      `your dashboard is at ${home.seat.origin} (\`claude-remote pair\` lets a phone or browser in)`,
+    );
   say(`sessions may be started in ${roots.join(", ")}`);
   const sandboxReady = async () => (await sandboxTrouble()) ?? imageTrouble(say);
-  const sandboxed = (cwd: string) => ({ configDir: sandboxHome(sandboxDir(), cwd).config, cwd: INSIDE.project });
+  const sandboxed = (cwd: string) => ({
+    configDir: sandboxHome(sandboxDir(), cwd).config,
+    cwd: INSIDE.project,
+  });
   const daemon = await startDaemon({
     pairing: home.pairing,
     version,
@@ -67,10 +77,16 @@ export async function runner(argv: readonly string[]): Promise<number> {
 /** The folders by their real paths. Throws a `UsageError`. */
 async function realRoots(given: readonly string[]): Promise<string[]> {
   if (given.length === 0)
-    throw new UsageError(`runner: say in which folders sessions may be started, as in: claude-remote runner --root ~/src\nor, in ${configPath()}: roots = ["~/src"]`);
-  if (given.length > LIMITS.roots) throw new UsageError(`runner: ${LIMITS.roots} roots are the most; name a folder above them`);
-  const roots = await Promise.all(given.map(async (path) => [path, await realFolder(path)] as const));
+    throw new UsageError(
+      `runner: say in which folders sessions may be started, as in: claude-remote runner --root ~/src\nor, in ${configPath()}: roots = ["~/src"]`,
+    );
+  if (given.length > LIMITS.roots)
+    throw new UsageError(`runner: ${LIMITS.roots} roots are the most; name a folder above them`);
+  const roots = await Promise.all(
+    given.map(async (path) => [path, await realFolder(path)] as const),
+  );
   const wrong = roots.find(([, real]) => real === undefined);
-  if (wrong !== undefined) throw new UsageError(`runner: ${wrong[0]} is not there, or not a folder`);
+  if (wrong !== undefined)
+    throw new UsageError(`runner: ${wrong[0]} is not there, or not a folder`);
   return [...new Set(roots.flatMap(([, real]) => real ?? []))];
 }

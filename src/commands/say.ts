@@ -1,18 +1,23 @@
 /** How a person who tries this from a clone types it; otherwise by its name. */
-export const OWN_NAME = process.env.npm_lifecycle_event === "start" ? `npx -y bun@${Bun.version} run start` : "claude-remote";
+export const OWN_NAME =
+  process.env.npm_lifecycle_event === "start"
+    ? `npx -y bun@${Bun.version} run start`
+    : "claude-remote";
 
 /** What a terminal would take for more than text: servers' words are among ours, and not all of them have proved who they are. */
 const CONTROL = /[^\P{Cc}\n\t]/gu;
 
 /** Our own words: on stderr, whole words to a line, the name before them dimmed where colour is wanted (https://no-color.org). */
 export function say(text: string): void {
-  const plain = !process.stderr.isTTY || (process.env.NO_COLOR ?? "") !== "" || process.env.TERM === "dumb";
+  const plain =
+    !process.stderr.isTTY || (process.env.NO_COLOR ?? "") !== "" || process.env.TERM === "dumb";
   const lines = fold(`claude-remote: ${text.replace(CONTROL, "")}`).slice("claude-remote:".length);
   process.stderr.write(`${plain ? "claude-remote:" : "\x1b[2mclaude-remote:\x1b[22m"}${lines}\n`);
 }
 
 /** The width of the terminal that it is, or none. */
-export const widthOf = (stream: NodeJS.WriteStream) => (stream.isTTY ? stream.columns || 80 : Number.POSITIVE_INFINITY);
+export const widthOf = (stream: NodeJS.WriteStream) =>
+  stream.isTTY ? stream.columns || 80 : Number.POSITIVE_INFINITY;
 
 /** Breaks lines between words, where there is a terminal that would break them anywhere. */
 export function fold(text: string, columns = widthOf(process.stderr)): string {
@@ -20,7 +25,8 @@ export function fold(text: string, columns = widthOf(process.stderr)): string {
     const rows = [""];
     for (const word of line.split(/(?<= )/)) {
       const row = rows.at(-1) ?? "";
-      if (row === "" || row.length + word.trimEnd().length <= columns) rows[rows.length - 1] = row + word;
+      if (row === "" || row.length + word.trimEnd().length <= columns)
+        rows[rows.length - 1] = row + word;
       else rows.push(word);
     }
     return rows.map((row) => row.trimEnd()).join("\n");

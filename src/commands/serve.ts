@@ -44,19 +44,34 @@ export async function serve(argv: readonly string[]): Promise<number> {
     },
   });
   const { "in-background": inBackground, json, ...flags } = values;
-  const config = loadConfig(Object.fromEntries(Object.entries(flags).map(([name, value]) => [name.replaceAll("-", "_"), value])));
+  const config = loadConfig(
+    Object.fromEntries(
+      Object.entries(flags).map(([name, value]) => [name.replaceAll("-", "_"), value]),
+    ),
+  );
   const [action, file, ...more] = positionals;
   if (action === "backup" || action === "restore") {
-    if (file === undefined || more.length > 0) throw new UsageError(`server ${action}: give one file, or - for standard ${action === "backup" ? "output" : "input"}`);
+    if (file === undefined || more.length > 0)
+      throw new UsageError(
+        `server ${action}: give one file, or - for standard ${action === "backup" ? "output" : "input"}`,
+      );
     return action === "backup" ? backup(config.data, file) : restore(config.data, file);
   }
   const odd = ["status", "stop", undefined].includes(action) ? file : action;
   if (odd !== undefined) throw new UsageError(`server: what is ${odd}?`);
   if (action === "status") return status(config.data, json === true);
   if (action === "stop") return stop(config.data);
-  const { data, host, insecure_lan: insecureLan, tls_cert: cert, tls_key: key, port = 7200 } = config;
+  const {
+    data,
+    host,
+    insecure_lan: insecureLan,
+    tls_cert: cert,
+    tls_key: key,
+    port = 7200,
+  } = config;
   const tls = cert === undefined || key === undefined ? undefined : { cert, key };
-  const embedded = inBackground === true ? listening({ ...config, port: loadConfig().port }) : undefined;
+  const embedded =
+    inBackground === true ? listening({ ...config, port: loadConfig().port }) : undefined;
 
   const form = embedded === undefined ? (config.log ?? "text") : "text";
 
@@ -64,8 +79,23 @@ export async function serve(argv: readonly string[]): Promise<number> {
   try {
     const keep = { days: config.keep_days ?? KEEP_DAYS, megabytes: config.keep_mb ?? KEEP_MB };
     const push = { pushContact: config.push_contact, pushServices: config.push_services };
-    const names = { publicUrl: config.public_url, published: config.published, trustedProxies: config.trusted_proxies };
-    server = await startServer({ port, host, data, ...names, tls, insecureLan, embedded, keep, logForm: form, ...push });
+    const names = {
+      publicUrl: config.public_url,
+      published: config.published,
+      trustedProxies: config.trusted_proxies,
+    };
+    server = await startServer({
+      port,
+      host,
+      data,
+      ...names,
+      tls,
+      insecureLan,
+      embedded,
+      keep,
+      logForm: form,
+      ...push,
+    });
   } catch (error) {
     if (error instanceof OptionError) throw new UsageError(error.message);
     const reason = explain(error, port);
@@ -86,7 +116,10 @@ export async function serve(argv: readonly string[]): Promise<number> {
 }
 
 /** Says where the server is, in words or as events of the log; the first pairing link is the one secret that a log may have: it lives five minutes and works once. */
-function greet(server: RunningServer, { insecureLan, form, invites }: { insecureLan: boolean; form: LogForm; invites: boolean }): void {
+function greet(
+  server: RunningServer,
+  { insecureLan, form, invites }: { insecureLan: boolean; form: LogForm; invites: boolean },
+): void {
   const { log, listensOn, origin } = server;
   if (form === "json") {
     log("info", "started", { version, listens: listensOn, origin });
@@ -96,9 +129,14 @@ function greet(server: RunningServer, { insecureLan, form, invites }: { insecure
   }
   process.stderr.write(`claude-remote server listens on ${listensOn}\n`);
   if (origin !== listensOn) process.stderr.write(`The dashboard is at ${origin}\n`);
-  if (insecureLan) process.stderr.write("Plain HTTP: anybody on this network can replace the page that phones load. Prefer HTTPS.\n");
+  if (insecureLan)
+    process.stderr.write(
+      "Plain HTTP: anybody on this network can replace the page that phones load. Prefer HTTPS.\n",
+    );
   if (!invites) return;
-  process.stderr.write("Nothing is paired yet. Open this on your phone, or give it to `claude-remote pair` (5 minutes, once):\n");
+  process.stderr.write(
+    "Nothing is paired yet. Open this on your phone, or give it to `claude-remote pair` (5 minutes, once):\n",
+  );
   printLink(server.pairingLink(), process.stderr);
 }
 
@@ -106,7 +144,9 @@ function explain(error: unknown, port: number): string {
   if (error instanceof DatabaseError || error instanceof SeatTaken) return error.message;
   if (!(error instanceof Error)) throw error;
   const code = "code" in error ? error.code : undefined;
-  if (code === "EADDRINUSE") return `port ${port} is taken; is another claude-remote server running? Choose another with --port.`;
-  if (code === "EACCES") return `port ${port} can't be used by this user; choose one above 1023 with --port.`;
+  if (code === "EADDRINUSE")
+    return `port ${port} is taken; is another claude-remote server running? Choose another with --port.`;
+  if (code === "EACCES")
+    return `port ${port} can't be used by this user; choose one above 1023 with --port.`;
   return error.message;
 }

@@ -9,13 +9,22 @@ const ANSWER_MS = 5000;
 export async function status(data: string, json: boolean): Promise<number> {
   const seat = readSeat(data);
   const trouble = seat === undefined ? undefined : await probe(seat.url);
-  if (json) process.stdout.write(`${JSON.stringify({ running: seat !== undefined, answers: seat !== undefined && trouble === undefined, data, ...seat })}\n`);
-  else if (seat === undefined) process.stdout.write("No server is running here. `claude-remote` starts one when it is needed.\n");
+  if (json)
+    process.stdout.write(
+      `${JSON.stringify({ running: seat !== undefined, answers: seat !== undefined && trouble === undefined, data, ...seat })}\n`,
+    );
+  else if (seat === undefined)
+    process.stdout.write(
+      "No server is running here. `claude-remote` starts one when it is needed.\n",
+    );
   else {
     const since = new Date(seat.started_at).toLocaleString();
     const kind = seat.embedded === undefined ? "started by hand" : "in the background";
-    process.stdout.write(`running ${kind} since ${since} (process ${seat.pid}, version ${seat.version})\n  dashboard  ${seat.origin}\n  data       ${data}\n`);
-    if (trouble !== undefined) process.stdout.write(`It does not answer at ${seat.url}: ${trouble}\n`);
+    process.stdout.write(
+      `running ${kind} since ${since} (process ${seat.pid}, version ${seat.version})\n  dashboard  ${seat.origin}\n  data       ${data}\n`,
+    );
+    if (trouble !== undefined)
+      process.stdout.write(`It does not answer at ${seat.url}: ${trouble}\n`);
   }
   return seat === undefined || trouble !== undefined ? 1 : 0;
 }
@@ -23,7 +32,11 @@ export async function status(data: string, json: boolean): Promise<number> {
 /** `claude-remote server stop`. */
 export async function stop(data: string): Promise<number> {
   const stopped = await stopServer(data);
-  process.stderr.write(stopped === undefined ? "No server is running here.\n" : `The server at ${stopped.url} has ended.\n`);
+  process.stderr.write(
+    stopped === undefined
+      ? "No server is running here.\n"
+      : `The server at ${stopped.url} has ended.\n`,
+  );
   return 0;
 }
 
@@ -31,7 +44,10 @@ export async function stop(data: string): Promise<number> {
 async function probe(url: string): Promise<string | undefined> {
   try {
     // its certificate may be for another name: this asks only whether it is there
-    const response = await fetchServer(`${url}/healthz`, { signal: AbortSignal.timeout(ANSWER_MS), tls: { rejectUnauthorized: false } });
+    const response = await fetchServer(`${url}/healthz`, {
+      signal: AbortSignal.timeout(ANSWER_MS),
+      tls: { rejectUnauthorized: false },
+    });
     return response.ok ? undefined : `it says ${response.status}`;
   } catch (error) {
     if (error instanceof Error) return error.message;

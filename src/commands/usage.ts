@@ -56,11 +56,18 @@ export async function versions(): Promise<number> {
   const { loadConfig } = await import("./config.ts");
   const { claude } = loadConfig();
   try {
-    const ran = Bun.spawnSync([findProgram(claude, process.cwd(), process.env.PATH ?? ""), "--version"], { stdin: "ignore", stderr: "ignore", timeout: VERSION_MS });
+    const ran = Bun.spawnSync(
+      [findProgram(claude, process.cwd(), process.env.PATH ?? ""), "--version"],
+      { stdin: "ignore", stderr: "ignore", timeout: VERSION_MS },
+    );
     process.stdout.write(`claude ${ran.stdout.toString().trim() || "does not tell its version"}\n`);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    process.stdout.write(error instanceof StartError ? "claude is not installed\n" : `claude can't be run: ${error.message}\n`);
+    process.stdout.write(
+      error instanceof StartError
+        ? "claude is not installed\n"
+        : `claude can't be run: ${error.message}\n`,
+    );
   }
   return 0;
 }

@@ -64,20 +64,38 @@ function sessionDetail(hub: Hub, { id, url, request }: Call): Response {
   const session = hub.sessions.get(id);
   if (session === undefined) return notFound("session");
   const live = url.searchParams.get("screen") === "0" ? undefined : hub.sessions.screen(id); // whoever has the stream has that
-  return reply({ session, screen: live ?? null, prompts: hub.prompts.open(id), history: hub.sessions.history(id) }, request);
+  return reply(
+    {
+      session,
+      screen: live ?? null,
+      prompts: hub.prompts.open(id),
+      history: hub.sessions.history(id),
+    },
+    request,
+  );
 }
 
 /** Pages of something numbered: those before `before`, at most `limit`. */
-function page(hub: Hub, { id, url, request }: Call, most: number, read: (before: number, limit: number) => object): Response {
+function page(
+  hub: Hub,
+  { id, url, request }: Call,
+  most: number,
+  read: (before: number, limit: number) => object,
+): Response {
   if (hub.sessions.get(id) === undefined) return notFound("session");
   const before = Number(url.searchParams.get("before") ?? Number.MAX_SAFE_INTEGER);
   const limit = Number(url.searchParams.get("limit") ?? 100);
-  if (!Number.isSafeInteger(before) || !Number.isSafeInteger(limit) || before < 0 || limit < 1) return badRequest();
+  if (!Number.isSafeInteger(before) || !Number.isSafeInteger(limit) || before < 0 || limit < 1)
+    return badRequest();
   return reply(read(before, Math.min(limit, most)), request);
 }
 
-const output = (hub: Hub, call: Call) => page(hub, call, LIMITS.outputLines, (before, limit) => hub.sessions.lines(call.id, before, limit));
-const transcript = (hub: Hub, call: Call) => page(hub, call, LIMITS.entries, (before, limit) => hub.transcripts.page(call.id, before, limit));
+const output = (hub: Hub, call: Call) =>
+  page(hub, call, LIMITS.outputLines, (before, limit) =>
+    hub.sessions.lines(call.id, before, limit),
+  );
+const transcript = (hub: Hub, call: Call) =>
+  page(hub, call, LIMITS.entries, (before, limit) => hub.transcripts.page(call.id, before, limit));
 
 function search(hub: Hub, { url, request }: Call): Response {
   const text = url.searchParams.get("q") ?? "";
@@ -102,12 +120,19 @@ function reject(hub: Hub, call: Call): Promise<Response> | Response {
 }
 
 /** What a decision can come to but for being sent or too late: status, code, words for the person. */
-const REFUSALS: Record<Exclude<DecisionResult, "sent" | "answered">, [status: number, code: string, message: string]> = {
+const REFUSALS: Record<
+  Exclude<DecisionResult, "sent" | "answered">,
+  [status: number, code: string, message: string]
+> = {
   gone: [410, "gone", "Claude no longer asks this."],
   changed: [409, "changed", "What was shown is not what Claude asks. Look again."],
   refused: [409, "refused", "This can't be answered like that. The desk can."],
   away: [503, "runner_away", "The machine that asks is not connected. Nothing was sent."],
-  unknown: [503, "runner_lost", "The connection broke while the answer travelled. This page will show what became of it."],
+  unknown: [
+    503,
+    "runner_lost",
+    "The connection broke while the answer travelled. This page will show what became of it.",
+  ],
 };
 
 /** Passes a decision to the runner and answers with what became of it. */
@@ -120,15 +145,25 @@ async function decide(
   const prompt = hub.prompts.get(id);
   if (prompt === undefined) return notFound("prompt");
   if (!isOpen(prompt)) return settled(hub, id, action, device);
-  if (detail.shown !== undefined && detail.shown !== sha256hex(prompt.view)) return fail(...REFUSALS.changed);
+  if (detail.shown !== undefined && detail.shown !== sha256hex(prompt.view))
+    return fail(...REFUSALS.changed);
   if (!hub.runners.online(prompt.session)) return fail(...REFUSALS.away);
 
   const sending = hub.room.small(() => hub.prompts.sending(id));
   if (sending !== undefined) hub.viewers.broadcast("prompt_response", sending);
-  const said = hub.sessions.get(prompt.session)?.unlogged === true ? "" : decidedWords(prompt, detail);
+  const said =
+    hub.sessions.get(prompt.session)?.unlogged === true ? "" : decidedWords(prompt, detail);
   hub.devices.audit(device.id, action, id, said);
-  const given = Object.fromEntries(Object.entries(detail).filter(([, value]) => value !== undefined));
-  const result = await hub.runners.decide(prompt.session, { prompt: id, action, device: device.id, name: device.name, ...given });
+  const given = Object.fromEntries(
+    Object.entries(detail).filter(([, value]) => value !== undefined),
+  );
+  const result = await hub.runners.decide(prompt.session, {
+    prompt: id,
+    action,
+    device: device.id,
+    name: device.name,
+    ...given,
+  });
   if (result === "sent") return reply({ state: "sent" });
   return result === "answered" ? settled(hub, id, action, device) : fail(...REFUSALS[result]);
 }
@@ -138,8 +173,16 @@ function settled(hub: Hub, id: string, action: Decision, device: Device): Respon
   const prompt = hub.prompts.get(id);
   const answer = prompt?.answer;
   if (prompt?.state === "answered" && answer !== undefined) {
-    if (answer.device === device.id && answer.decision === action) return reply({ state: answer.receipt ?? "sent" });
-    return fail(409, "answered", answer.by === "desk" ? "Already answered at the desk." : `Already answered by ${answer.name ?? "another device"}.`, { answer });
+    if (answer.device === device.id && answer.decision === action)
+      return reply({ state: answer.receipt ?? "sent" });
+    return fail(
+      409,
+      "answered",
+      answer.by === "desk"
+        ? "Already answered at the desk."
+        : `Already answered by ${answer.name ?? "another device"}.`,
+      { answer },
+    );
   }
   return fail(...REFUSALS.gone);
 }
@@ -155,19 +198,24 @@ async function input(hub: Hub, { id, body }: Call): Promise<Response> {
   const session = hub.sessions.get(id);
   if (session === undefined) return notFound("session");
   const parsed = parseJson(InputRequest, body);
-  if (parsed === undefined || (parsed.paste !== true && /[\r\n]/.test(parsed.text ?? ""))) return badRequest();
+  if (parsed === undefined || (parsed.paste !== true && /[\r\n]/.test(parsed.text ?? "")))
+    return badRequest();
   if (session.status === "ended") return fail(410, "gone", "This session is over.");
   const typed = await hub.runners.type(id, parsed);
   if (typed === "away" || typed === "unknown") return fail(...REFUSALS[typed]);
-  return typed.result === "applied" ? reply({ applied: typed.seq }) : fail(409, typed.result, INPUT_REFUSALS[typed.result], { applied: typed.seq });
+  return typed.result === "applied"
+    ? reply({ applied: typed.seq })
+    : fail(409, typed.result, INPUT_REFUSALS[typed.result], { applied: typed.seq });
 }
 
 /** A phone takes the terminal's size over, or gives it back; the server gives it back for one that has gone. */
 function resize(hub: Hub, { id, body, device }: Call): Response {
   if (hub.sessions.get(id) === undefined) return notFound("session");
   const parsed = parseJson(ResizeRequest, body);
-  if (parsed === undefined || (parsed.cols !== null && parsed.rows === undefined)) return badRequest();
-  if (!hub.runners.resize({ type: "resize", session: id, ...parsed })) return fail(...REFUSALS.away);
+  if (parsed === undefined || (parsed.cols !== null && parsed.rows === undefined))
+    return badRequest();
+  if (!hub.runners.resize({ type: "resize", session: id, ...parsed }))
+    return fail(...REFUSALS.away);
   hub.viewers.holdsSize(id, parsed.cols === null ? undefined : device.id);
   return reply({});
 }
@@ -204,7 +252,11 @@ function events(hub: Hub, { request, url, device }: Call): Response {
 /** Every signed endpoint but `/ws`. */
 export const ROUTES: readonly Route[] = [
   ["GET", /^\/events$/, events],
-  ["GET", /^\/api\/sessions$/, (hub, { request }) => reply({ sessions: hub.sessions.list() }, request)],
+  [
+    "GET",
+    /^\/api\/sessions$/,
+    (hub, { request }) => reply({ sessions: hub.sessions.list() }, request),
+  ],
   ["GET", /^\/api\/sessions\/([\w-]+)$/, sessionDetail],
   ["GET", /^\/api\/sessions\/([\w-]+)\/output$/, output],
   ["GET", /^\/api\/sessions\/([\w-]+)\/transcript$/, transcript],
@@ -213,7 +265,11 @@ export const ROUTES: readonly Route[] = [
   ["POST", /^\/api\/sessions\/([\w-]+)\/input$/, input],
   ["POST", /^\/api\/sessions\/([\w-]+)\/resize$/, resize],
   ["POST", /^\/api\/sessions\/([\w-]+)\/stop$/, stop],
-  ["GET", /^\/api\/prompts$/, (hub, { request }) => reply({ prompts: hub.prompts.open() }, request)],
+  [
+    "GET",
+    /^\/api\/prompts$/,
+    (hub, { request }) => reply({ prompts: hub.prompts.open() }, request),
+  ],
   ["POST", /^\/api\/prompts\/([\w-]+)\/approve$/, approve],
   ["POST", /^\/api\/prompts\/([\w-]+)\/reject$/, reject],
   ...DAEMON_ROUTES,

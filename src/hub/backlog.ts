@@ -52,7 +52,12 @@ export interface Backlog {
  * `hello` comes first, whatever else does not come. With a session a viewer then begins with its screen, its newest lines of history (`asked` many)
  * and the number of its conversation's entries.
  */
-export function openBacklog(writer: Writer, hello: string, packed: boolean, of?: { session: string; history: OutputPage; asked: number; entries: number }): Backlog {
+export function openBacklog(
+  writer: Writer,
+  hello: string,
+  packed: boolean,
+  of?: { session: string; history: OutputPage; asked: number; entries: number },
+): Backlog {
   let begin = hello;
   let waiting: string[] = [];
   let waitingChars = 0;
@@ -60,7 +65,10 @@ export function openBacklog(writer: Writer, hello: string, packed: boolean, of?:
   let unseen: { rev: number; bytes: number; at: number }[] = []; // frames sent and not yet acknowledged
   let unseenBytes = 0;
   let output = of && newest(of.history, of.asked);
-  let talk: Omit<ViewerEvents["transcript"], "session"> | undefined = of && { from: of.entries, next: of.entries };
+  let talk: Omit<ViewerEvents["transcript"], "session"> | undefined = of && {
+    from: of.entries,
+    next: of.entries,
+  };
   let toldAt = -TOLD_MS; // of history that does not travel along
   const screens = openBudget(packed ? SCREEN_RATE_PACKED : SCREEN_RATE, BURST_S, SCREEN_DEBT_S);
   const history = openBudget(HISTORY_RATE, BURST_S, 0);
@@ -81,18 +89,38 @@ export function openBacklog(writer: Writer, hello: string, packed: boolean, of?:
     },
 
     changed({ generation, from, next, lines }) {
-      const follows = output === undefined || (output.generation === generation && output.next === from && output.lines !== undefined);
-      if (lines !== undefined && follows && afford(lines.reduce((sum, line) => sum + line.length, 0))) {
-        output = { generation, from: output?.from ?? from, next, lines: [...(output?.lines ?? []), ...lines] };
+      const follows =
+        output === undefined ||
+        (output.generation === generation && output.next === from && output.lines !== undefined);
+      if (
+        lines !== undefined &&
+        follows &&
+        afford(lines.reduce((sum, line) => sum + line.length, 0))
+      ) {
+        output = {
+          generation,
+          from: output?.from ?? from,
+          next,
+          lines: [...(output?.lines ?? []), ...lines],
+        };
       } else {
-        output = { generation, from: output?.generation === generation ? Math.min(output.from, from) : from, next };
+        output = {
+          generation,
+          from: output?.generation === generation ? Math.min(output.from, from) : from,
+          next,
+        };
       }
     },
 
     grown({ from, next, entries }) {
       const before = talk === undefined ? [] : talk.entries;
-      const along = before !== undefined && entries !== undefined && afford(JSON.stringify(entries).length);
-      talk = { from: talk?.from ?? from, next, ...(along ? { entries: [...before, ...entries] } : {}) };
+      const along =
+        before !== undefined && entries !== undefined && afford(JSON.stringify(entries).length);
+      talk = {
+        from: talk?.from ?? from,
+        next,
+        ...(along ? { entries: [...before, ...entries] } : {}),
+      };
     },
 
     seen(rev) {
@@ -102,7 +130,8 @@ export function openBacklog(writer: Writer, hello: string, packed: boolean, of?:
 
     take(live) {
       const now = performance.now();
-      const mayDraw = () => unseen[0] === undefined || (unseenBytes < AHEAD_BYTES && now - unseen[0].at < AHEAD_MS);
+      const mayDraw = () =>
+        unseen[0] === undefined || (unseenBytes < AHEAD_BYTES && now - unseen[0].at < AHEAD_MS);
       const parts: Bytes[] = [];
       let wait = Number.POSITIVE_INFINITY;
       const told = begin + waiting.splice(0).join("");
@@ -128,7 +157,8 @@ export function openBacklog(writer: Writer, hello: string, packed: boolean, of?:
           output = undefined;
         } else wait = Math.min(wait, allowedAt - now);
       }
-      if (talk !== undefined) parts.push(encoder.encode(writer.event("transcript", { session, ...talk })));
+      if (talk !== undefined)
+        parts.push(encoder.encode(writer.event("transcript", { session, ...talk })));
       talk = undefined;
       return { bytes: parts.length > 1 ? Buffer.concat(parts) : parts[0], wait };
     },

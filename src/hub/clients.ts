@@ -15,7 +15,10 @@ const family = (address: string) => (isIP(address) === 6 ? "ipv6" : "ipv4");
  * X-Forwarded-For that is none of them, as all before it is whatever the client wrote. `trusted` has addresses, networks
  * such as 10.1.0.0/16, and names, separated by spaces or commas. Throws an `OptionError`.
  */
-export function openClients(trusted = "", find: (name: string) => Promise<string[]> = resolve): Clients {
+export function openClients(
+  trusted = "",
+  find: (name: string) => Promise<string[]> = resolve,
+): Clients {
   const known = new BlockList();
   const names: string[] = [];
   for (const entry of trusted.split(/[\s,]+/).filter((part) => part !== "")) {
@@ -24,16 +27,26 @@ export function openClients(trusted = "", find: (name: string) => Promise<string
       if (prefix !== undefined || !/^[a-z][a-z0-9.-]*$/i.test(address)) throw wrong(entry);
       names.push(address);
     } else if (prefix === undefined) known.addAddress(address, family(address));
-    else if (!/^\d{1,3}$/.test(prefix) || more.length > 0 || Number(prefix) > (isIP(address) === 6 ? 128 : 32)) throw wrong(entry);
+    else if (
+      !/^\d{1,3}$/.test(prefix) ||
+      more.length > 0 ||
+      Number(prefix) > (isIP(address) === 6 ? 128 : 32)
+    )
+      throw wrong(entry);
     else known.addSubnet(address, Number(prefix), family(address));
   }
   let looked = Number.NEGATIVE_INFINITY;
   let named: string[] = [];
-  const isProxy = (address: string) => isIP(address) > 0 && (known.check(address, family(address)) || named.includes(address));
+  const isProxy = (address: string) =>
+    isIP(address) > 0 && (known.check(address, family(address)) || named.includes(address));
 
   return async (peer, forwarded) => {
     if (forwarded === null || trusted === "") return peer;
-    if (names.length > 0 && !known.check(peer, family(peer)) && performance.now() - looked > LOOK_UP_MS) {
+    if (
+      names.length > 0 &&
+      !known.check(peer, family(peer)) &&
+      performance.now() - looked > LOOK_UP_MS
+    ) {
       looked = performance.now();
       named = (await Promise.all(names.map(find))).flat();
     }
@@ -58,4 +71,7 @@ async function resolve(name: string): Promise<string[]> {
   }
 }
 
-const wrong = (entry: string) => new OptionError(`trusted_proxies: ${entry} is neither an address, nor a network such as 10.1.0.0/16, nor a name`);
+const wrong = (entry: string) =>
+  new OptionError(
+    `trusted_proxies: ${entry} is neither an address, nor a network such as 10.1.0.0/16, nor a name`,
+  );

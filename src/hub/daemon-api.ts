@@ -10,7 +10,11 @@ const LOOK_MS = 25;
 const away = (lost: Lost) =>
   lost === "away"
     ? fail(503, "runner_away", "This runner is not connected. Nothing was asked.")
-    : fail(503, "runner_lost", "The runner did not answer in time. The list of sessions will show what became of it.");
+    : fail(
+        503,
+        "runner_lost",
+        "The runner did not answer in time. The list of sessions will show what became of it.",
+      );
 
 /** Has a daemon start a session, and answers once the session is known here. */
 async function start(hub: Hub, { id, body, device }: Call): Promise<Response> {
@@ -20,12 +24,21 @@ async function start(hub: Hub, { id, body, device }: Call): Promise<Response> {
   const parsed = parseJson(StartRequest, body);
   if (parsed === undefined) return badRequest();
   if (!info.online) return away("away");
-  hub.devices.audit(device.id, "start", id, [parsed.cwd, ...parsed.args, ...(parsed.sandbox ? ["(sandbox)"] : [])].join(" "));
+  hub.devices.audit(
+    device.id,
+    "start",
+    id,
+    [parsed.cwd, ...parsed.args, ...(parsed.sandbox ? ["(sandbox)"] : [])].join(" "),
+  );
   const started = await daemons.start(id, parsed);
   if (typeof started === "string") return away(started);
   if ("refused" in started) return fail(409, "refused", started.refused);
   const { session } = started;
-  for (const until = performance.now() + SHOW_MS; performance.now() < until; await Bun.sleep(LOOK_MS)) {
+  for (
+    const until = performance.now() + SHOW_MS;
+    performance.now() < until;
+    await Bun.sleep(LOOK_MS)
+  ) {
     const known = hub.sessions.get(session);
     if (known !== undefined) return known.runner === id ? reply({ session }) : away("unknown");
   }
@@ -33,7 +46,12 @@ async function start(hub: Hub, { id, body, device }: Call): Promise<Response> {
 }
 
 /** Asks a daemon to find something, and answers under this name. */
-async function find(hub: Hub, { id, url, request }: Call, name: "folders" | "conversations", path: string): Promise<Response> {
+async function find(
+  hub: Hub,
+  { id, url, request }: Call,
+  name: "folders" | "conversations",
+  path: string,
+): Promise<Response> {
   if (hub.runners.daemons.info(id) === undefined) return notFound("runner");
   if (path.length > LIMITS.pathChars) return badRequest();
   const found = await hub.runners.daemons[name](id, path, url.searchParams.get("sandbox") === "1");
@@ -42,8 +60,20 @@ async function find(hub: Hub, { id, url, request }: Call, name: "folders" | "con
 
 /** What people ask of the daemons that start sessions. */
 export const DAEMON_ROUTES: readonly Route[] = [
-  ["GET", /^\/api\/runners$/, (hub, { request }) => reply({ runners: hub.runners.daemons.list() }, request)],
+  [
+    "GET",
+    /^\/api\/runners$/,
+    (hub, { request }) => reply({ runners: hub.runners.daemons.list() }, request),
+  ],
   ["POST", /^\/api\/runners\/([\w-]+)\/sessions$/, start],
-  ["GET", /^\/api\/runners\/([\w-]+)\/folders$/, (hub, call) => find(hub, call, "folders", call.url.searchParams.get("path") ?? "")],
-  ["GET", /^\/api\/runners\/([\w-]+)\/conversations$/, (hub, call) => find(hub, call, "conversations", call.url.searchParams.get("cwd") ?? "")],
+  [
+    "GET",
+    /^\/api\/runners\/([\w-]+)\/folders$/,
+    (hub, call) => find(hub, call, "folders", call.url.searchParams.get("path") ?? ""),
+  ],
+  [
+    "GET",
+    /^\/api\/runners\/([\w-]+)\/conversations$/,
+    (hub, call) => find(hub, call, "conversations", call.url.searchParams.get("cwd") ?? ""),
+  ],
 ];

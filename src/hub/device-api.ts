@@ -20,13 +20,17 @@ function revoke(hub: Hub, { id, device }: Call): Response {
   hub.log("info", "revoked", { device: id, by: device.id });
   hub.viewers.drop(id);
   hub.runners.sockets.drop(id);
-  const minted = hub.devices.list(device.id).filter((other) => other.minted_by === id && other.revoked_at === null);
+  const minted = hub.devices
+    .list(device.id)
+    .filter((other) => other.minted_by === id && other.revoked_at === null);
   return reply({ minted: minted.map(({ id, name }) => ({ id, name })) });
 }
 
 function audit(hub: Hub, { url, request }: Call): Response {
   const before = Number(url.searchParams.get("before") ?? Number.MAX_SAFE_INTEGER);
-  return Number.isSafeInteger(before) && before >= 0 ? reply({ entries: hub.devices.audited(before) }, request) : badRequest();
+  return Number.isSafeInteger(before) && before >= 0
+    ? reply({ entries: hub.devices.audited(before) }, request)
+    : badRequest();
 }
 
 function subscribe(hub: Hub, { body, device }: Call): Response {
@@ -38,7 +42,9 @@ function subscribe(hub: Hub, { body, device }: Call): Response {
 
 async function testPush(hub: Hub, { device }: Call): Promise<Response> {
   const answer = await hub.push.test(device.id);
-  return answer === undefined ? fail(409, "off", "Notifications are not switched on for this device.") : reply(answer);
+  return answer === undefined
+    ? fail(409, "off", "Notifications are not switched on for this device.")
+    : reply(answer);
 }
 
 /** What people do with devices, their notifications, and what was done. */

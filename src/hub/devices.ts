@@ -47,13 +47,19 @@ interface DeviceRow {
 export type Devices = ReturnType<typeof openDevices>;
 
 /** Pairing, the list of devices, and the audit of what they did. `now` is in unix ms; `small` sees to it that the audit is written (see `openRoom`). */
-export function openDevices(db: Database, now: () => number = Date.now, small: Room["small"] = (write) => write()) {
+export function openDevices(
+  db: Database,
+  now: () => number = Date.now,
+  small: Room["small"] = (write) => write(),
+) {
   const byId = db.query<DeviceRow, [string]>("SELECT * FROM devices WHERE id = ?");
   const keyCache = new Map<string, DeviceKeys>();
   const lastSeen = new Map<string, number>();
 
   const note = (device: string | null, action: string, subject: string, detail = "") => {
-    db.query("INSERT INTO audit (at, device_id, action, subject, detail) VALUES (?, ?, ?, ?, ?)").run(now(), device, action, subject, detail);
+    db.query(
+      "INSERT INTO audit (at, device_id, action, subject, detail) VALUES (?, ?, ?, ?, ?)",
+    ).run(now(), device, action, subject, detail);
   };
   const audit: typeof note = (...entry) => small(() => note(...entry));
 
@@ -101,7 +107,9 @@ export function openDevices(db: Database, now: () => number = Date.now, small: R
       const code = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
       const expires = now() + CODE_LIFETIME_MS;
       db.query("DELETE FROM pairing_codes WHERE expires_at < ?").run(now());
-      db.query("INSERT INTO pairing_codes (code_id, code, kind, minted_by, expires_at) VALUES (?, ?, ?, ?, ?)").run(codeId(code), code, kind, by ?? null, expires);
+      db.query(
+        "INSERT INTO pairing_codes (code_id, code, kind, minted_by, expires_at) VALUES (?, ?, ?, ?, ?)",
+      ).run(codeId(code), code, kind, by ?? null, expires);
       audit(by ?? null, "mint", codeId(code), kind);
       return { code: toBase64url(code), expires };
     },
@@ -110,9 +118,17 @@ export function openDevices(db: Database, now: () => number = Date.now, small: R
     pair(request: { code_id: string; kind: DeviceKind; name: string; nonce: string; mac: string }) {
       return db.transaction(() => {
         const row = db
-          .query<{ code: Uint8Array; kind: DeviceKind; minted_by: string | null; expires_at: number }, [string]>("SELECT * FROM pairing_codes WHERE code_id = ?")
+          .query<
+            { code: Uint8Array; kind: DeviceKind; minted_by: string | null; expires_at: number },
+            [string]
+          >("SELECT * FROM pairing_codes WHERE code_id = ?")
           .get(request.code_id);
-        const expected = pairRequestMac(row?.code ?? new Uint8Array(NONCE_BYTES), request.kind, request.name, request.nonce);
+        const expected = pairRequestMac(
+          row?.code ?? new Uint8Array(NONCE_BYTES),
+          request.kind,
+          request.name,
+          request.nonce,
+        );
         if (!sameMac(request.mac, expected) || row === null) return undefined;
         const left = row.expires_at - now();
         if (left < 0 || left > CODE_LIFETIME_MS + TRIM_MS) return undefined;
@@ -121,22 +137,22 @@ export function openDevices(db: Database, now: () => number = Date.now, small: R
         const device = `dev_${randomNonce()}`;
         const nonce = randomNonce();
         const secret = deviceSecret(row.code, device, request.nonce, nonce);
-        db.query("INSERT INTO devices (id, name, kind, secret, created_at, minted_by) VALUES (?, ?, ?, ?, ?, ?)").run(
-          device,
-          request.name,
-          request.kind,
-          secret,
-          now(),
-          row.minted_by,
-        );
+        db.query(
+          "INSERT INTO devices (id, name, kind, secret, created_at, minted_by) VALUES (?, ?, ?, ?, ?, ?)",
+        ).run(device, request.name, request.kind, secret, now(), row.minted_by);
         note(device, "pair", device, `${request.kind} ${request.name}`);
-        return { device, nonce, mac: toBase64url(pairResponseMac(row.code, device, request.nonce, nonce)) };
+        return {
+          device,
+          nonce,
+          mac: toBase64url(pairResponseMac(row.code, device, request.nonce, nonce)),
+        };
       })();
     },
 
     /** What was done before entry number `before`, newest first: so much at once, and of what was asked the beginning. */
     audited(before: number): AuditEntry[] {
-      const part = (json: string, path: string) => `CASE WHEN json_valid(${json}) THEN json_extract(${json}, '$.${path}') END`;
+      const part = (json: string, path: string) =>
+        `CASE WHEN json_valid(${json}) THEN json_extract(${json}, '$.${path}') END`;
       return db
         .query<AuditEntry, [number]>(
           `SELECT a.id, a.at, a.device_id AS device, d.name, a.action, substr(coalesce(nullif(a.detail, ''), ${part("p.response", "decision")}, ''), 1, 200) AS detail,
@@ -150,14 +166,19 @@ export function openDevices(db: Database, now: () => number = Date.now, small: R
     },
 
     rename(id: string, name: string, by: string): boolean {
-      const changed = db.query("UPDATE devices SET name = ? WHERE id = ? AND revoked_at IS NULL").run(name, id).changes > 0;
+      const changed =
+        db.query("UPDATE devices SET name = ? WHERE id = ? AND revoked_at IS NULL").run(name, id)
+          .changes > 0;
       if (changed) audit(by, "rename", id, name);
       return changed;
     },
 
     /** Locks a device out, with its push subscription and the codes that it minted and nobody has used. */
     revoke: db.transaction((id: string, by: string): boolean => {
-      const changed = db.query("UPDATE devices SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL").run(now(), id).changes > 0;
+      const changed =
+        db
+          .query("UPDATE devices SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL")
+          .run(now(), id).changes > 0;
       if (!changed) return false;
       db.query("DELETE FROM pairing_codes WHERE minted_by = ?").run(id);
       db.query("DELETE FROM push_subscriptions WHERE device_id = ?").run(id);

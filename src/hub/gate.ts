@@ -1,4 +1,13 @@
-import { clockText, MAX_SKEW_S, mac, parseAuthorization, sameMac, sha256hex, stringToSign, toBase64url } from "../auth.ts";
+import {
+  clockText,
+  MAX_SKEW_S,
+  mac,
+  parseAuthorization,
+  sameMac,
+  sha256hex,
+  stringToSign,
+  toBase64url,
+} from "../auth.ts";
 import type { Device, Devices } from "./devices.ts";
 import type { Fields, Log } from "./log.ts";
 import { fail } from "./replies.ts";
@@ -16,7 +25,11 @@ export interface Gate {
   /** Refuses a request that came under a name we don't have, or from another site's page. The same for HTTP, SSE and WebSocket. */
   checkPlace(request: Request): Response | undefined;
   /** The device that signed this request, or the refusal. */
-  authenticate(request: Request, body: Uint8Array, address: string): { device: Device; nonce: string } | Response;
+  authenticate(
+    request: Request,
+    body: Uint8Array,
+    address: string,
+  ): { device: Device; nonce: string } | Response;
   /** Counts a failed guess; the answer is the refusal to send. */
   failed(address: string, ...refusal: Refusal): Response;
   /** Whether this address has guessed too often of late. */
@@ -26,7 +39,15 @@ export interface Gate {
 type Refusal = [status: number, code: string, message: string];
 
 /** The one place where requests are let in; everything is denied by default. `origins` are the names this server has, such as https://home.example; `now` (see `openSteady`) never goes back. */
-export function openGate({ now, ...options }: { devices: Devices; origins: () => ReadonlySet<string>; log: Log; now: () => number }): Gate {
+export function openGate({
+  now,
+  ...options
+}: {
+  devices: Devices;
+  origins: () => ReadonlySet<string>;
+  log: Log;
+  now: () => number;
+}): Gate {
   const startedAt = Math.floor(now() / 1000);
   const nonces = new Map<string, number>(); // nonce of a device → second after which it may be forgotten
   const failures = new Map<string, number>();
@@ -42,7 +63,10 @@ export function openGate({ now, ...options }: { devices: Devices; origins: () =>
   };
   const blocked = (address: string) => {
     turnMinute();
-    return (failures.get(address) ?? 0) > FAILURES_PER_ADDRESS || (failures.get("") ?? 0) > FAILURES_IN_ALL;
+    return (
+      (failures.get(address) ?? 0) > FAILURES_PER_ADDRESS ||
+      (failures.get("") ?? 0) > FAILURES_IN_ALL
+    );
   };
   const note = (event: string, fields: Fields) => {
     turnMinute();
@@ -69,16 +93,30 @@ export function openGate({ now, ...options }: { devices: Devices; origins: () =>
     checkPlace(request) {
       const host = request.headers.get("host")?.toLowerCase() ?? "";
       const origins = options.origins();
-      const hostKnown = [...origins].some((origin) => origin.slice(origin.indexOf("//") + 2) === host);
+      const hostKnown = [...origins].some(
+        (origin) => origin.slice(origin.indexOf("//") + 2) === host,
+      );
       if (!hostKnown) note("wrong_host", { host });
-      if (!hostKnown) return fail(421, "wrong_host", `This server does not answer to the name ${JSON.stringify(host)}. Start it with --public-url to give it that name.`);
+      if (!hostKnown)
+        return fail(
+          421,
+          "wrong_host",
+          `This server does not answer to the name ${JSON.stringify(host)}. Start it with --public-url to give it that name.`,
+        );
       const origin = request.headers.get("origin");
-      if (origin !== null && !origins.has(origin)) return fail(403, "wrong_origin", "Requests from other sites' pages are refused.");
+      if (origin !== null && !origins.has(origin))
+        return fail(403, "wrong_origin", "Requests from other sites' pages are refused.");
       return undefined;
     },
 
     authenticate(request, body, address) {
-      const unauthorized = () => failed(address, 401, "unauthorized", "This device is not paired, or was revoked. Pair it again.");
+      const unauthorized = () =>
+        failed(
+          address,
+          401,
+          "unauthorized",
+          "This device is not paired, or was revoked. Pair it again.",
+        );
       const header = parseAuthorization(request.headers.get("authorization"));
       if (header === undefined) return unauthorized();
       const device = options.devices.find(header.device);
@@ -95,7 +133,9 @@ export function openGate({ now, ...options }: { devices: Devices; origins: () =>
 
       const second = Math.floor(now() / 1000);
       if (Math.abs(second - header.ts) > MAX_SKEW_S || header.ts < startedAt) {
-        const time = toBase64url(mac(device.keys.clock, clockText(device.id, header.nonce, second)));
+        const time = toBase64url(
+          mac(device.keys.clock, clockText(device.id, header.nonce, second)),
+        );
         return fail(401, "clock", "This device's clock is off.", { time: second, mac: time });
       }
       sweep(second);

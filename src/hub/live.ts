@@ -14,7 +14,15 @@ export interface Live {
 
 /** Takes a frame in; the first frame and those after a reconnect hold every row, so unchanged rows keep their rev. */
 export function applyFrame(live: Live | undefined, frame: Frame): Live {
-  const next: Live = live ?? { rev: 0, cols: 0, cursor: frame.cursor, title: "", full: false, lines: [], revs: [] };
+  const next: Live = live ?? {
+    rev: 0,
+    cols: 0,
+    cursor: frame.cursor,
+    title: "",
+    full: false,
+    lines: [],
+    revs: [],
+  };
   // a rev from before would hide the change from viewers who have seen a later one
   next.rev = Math.max(frame.rev, next.rev + 1);
   next.cols = frame.cols;
@@ -41,5 +49,13 @@ export function frameSince(live: Live, rev: number): Frame {
   live.lines.forEach((payload, y) => {
     if ((live.revs[y] ?? 0) > rev) lines[y] = payload;
   });
-  return { rev: live.rev, cols: live.cols, rows: live.lines.length, cursor: live.cursor, title: live.title, ...(live.full ? { full: true } : {}), lines };
+  return {
+    rev: live.rev,
+    cols: live.cols,
+    rows: live.lines.length,
+    cursor: live.cursor,
+    title: live.title,
+    ...(live.full ? { full: true } : {}),
+    lines,
+  };
 }

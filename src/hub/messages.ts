@@ -1,5 +1,13 @@
 import { sha256hex } from "../auth.ts";
-import { type Prompt, type PushKind, type PushMessage, parseJson, type SessionSummary, SHOWN_WHOLE, View } from "../types.ts";
+import {
+  type Prompt,
+  type PushKind,
+  type PushMessage,
+  parseJson,
+  type SessionSummary,
+  SHOWN_WHOLE,
+  View,
+} from "../types.ts";
 import type { Postage } from "./push-service.ts";
 
 /** A message may have some 4 kB once it is encrypted (RFC 8030): its text takes at most this much as JSON, in bytes. */
@@ -29,7 +37,13 @@ const UNSEEN = /(?![\n\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** Text for a notification: nothing unseen in it, and no longer than so many bytes of JSON. */
 function shown(text: string, bytes = BODY_BYTES): string {
-  const visible = text.slice(0, bytes).replace(UNSEEN, (char) => (char === "\t" ? " " : `U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`));
+  const visible = text
+    .slice(0, bytes)
+    .replace(UNSEEN, (char) =>
+      char === "\t"
+        ? " "
+        : `U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`,
+    );
   const size = (part: string) => Buffer.byteLength(JSON.stringify(part));
   if (text.length <= bytes && size(visible) <= bytes) return visible;
   let end = visible.length;
@@ -38,7 +52,8 @@ function shown(text: string, bytes = BODY_BYTES): string {
 }
 
 /** The name of a session's folder, as the lists show it. */
-const nameOf = ({ cwd }: Pick<SessionSummary, "cwd">) => cwd.replace(/\/+$/, "").split("/").pop() || cwd;
+const nameOf = ({ cwd }: Pick<SessionSummary, "cwd">) =>
+  cwd.replace(/\/+$/, "").split("/").pop() || cwd;
 
 const titled = (title: string, place: string) => shown(`${title} · ${place}`, TITLE_BYTES);
 
@@ -46,23 +61,45 @@ const titled = (title: string, place: string) => shown(`${title} · ${place}`, T
 function told(value: unknown): string {
   if (typeof value === "string") return value;
   if (Array.isArray(value))
-    return value.map((part: unknown) => (typeof part === "object" && part !== null && "question" in part ? told(part.question) : told(part))).join("\n");
+    return value
+      .map((part: unknown) =>
+        typeof part === "object" && part !== null && "question" in part
+          ? told(part.question)
+          : told(part),
+      )
+      .join("\n");
   return JSON.stringify(value) ?? "";
 }
 
 /** The command of a view, if a notification shows it whole and nothing else would be approved with it. */
 function wholeCommand({ kind }: Prompt, view: View): string | undefined {
   const { command, description: _, ...rest } = view.input;
-  const plain = kind === "permission" && view.tool === "Bash" && view.masked !== true && view.actions.includes("approve") && Object.keys(rest).length === 0;
+  const plain =
+    kind === "permission" &&
+    view.tool === "Bash" &&
+    view.masked !== true &&
+    view.actions.includes("approve") &&
+    Object.keys(rest).length === 0;
   return plain && typeof command === "string" && SHOWN_WHOLE.test(command) ? command : undefined;
 }
 
 /** A prompt waits. `approve`: the device wants to approve from the notification, which it may where the whole command is in it. */
 export function promptMessage(prompt: Prompt, waiting: number, approve: boolean): PushMessage {
   const view = parseJson(View, prompt.view);
-  const [title, part] = TOOLS[view?.tool ?? ""] ?? [view === undefined ? "Claude asks" : `Use ${view.tool}?`, ""];
-  const input = view === undefined ? "" : part !== "" && part in view.input ? told(view.input[part]) : told(view.input);
-  const where = view === undefined ? "" : `${view.cwd} on ${view.host}${view.agent === undefined ? "" : `, from the ${view.agent} agent`}`;
+  const [title, part] = TOOLS[view?.tool ?? ""] ?? [
+    view === undefined ? "Claude asks" : `Use ${view.tool}?`,
+    "",
+  ];
+  const input =
+    view === undefined
+      ? ""
+      : part !== "" && part in view.input
+        ? told(view.input[part])
+        : told(view.input);
+  const where =
+    view === undefined
+      ? ""
+      : `${view.cwd} on ${view.host}${view.agent === undefined ? "" : `, from the ${view.agent} agent`}`;
   const command = view === undefined ? undefined : wholeCommand(prompt, view);
   return {
     kind: "prompt",
@@ -85,19 +122,62 @@ export function promptMessage(prompt: Prompt, waiting: number, approve: boolean)
 /** A prompt that phones were told is answered or gone: this takes the place of its notification, without a sound. */
 export function answeredMessage(prompt: Prompt, waiting: number): PushMessage {
   const { answer, state } = prompt;
-  const what = answer?.decision === "approve" ? "Approved" : answer?.decision === "reject" ? "Rejected" : "Answered";
-  const by = answer?.by === "viewer" ? ` by ${answer.name ?? "another device"}` : answer === undefined ? "" : " at the desk";
-  const body = state === "withdrawn" ? "Claude no longer asks this." : state === "expired" ? "The session ended before anybody answered." : `${what}${by}.`;
+  const what =
+    answer?.decision === "approve"
+      ? "Approved"
+      : answer?.decision === "reject"
+        ? "Rejected"
+        : "Answered";
+  const by =
+    answer?.by === "viewer"
+      ? ` by ${answer.name ?? "another device"}`
+      : answer === undefined
+        ? ""
+        : " at the desk";
+  const body =
+    state === "withdrawn"
+      ? "Claude no longer asks this."
+      : state === "expired"
+        ? "The session ended before anybody answered."
+        : `${what}${by}.`;
   const title = promptMessage(prompt, waiting, false).title.replace("?", "");
-  return { kind: "answered", tag: prompt.id, title, body: shown(body), hash: `#/s/${prompt.session}`, silent: true, waiting, actions: [] };
+  return {
+    kind: "answered",
+    tag: prompt.id,
+    title,
+    body: shown(body),
+    hash: `#/s/${prompt.session}`,
+    silent: true,
+    waiting,
+    actions: [],
+  };
 }
 
-const NOTICES = { finished: "Claude finished", waiting: "Claude waits for you", error: "Claude ran into an error" } as const;
+const NOTICES = {
+  finished: "Claude finished",
+  waiting: "Claude waits for you",
+  error: "Claude ran into an error",
+} as const;
 
 /** Something about a session's turn; `silent` where it was told before in other words. */
-export function noticeMessage(kind: keyof typeof NOTICES, session: SessionSummary, text: string, waiting: number, silent: boolean): PushMessage {
+export function noticeMessage(
+  kind: keyof typeof NOTICES,
+  session: SessionSummary,
+  text: string,
+  waiting: number,
+  silent: boolean,
+): PushMessage {
   const body = shown(text.trim()) || `on ${shown(session.host, 300)}`;
-  return { kind, tag: session.id, title: titled(NOTICES[kind], nameOf(session)), body, hash: `#/s/${session.id}`, silent, waiting, actions: [] };
+  return {
+    kind,
+    tag: session.id,
+    title: titled(NOTICES[kind], nameOf(session)),
+    body,
+    hash: `#/s/${session.id}`,
+    silent,
+    waiting,
+    actions: [],
+  };
 }
 
 /** A session is over; without a sound where somebody ended it in the ordinary way. */
@@ -113,14 +193,35 @@ export function endedMessage(session: SessionSummary, waiting: number): PushMess
           ? `, with exit code ${exit.code}`
           : `, by ${exit.signal}`;
   const title = titled("Session ended", nameOf(session));
-  return { kind: "ended", tag: session.id, title, body: shown(`It ended on ${host}${how}.`), hash: `#/s/${session.id}`, silent: plain, waiting, actions: [] };
+  return {
+    kind: "ended",
+    tag: session.id,
+    title,
+    body: shown(`It ended on ${host}${how}.`),
+    hash: `#/s/${session.id}`,
+    silent: plain,
+    waiting,
+    actions: [],
+  };
 }
 
 /** Somebody was let in: whoever did not do that wants to know. */
-export function pairedMessage(device: { id: string; name: string; kind: string }, waiting: number): PushMessage {
+export function pairedMessage(
+  device: { id: string; name: string; kind: string },
+  waiting: number,
+): PushMessage {
   const may = device.kind === "runner" ? "show its sessions here" : "see and answer every session";
   const body = shown(`“${device.name}” may now ${may}. Not you? Revoke it.`);
-  return { kind: "paired", tag: device.id, title: "A new device was paired", body, hash: "#/devices", silent: false, waiting, actions: [] };
+  return {
+    kind: "paired",
+    tag: device.id,
+    title: "A new device was paired",
+    body,
+    hash: "#/devices",
+    silent: false,
+    waiting,
+    actions: [],
+  };
 }
 
 /** How a message travels. */
@@ -128,5 +229,9 @@ export function postageOf(kind: PushKind, tag: string): Postage {
   // ids are opaque: one that is no topic gets another name
   const topic = /^[\w-]{1,32}$/.test(tag) ? tag : sha256hex(tag).slice(0, 32);
   const ttl = kind === "prompt" ? PROMPT_TTL_S : kind === "paired" ? PAIRED_TTL_S : NEWS_TTL_S;
-  return { topic, ttl, urgency: kind === "prompt" || kind === "error" || kind === "paired" ? "high" : "normal" };
+  return {
+    topic,
+    ttl,
+    urgency: kind === "prompt" || kind === "error" || kind === "paired" ? "high" : "normal",
+  };
 }

@@ -23,7 +23,14 @@ export function isLoopback(host: string): boolean {
 /** Parses `--public-url`: an origin and nothing more. Throws an `OptionError`. */
 export function parsePublicUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "") {
+  if (
+    url === undefined ||
+    !/^https?:$/.test(url.protocol) ||
+    url.pathname !== "/" ||
+    url.search !== "" ||
+    url.hash !== "" ||
+    url.username !== ""
+  ) {
     throw new OptionError(`--public-url ${text}: give an origin such as https://home.example`);
   }
   return url;
@@ -44,7 +51,12 @@ export function checkExposure(options: ListenOptions): void {
   const encrypted = options.tls || publicUrl?.protocol === "https:";
   if (options.published !== undefined) parsePublished(options.published);
   const near = isLoopback(options.host) || options.published !== undefined; // what is published on loopback has no name but loopback's
-  if (encrypted || options.insecureLan || (near && (publicUrl === undefined || isLoopback(publicUrl.hostname)))) return;
+  if (
+    encrypted ||
+    options.insecureLan ||
+    (near && (publicUrl === undefined || isLoopback(publicUrl.hostname)))
+  )
+    return;
   throw new OptionError(
     `${publicUrl === undefined ? `--host ${options.host}` : `--public-url ${publicUrl.origin}`} would serve plain HTTP beyond this machine, where anybody on the network can replace the page. ` +
       "Use --tls-cert and --tls-key, an https --public-url behind a proxy, or, knowing that, --insecure-lan.",
@@ -52,12 +64,14 @@ export function checkExposure(options: ListenOptions): void {
 }
 
 const originOf = (options: ListenOptions, host: string, port: number) =>
-  new URL(`${options.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`).origin;
+  new URL(`${options.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`)
+    .origin;
 const everywhere = (host: string) => host === "0.0.0.0" || host === "::";
 
 /** Where this machine itself reaches the server; a certificate has a name to keep to. */
 export function nearOrigin(options: ListenOptions, port: number): string {
-  if (options.tls && options.publicUrl !== undefined) return parsePublicUrl(options.publicUrl).origin;
+  if (options.tls && options.publicUrl !== undefined)
+    return parsePublicUrl(options.publicUrl).origin;
   return originOf(options, everywhere(options.host) ? "127.0.0.1" : options.host, port);
 }
 
@@ -72,7 +86,8 @@ export function ownOrigins(options: ListenOptions, port: number): string[] {
     for (const host of loopback) origins.push(originOf(options, host, published));
   } else if (everywhere(options.host)) {
     const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-    for (const { address, internal, family } of addresses) if (!internal && family === "IPv4") origins.push(origin(address));
+    for (const { address, internal, family } of addresses)
+      if (!internal && family === "IPv4") origins.push(origin(address));
   } else origins.push(origin(options.host));
   for (const host of loopback) origins.push(origin(host));
   return [...new Set(origins)];

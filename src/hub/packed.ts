@@ -29,7 +29,9 @@ export function openPacker(): Packer {
     part(bytes) {
       checksum = crc32(bytes, checksum);
       size += bytes.length;
-      const packed = begin(deflateRawSync(bytes, before === undefined ? OPTIONS : { ...OPTIONS, dictionary: before }));
+      const packed = begin(
+        deflateRawSync(bytes, before === undefined ? OPTIONS : { ...OPTIONS, dictionary: before }),
+      );
       before = Buffer.concat([before ?? new Uint8Array(), bytes]).subarray(-WINDOW_BYTES);
       return packed;
     },

@@ -8,7 +8,15 @@ interface Row extends Omit<Prompt, "answer" | "session"> {
 
 function toPrompt({ session_id, response, id, kind, state, view, created_at }: Row): Prompt {
   const answer = response === null ? undefined : parseJson(Answer, response);
-  return { id, session: session_id, kind, state, created_at, view, ...(answer === undefined ? {} : { answer }) };
+  return {
+    id,
+    session: session_id,
+    kind,
+    state,
+    created_at,
+    view,
+    ...(answer === undefined ? {} : { answer }),
+  };
 }
 
 export type Prompts = ReturnType<typeof openPrompts>;
@@ -17,14 +25,18 @@ export type Prompts = ReturnType<typeof openPrompts>;
 export function openPrompts({ disk, memory, of }: Stores, now: () => number = Date.now) {
   const all = [memory, disk];
   const get = (id: string): Prompt | undefined => {
-    const rows = all.map((db) => db.query<Row, [string]>("SELECT * FROM prompts WHERE id = ?").get(id));
+    const rows = all.map((db) =>
+      db.query<Row, [string]>("SELECT * FROM prompts WHERE id = ?").get(id),
+    );
     const row = rows.find((found) => found !== null);
     return row === undefined || row === null ? undefined : toPrompt(row);
   };
   const open = (session?: string): Prompt[] =>
     all.flatMap((db) =>
       db
-        .query<Row, [string | null]>("SELECT * FROM prompts WHERE state IN ('pending', 'sending') AND session_id = coalesce(?, session_id) ORDER BY created_at, rowid")
+        .query<Row, [string | null]>(
+          "SELECT * FROM prompts WHERE state IN ('pending', 'sending') AND session_id = coalesce(?, session_id) ORDER BY created_at, rowid",
+        )
         .all(session ?? null)
         .map(toPrompt),
     );
@@ -36,7 +48,10 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
         "SELECT count(*) AS count, coalesce(sum(length(view)), 0) AS chars FROM prompts WHERE session_id = ? AND state IN ('pending', 'sending')",
       )
       .get(session);
-    return (there?.count ?? 0) < LIMITS.openPrompts && (there?.chars ?? 0) + view.length <= LIMITS.viewsChars;
+    return (
+      (there?.count ?? 0) < LIMITS.openPrompts &&
+      (there?.chars ?? 0) + view.length <= LIMITS.viewsChars
+    );
   };
 
   return {
@@ -49,7 +64,9 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
       if (known === undefined) {
         if (isOpen(prompt) && !hasRoom(prompt)) return undefined;
         of(prompt.session)
-          .query("INSERT INTO prompts (id, session_id, kind, state, view, response, created_at, answered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+          .query(
+            "INSERT INTO prompts (id, session_id, kind, state, view, response, created_at, answered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+          )
           .run(
             prompt.id,
             prompt.session,
@@ -74,22 +91,34 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
 
     /** A decision is on its way to the runner. */
     sending(id: string): Prompt | undefined {
-      const changed = all.map((db) => db.query("UPDATE prompts SET state = 'sending' WHERE id = ? AND state = 'pending'").run(id).changes);
+      const changed = all.map(
+        (db) =>
+          db
+            .query("UPDATE prompts SET state = 'sending' WHERE id = ? AND state = 'pending'")
+            .run(id).changes,
+      );
       return changed.some((count) => count > 0) ? get(id) : undefined;
     },
 
     /** After a reconnect the runner's list is the truth: what it no longer knows was settled meanwhile. */
     reconcile(session: string, listed: readonly Prompt[]): Prompt[] {
-      const gone = open(session).filter((prompt) => !listed.some((other) => other.id === prompt.id));
-      return [...gone.map((prompt) => this.report({ ...prompt, state: "withdrawn" })), ...listed.map((prompt) => this.report(prompt))].filter(
-        (prompt) => prompt !== undefined,
+      const gone = open(session).filter(
+        (prompt) => !listed.some((other) => other.id === prompt.id),
       );
+      return [
+        ...gone.map((prompt) => this.report({ ...prompt, state: "withdrawn" })),
+        ...listed.map((prompt) => this.report(prompt)),
+      ].filter((prompt) => prompt !== undefined);
     },
 
     /** The session is over: nobody can answer what is still open. */
     expire(session: string): Prompt[] {
       const ids = open(session).map((prompt) => prompt.id);
-      of(session).query("UPDATE prompts SET state = 'expired', answered_at = ? WHERE session_id = ? AND state IN ('pending', 'sending')").run(now(), session);
+      of(session)
+        .query(
+          "UPDATE prompts SET state = 'expired', answered_at = ? WHERE session_id = ? AND state IN ('pending', 'sending')",
+        )
+        .run(now(), session);
       return ids.map(get).filter((prompt) => prompt !== undefined);
     },
   };

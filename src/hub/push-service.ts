@@ -3,7 +3,12 @@ import type { SubscriptionRequest } from "../types.ts";
 import { isLoopback } from "./origins.ts";
 
 /** Where browsers' own push services are; subscriptions are client input, and the server posts to no other host. */
-const SERVICES = ["fcm.googleapis.com", "*.push.services.mozilla.com", "*.notify.windows.com", "*.push.apple.com"];
+const SERVICES = [
+  "fcm.googleapis.com",
+  "*.push.services.mozilla.com",
+  "*.notify.windows.com",
+  "*.push.apple.com",
+];
 
 /** How long a push service may take, in ms, and how much of its answer is read, in bytes. */
 const POST_MS = 10_000;
@@ -40,17 +45,26 @@ export function isAllowed(endpoint: string, named?: string): boolean {
 }
 
 /** Whom a push service can turn to, as it wants to know (Apple refuses what leads nowhere); undefined where nobody told. */
-export function vapidSubject(contact: string | undefined, publicUrl: string | undefined): string | undefined {
+export function vapidSubject(
+  contact: string | undefined,
+  publicUrl: string | undefined,
+): string | undefined {
   if (contact !== undefined) return contact;
   const url = publicUrl === undefined ? undefined : new URL(publicUrl);
-  const real = url?.protocol === "https:" && !isLoopback(url.hostname) && url.hostname.includes(".") && !/\.(?:local|localhost)$/.test(url.hostname);
+  const real =
+    url?.protocol === "https:" &&
+    !isLoopback(url.hostname) &&
+    url.hostname.includes(".") &&
+    !/\.(?:local|localhost)$/.test(url.hostname);
   return real ? url.origin : undefined;
 }
 
 /** Whether a text can be encrypted for these keys: the first is a point on the curve. */
 export function areKeys(keys: SubscriptionRequest["keys"]): boolean {
   try {
-    generateRequestDetails({ endpoint: "https://push.invalid/", keys }, "x", { contentEncoding: "aes128gcm" });
+    generateRequestDetails({ endpoint: "https://push.invalid/", keys }, "x", {
+      contentEncoding: "aes128gcm",
+    });
     return true;
   } catch (error) {
     if (error instanceof Error) return false;
@@ -65,15 +79,36 @@ export async function postPush(
   { topic, ttl, urgency }: Postage,
   vapidDetails: Vapid,
 ): Promise<{ status: number; body: string }> {
-  const request = generateRequestDetails({ endpoint, keys }, text, { vapidDetails, TTL: ttl, urgency, topic, contentEncoding: "aes128gcm" });
-  const headers = Object.entries(request.headers).map(([name, value]): [string, string] => [name, String(value)]);
+  const request = generateRequestDetails({ endpoint, keys }, text, {
+    vapidDetails,
+    TTL: ttl,
+    urgency,
+    topic,
+    contentEncoding: "aes128gcm",
+  });
+  const headers = Object.entries(request.headers).map(([name, value]): [string, string] => [
+    name,
+    String(value),
+  ]);
   try {
     // a redirect could lead to anywhere: it is an answer like any other
-    const response = await fetch(endpoint, { method: "POST", headers, body: new Uint8Array(request.body), redirect: "manual", signal: AbortSignal.timeout(POST_MS) });
+    const response = await fetch(endpoint, {
+      method: "POST",
+      headers,
+      body: new Uint8Array(request.body),
+      redirect: "manual",
+      signal: AbortSignal.timeout(POST_MS),
+    });
     return { status: response.status, body: await beginning(response) };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    return { status: 0, body: error.name === "TimeoutError" ? "no answer came" : `it could not be reached (${"code" in error ? error.code : error.name})` };
+    return {
+      status: 0,
+      body:
+        error.name === "TimeoutError"
+          ? "no answer came"
+          : `it could not be reached (${"code" in error ? error.code : error.name})`,
+    };
   }
 }
 

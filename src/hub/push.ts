@@ -1,7 +1,14 @@
 import type { Database } from "bun:sqlite";
 import * as v from "valibot";
 import { generateVAPIDKeys } from "web-push";
-import { PUSH_KINDS, type PushKind, type PushMessage, type PushState, parseJson, type SubscriptionRequest } from "../types.ts";
+import {
+  PUSH_KINDS,
+  type PushKind,
+  type PushMessage,
+  type PushState,
+  parseJson,
+  type SubscriptionRequest,
+} from "../types.ts";
 import { describeError, type Log } from "./log.ts";
 import { areKeys, isAllowed, type Postage, postPush, type Vapid } from "./push-service.ts";
 
@@ -58,7 +65,14 @@ export function openPush(db: Database, { subject, services, later, log }: PushOp
   const pauses = new Set<() => void>();
   let closed = false;
 
-  const toSubscription = ({ device_id, endpoint, p256dh, auth, off, approve }: Row): Subscription => ({
+  const toSubscription = ({
+    device_id,
+    endpoint,
+    p256dh,
+    auth,
+    off,
+    approve,
+  }: Row): Subscription => ({
     device: device_id,
     endpoint,
     keys: { p256dh, auth },
@@ -66,37 +80,59 @@ export function openPush(db: Database, { subject, services, later, log }: PushOp
     approve: approve === 1,
   });
   const find = (device: string): Subscription | undefined => {
-    const row = db.query<Row, [string]>("SELECT * FROM push_subscriptions WHERE device_id = ?").get(device);
+    const row = db
+      .query<Row, [string]>("SELECT * FROM push_subscriptions WHERE device_id = ?")
+      .get(device);
     return row === null ? undefined : toSubscription(row);
   };
   const refusal = (endpoint: string): string | undefined => {
     if (subject === undefined)
       return "The server has nobody to name to push services: give it an https public_url, or a push_contact such as mailto:you@example.com (docs/configuration.md).";
-    if (!isAllowed(endpoint, services)) return "This browser's push service is not one that the server knows: push_services in its configuration can name it.";
+    if (!isAllowed(endpoint, services))
+      return "This browser's push service is not one that the server knows: push_services in its configuration can name it.";
     return undefined;
   };
 
   /** Posts one message, notes what the service said, and forgets a subscription that it no longer knows. */
-  const post = async (device: string, message: PushMessage, postage: Postage): Promise<{ status: number; body: string } | undefined> => {
+  const post = async (
+    device: string,
+    message: PushMessage,
+    postage: Postage,
+  ): Promise<{ status: number; body: string } | undefined> => {
     const subscription = find(device); // as it is now: it may have been revoked
-    if (subscription === undefined || subject === undefined || !isAllowed(subscription.endpoint, services)) return undefined;
+    if (
+      subscription === undefined ||
+      subject === undefined ||
+      !isAllowed(subscription.endpoint, services)
+    )
+      return undefined;
     const vapid: Vapid = { subject, ...keys };
     const answer = await postPush(subscription, JSON.stringify(message), postage, vapid);
     if (closed) return answer;
     if (answer.status === 404 || answer.status === 410) {
-      db.query("DELETE FROM push_subscriptions WHERE device_id = ? AND endpoint = ?").run(device, subscription.endpoint);
-    } else db.query("UPDATE push_subscriptions SET status = ? WHERE device_id = ? AND endpoint = ?").run(answer.status, device, subscription.endpoint);
+      db.query("DELETE FROM push_subscriptions WHERE device_id = ? AND endpoint = ?").run(
+        device,
+        subscription.endpoint,
+      );
+    } else
+      db.query("UPDATE push_subscriptions SET status = ? WHERE device_id = ? AND endpoint = ?").run(
+        answer.status,
+        device,
+        subscription.endpoint,
+      );
     return answer;
   };
 
-  const replaced = ({ device, message }: Item) => waiting.some((other) => other.device === device && other.message.tag === message.tag);
+  const replaced = ({ device, message }: Item) =>
+    waiting.some((other) => other.device === device && other.message.tag === message.tag);
 
   const deliver = async (item: Item): Promise<void> => {
     for (const pause of [...RETRY_MS, undefined]) {
       const answer = await post(item.device, item.message, item.postage);
       if (closed || answer === undefined || (answer.status >= 200 && answer.status < 300)) return;
       const passing = answer.status === 0 || answer.status === 429 || answer.status >= 500;
-      if (pause === undefined || !passing) return log("warn", "push_failed", { device: item.device, status: answer.status });
+      if (pause === undefined || !passing)
+        return log("warn", "push_failed", { device: item.device, status: answer.status });
       await new Promise<void>((resolve) => {
         const end = () => {
           cancel();
@@ -118,7 +154,9 @@ export function openPush(db: Database, { subject, services, later, log }: PushOp
       if (item === undefined) return;
       busy.add(item.device);
       deliver(item)
-        .catch((error: unknown) => log("error", "push_failed", { device: item.device, error: describeError(error) }))
+        .catch((error: unknown) =>
+          log("error", "push_failed", { device: item.device, error: describeError(error) }),
+        )
         .finally(() => {
           busy.delete(item.device);
           pump();
@@ -130,7 +168,8 @@ export function openPush(db: Database, { subject, services, later, log }: PushOp
     /** How it stands with a device. */
     state(device: string): PushState {
       const known = find(device);
-      const trouble = subject === undefined || known !== undefined ? refusal(known?.endpoint ?? "") : undefined;
+      const trouble =
+        subject === undefined || known !== undefined ? refusal(known?.endpoint ?? "") : undefined;
       return {
         key: keys.publicKey,
         endpoint: known?.endpoint ?? null,
@@ -141,20 +180,23 @@ export function openPush(db: Database, { subject, services, later, log }: PushOp
     },
 
     /** Takes a device's subscription, or a change of it; the answer is why not. */
-    subscribe(device: string, { endpoint, keys: { p256dh, auth }, off, approve }: SubscriptionRequest): string | undefined {
-      const trouble = refusal(endpoint) ?? (areKeys({ p256dh, auth }) ? undefined : "This browser's keys are no keys.");
+    subscribe(
+      device: string,
+      { endpoint, keys: { p256dh, auth }, off, approve }: SubscriptionRequest,
+    ): string | undefined {
+      const trouble =
+        refusal(endpoint) ??
+        (areKeys({ p256dh, auth }) ? undefined : "This browser's keys are no keys.");
       if (trouble !== undefined) return trouble;
       db.transaction(() => {
         // one browser that was paired anew is told everything once
-        db.query("DELETE FROM push_subscriptions WHERE device_id = ? OR endpoint = ?").run(device, endpoint);
-        db.query("INSERT INTO push_subscriptions (device_id, endpoint, p256dh, auth, off, approve) VALUES (?, ?, ?, ?, ?, ?)").run(
+        db.query("DELETE FROM push_subscriptions WHERE device_id = ? OR endpoint = ?").run(
           device,
           endpoint,
-          p256dh,
-          auth,
-          JSON.stringify([...new Set(off)]),
-          approve ? 1 : 0,
         );
+        db.query(
+          "INSERT INTO push_subscriptions (device_id, endpoint, p256dh, auth, off, approve) VALUES (?, ?, ?, ?, ?, ?)",
+        ).run(device, endpoint, p256dh, auth, JSON.stringify([...new Set(off)]), approve ? 1 : 0);
       })();
       return undefined;
     },
@@ -164,13 +206,20 @@ export function openPush(db: Database, { subject, services, later, log }: PushOp
     },
 
     /** Sends a message of a kind to whoever wants it but `except`; what still waits for a device under the same tag is replaced. */
-    send(kind: PushKind, postage: Postage, make: (to: Subscription) => PushMessage, except?: string): void {
+    send(
+      kind: PushKind,
+      postage: Postage,
+      make: (to: Subscription) => PushMessage,
+      except?: string,
+    ): void {
       if (subject === undefined) return;
       for (const row of db.query<Row, []>("SELECT * FROM push_subscriptions").all()) {
         const to = toSubscription(row);
         if (to.device === except || to.off.includes(kind)) continue;
         const item = { device: to.device, message: make(to), postage };
-        const stale = waiting.findIndex(({ device, message }) => device === item.device && message.tag === item.message.tag);
+        const stale = waiting.findIndex(
+          ({ device, message }) => device === item.device && message.tag === item.message.tag,
+        );
         if (stale >= 0) waiting.splice(stale, 1);
         waiting.push(item);
         if (waiting.length > WAITING) waiting.shift();
@@ -204,10 +253,14 @@ export function openPush(db: Database, { subject, services, later, log }: PushOp
 
 /** The server's own pair of keys, by which push services know it; made once. */
 function serverKeys(db: Database): { publicKey: string; privateKey: string } {
-  const stored = db.query<{ value: string }, []>("SELECT value FROM server_keys WHERE name = 'vapid'").get();
+  const stored = db
+    .query<{ value: string }, []>("SELECT value FROM server_keys WHERE name = 'vapid'")
+    .get();
   const known = stored === null ? undefined : parseJson(Keys, stored.value);
   if (known !== undefined) return known;
   const made = generateVAPIDKeys();
-  db.query("INSERT OR REPLACE INTO server_keys (name, value) VALUES ('vapid', ?)").run(JSON.stringify(made));
+  db.query("INSERT OR REPLACE INTO server_keys (name, value) VALUES ('vapid', ?)").run(
+    JSON.stringify(made),
+  );
   return made;
 }

@@ -18,9 +18,14 @@ export function openQuestions(send: (socket: Socket, message: FromServer) => voi
 
   return {
     /** Asks over a socket; nothing is kept beyond so many ms, or for one that has gone. */
-    ask(socket: Socket | undefined, question: (id: string) => FromServer, ms: number): Promise<Said | Lost> {
+    ask(
+      socket: Socket | undefined,
+      question: (id: string) => FromServer,
+      ms: number,
+    ): Promise<Said | Lost> {
       if (socket === undefined) return Promise.resolve("away");
-      if ([...asked.values()].filter((other) => other.socket === socket).length >= WAITING) return Promise.resolve("unknown");
+      if ([...asked.values()].filter((other) => other.socket === socket).length >= WAITING)
+        return Promise.resolve("unknown");
       const id = `q_${randomNonce()}`;
       return new Promise((resolve) => {
         const settle = (answer: Said | "unknown") => {
@@ -42,7 +47,8 @@ export function openQuestions(send: (socket: Socket, message: FromServer) => voi
 
     /** A socket has gone, and will not answer. */
     gone(socket: Socket): void {
-      for (const waiting of [...asked.values()]) if (waiting.socket === socket) waiting.settle("unknown");
+      for (const waiting of [...asked.values()])
+        if (waiting.socket === socket) waiting.settle("unknown");
     },
   };
 }

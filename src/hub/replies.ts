@@ -13,22 +13,35 @@ export const SECURITY_HEADERS = {
 const COMPRESS_BYTES = 1024;
 
 /** Whether whoever asks takes gzip. */
-export const takesGzip = (request: Request | undefined) => /\bgzip\b/.test(request?.headers.get("accept-encoding") ?? "");
+export const takesGzip = (request: Request | undefined) =>
+  /\bgzip\b/.test(request?.headers.get("accept-encoding") ?? "");
 
 /** A JSON answer. */
 export function reply(data: unknown, request?: Request, status = 200): Response {
   const text = JSON.stringify(data);
-  const headers: Record<string, string> = { ...SECURITY_HEADERS, "content-type": "application/json; charset=utf-8" };
+  const headers: Record<string, string> = {
+    ...SECURITY_HEADERS,
+    "content-type": "application/json; charset=utf-8",
+  };
   if (text.length > COMPRESS_BYTES && takesGzip(request)) {
-    return new Response(Bun.gzipSync(new TextEncoder().encode(text)), { status, headers: { ...headers, "content-encoding": "gzip" } });
+    return new Response(Bun.gzipSync(new TextEncoder().encode(text)), {
+      status,
+      headers: { ...headers, "content-encoding": "gzip" },
+    });
   }
   return new Response(text, { status, headers });
 }
 
 /** An error in the form that every client expects; the message is for the person. */
-export function fail(status: number, code: string, message: string, extra: Record<string, unknown> = {}): Response {
+export function fail(
+  status: number,
+  code: string,
+  message: string,
+  extra: Record<string, unknown> = {},
+): Response {
   return reply({ error: { code, message }, ...extra }, undefined, status);
 }
 
 export const notFound = (what: string) => fail(404, "not_found", `There is no such ${what}.`);
-export const badRequest = () => fail(400, "bad_request", "The request is not of the form that this server understands.");
+export const badRequest = () =>
+  fail(400, "bad_request", "The request is not of the form that this server understands.");

@@ -23,11 +23,19 @@ const NAME = "retention";
  * A server that keeps nothing that is over has nothing to lose.
  */
 export function believedTime(db: Database, now: number): number {
-  const stored = db.query<{ value: string }, [string]>("SELECT value FROM server_keys WHERE name = ?").get(NAME);
-  const keeps = db.query("SELECT 1 FROM sessions WHERE over_since IS NOT NULL LIMIT 1").get() !== null;
+  const stored = db
+    .query<{ value: string }, [string]>("SELECT value FROM server_keys WHERE name = ?")
+    .get(NAME);
+  const keeps =
+    db.query("SELECT 1 FROM sessions WHERE over_since IS NOT NULL LIMIT 1").get() !== null;
   const before = Number(stored?.value ?? now);
-  const believed = keeps ? Math.max(before - BELIEVED_MS, Math.min(before + BELIEVED_MS, now)) : now;
-  db.query("INSERT OR REPLACE INTO server_keys (name, value) VALUES (?, ?)").run(NAME, String(believed));
+  const believed = keeps
+    ? Math.max(before - BELIEVED_MS, Math.min(before + BELIEVED_MS, now))
+    : now;
+  db.query("INSERT OR REPLACE INTO server_keys (name, value) VALUES (?, ?)").run(
+    NAME,
+    String(believed),
+  );
   return believed;
 }
 
@@ -36,21 +44,34 @@ export function believedTime(db: Database, now: number): number {
  * went. Ages are counted from when a session was first seen here to be over or away: its own machine's clock may be wrong.
  */
 export function forgetOld(db: Database, { days, megabytes }: Retention, now: number): number {
-  db.query("UPDATE sessions SET over_since = ? WHERE over_since IS NULL AND status <> 'running'").run(now);
+  db.query(
+    "UPDATE sessions SET over_since = ? WHERE over_since IS NULL AND status <> 'running'",
+  ).run(now);
   const over = `(status = 'ended' OR (status = 'offline' AND over_since < ${now - DAY_MS}))`; // a laptop may only be asleep
   const remove = db.transaction((ids: string[]) => {
     for (const id of ids) {
       dropDocs(db, id);
-      for (const table of ["output_log", "prompts", "transcript", "transcript_places", "search_places"]) db.query(`DELETE FROM ${table} WHERE session_id = ?`).run(id);
+      for (const table of [
+        "output_log",
+        "prompts",
+        "transcript",
+        "transcript_places",
+        "search_places",
+      ])
+        db.query(`DELETE FROM ${table} WHERE session_id = ?`).run(id);
       db.query("DELETE FROM sessions WHERE id = ?").run(id);
     }
     return ids.length;
   });
-  const old = db.query<{ id: string }, [number]>(`SELECT id FROM sessions WHERE ${over} AND over_since < ?`).all(now - days * DAY_MS);
+  const old = db
+    .query<{ id: string }, [number]>(`SELECT id FROM sessions WHERE ${over} AND over_since < ?`)
+    .all(now - days * DAY_MS);
   let gone = days > 0 ? remove(old.map(({ id }) => id)) : 0;
   while (megabytes > 0 && usedBytes(db) > megabytes * 1e6) {
     const oldest = db
-      .query<{ id: string }, [number]>(`SELECT id FROM sessions WHERE ${over} ORDER BY over_since, coalesce(ended_at, offline_since) LIMIT ?`)
+      .query<{ id: string }, [number]>(
+        `SELECT id FROM sessions WHERE ${over} ORDER BY over_since, coalesce(ended_at, offline_since) LIMIT ?`,
+      )
       .all(AT_ONCE);
     if (oldest.length === 0) break;
     gone += remove(oldest.map(({ id }) => id));
@@ -60,6 +81,7 @@ export function forgetOld(db: Database, { days, megabytes }: Retention, now: num
 
 /** What the database's content takes; pages that became free are used again. */
 function usedBytes(db: Database): number {
-  const pragma = (name: string) => db.query<Record<string, number>, []>(`PRAGMA ${name}`).get()?.[name] ?? 0;
+  const pragma = (name: string) =>
+    db.query<Record<string, number>, []>(`PRAGMA ${name}`).get()?.[name] ?? 0;
   return (pragma("page_count") - pragma("freelist_count")) * pragma("page_size");
 }

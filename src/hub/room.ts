@@ -1,5 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, existsSync, openSync, statfsSync, statSync, truncateSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  statfsSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DatabaseError } from "../db.ts";
 import { describeError, type Log } from "./log.ts";
@@ -15,7 +23,11 @@ export type Room = ReturnType<typeof openRoom>;
 /** Whether a write failed for want of room. */
 export function isNoRoom(error: unknown): boolean {
   if (error instanceof DatabaseError) return isNoRoom(error.cause);
-  return error instanceof Error && "code" in error && /^(SQLITE_(FULL|IOERR)|ENOSPC$|EDQUOT$)/.test(String(error.code));
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    /^(SQLITE_(FULL|IOERR)|ENOSPC$|EDQUOT$)/.test(String(error.code))
+  );
 }
 
 /**
@@ -36,7 +48,8 @@ export function openRoom(data: string, log: Log) {
     if (bavail * bsize < 2 * RESERVE_BYTES - held()) return false;
     const fd = openSync(file, "a", 0o600);
     try {
-      for (let size = held(); size < RESERVE_BYTES; ) size += writeSync(fd, randomBytes(Math.min(PART_BYTES, RESERVE_BYTES - size)));
+      for (let size = held(); size < RESERVE_BYTES; )
+        size += writeSync(fd, randomBytes(Math.min(PART_BYTES, RESERVE_BYTES - size)));
       return true;
     } catch (error) {
       if (isNoRoom(error)) return false;
@@ -51,7 +64,11 @@ export function openRoom(data: string, log: Log) {
     clearInterval(timer);
     timer = full ? setInterval(() => hold() && become(false), LOOK_MS) : undefined;
     timer?.unref();
-    if (full) log("error", "disk_full", { error: error === undefined ? undefined : describeError(error), means: "history waits with the runners until there is room" });
+    if (full)
+      log("error", "disk_full", {
+        error: error === undefined ? undefined : describeError(error),
+        means: "history waits with the runners until there is room",
+      });
     else log("info", "disk_has_room");
     tell(full);
   };

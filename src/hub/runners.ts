@@ -84,7 +84,8 @@ export function openRunners(hub: {
     if (message.type === "runner") return daemons.said(socket, message);
     if (message.type === "decided") return questions.answer(socket, message.decision, message);
     if (message.type === "typed") return questions.answer(socket, message.input, message);
-    if (message.type === "started" || message.type === "found") return questions.answer(socket, message.request, message);
+    if (message.type === "started" || message.type === "found")
+      return questions.answer(socket, message.request, message);
     const id = message.type === "prompt" ? message.prompt.session : message.session;
     if (bySession.get(id) !== socket) return; // of another runner, or ended
     switch (message.type) {
@@ -134,7 +135,11 @@ export function openRunners(hub: {
         data.sessions.delete(id);
         search.touch(id);
         announce("session_end", id);
-        hub.log("info", "session_end", { session: id, code: message.exit.code, signal: message.exit.signal });
+        hub.log("info", "session_end", {
+          session: id,
+          code: message.exit.code,
+          signal: message.exit.signal,
+        });
         send(socket, { type: "ended", session: id });
         return;
       }
@@ -150,16 +155,26 @@ export function openRunners(hub: {
     if (present?.device.id === socket.data.device.id && present.number > socket.data.number) return;
     const begun = store("a session", () => {
       const known = sessions.begin(socket.data.device.id, session, message.first);
-      if (known === undefined) return send(socket, { type: "refused", message: `Session ${session.id} is over, or another machine's.` });
+      if (known === undefined)
+        return send(socket, {
+          type: "refused",
+          message: `Session ${session.id} is over, or another machine's.`,
+        });
       bySession.get(session.id)?.data.sessions.delete(session.id);
       bySession.set(session.id, socket);
       socket.data.sessions.add(session.id);
       const mine = message.prompts.filter((prompt) => prompt.session === session.id);
       const changed = prompts.reconcile(session.id, mine);
       lacking.delete(session.id);
-      send(socket, { type: "resume", session: session.id, seq: known.outputSeq, transcript: transcripts.place(session.id) });
+      send(socket, {
+        type: "resume",
+        session: session.id,
+        seq: known.outputSeq,
+        transcript: transcripts.place(session.id),
+      });
       announce(known.isNew ? "session_start" : "session_status", session.id);
-      if (known.isNew) hub.log("info", "session_start", { session: session.id, device: socket.data.device.id });
+      if (known.isNew)
+        hub.log("info", "session_start", { session: session.id, device: socket.data.device.id });
       for (const prompt of changed) tell(prompt, prompt.state === "pending");
     });
     if (!begun) sockets.busy(socket); // it comes again, with what is true by then
@@ -174,11 +189,22 @@ export function openRunners(hub: {
       clearInterval(timer);
       lacking.delete(id);
       if (bySession.get(id) !== socket) return;
-      store("where a session is", () => send(socket, { type: "resume", session: id, seq: sessions.outputSeq(id), transcript: transcripts.place(id) }));
+      store("where a session is", () =>
+        send(socket, {
+          type: "resume",
+          session: id,
+          seq: sessions.outputSeq(id),
+          transcript: transcripts.place(id),
+        }),
+      );
     }, RETRY_MS);
   };
 
-  const output = (socket: Socket, id: string, { seq, op }: Extract<FromRunner, { type: "output" }>) => {
+  const output = (
+    socket: Socket,
+    id: string,
+    { seq, op }: Extract<FromRunner, { type: "output" }>,
+  ) => {
     let stored = 0;
     const ok = storeMuch("history", () => {
       stored = sessions.output(id, seq, op);
@@ -187,8 +213,20 @@ export function openRunners(hub: {
     search.touch(id);
     send(socket, { type: "ack", session: id, seq: stored });
     if (stored !== seq) return;
-    if (op.op === "append") viewers.historyChanged(id, { generation: op.generation, from: op.from, next: op.from + op.lines.length, lines: op.lines });
-    else if (op.op === "truncate") viewers.historyChanged(id, { generation: op.generation, from: op.to, next: op.to, lines: [] });
+    if (op.op === "append")
+      viewers.historyChanged(id, {
+        generation: op.generation,
+        from: op.from,
+        next: op.from + op.lines.length,
+        lines: op.lines,
+      });
+    else if (op.op === "truncate")
+      viewers.historyChanged(id, {
+        generation: op.generation,
+        from: op.to,
+        next: op.to,
+        lines: [],
+      });
     else viewers.historyChanged(id, { generation: op.generation, from: 0, next: 0, lines: [] });
   };
 
@@ -210,7 +248,8 @@ export function openRunners(hub: {
   const daemons = openDaemons(hub.db, { ...hub, questions, send, store });
   /** Of a machine without a daemon its sessions' connections tell whether it is there. */
   const status = (runner: string, online: boolean) => {
-    if (!daemons.has(runner)) viewers.broadcast("runner_status", { runner, online, since: Date.now() });
+    if (!daemons.has(runner))
+      viewers.broadcast("runner_status", { runner, online, since: Date.now() });
   };
 
   return {
@@ -220,14 +259,32 @@ export function openRunners(hub: {
     online: (session: string) => bySession.has(session),
 
     /** Passes a person's decision on to the runner that asked; nothing is kept to fire later. */
-    async decide(session: string, message: Omit<Extract<FromServer, { type: "decide" }>, "type" | "decision">): Promise<DecisionResult> {
-      const answer = await questions.ask(bySession.get(session), (decision) => ({ type: "decide", decision, ...message }), ANSWER_MS);
-      return typeof answer === "string" ? answer : answer.type === "decided" ? answer.result : "unknown";
+    async decide(
+      session: string,
+      message: Omit<Extract<FromServer, { type: "decide" }>, "type" | "decision">,
+    ): Promise<DecisionResult> {
+      const answer = await questions.ask(
+        bySession.get(session),
+        (decision) => ({ type: "decide", decision, ...message }),
+        ANSWER_MS,
+      );
+      return typeof answer === "string"
+        ? answer
+        : answer.type === "decided"
+          ? answer.result
+          : "unknown";
     },
 
     /** Passes on what was typed; `seq` is the last of its stream that was applied. */
-    async type(session: string, message: Omit<Extract<FromServer, { type: "input" }>, "type" | "input" | "session">): Promise<Typed | Lost> {
-      const answer = await questions.ask(bySession.get(session), (input) => ({ type: "input", input, session, ...message }), ANSWER_MS);
+    async type(
+      session: string,
+      message: Omit<Extract<FromServer, { type: "input" }>, "type" | "input" | "session">,
+    ): Promise<Typed | Lost> {
+      const answer = await questions.ask(
+        bySession.get(session),
+        (input) => ({ type: "input", input, session, ...message }),
+        ANSWER_MS,
+      );
       return typeof answer === "string" || answer.type === "typed" ? answer : "unknown";
     },
 
@@ -242,10 +299,16 @@ export function openRunners(hub: {
      * Has a session's program signalled; false where nobody is there to do so. The daemon that started it sees to it where the
      * session's own process is away, and always that one that is to be killed dies: that process may only seem to hear.
      */
-    stop({ id, runner, args }: SessionSummary, signal: Extract<FromServer, { type: "stop" }>["signal"]): boolean {
+    stop(
+      { id, runner, args }: SessionSummary,
+      signal: Extract<FromServer, { type: "stop" }>["signal"],
+    ): boolean {
       const message: FromServer = { type: "stop", session: id, signal };
       const socket = bySession.get(id);
-      const byDaemon = args !== undefined && (socket === undefined || signal === "SIGKILL") && daemons.stop(runner, message);
+      const byDaemon =
+        args !== undefined &&
+        (socket === undefined || signal === "SIGKILL") &&
+        daemons.stop(runner, message);
       if (socket !== undefined) send(socket, message);
       return byDaemon || socket !== undefined;
     },

@@ -38,7 +38,10 @@ export function openSearch({ disk, memory, of }: Stores, log?: Log, room?: Room)
     /** What has all these words, the last one also where it only begins so; newest first. */
     find(text: string): SearchAnswer {
       const [first, second] = [indexes.memory.find(text), indexes.disk.find(text)];
-      return { results: [...first.results, ...second.results].slice(0, LIMITS.results), partial: first.partial || second.partial };
+      return {
+        results: [...first.results, ...second.results].slice(0, LIMITS.results),
+        partial: first.partial || second.partial,
+      };
     },
 
     close(): void {
@@ -71,21 +74,32 @@ function openIndex(db: Database, log: Log = () => undefined, room?: Room) {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let closed = false;
 
-  const addDoc = db.query<{ id: number }, [string, string, number]>("INSERT INTO search_docs (session_id, kind, place) VALUES (?, ?, ?) RETURNING id");
+  const addDoc = db.query<{ id: number }, [string, string, number]>(
+    "INSERT INTO search_docs (session_id, kind, place) VALUES (?, ?, ?) RETURNING id",
+  );
   const addText = db.query("INSERT INTO search (rowid, text) VALUES (?, ?)");
   const add = (id: string, kind: Kind, place: number, text: string) => {
-    if (text.trim() !== "") addText.run(addDoc.get(id, kind, place)?.id ?? null, spaced(text.slice(0, DOC_CHARS)));
+    if (text.trim() !== "")
+      addText.run(addDoc.get(id, kind, place)?.id ?? null, spaced(text.slice(0, DOC_CHARS)));
   };
 
-  const setPlaces = db.query("UPDATE search_places SET generation = ?, line = ?, entry = ?, prompt = ? WHERE session_id = ?");
+  const setPlaces = db.query(
+    "UPDATE search_places SET generation = ?, line = ?, entry = ?, prompt = ? WHERE session_id = ?",
+  );
   /** Indexes a part of what is new in a session; `whole`: also a block that is not full. True where more is left. */
   const indexSome = db.transaction((id: string, whole: boolean): boolean => {
     const session = db
-      .query<{ generation: number; next_line: number; status: string }, [string]>("SELECT generation, next_line, status FROM sessions WHERE id = ?")
+      .query<{ generation: number; next_line: number; status: string }, [string]>(
+        "SELECT generation, next_line, status FROM sessions WHERE id = ?",
+      )
       .get(id);
     if (session === null) return false;
     db.query("INSERT OR IGNORE INTO search_places (session_id) VALUES (?)").run(id);
-    const places = db.query<Places, [string]>("SELECT generation, line, entry, prompt FROM search_places WHERE session_id = ?").get(id);
+    const places = db
+      .query<Places, [string]>(
+        "SELECT generation, line, entry, prompt FROM search_places WHERE session_id = ?",
+      )
+      .get(id);
     if (places === null) return false;
     if (places.generation !== session.generation) {
       dropDocs(db, id, "history");
@@ -93,12 +107,17 @@ function openIndex(db: Database, log: Log = () => undefined, room?: Room) {
     }
     let more = false;
     const start = places.line - (places.line % BLOCK_LINES);
-    const until = whole || session.status === "ended" ? session.next_line : session.next_line - (session.next_line % BLOCK_LINES);
+    const until =
+      whole || session.status === "ended"
+        ? session.next_line
+        : session.next_line - (session.next_line % BLOCK_LINES);
     if (until > places.line) {
       dropDocs(db, id, "history", start); // a block that was not full, or whose lines were taken back
       // lines that were lost are passed over, however many
       const next = db
-        .query<{ line: number | null }, [string, number, number]>("SELECT min(line) AS line FROM output_log WHERE session_id = ? AND generation = ? AND line >= ?")
+        .query<{ line: number | null }, [string, number, number]>(
+          "SELECT min(line) AS line FROM output_log WHERE session_id = ? AND generation = ? AND line >= ?",
+        )
         .get(id, session.generation, start)?.line;
       const from = next === null || next === undefined ? until : next - (next % BLOCK_LINES);
       const end = Math.min(until, from + BATCH_LINES);
@@ -112,14 +131,18 @@ function openIndex(db: Database, log: Log = () => undefined, room?: Room) {
       more = end < until;
     }
     const entries = db
-      .query<{ n: number; entry: string }, [string, number, number]>("SELECT n, entry FROM transcript WHERE session_id = ? AND n >= ? ORDER BY n LIMIT ?")
+      .query<{ n: number; entry: string }, [string, number, number]>(
+        "SELECT n, entry FROM transcript WHERE session_id = ? AND n >= ? ORDER BY n LIMIT ?",
+      )
       .all(id, places.entry, BATCH_ENTRIES);
     for (const { n, entry } of entries) {
       add(id, "conversation", n, textOfEntry(entry));
       places.entry = n + 1;
     }
     const prompts = db
-      .query<{ rowid: number; view: string }, [string, number, number]>("SELECT rowid, view FROM prompts WHERE session_id = ? AND rowid > ? ORDER BY rowid LIMIT ?")
+      .query<{ rowid: number; view: string }, [string, number, number]>(
+        "SELECT rowid, view FROM prompts WHERE session_id = ? AND rowid > ? ORDER BY rowid LIMIT ?",
+      )
       .all(id, places.prompt, BATCH_PROMPTS);
     for (const { rowid, view } of prompts) {
       add(id, "prompt", rowid, textOfView(view));
@@ -192,7 +215,17 @@ function openIndex(db: Database, log: Log = () => undefined, room?: Room) {
       // quoted, so that nothing in them is taken for a part of FTS5's own language
       const match = words.map((word) => `"${spaced(word).replaceAll('"', '""')}"`).join(" ");
       const docs = db
-        .query<{ session: string; cwd: string; title: string; generation: number; kind: Kind; place: number }, [string, number]>(
+        .query<
+          {
+            session: string;
+            cwd: string;
+            title: string;
+            generation: number;
+            kind: Kind;
+            place: number;
+          },
+          [string, number]
+        >(
           `SELECT s.id AS session, s.cwd, s.title, s.generation, d.kind, d.place FROM search JOIN search_docs d ON d.id = search.rowid JOIN sessions s ON s.id = d.session_id
            WHERE search MATCH ? ORDER BY search.rowid DESC LIMIT ?`,
         )
@@ -205,7 +238,14 @@ function openIndex(db: Database, log: Log = () => undefined, room?: Room) {
         const hit = look(db, doc, words);
         if (hit === undefined) continue; // changed meanwhile
         found.set(doc.session, already + 1);
-        results.push({ session: doc.session, cwd: doc.cwd, title: doc.title, kind: doc.kind, place: hit.place, snippet: snippetOf(hit.text, words) });
+        results.push({
+          session: doc.session,
+          cwd: doc.cwd,
+          title: doc.title,
+          kind: doc.kind,
+          place: hit.place,
+          snippet: snippetOf(hit.text, words),
+        });
       }
       return { results, partial };
     },
@@ -218,14 +258,31 @@ function openIndex(db: Database, log: Log = () => undefined, room?: Room) {
 }
 
 /** Takes a session, or what is in it from a place on and before another, out of the index. */
-export function dropDocs(db: Database, id: string, kind?: Kind, from = 0, to = Number.MAX_SAFE_INTEGER): void {
-  const which = kind === undefined ? "session_id = ?" : "session_id = ? AND kind = ? AND place >= ? AND place < ?";
+export function dropDocs(
+  db: Database,
+  id: string,
+  kind?: Kind,
+  from = 0,
+  to = Number.MAX_SAFE_INTEGER,
+): void {
+  const which =
+    kind === undefined
+      ? "session_id = ?"
+      : "session_id = ? AND kind = ? AND place >= ? AND place < ?";
   const values = kind === undefined ? [id] : [id, kind, from, to];
-  db.query(`DELETE FROM search WHERE rowid IN (SELECT id FROM search_docs WHERE ${which})`).run(...values);
+  db.query(`DELETE FROM search WHERE rowid IN (SELECT id FROM search_docs WHERE ${which})`).run(
+    ...values,
+  );
   db.query(`DELETE FROM search_docs WHERE ${which}`).run(...values);
 }
 
-function linesOf(db: Database, id: string, generation: number, from: number, to: number): { line: number; row: string }[] {
+function linesOf(
+  db: Database,
+  id: string,
+  generation: number,
+  from: number,
+  to: number,
+): { line: number; row: string }[] {
   return db
     .query<{ line: number; row: string }, [string, number, number, number]>(
       "SELECT line, row FROM output_log WHERE session_id = ? AND generation = ? AND line >= ? AND line < ? ORDER BY line",
@@ -246,7 +303,13 @@ function look(
     const wanted = words.map(folded);
     let best: { place: number; text: string } | undefined;
     let most = 0;
-    for (const { line, row } of linesOf(db, doc.session, doc.generation, doc.place, doc.place + BLOCK_LINES)) {
+    for (const { line, row } of linesOf(
+      db,
+      doc.session,
+      doc.generation,
+      doc.place,
+      doc.place + BLOCK_LINES,
+    )) {
       const text = folded(textOfRow(row).slice(0, COMPARED_CHARS));
       const has = wanted.filter((word) => text.includes(word)).length;
       if (has > most) [most, best] = [has, { place: line, text: textOfRow(row) }];
@@ -254,10 +317,18 @@ function look(
     return best;
   }
   if (doc.kind === "prompt") {
-    const row = db.query<{ view: string }, [number, string]>("SELECT view FROM prompts WHERE rowid = ? AND session_id = ?").get(doc.place, doc.session);
+    const row = db
+      .query<{ view: string }, [number, string]>(
+        "SELECT view FROM prompts WHERE rowid = ? AND session_id = ?",
+      )
+      .get(doc.place, doc.session);
     return row === null ? undefined : { place: doc.place, text: textOfView(row.view) };
   }
-  const row = db.query<{ entry: string }, [string, number]>("SELECT entry FROM transcript WHERE session_id = ? AND n = ?").get(doc.session, doc.place);
+  const row = db
+    .query<{ entry: string }, [string, number]>(
+      "SELECT entry FROM transcript WHERE session_id = ? AND n = ?",
+    )
+    .get(doc.session, doc.place);
   return row === null ? undefined : { place: doc.place, text: textOfEntry(row.entry) };
 }
 
@@ -265,13 +336,21 @@ function look(
 const folded = (text: string) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
 /** What is around the first word that was found, in parts without control characters. */
-function snippetOf(text: string, words: readonly string[]): SearchAnswer["results"][number]["snippet"] {
-  const pattern = () => new RegExp(words.map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|"), "giu");
+function snippetOf(
+  text: string,
+  words: readonly string[],
+): SearchAnswer["results"][number]["snippet"] {
+  const pattern = () =>
+    new RegExp(words.map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|"), "giu");
   const first = pattern().exec(text)?.index ?? 0;
   const start = Math.max(0, first - BEFORE_CHARS);
   const part = text.slice(start, start + SNIPPET_CHARS).toWellFormed();
   const snippet: SearchAnswer["results"][number]["snippet"] = [];
-  const push = (piece: string, hit: boolean) => void (piece !== "" && snippet.push({ text: piece.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " "), hit }));
+  const push = (piece: string, hit: boolean) =>
+    void (
+      piece !== "" &&
+      snippet.push({ text: piece.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " "), hit })
+    );
   let end = 0;
   for (const match of part.matchAll(pattern())) {
     push(part.slice(end, match.index), false);
@@ -287,7 +366,9 @@ const textOfRow = (row: string) => row.split("\n", 1)[0] ?? "";
 function textOfEntry(json: string): string {
   const entry = parseJson(Entry, json);
   if (entry === undefined) return "";
-  return entry.kind === "tool" ? `${entry.tool}\n${strings(parseJson(ToolInput, entry.input)).join("\n")}` : entry.text;
+  return entry.kind === "tool"
+    ? `${entry.tool}\n${strings(parseJson(ToolInput, entry.input)).join("\n")}`
+    : entry.text;
 }
 
 function textOfView(json: string): string {
@@ -298,8 +379,11 @@ function textOfView(json: string): string {
 /** Every string in a value. */
 function strings(value: unknown, depth = 20): string[] {
   if (typeof value === "string") return [value];
-  return typeof value === "object" && value !== null && depth > 0 ? Object.values(value).flatMap((part) => strings(part, depth - 1)) : [];
+  return typeof value === "object" && value !== null && depth > 0
+    ? Object.values(value).flatMap((part) => strings(part, depth - 1))
+    : [];
 }
 
 /** Scripts without spaces, a character a word: the tokenizer would take a whole sentence for one. */
-const spaced = (text: string) => text.replace(/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/gu, " $& ");
+const spaced = (text: string) =>
+  text.replace(/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/gu, " $& ");

@@ -20,7 +20,10 @@ const MORE_LINES = 5000;
 /** The newest screen of a running session is stored at most this often, in ms, for the time after a crash. */
 const STORE_SCREEN_MS = 5000;
 
-type Row = Omit<SessionSummary, "exit" | "pending" | "auth_url" | "desk" | "unlogged" | "sandbox" | "args" | "runner"> & {
+type Row = Omit<
+  SessionSummary,
+  "exit" | "pending" | "auth_url" | "desk" | "unlogged" | "sandbox" | "args" | "runner"
+> & {
   desk: number;
   sandbox: number;
   args: string | null;
@@ -42,14 +45,31 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
   const lives = new Map<string, { live: Live; storedAt: number }>();
   const { disk, memory, of } = stores;
   const all = [disk, memory];
-  const one = { get: (id: string) => of(id).query<Row, [string]>(`${SUMMARY} WHERE s.id = ?`).get(id) };
+  const one = {
+    get: (id: string) => of(id).query<Row, [string]>(`${SUMMARY} WHERE s.id = ?`).get(id),
+  };
   const logins = new Map<string, string>(); // never stored: it is of use only while it is on the screen
 
   // whoever was running when the server went down is away until it comes back
-  disk.query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE status = 'running'").run(now());
+  disk
+    .query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE status = 'running'")
+    .run(now());
 
   const summary = (row: Row): SessionSummary => {
-    const { id, host, cwd, command, started_at, hooks, activity, status, pending, title, ended_at, offline_since } = row;
+    const {
+      id,
+      host,
+      cwd,
+      command,
+      started_at,
+      hooks,
+      activity,
+      status,
+      pending,
+      title,
+      ended_at,
+      offline_since,
+    } = row;
     const exit = row.exit === null ? null : (parseJson(ExitSchema, row.exit) ?? null);
     return {
       id,
@@ -83,10 +103,14 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
   /** Lets the oldest lines of what is in memory alone go. */
   const shorten = (id: string, generation: number, next: number) => {
     const oldest = memory
-      .query<{ line: number }, [string, number]>("SELECT min(line) AS line FROM output_log WHERE session_id = ? AND generation = ?")
+      .query<{ line: number }, [string, number]>(
+        "SELECT min(line) AS line FROM output_log WHERE session_id = ? AND generation = ?",
+      )
       .get(id, generation);
     if (next - (oldest?.line ?? next) < MEMORY_LINES + MORE_LINES) return;
-    memory.query("DELETE FROM output_log WHERE session_id = ? AND generation = ? AND line < ?").run(id, generation, next - MEMORY_LINES);
+    memory
+      .query("DELETE FROM output_log WHERE session_id = ? AND generation = ? AND line < ?")
+      .run(id, generation, next - MEMORY_LINES);
     dropDocs(memory, id, "history", 0, next - MEMORY_LINES);
   };
 
@@ -95,24 +119,42 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     switch (op.op) {
       case "append": {
         // all lines by one statement: a call for each takes twice the time
-        db.query("INSERT OR REPLACE INTO output_log (session_id, generation, line, row) SELECT ?, ?, ? + key, value FROM json_each(?)").run(
+        db.query(
+          "INSERT OR REPLACE INTO output_log (session_id, generation, line, row) SELECT ?, ?, ? + key, value FROM json_each(?)",
+        ).run(
           id,
           op.generation,
           op.from,
           JSON.stringify(op.lines.map((row) => row.toWellFormed())), // as SQLite would have it, half a pair of surrogates is no text
         );
-        db.query("UPDATE sessions SET output_seq = ?, generation = ?, next_line = ? WHERE id = ?").run(seq, op.generation, op.from + op.lines.length, id);
+        db.query(
+          "UPDATE sessions SET output_seq = ?, generation = ?, next_line = ? WHERE id = ?",
+        ).run(seq, op.generation, op.from + op.lines.length, id);
         if (db === memory) shorten(id, op.generation, op.from + op.lines.length);
         return;
       }
       case "truncate":
-        db.query("DELETE FROM output_log WHERE session_id = ? AND generation = ? AND line >= ?").run(id, op.generation, op.to);
-        db.query("UPDATE sessions SET output_seq = ?, next_line = ? WHERE id = ?").run(seq, op.to, id);
-        db.query("UPDATE search_places SET line = min(line, ?) WHERE session_id = ?").run(op.to, id);
+        db.query(
+          "DELETE FROM output_log WHERE session_id = ? AND generation = ? AND line >= ?",
+        ).run(id, op.generation, op.to);
+        db.query("UPDATE sessions SET output_seq = ?, next_line = ? WHERE id = ?").run(
+          seq,
+          op.to,
+          id,
+        );
+        db.query("UPDATE search_places SET line = min(line, ?) WHERE session_id = ?").run(
+          op.to,
+          id,
+        );
         return;
       case "generation":
-        db.query("UPDATE sessions SET output_seq = ?, generation = ?, next_line = 0 WHERE id = ?").run(seq, op.generation, id);
-        if (db === memory) memory.query("DELETE FROM output_log WHERE session_id = ? AND generation < ?").run(id, op.generation);
+        db.query(
+          "UPDATE sessions SET output_seq = ?, generation = ?, next_line = 0 WHERE id = ?",
+        ).run(seq, op.generation, id);
+        if (db === memory)
+          memory
+            .query("DELETE FROM output_log WHERE session_id = ? AND generation < ?")
+            .run(id, op.generation);
     }
   };
 
@@ -121,7 +163,11 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
      * Begins or resumes a session of `device` whose oldest operation still at hand is `first`: what a restored backup lacks
      * before that is a gap. Undefined where the id belongs to another device or the session has ended.
      */
-    begin(device: string, info: SessionInfo, first: number): { outputSeq: number; isNew: boolean } | undefined {
+    begin(
+      device: string,
+      info: SessionInfo,
+      first: number,
+    ): { outputSeq: number; isNew: boolean } | undefined {
       const row = one.get(info.id);
       if (row === null) {
         const db = info.unlogged ? memory : disk;
@@ -143,7 +189,9 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       }
       if (row.device_id !== device || row.status === "ended") return undefined;
       of(info.id)
-        .query("UPDATE sessions SET status = 'running', offline_since = NULL, over_since = NULL, hooks = ?, activity = ? WHERE id = ?")
+        .query(
+          "UPDATE sessions SET status = 'running', offline_since = NULL, over_since = NULL, hooks = ?, activity = ? WHERE id = ?",
+        )
         .run(info.hooks, info.activity, info.id);
       return { outputSeq: this.skipTo(info.id, first), isNew: false };
     },
@@ -156,7 +204,9 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     },
 
     status(id: string, status: SessionStatus): void {
-      of(id).query("UPDATE sessions SET hooks = ?, activity = ? WHERE id = ?").run(status.hooks, status.activity, id);
+      of(id)
+        .query("UPDATE sessions SET hooks = ?, activity = ? WHERE id = ?")
+        .run(status.hooks, status.activity, id);
     },
 
     /** The screen of a session names a login page, or no longer. */
@@ -203,7 +253,10 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     },
 
     /** The last history operation that is stored. */
-    outputSeq: (id: string) => of(id).query<{ output_seq: number }, [string]>("SELECT output_seq FROM sessions WHERE id = ?").get(id)?.output_seq ?? 0,
+    outputSeq: (id: string) =>
+      of(id)
+        .query<{ output_seq: number }, [string]>("SELECT output_seq FROM sessions WHERE id = ?")
+        .get(id)?.output_seq ?? 0,
 
     end(id: string, exit: Exit, endedAt: number): void {
       const known = lives.get(id);
@@ -211,7 +264,9 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       lives.delete(id);
       logins.delete(id);
       of(id)
-        .query("UPDATE sessions SET status = 'ended', exit = ?, ended_at = ?, offline_since = NULL WHERE id = ? AND status <> 'ended'")
+        .query(
+          "UPDATE sessions SET status = 'ended', exit = ?, ended_at = ?, offline_since = NULL WHERE id = ? AND status <> 'ended'",
+        )
         .run(JSON.stringify(exit), endedAt, id);
     },
 
@@ -221,7 +276,11 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       if (known !== undefined) storeScreen(id, known.live);
       lives.delete(id); // it may never come back
       logins.delete(id);
-      of(id).query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE id = ? AND status = 'running'").run(now(), id);
+      of(id)
+        .query(
+          "UPDATE sessions SET status = 'offline', offline_since = ? WHERE id = ? AND status = 'running'",
+        )
+        .run(now(), id);
     },
 
     get(id: string): SessionSummary | undefined {
@@ -231,9 +290,13 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
 
     /** Newest first, but what waits for somebody before all else, then what runs. */
     list(): SessionSummary[] {
-      const order = "ORDER BY pending > 0 DESC, s.status = 'running' DESC, s.status = 'offline' DESC, s.started_at DESC LIMIT 200";
-      const place = ({ pending, status, started_at }: SessionSummary) => [pending > 0, status === "running", status === "offline", started_at].map(Number);
-      const sessions = all.flatMap((db) => db.query<Row, []>(`${SUMMARY} ${order}`).all().map(summary));
+      const order =
+        "ORDER BY pending > 0 DESC, s.status = 'running' DESC, s.status = 'offline' DESC, s.started_at DESC LIMIT 200";
+      const place = ({ pending, status, started_at }: SessionSummary) =>
+        [pending > 0, status === "running", status === "offline", started_at].map(Number);
+      const sessions = all.flatMap((db) =>
+        db.query<Row, []>(`${SUMMARY} ${order}`).all().map(summary),
+      );
       return sessions.sort((a, b) => compare(place(b), place(a)));
     },
 

@@ -1,5 +1,12 @@
 import type { ServerWebSocket } from "bun";
-import { connectionKeys, helloMac, openFrame, randomNonce, sealFrame, toBase64url } from "../auth.ts";
+import {
+  connectionKeys,
+  helloMac,
+  openFrame,
+  randomNonce,
+  sealFrame,
+  toBase64url,
+} from "../auth.ts";
 import { FromRunner, type FromServer, type Greeting, PROTOCOL, parseJson } from "../types.ts";
 import type { Device } from "./devices.ts";
 import type { Log } from "./log.ts";
@@ -9,7 +16,13 @@ const PING_MS = 2000;
 const SILENCE_MS = 6000;
 
 /** Why the socket was closed by us: RFC 6455, section 7.4.2 leaves 4000–4999 to applications, 1013 is registered as "try again later". */
-const CLOSE = { badFrame: 4400, protocol: 4426, revoked: 4401, goingAway: 1001, later: 1013 } as const;
+const CLOSE = {
+  badFrame: 4400,
+  protocol: 4426,
+  revoked: 4401,
+  goingAway: 1001,
+  later: 1013,
+} as const;
 
 /** What is kept with each socket. */
 export interface Connection {
@@ -72,7 +85,10 @@ export function openSockets({ onUp, onHeard, onReport, onGone, log }: SocketEven
     socket.data.greeted = protocol === PROTOCOL;
     if (socket.data.greeted) return;
     const which = protocol < PROTOCOL ? "This claude-remote" : "The server's claude-remote";
-    send(socket, { type: "refused", message: `${which} is too old (protocol ${Math.min(protocol, PROTOCOL)}): update it.` });
+    send(socket, {
+      type: "refused",
+      message: `${which} is too old (protocol ${Math.min(protocol, PROTOCOL)}): update it.`,
+    });
     socket.close(CLOSE.protocol, "protocol");
   };
 
@@ -101,7 +117,13 @@ export function openSockets({ onUp, onHeard, onReport, onGone, log }: SocketEven
       const nonce = randomNonce();
       data.keys = connectionKeys(data.device.secret, data.clientNonce, nonce, data.conn);
       const proof = helloMac(data.device.keys, data.device.id, data.clientNonce, nonce, data.conn);
-      const greeting: Greeting = { type: "hello", protocol: PROTOCOL, conn: data.conn, nonce, mac: toBase64url(proof) };
+      const greeting: Greeting = {
+        type: "hello",
+        protocol: PROTOCOL,
+        conn: data.conn,
+        nonce,
+        mac: toBase64url(proof),
+      };
       socket.sendText(JSON.stringify(greeting));
       sockets.add(socket);
       onUp(data.device);
@@ -109,10 +131,14 @@ export function openSockets({ onUp, onHeard, onReport, onGone, log }: SocketEven
 
     received(socket: Socket, frame: string | Uint8Array): void {
       const { data } = socket;
-      const payload = typeof frame === "string" ? undefined : openFrame(data.keys.c2s, data.received, frame);
+      const payload =
+        typeof frame === "string" ? undefined : openFrame(data.keys.c2s, data.received, frame);
       const message = payload === undefined ? undefined : parseJson(FromRunner, payload);
       if (message === undefined) {
-        log("warn", "unreadable_message", { device: data.device.id, reason: payload === undefined ? "bad MAC or sequence" : "not of this protocol" });
+        log("warn", "unreadable_message", {
+          device: data.device.id,
+          reason: payload === undefined ? "bad MAC or sequence" : "not of this protocol",
+        });
         return socket.close(CLOSE.badFrame, "unreadable message");
       }
       data.received++;
@@ -127,11 +153,13 @@ export function openSockets({ onUp, onHeard, onReport, onGone, log }: SocketEven
 
     /** Ends the sockets of a revoked device. */
     drop(device: string): void {
-      for (const socket of sockets) if (socket.data.device.id === device) socket.close(CLOSE.revoked, "revoked");
+      for (const socket of sockets)
+        if (socket.data.device.id === device) socket.close(CLOSE.revoked, "revoked");
     },
 
     /** Sends a runner away until later. */
-    busy: (socket: Socket): void => void socket.close(CLOSE.later, "the server can't write to its disk"),
+    busy: (socket: Socket): void =>
+      void socket.close(CLOSE.later, "the server can't write to its disk"),
 
     closeAll(): void {
       clearInterval(beat);

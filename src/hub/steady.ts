@@ -13,8 +13,14 @@ const NAME = "steady";
  * when the server is started anew with such a clock: what was sent before would count a second time, and nobody would be let
  * in until the clock is where it was when the server began. Devices whose clock differs are told the time, and sign by it.
  */
-export function openSteady(db: Database, wall: () => number = Date.now, elapsed: () => number = () => performance.now()): () => number {
-  const stored = db.query<{ value: string }, [string]>("SELECT value FROM server_keys WHERE name = ?").get(NAME);
+export function openSteady(
+  db: Database,
+  wall: () => number = Date.now,
+  elapsed: () => number = () => performance.now(),
+): () => number {
+  const stored = db
+    .query<{ value: string }, [string]>("SELECT value FROM server_keys WHERE name = ?")
+    .get(NAME);
   const note = db.query("INSERT OR REPLACE INTO server_keys (name, value) VALUES (?, ?)");
   const been = Number(stored?.value ?? 0);
   let ahead = (been > wall() ? been + BEYOND_MS : wall()) - elapsed();

@@ -1,24 +1,46 @@
-import { Entry, type FromRunner, LIMITS, parseJson, type TranscriptPage, type TranscriptPlace } from "../types.ts";
+import {
+  Entry,
+  type FromRunner,
+  LIMITS,
+  parseJson,
+  type TranscriptPage,
+  type TranscriptPlace,
+} from "../types.ts";
 import type { Stores } from "./stores.ts";
 
 export type Transcripts = ReturnType<typeof openTranscripts>;
 
 /** Conversations, as runners read them in Claude Code's transcripts: numbered entries, which only grow. */
 export function openTranscripts({ of }: Stores) {
-  const store = (id: string, from: number, entries: readonly Entry[], { next, file, at }: TranscriptPlace) => {
+  const store = (
+    id: string,
+    from: number,
+    entries: readonly Entry[],
+    { next, file, at }: TranscriptPlace,
+  ) => {
     const insert = of(id).query("INSERT INTO transcript (session_id, n, entry) VALUES (?, ?, ?)");
     for (const [i, entry] of entries.entries()) insert.run(id, from + i, JSON.stringify(entry));
-    of(id).query("INSERT OR REPLACE INTO transcript_places (session_id, next, file, at) VALUES (?, ?, ?, ?)").run(id, next, file, at);
+    of(id)
+      .query(
+        "INSERT OR REPLACE INTO transcript_places (session_id, next, file, at) VALUES (?, ?, ?, ?)",
+      )
+      .run(id, next, file, at);
   };
   /** How far a session's conversation is stored. */
   const place = (id: string): TranscriptPlace =>
-    of(id).query<TranscriptPlace, [string]>("SELECT next, file, at FROM transcript_places WHERE session_id = ?").get(id) ?? { next: 0, file: 0, at: 0 };
+    of(id)
+      .query<TranscriptPlace, [string]>(
+        "SELECT next, file, at FROM transcript_places WHERE session_id = ?",
+      )
+      .get(id) ?? { next: 0, file: 0, at: 0 };
 
   return {
     place,
 
     /** Stores what is new of a message; undefined where nothing is, or where something before it is lacking. */
-    add(message: Extract<FromRunner, { type: "transcript" }>): { from: number; next: number; entries: Entry[] } | undefined {
+    add(
+      message: Extract<FromRunner, { type: "transcript" }>,
+    ): { from: number; next: number; entries: Entry[] } | undefined {
       const { session, next, file, at } = message;
       const from = place(session).next;
       const known = from - (next - message.entries.length);

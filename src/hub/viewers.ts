@@ -1,6 +1,13 @@
 import { randomNonce } from "../auth.ts";
 import type { OutputPage, ViewerEvents } from "../types.ts";
-import { type Backlog, type Bytes, type Change, type Growth, openBacklog, type Writer } from "./backlog.ts";
+import {
+  type Backlog,
+  type Bytes,
+  type Change,
+  type Growth,
+  openBacklog,
+  type Writer,
+} from "./backlog.ts";
 import { frameSince, type Live } from "./live.ts";
 import { openPacker } from "./packed.ts";
 import { SECURITY_HEADERS } from "./replies.ts";
@@ -17,7 +24,10 @@ const PACKED = 32;
 /** A phone that comes back within this time keeps the size that it took over, in ms. */
 const SIZE_GRACE_MS = 5000;
 
-type BroadcastName = Exclude<keyof ViewerEvents, "hello" | "reset" | "screen" | "output" | "transcript">;
+type BroadcastName = Exclude<
+  keyof ViewerEvents,
+  "hello" | "reset" | "screen" | "output" | "transcript"
+>;
 
 interface Viewer {
   id: string;
@@ -71,7 +81,8 @@ export function openViewers(source: ViewerSource) {
   const due = new Set<Viewer>(); // may have something to get
   const sizeHolders = new Map<string, string>(); // session → the device that took its size over
 
-  const format = (name: keyof ViewerEvents, data: unknown) => `id: ${epoch}:${seq}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+  const format = (name: keyof ViewerEvents, data: unknown) =>
+    `id: ${epoch}:${seq}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 
   /** Serves a viewer once all that is going on has been taken in, so that it comes in one piece. */
   const wake = (viewer: Viewer) => {
@@ -92,9 +103,12 @@ export function openViewers(source: ViewerSource) {
   const serve = (viewer: Viewer) => {
     if (!viewer.wants) return;
     viewer.missed = false;
-    const { bytes, wait } = viewer.backlog.take(viewer.session === undefined ? undefined : source.live(viewer.session));
+    const { bytes, wait } = viewer.backlog.take(
+      viewer.session === undefined ? undefined : source.live(viewer.session),
+    );
     clearTimeout(viewer.later);
-    viewer.later = wait === Number.POSITIVE_INFINITY ? undefined : setTimeout(() => wake(viewer), wait);
+    viewer.later =
+      wait === Number.POSITIVE_INFINITY ? undefined : setTimeout(() => wake(viewer), wait);
     if (bytes !== undefined) viewer.send(bytes);
   };
 
@@ -108,7 +122,9 @@ export function openViewers(source: ViewerSource) {
         known = { seq, rev: live.rev, since: new Map() };
         frames.set(live, known);
       }
-      const bytes = known.since.get(since) ?? encoder.encode(format("screen", { session, ...frameSince(live, since) }));
+      const bytes =
+        known.since.get(since) ??
+        encoder.encode(format("screen", { session, ...frameSince(live, since) }));
       known.since.set(since, bytes);
       return bytes;
     },
@@ -120,7 +136,8 @@ export function openViewers(source: ViewerSource) {
     const [theirEpoch, theirSeq] = lastEventId.split(":");
     const last = Number(theirSeq);
     const oldest = seq - kept.length;
-    if (theirEpoch !== epoch || !Number.isSafeInteger(last) || last < oldest || last > seq) return [format("reset", {})];
+    if (theirEpoch !== epoch || !Number.isSafeInteger(last) || last < oldest || last > seq)
+      return [format("reset", {})];
     return kept.filter((event) => event.seq > last).map((event) => event.text);
   };
 
@@ -140,7 +157,8 @@ export function openViewers(source: ViewerSource) {
       const text = format(name, data);
       kept.push({ seq, text });
       keptChars += text.length;
-      while (kept.length > KEPT_EVENTS || keptChars > KEPT_CHARS) keptChars -= kept.shift()?.text.length ?? 0;
+      while (kept.length > KEPT_EVENTS || keptChars > KEPT_CHARS)
+        keptChars -= kept.shift()?.text.length ?? 0;
       for (const viewer of viewers.values()) {
         viewer.backlog.push(text);
         wake(viewer);
@@ -151,15 +169,21 @@ export function openViewers(source: ViewerSource) {
     screenChanged: (session: string): void => tell(session, () => undefined),
 
     /** A session's history has changed. */
-    historyChanged: (session: string, change: Change): void => tell(session, (backlog) => backlog.changed(change)),
+    historyChanged: (session: string, change: Change): void =>
+      tell(session, (backlog) => backlog.changed(change)),
 
     /** A session's conversation has grown. */
-    transcriptChanged: (session: string, growth: Growth): void => tell(session, (backlog) => backlog.grown(growth)),
+    transcriptChanged: (session: string, growth: Growth): void =>
+      tell(session, (backlog) => backlog.grown(growth)),
 
     /** A viewer has drawn a session's screen up to `rev`. */
     seen(device: string, session: string, rev: number, stream: string | undefined): void {
       const named = stream === undefined ? undefined : viewers.get(stream);
-      for (const viewer of stream === undefined ? viewers.values() : named === undefined ? [] : [named]) {
+      for (const viewer of stream === undefined
+        ? viewers.values()
+        : named === undefined
+          ? []
+          : [named]) {
         if (viewer.device !== device || viewer.session !== session) continue;
         viewer.backlog.seen(rev);
         wake(viewer);
@@ -184,11 +208,25 @@ export function openViewers(source: ViewerSource) {
     /** Opens the stream of one page; with a session it also carries that one's screen and history. */
     open(options: ViewerOptions): Response {
       const { session } = options;
-      const packer = options.packed && [...viewers.values()].filter(({ packed }) => packed).length < PACKED ? openPacker() : undefined;
+      const packer =
+        options.packed && [...viewers.values()].filter(({ packed }) => packed).length < PACKED
+          ? openPacker()
+          : undefined;
       const begin =
-        session === undefined ? undefined : { session, history: source.lines(session, options.lines), asked: options.lines, entries: source.entries(session) };
+        session === undefined
+          ? undefined
+          : {
+              session,
+              history: source.lines(session, options.lines),
+              asked: options.lines,
+              entries: source.entries(session),
+            };
       const id = `st_${randomNonce()}`;
-      const hello = format("hello", { stream: id, insecure: options.insecure, disk_full: options.disk_full });
+      const hello = format("hello", {
+        stream: id,
+        insecure: options.insecure,
+        disk_full: options.disk_full,
+      });
       const viewer: Viewer = {
         id,
         device: options.device,
@@ -204,7 +242,10 @@ export function openViewers(source: ViewerSource) {
       for (const text of resume(options.lastEventId)) viewer.backlog.push(text);
       viewers.set(viewer.id, viewer);
       options.signal.addEventListener("abort", () => close(viewer));
-      const beat = setInterval(() => viewer.wants && viewer.send(encoder.encode(": still here\n\n")), HEARTBEAT_MS);
+      const beat = setInterval(
+        () => viewer.wants && viewer.send(encoder.encode(": still here\n\n")),
+        HEARTBEAT_MS,
+      );
       const body = new ReadableStream<Uint8Array>({
         start(controller) {
           viewer.send = (bytes) => {
@@ -229,8 +270,15 @@ export function openViewers(source: ViewerSource) {
           close(viewer);
         },
       });
-      const headers = { ...SECURITY_HEADERS, "content-type": "text/event-stream", "cache-control": "no-store, no-transform", "x-accel-buffering": "no" };
-      return new Response(body, { headers: packer !== undefined ? { ...headers, "content-encoding": "gzip" } : headers });
+      const headers = {
+        ...SECURITY_HEADERS,
+        "content-type": "text/event-stream",
+        "cache-control": "no-store, no-transform",
+        "x-accel-buffering": "no",
+      };
+      return new Response(body, {
+        headers: packer !== undefined ? { ...headers, "content-encoding": "gzip" } : headers,
+      });
     },
   };
 
@@ -243,7 +291,9 @@ export function openViewers(source: ViewerSource) {
     const { session, device } = viewer;
     if (session === undefined || sizeHolders.get(session) !== device) return;
     setTimeout(() => {
-      const looksOn = [...viewers.values()].some((other) => other.device === device && other.session === session);
+      const looksOn = [...viewers.values()].some(
+        (other) => other.device === device && other.session === session,
+      );
       if (looksOn || sizeHolders.get(session) !== device) return;
       sizeHolders.delete(session);
       source.onSizeFree(session);

@@ -9,7 +9,11 @@ const Suggestion = v.object({
   type: v.literal("addRules"),
   behavior: v.literal("allow"),
   destination: v.picklist(["session", "localSettings", "projectSettings", "userSettings"]),
-  rules: v.pipe(v.array(v.object({ toolName: short, ruleContent: v.optional(short) })), v.minLength(1), v.maxLength(10)),
+  rules: v.pipe(
+    v.array(v.object({ toolName: short, ruleContent: v.optional(short) })),
+    v.minLength(1),
+    v.maxLength(10),
+  ),
 });
 
 const WHERE: Record<v.InferOutput<typeof Suggestion>["destination"], string> = {
@@ -22,19 +26,38 @@ const WHERE: Record<v.InferOutput<typeof Suggestion>["destination"], string> = {
 const EDITS = new Set(["Edit", "Write", "NotebookEdit", "MultiEdit", "ExitPlanMode"]);
 
 /** What an approval may change for good: what the person is shown, and what Claude is told, at the same places. */
-export function alwaysChoices({ tool_name, permission_suggestions = [] }: PermissionRequest): { shown: NonNullable<View["always"]>; updates: PermissionUpdate[] } {
+export function alwaysChoices({ tool_name, permission_suggestions = [] }: PermissionRequest): {
+  shown: NonNullable<View["always"]>;
+  updates: PermissionUpdate[];
+} {
   const choices: [says: string, writes: string, update: PermissionUpdate][] = [];
   for (const given of permission_suggestions.slice(0, 3)) {
     const parsed = v.safeParse(Suggestion, given);
     if (!parsed.success) continue;
-    const rules = parsed.output.rules.map(({ toolName, ruleContent }) => (ruleContent === undefined ? toolName : `${toolName}(${ruleContent})`)).join(", ");
+    const rules = parsed.output.rules
+      .map(({ toolName, ruleContent }) =>
+        ruleContent === undefined ? toolName : `${toolName}(${ruleContent})`,
+      )
+      .join(", ");
     if (maskSecrets(rules) !== rules) continue; // nobody approves for good what they can't see
     for (const destination of new Set(["session", parsed.output.destination] as const)) {
-      const says = destination === "session" ? "Don't ask again in this session" : "Don't ask again, ever";
-      choices.push([says, `allow ${rules} → ${WHERE[destination]}`, { ...parsed.output, destination }]);
+      const says =
+        destination === "session" ? "Don't ask again in this session" : "Don't ask again, ever";
+      choices.push([
+        says,
+        `allow ${rules} → ${WHERE[destination]}`,
+        { ...parsed.output, destination },
+      ]);
     }
   }
   if (EDITS.has(tool_name))
-    choices.push(["Accept edits from now on", "mode acceptEdits → this session", { type: "setMode", mode: "acceptEdits", destination: "session" }]);
-  return { shown: choices.map(([says, writes]) => ({ says, writes })), updates: choices.map(([, , update]) => update) };
+    choices.push([
+      "Accept edits from now on",
+      "mode acceptEdits → this session",
+      { type: "setMode", mode: "acceptEdits", destination: "session" },
+    ]);
+  return {
+    shown: choices.map(([says, writes]) => ({ says, writes })),
+    updates: choices.map(([, , update]) => update),
+  };
 }

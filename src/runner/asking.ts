@@ -1,7 +1,13 @@
 import { hostname } from "node:os";
 import { isOpen, type Prompt, type SessionInfo } from "../types.ts";
 import { openElicitations } from "./elicitations.ts";
-import { decisionApplied, dialogOnScreen, hookRunsOnScreen, hookWordsOnScreen, trustedTranscript } from "./evidence.ts";
+import {
+  decisionApplied,
+  dialogOnScreen,
+  hookRunsOnScreen,
+  hookWordsOnScreen,
+  trustedTranscript,
+} from "./evidence.ts";
 import { type HookEvent, type HookHandlers, listenForHooks } from "./hooks.ts";
 import { openLedger } from "./ledger.ts";
 import { openPrompts } from "./prompts.ts";
@@ -33,7 +39,21 @@ export interface AskingOptions {
 }
 
 /** All that can ask somebody in a session: Claude's hooks, and the screen. */
-export function openAsking({ session, cwd, isClaude, configDir, outside, screen, activity, pastes, heard, write, onChange, onHurry, onHook }: AskingOptions) {
+export function openAsking({
+  session,
+  cwd,
+  isClaude,
+  configDir,
+  outside,
+  screen,
+  activity,
+  pastes,
+  heard,
+  write,
+  onChange,
+  onHurry,
+  onHook,
+}: AskingOptions) {
   const host = hostname();
   const ledger = openLedger({
     session,
@@ -64,15 +84,25 @@ export function openAsking({ session, cwd, isClaude, configDir, outside, screen,
       return () => {
         waited ||= activity() === "waiting";
         // Claude writes of an allowed call only once it has run: that it went to work, and no key was pressed, was our answer
-        if (action === "approve" && waited && activity() === "busy" && keys === pressed) return true;
+        if (action === "approve" && waited && activity() === "busy" && keys === pressed)
+          return true;
         // the dialog must be gone; one that is open may be the next prompt's, which has come by then
-        if (dialogOpen() === true && !ledger.list().some((prompt) => prompt.state === "pending")) return false;
+        if (dialogOpen() === true && !ledger.list().some((prompt) => prompt.state === "pending"))
+          return false;
         const call = { name: event.tool_name, input: event.tool_input };
-        return (transcript !== undefined && decisionApplied(transcript, since, call, action)) || hookWordsOnScreen(text(), action) > words;
+        return (
+          (transcript !== undefined && decisionApplied(transcript, since, call, action)) ||
+          hookWordsOnScreen(text(), action) > words
+        );
       };
     },
   });
-  const elicitations = openElicitations({ ledger, host, heard, waits: () => hookRunsOnScreen(text(), "Elicitation") });
+  const elicitations = openElicitations({
+    ledger,
+    host,
+    heard,
+    waits: () => hookRunsOnScreen(text(), "Elicitation"),
+  });
   const handlers: HookHandlers = {
     onPermission(event, signal) {
       onHook(event);

@@ -1,4 +1,13 @@
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type Exit, parseJson } from "../types.ts";
 import type { Pairing } from "./link.ts";
@@ -45,7 +54,17 @@ interface Child {
 export type Children = ReturnType<typeof openChildren>;
 
 /** The sessions of a daemon, each a process of its own that outlives the daemon. `place` has a folder for each. */
-export function openChildren({ place, pairing, log, onEnd }: { place: string; pairing: Pairing; log(line: string): void; onEnd(): void }) {
+export function openChildren({
+  place,
+  pairing,
+  log,
+  onEnd,
+}: {
+  place: string;
+  pairing: Pairing;
+  log(line: string): void;
+  onEnd(): void;
+}) {
   const children = new Map<string, Child>();
   mkdirSync(place, { recursive: true, mode: 0o700 });
 
@@ -64,7 +83,11 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
   /** Sees to it that nothing runs on of a session whose process is gone. */
   const sweep = async ({ session }: Child, graceMs: number) => {
     for (const pid of processesOf(session)) signalProcess(pid, "SIGTERM");
-    for (const until = performance.now() + graceMs; processesOf(session).next().done === false && performance.now() < until; ) await Bun.sleep(LEFT_MS);
+    for (
+      const until = performance.now() + graceMs;
+      processesOf(session).next().done === false && performance.now() < until;
+    )
+      await Bun.sleep(LEFT_MS);
     // again and again: what is about to be killed may start another, or has just done so
     let quiet = 0;
     for (let looks = GONE_MS / LEFT_MS; quiet < QUIET_LOOKS && looks > 0; looks--) {
@@ -75,7 +98,8 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
       }
       if (quiet < QUIET_LOOKS) await Bun.sleep(LEFT_MS);
     }
-    if (quiet < QUIET_LOOKS) log(`${session}: something that it started can't be ended, and runs on`);
+    if (quiet < QUIET_LOOKS)
+      log(`${session}: something that it started can't be ended, and runs on`);
   };
 
   /** What is to be done once a session's process is gone: one that took leave has removed its folder. `code`: as it ended, where we know. */
@@ -83,13 +107,15 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
     const { session, cwd, dir, asked } = child;
     const tookLeave = !existsSync(dir);
     await survive(session, () => {
-      if (!tookLeave && !reportLoss(dir, pairing, asked === "kill" ? KILLED : undefined)) rmSync(dir, { recursive: true, force: true });
+      if (!tookLeave && !reportLoss(dir, pairing, asked === "kill" ? KILLED : undefined))
+        rmSync(dir, { recursive: true, force: true });
     });
     log(
       `${session} in ${cwd} ${tookLeave ? `has ended${code === undefined ? "" : ` (code ${code})`}` : asked === "kill" ? "was killed" : `is lost: its process ${how}`}`,
     );
     // what claude leaves running when it ends by itself somebody wanted to stay
-    if (asked !== undefined || !tookLeave || (code ?? 0) >= SIGNALLED) await survive(session, () => sweep(child, asked === "kill" ? 0 : HANG_UP_MS));
+    if (asked !== undefined || !tookLeave || (code ?? 0) >= SIGNALLED)
+      await survive(session, () => sweep(child, asked === "kill" ? 0 : HANG_UP_MS));
     children.delete(session);
     onEnd();
   };
@@ -106,7 +132,8 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
     if (child.asked !== "kill") log(`${child.session} in ${child.cwd} is killed`);
     child.asked = "kill";
     // all but the terminal's holder, by which the session sees how claude ended, and can say so itself
-    for (const pid of processesOf(child.session)) if (parentOf(pid) !== child.pid) signalProcess(pid, "SIGKILL");
+    for (const pid of processesOf(child.session))
+      if (parentOf(pid) !== child.pid) signalProcess(pid, "SIGKILL");
     await Promise.race([child.over, Bun.sleep(KILLED_MS)]);
     if (isAlive(child)) signalProcess(child.pid, "SIGKILL");
     await Promise.race([child.over, Bun.sleep(GONE_MS + KILLED_MS)]); // the kernel may not let go of one
@@ -131,10 +158,13 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
         void survive(name, () => {
           const dir = join(place, name);
           const file = recordPath(dir);
-          const record = existsSync(file) ? parseJson(SessionRecord, readFileSync(file, "utf8")) : undefined;
+          const record = existsSync(file)
+            ? parseJson(SessionRecord, readFileSync(file, "utf8"))
+            : undefined;
           if (record === undefined) return rmSync(dir, { recursive: true, force: true });
           const child: Child = { ...record, dir, over: Promise.resolve() };
-          if (isAlive(child)) log(`${record.session} in ${record.cwd} still runs, and is taken over`);
+          if (isAlive(child))
+            log(`${record.session} in ${record.cwd} still runs, and is taken over`);
           adopt(child);
         });
     },
@@ -145,7 +175,14 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
       mkdirSync(dir, { recursive: true, mode: 0o700 });
       const words = openSync(join(dir, "words"), "w+", 0o600); // a pipe would break with the daemon
       const run = spawnSession(dir, words);
-      const child: Child = { session, cwd, dir, pid: run.pid, born: birthOf(run.pid), over: Promise.resolve() };
+      const child: Child = {
+        session,
+        cwd,
+        dir,
+        pid: run.pid,
+        born: birthOf(run.pid),
+        over: Promise.resolve(),
+      };
       let outcome: "shown" | "failed" | undefined;
       let said = "";
       const look = () => {
@@ -157,14 +194,28 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
         outcome ??= "failed";
         said = readWords(words).replace(/^claude-remote: /, "");
         if (said !== "") log(`${session}: ${said}`);
-        return clear(child, run.exitCode ?? undefined, run.signalCode === null ? `ended with code ${run.exitCode}` : `was ended by ${run.signalCode}`);
+        return clear(
+          child,
+          run.exitCode ?? undefined,
+          run.signalCode === null
+            ? `ended with code ${run.exitCode}`
+            : `was ended by ${run.signalCode}`,
+        );
       });
       run.stdin.write(JSON.stringify(spec));
       run.stdin.end();
       run.unref();
-      for (const until = performance.now() + START_MS; outcome === undefined && performance.now() < until; look()) await Bun.sleep(LOOK_MS);
+      for (
+        const until = performance.now() + START_MS;
+        outcome === undefined && performance.now() < until;
+        look()
+      )
+        await Bun.sleep(LOOK_MS);
       if (outcome !== "failed") return undefined;
-      return said || `The session's process ended before it began (${run.signalCode ?? `code ${run.exitCode}`}).`;
+      return (
+        said ||
+        `The session's process ended before it began (${run.signalCode ?? `code ${run.exitCode}`}).`
+      );
     },
 
     /** Passes a signal on; SIGKILL ends everything of the session, whether or not its own process hears. */
@@ -191,7 +242,13 @@ export function openChildren({ place, pairing, log, onEnd }: { place: string; pa
 /** A process of its own, and with it a process group and session: no signal to the daemon's terminal reaches it. */
 function spawnSession(dir: string, stderr: number) {
   try {
-    return Bun.spawn([...ownCommand(), "__session"], { detached: true, cwd: dir, stdin: "pipe", stdout: "ignore", stderr });
+    return Bun.spawn([...ownCommand(), "__session"], {
+      detached: true,
+      cwd: dir,
+      stdin: "pipe",
+      stdout: "ignore",
+      stderr,
+    });
   } catch (error) {
     closeSync(stderr);
     rmSync(dir, { recursive: true, force: true });

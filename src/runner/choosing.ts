@@ -26,7 +26,13 @@ export interface Keyboard {
 type Pressed = "pressed" | "lost" | "refused";
 
 /** Presses one key while the question stands, what is highlighted is `wanted`, and no other key is on its way that was pressed `since`, or by anybody else. */
-export async function pressKey(keyboard: Keyboard, asked: Dialog, key: string, wanted?: number, since = Number.NEGATIVE_INFINITY): Promise<Pressed | "moved"> {
+export async function pressKey(
+  keyboard: Keyboard,
+  asked: Dialog,
+  key: string,
+  wanted?: number,
+  since = Number.NEGATIVE_INFINITY,
+): Promise<Pressed | "moved"> {
   const until = performance.now() + KEYS_MS;
   while (performance.now() < until) {
     const dialog = await keyboard.still(asked);
@@ -45,7 +51,11 @@ export async function pressKey(keyboard: Keyboard, asked: Dialog, key: string, w
 /** Chooses option `wanted`, with as many keys as it takes; before each the screen is read again. */
 export async function choose(keyboard: Keyboard, asked: Dialog, wanted: number): Promise<Pressed> {
   if (asked.way === "keys") {
-    const pressed = await pressKey(keyboard, asked, /^shift/i.test(asked.options[wanted]?.label ?? "") ? "BTab" : "Enter");
+    const pressed = await pressKey(
+      keyboard,
+      asked,
+      /^shift/i.test(asked.options[wanted]?.label ?? "") ? "BTab" : "Enter",
+    );
     return pressed === "moved" ? "refused" : pressed;
   }
   if (asked.way === "word") return answerWord(keyboard, asked, asked.options[wanted]?.label ?? "");
@@ -63,7 +73,8 @@ export async function choose(keyboard: Keyboard, asked: Dialog, wanted: number):
     keyboard.press(wanted < dialog.selected ? back : on);
     movedAt = performance.now();
     // nothing more is pressed before the cursor has moved
-    while (performance.now() < movedAt + KEY_MS && keyboard.selected(asked) === dialog.selected) await Bun.sleep(20);
+    while (performance.now() < movedAt + KEY_MS && keyboard.selected(asked) === dialog.selected)
+      await Bun.sleep(20);
   }
   return "refused"; // it does not go where it should: nothing was chosen
 }
@@ -75,7 +86,8 @@ export const askedLine = ({ above }: Dialog): string => above.at(-1)?.trim() ?? 
 async function answerWord(keyboard: Keyboard, asked: Dialog, word: string): Promise<Pressed> {
   if ((await keyboard.still(asked)) === undefined) return "lost";
   const question = askedLine(asked);
-  const typed = () => keyboard.line().startsWith(question) && keyboard.line().slice(question.length).trim() === word;
+  const typed = () =>
+    keyboard.line().startsWith(question) && keyboard.line().slice(question.length).trim() === word;
   keyboard.write(word);
   const until = performance.now() + KEY_MS;
   while (performance.now() < until && !typed()) await Bun.sleep(20);

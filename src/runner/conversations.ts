@@ -18,7 +18,12 @@ const ENTRIES = 10_000;
 const NAME_CHARS = 200;
 
 /** Lines of a transcript that name it, or the folder it is of (measured with 2.1.328). */
-const Line = v.looseObject({ cwd: v.optional(v.string()), customTitle: v.optional(v.string()), aiTitle: v.optional(v.string()), summary: v.optional(v.string()) });
+const Line = v.looseObject({
+  cwd: v.optional(v.string()),
+  customTitle: v.optional(v.string()),
+  aiTitle: v.optional(v.string()),
+  summary: v.optional(v.string()),
+});
 
 interface File {
   path: string;
@@ -37,7 +42,9 @@ async function newest(folder: string): Promise<File[]> {
       // opening a named pipe would wait for ever
       return info.isFile() || info.isDirectory() ? [{ path: join(folder, name), name, at }] : [];
     });
-    const found = (await Promise.allSettled(files)).flatMap((file) => (file.status === "fulfilled" ? file.value : []));
+    const found = (await Promise.allSettled(files)).flatMap((file) =>
+      file.status === "fulfilled" ? file.value : [],
+    );
     return found.sort((a, b) => b.at - a.at).slice(0, FILES);
   } catch (error) {
     if (error instanceof Error && "code" in error) return [];
@@ -50,7 +57,9 @@ function readEnds(path: string, real: string | undefined): string[] {
   const size = fileSize(path, real) ?? 0;
   const read = (at: number) => readFileAt(path, at, READ_BYTES, real).toString("utf8").split("\n");
   const head = read(0);
-  return size <= READ_BYTES ? head : [...head.slice(0, -1), ...read(Math.max(READ_BYTES, size - READ_BYTES)).slice(1)];
+  return size <= READ_BYTES
+    ? head
+    : [...head.slice(0, -1), ...read(Math.max(READ_BYTES, size - READ_BYTES)).slice(1)];
 }
 
 /** The folder that a transcript is of, and what it may be called: its title, or what was said first. */
@@ -63,16 +72,24 @@ function look(path: string, real?: string): { cwd: string | undefined; title: st
     if (line === undefined) continue;
     cwd ??= line.cwd;
     title = line.customTitle ?? line.aiTitle ?? line.summary ?? title;
-    if (first === undefined) for (const entry of entriesOf(text)) if (entry.kind === "user") first ??= entry.text;
+    if (first === undefined)
+      for (const entry of entriesOf(text)) if (entry.kind === "user") first ??= entry.text;
   }
   const plain = maskSecrets(title ?? first ?? "")
     .replace(/[\p{C}\p{Z}]+/gu, " ")
     .trim();
-  return { cwd, title: plain.length > LIMITS.titleChars ? `${plain.slice(0, LIMITS.titleChars - 1)}…` : plain };
+  return {
+    cwd,
+    title: plain.length > LIMITS.titleChars ? `${plain.slice(0, LIMITS.titleChars - 1)}…` : plain,
+  };
 }
 
 /** What can be looked at; a file that is gone by now, or not for us, is passed over. */
-async function lookAt(files: readonly File[], most: number, take: (file: File) => Promise<boolean>): Promise<void> {
+async function lookAt(
+  files: readonly File[],
+  most: number,
+  take: (file: File) => Promise<boolean>,
+): Promise<void> {
   let taken = 0;
   for (const file of files) {
     try {
@@ -88,14 +105,26 @@ const Running = v.object({ sessionId: v.string() });
 
 /** The conversations that are open somewhere: two at once would write into one transcript. */
 async function openNow(configDir: string): Promise<Set<string>> {
-  const files = (await newest(join(configDir, "sessions"))).filter(({ name }) => birthOf(Number.parseInt(name, 10)) !== undefined);
-  return new Set(files.flatMap(({ path }) => parseJson(Running, readFileAt(path, 0, READ_BYTES).toString("utf8"))?.sessionId ?? []));
+  const files = (await newest(join(configDir, "sessions"))).filter(
+    ({ name }) => birthOf(Number.parseInt(name, 10)) !== undefined,
+  );
+  return new Set(
+    files.flatMap(
+      ({ path }) =>
+        parseJson(Running, readFileAt(path, 0, READ_BYTES).toString("utf8"))?.sessionId ?? [],
+    ),
+  );
 }
 
 /** Earlier conversations that were begun in a folder (its real path), the newest first, as Claude Code keeps them; those in which nobody said anything can't be resumed. `hostile`: links in there may lead anywhere, and are not followed. */
-export async function conversationsOf(configDir: string, cwd: string, hostile = false): Promise<Conversation[]> {
+export async function conversationsOf(
+  configDir: string,
+  cwd: string,
+  hostile = false,
+): Promise<Conversation[]> {
   const name = cwd.replace(/[^a-zA-Z0-9]/g, "-");
-  const named = (other: string) => (name.length > NAME_CHARS ? other.startsWith(`${name.slice(0, NAME_CHARS)}-`) : other === name);
+  const named = (other: string) =>
+    name.length > NAME_CHARS ? other.startsWith(`${name.slice(0, NAME_CHARS)}-`) : other === name;
   const dir = (hostile ? await realFolder(configDir) : configDir) ?? ""; // the folder itself is not theirs to replace
   const folders = (await newest(join(dir, "projects"))).filter((folder) => named(folder.name));
   const files = (await Promise.all(folders.map(({ path }) => newest(path)))).flat();
@@ -103,9 +132,11 @@ export async function conversationsOf(configDir: string, cwd: string, hostile = 
   const found: Conversation[] = [];
   await lookAt(files, LIMITS.conversations, async ({ path, name, at }) => {
     const id = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.jsonl$/.exec(name)?.[1];
-    const about = id === undefined || running.has(id) ? undefined : look(path, hostile ? path : undefined);
+    const about =
+      id === undefined || running.has(id) ? undefined : look(path, hostile ? path : undefined);
     // other folders have the same name here: /a-b and /a/b
-    if (id === undefined || about === undefined || about.cwd !== cwd || about.title === "") return false;
+    if (id === undefined || about === undefined || about.cwd !== cwd || about.title === "")
+      return false;
     return found.push({ id, at, title: about.title }) > 0;
   });
   return found;
@@ -114,8 +145,12 @@ export async function conversationsOf(configDir: string, cwd: string, hostile = 
 /** Folders inside the roots that Claude Code has worked in, the newest first. */
 export async function foldersUsed(configDir: string, roots: readonly string[]): Promise<string[]> {
   const found = new Set<string>();
-  const folders = await Promise.all((await newest(join(configDir, "projects"))).map(({ path }) => newest(path)));
-  const lasts = folders.flatMap((files) => files.find(({ name }) => name.endsWith(".jsonl")) ?? []).sort((a, b) => b.at - a.at);
+  const folders = await Promise.all(
+    (await newest(join(configDir, "projects"))).map(({ path }) => newest(path)),
+  );
+  const lasts = folders
+    .flatMap((files) => files.find(({ name }) => name.endsWith(".jsonl")) ?? [])
+    .sort((a, b) => b.at - a.at);
   await lookAt(lasts, LIMITS.folders, async ({ path }) => {
     const { cwd } = look(path);
     const real = cwd?.startsWith("/") === true ? await realFolder(cwd) : undefined;

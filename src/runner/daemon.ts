@@ -9,7 +9,14 @@ import { conversationsOf, foldersUsed } from "./conversations.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
 import { findProgram, StartError } from "./program.ts";
 import { replaceFile } from "./rest.ts";
-import { allowedFolder, completeFolder, FolderError, isInside, isShown, realFolder } from "./roots.ts";
+import {
+  allowedFolder,
+  completeFolder,
+  FolderError,
+  isInside,
+  isShown,
+  realFolder,
+} from "./roots.ts";
 
 /** So many sessions at once, and starts a minute. */
 const SESSIONS = 20;
@@ -49,12 +56,30 @@ export interface DaemonOptions {
 }
 
 /** Registers this machine with the server and starts sessions when it asks; the answer is how to end it, and them. */
-export async function startDaemon({ pairing, version, roots, state, claude, sandboxTrouble, sandboxReady, sandboxed, log, onLost }: DaemonOptions) {
+export async function startDaemon({
+  pairing,
+  version,
+  roots,
+  state,
+  claude,
+  sandboxTrouble,
+  sandboxReady,
+  sandboxed,
+  log,
+  onLost,
+}: DaemonOptions) {
   const host = hostname();
   const configDir = process.env.CLAUDE_CONFIG_DIR ?? join(homedir(), ".claude");
-  const children = openChildren({ place: join(state, "sessions"), pairing, log, onEnd: () => void tell() });
+  const children = openChildren({
+    place: join(state, "sessions"),
+    pairing,
+    log,
+    onEnd: () => void tell(),
+  });
   const remembered = join(state, "starts.json");
-  let starts = (existsSync(remembered) ? parseJson(Starts, readFileSync(remembered, "utf8")) : undefined) ?? []; // the newest first
+  let starts =
+    (existsSync(remembered) ? parseJson(Starts, readFileSync(remembered, "utf8")) : undefined) ??
+    []; // the newest first
   const starting = new Map<string, Promise<Outcome>>();
   let recently: number[] = []; // when sessions were started
   let ending = false;
@@ -64,9 +89,22 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
   /** Tells the server what there is here. */
   const tell = async () => {
     const used = [...starts.map(({ cwd }) => cwd), ...(await foldersUsed(configDir, roots))];
-    const there = await Promise.all([...new Set(used)].slice(0, 2 * LIMITS.folders).map(realFolder));
-    const recent = [...new Set(there.flatMap((path) => (path !== undefined && isInside(roots, path) && isShown(path) ? [path] : [])))].slice(0, LIMITS.folders);
-    link.send({ type: "runner", roots: [...roots], recent, no_sandbox: (await sandboxTrouble())?.slice(0, WORDS) ?? null });
+    const there = await Promise.all(
+      [...new Set(used)].slice(0, 2 * LIMITS.folders).map(realFolder),
+    );
+    const recent = [
+      ...new Set(
+        there.flatMap((path) =>
+          path !== undefined && isInside(roots, path) && isShown(path) ? [path] : [],
+        ),
+      ),
+    ].slice(0, LIMITS.folders);
+    link.send({
+      type: "runner",
+      roots: [...roots],
+      recent,
+      no_sandbox: (await sandboxTrouble())?.slice(0, WORDS) ?? null,
+    });
   };
 
   /** Throws the system's error where there is no room. */
@@ -79,8 +117,11 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
   const tooMany = (): string | undefined => {
     recently = recently.filter((at) => performance.now() - at < MINUTE_MS);
     if (ending) return "The runner is being ended.";
-    if (children.count >= SESSIONS) return `${SESSIONS} sessions run on ${host}, which is as many as may: end one first.`;
-    return recently.length >= STARTS ? `${STARTS} sessions were started on ${host} within a minute: wait a little.` : undefined;
+    if (children.count >= SESSIONS)
+      return `${SESSIONS} sessions run on ${host}, which is as many as may: end one first.`;
+    return recently.length >= STARTS
+      ? `${STARTS} sessions were started on ${host} within a minute: wait a little.`
+      : undefined;
   };
 
   /** Earlier conversations of a folder; what a sandbox has left may be replaced while it is read. */
@@ -97,7 +138,9 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
     const known = resumed.length === 0 ? [] : await conversations(cwd, sandbox);
     // claude itself (2.1.328) would take it from any folder, and show it
     if (!resumed.every((id) => known.some((conversation) => conversation.id === id)))
-      return { refused: `That is none of the newest ${LIMITS.conversations} conversations of ${cwd}.` };
+      return {
+        refused: `That is none of the newest ${LIMITS.conversations} conversations of ${cwd}.`,
+      };
     const noSandbox = sandbox ? await sandboxReady() : undefined;
     const command = sandbox ? "claude" : findProgram(claude, cwd, process.env.PATH ?? "");
     const trouble = noSandbox ?? tooMany();
@@ -106,7 +149,17 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
     log(`${session} is started in ${cwd}`);
     try {
       remember([{ session, cwd }, ...starts]); // first: what could not be remembered might be started twice
-      const refused = await children.start({ session, dir: join(state, "sessions", session), cwd, command, args, sandbox, cols, rows, pairing });
+      const refused = await children.start({
+        session,
+        dir: join(state, "sessions", session),
+        cwd,
+        command,
+        args,
+        sandbox,
+        cols,
+        rows,
+        pairing,
+      });
       if (refused === undefined) return { session };
       remember(starts.filter((start) => start.session !== session));
       return { refused };
@@ -117,30 +170,48 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
   };
 
   const start = async (message: StartMessage) => {
-    const session = message.id === undefined ? `s_${randomNonce()}` : `s_${sha256hex(`${pairing.device} ${message.id}`).slice(0, 32)}`;
+    const session =
+      message.id === undefined
+        ? `s_${randomNonce()}`
+        : `s_${sha256hex(`${pairing.device} ${message.id}`).slice(0, 32)}`;
     const known = children.has(session) || starts.some((start) => start.session === session);
-    const outcome: Promise<Outcome> = starting.get(session) ?? (known ? Promise.resolve({ session }) : begin(message, session).catch(inWords));
+    const outcome: Promise<Outcome> =
+      starting.get(session) ??
+      (known ? Promise.resolve({ session }) : begin(message, session).catch(inWords));
     starting.set(session, outcome);
     const { session: begun, refused } = await outcome;
-    link.send({ type: "started", request: message.request, session: begun, refused: refused?.slice(0, WORDS) });
+    link.send({
+      type: "started",
+      request: message.request,
+      session: begun,
+      refused: refused?.slice(0, WORDS),
+    });
     starting.delete(session);
     void tell();
   };
 
   const inWords = (error: unknown): Outcome => {
     if (error instanceof FolderError) return { refused: error.message };
-    if (error instanceof StartError) return { refused: `Claude Code can't be started on ${host}: ${error.message}. Is it on the PATH of \`claude-remote runner\`?` };
+    if (error instanceof StartError)
+      return {
+        refused: `Claude Code can't be started on ${host}: ${error.message}. Is it on the PATH of \`claude-remote runner\`?`,
+      };
     if (!(error instanceof Error && "code" in error)) throw error;
     return { refused: `${host} can't start a session: ${error.message}` }; // such as a full disk
   };
 
   const find = async ({ request, what, path }: Extract<FromServer, { type: "find" }>) => {
-    if (what === "folders") return link.send({ type: "found", request, folders: await completeFolder(roots, path) });
+    if (what === "folders")
+      return link.send({ type: "found", request, folders: await completeFolder(roots, path) });
     const cwd = await allowedFolder(roots, path).catch((error: unknown) => {
       if (error instanceof FolderError) return undefined;
       throw error;
     });
-    return link.send({ type: "found", request, conversations: cwd === undefined ? [] : await conversations(cwd, what === "sandboxed") });
+    return link.send({
+      type: "found",
+      request,
+      conversations: cwd === undefined ? [] : await conversations(cwd, what === "sandboxed"),
+    });
   };
 
   const onMessage = (message: FromServer) => {
@@ -170,7 +241,8 @@ export async function startDaemon({ pairing, version, roots, state, claude, sand
         log(`connected to ${pairing.server}`);
       };
       if (refused === undefined) connected();
-      else setTimeout(() => trouble === undefined && refused !== undefined && connected(), SETTLED_MS);
+      else
+        setTimeout(() => trouble === undefined && refused !== undefined && connected(), SETTLED_MS);
       void tell();
     },
     onDown(reason) {

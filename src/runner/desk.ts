@@ -25,7 +25,8 @@ export interface Desk {
 const CLOSE_MS = 1000;
 
 /** Ends what a full-screen program may have left on: alternate screen, mouse, paste, focus, keys, lines that don't wrap, hidden cursor, colours. */
-const RESET_MODES = "\\033[?1049l\\033[?1000l\\033[?1002l\\033[?1003l\\033[?1006l\\033[?1004l\\033[?2004l\\033[?2031l\\033[<u\\033[>4;0m\\033[?7h\\033[?25h\\033[0m";
+const RESET_MODES =
+  "\\033[?1049l\\033[?1000l\\033[?1002l\\033[?1003l\\033[?1006l\\033[?1004l\\033[?2004l\\033[?2031l\\033[<u\\033[>4;0m\\033[?7h\\033[?25h\\033[0m";
 
 /**
  * A shell that waits on a pipe: told `done` it just ends, but when this process dies without a word (kill -9, a crash) it
@@ -44,8 +45,14 @@ export function openDesk(ifKilled: readonly string[] = []): Desk | undefined {
   if (found === undefined || terminalAttributes(1) === undefined) return undefined;
   const fd = openTerminal(1);
   const blocking = openTerminal(1, true);
-  const settings = Bun.spawnSync(["stty", "-g"], { stdin: "inherit", stderr: "ignore" }).stdout.toString().trim();
-  const guard = Bun.spawn(["/bin/sh", "-c", GUARD, "claude-remote", settings, ...ifKilled], { stdin: "pipe", stdout: "ignore", stderr: "ignore" });
+  const settings = Bun.spawnSync(["stty", "-g"], { stdin: "inherit", stderr: "ignore" })
+    .stdout.toString()
+    .trim();
+  const guard = Bun.spawn(["/bin/sh", "-c", GUARD, "claude-remote", settings, ...ifKilled], {
+    stdin: "pipe",
+    stdout: "ignore",
+    stderr: "ignore",
+  });
   guard.unref();
 
   const out = openWriter(fd, blocking); // closed at the other end: the hang-up signal ends the session
@@ -70,7 +77,10 @@ export function openDesk(ifKilled: readonly string[] = []): Desk | undefined {
       setTerminalAttributes(0, found);
     },
     async close() {
-      await Promise.race([new Promise<void>((resolve) => out.whenDrained(resolve)), Bun.sleep(CLOSE_MS)]);
+      await Promise.race([
+        new Promise<void>((resolve) => out.whenDrained(resolve)),
+        Bun.sleep(CLOSE_MS),
+      ]);
       this.restore();
       guard.stdin.write("done\n");
       guard.stdin.end();

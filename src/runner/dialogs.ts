@@ -52,7 +52,8 @@ export function parseDialog(look: Look, isClaude: boolean): Dialog | undefined {
   if (isClaude) {
     // Claude keeps the terminal's cursor on the sign itself; in its input box it stands behind it
     const pointer = POINTER.exec(rows[look.cursor.y] ?? "");
-    if (pointer?.[2] === "❯" && pointer[1]?.length === look.cursor.x) return list(rows, look.cursor.y, pointer[0].length, true);
+    if (pointer?.[2] === "❯" && pointer[1]?.length === look.cursor.x)
+      return list(rows, look.cursor.y, pointer[0].length, true);
     return buttons(rows) ?? keys(rows);
   }
   const last = rows.findLastIndex((row) => !isBlank(row));
@@ -66,7 +67,11 @@ export function parseDialog(look: Look, isClaude: boolean): Dialog | undefined {
     const at = pointer[1]?.length ?? 0;
     if (look.cursor.visible && (look.cursor.y !== y || look.cursor.x > at)) return undefined; // somebody types elsewhere
     const found = list(rows, y, pointer[0].length, false);
-    return found !== undefined && found.below.filter((row) => !isBlank(row)).length <= BELOW && isAsked(found.above) ? found : undefined;
+    return found !== undefined &&
+      found.below.filter((row) => !isBlank(row)).length <= BELOW &&
+      isAsked(found.above)
+      ? found
+      : undefined;
   }
   return undefined;
 }
@@ -81,13 +86,21 @@ export function dialogKey(dialog: Dialog | undefined): string | undefined {
 }
 
 /** The list around row `at`, whose words begin in column `column`. */
-function list(rows: readonly string[], at: number, column: number, isClaude: boolean): Dialog | undefined {
+function list(
+  rows: readonly string[],
+  at: number,
+  column: number,
+  isClaude: boolean,
+): Dialog | undefined {
   const optionAt = (y: number): Option | undefined => {
     const row = rows[y] ?? "";
-    if (MORE.test(row) || RULE.test(row) || row.length <= column || row[column] === " ") return undefined;
+    if (MORE.test(row) || RULE.test(row) || row.length <= column || row[column] === " ")
+      return undefined;
     if (y !== at && !SLOT.test(row.slice(0, column))) return undefined;
     const [, number, label] = NUMBERED.exec(row.slice(column)) ?? [];
-    return number === undefined ? { label: row.slice(column) } : { label: label ?? "", number: Number(number) };
+    return number === undefined
+      ? { label: row.slice(column) }
+      : { label: label ?? "", number: Number(number) };
   };
   const first = optionAt(at);
   if (first === undefined) return undefined;
@@ -100,27 +113,44 @@ function list(rows: readonly string[], at: number, column: number, isClaude: boo
     for (let y = at + step; y >= 0 && y < rows.length; y += step) {
       const row = rows[y] ?? "";
       const option = optionAt(y);
-      const follows = option !== undefined && (number === undefined ? option.number === undefined : option.number === number + step);
+      const follows =
+        option !== undefined &&
+        (number === undefined ? option.number === undefined : option.number === number + step);
       if (follows) {
         number = option.number;
         if (step < 0) selected++;
         found[step < 0 ? "unshift" : "push"]({ y, option });
         if (step < 0) top = y;
-      } else if (isBlank(row) || MORE.test(row) || (indent(row) <= column && !(number !== undefined && RULE.test(row.trim())))) break; // deeper: an option that goes on
+      } else if (
+        isBlank(row) ||
+        MORE.test(row) ||
+        (indent(row) <= column && !(number !== undefined && RULE.test(row.trim())))
+      )
+        break; // deeper: an option that goes on
     }
   }
   // what goes on below an option belongs to it
   for (const [i, { y, option }] of found.entries()) {
     const end = found[i + 1]?.y ?? rows.length;
     bottom = y + 1;
-    while (bottom < end && indent(rows[bottom] ?? "") > column) option.label += ` ${(rows[bottom++] ?? "").trim()}`;
+    while (bottom < end && indent(rows[bottom] ?? "") > column)
+      option.label += ` ${(rows[bottom++] ?? "").trim()}`;
   }
   const options = found.map(({ option: { label, ...rest } }) => ({ label: label.trim(), ...rest }));
   if (options.length < 2) return undefined;
   const [above, below] = [around(rows, top, isClaude), trimmed(rows.slice(bottom))];
-  const several = options.some(({ label }) => BOX.test(label)) || (first.number === undefined && rows.slice(top, bottom).some((row) => /[◉◯]/u.test(row)));
+  const several =
+    options.some(({ label }) => BOX.test(label)) ||
+    (first.number === undefined && rows.slice(top, bottom).some((row) => /[◉◯]/u.test(row)));
   const cut = below.some((row) => /↑ \d+ more lines/.test(row));
-  return { way: "list", above, options, selected, below, ...(several ? { bars: "several" } : cut ? { bars: "cut" } : {}) };
+  return {
+    way: "list",
+    above,
+    options,
+    selected,
+    below,
+    ...(several ? { bars: "several" } : cut ? { bars: "cut" } : {}),
+  };
 }
 
 /** Claude's two buttons beside each other, one with the sign before it. */
@@ -134,7 +164,13 @@ function buttons(rows: readonly string[]): Dialog | undefined {
     .split(/\s{2,}/);
   if (footer - at > 2 || labels.length !== 2) return undefined;
   const selected = /^\s*❯/.test(rows[at] ?? "") ? 0 : 1;
-  return { way: "row", above: around(rows, at, true), options: labels.map((label) => ({ label })), selected, below: trimmed(rows.slice(at + 1)) };
+  return {
+    way: "row",
+    above: around(rows, at, true),
+    options: labels.map((label) => ({ label })),
+    selected,
+    below: trimmed(rows.slice(at + 1)),
+  };
 }
 
 /** Claude's dialogs without a list, whose last lines say what Enter does, what another key does, and that Esc goes back. */
@@ -148,9 +184,18 @@ function keys(rows: readonly string[]): Dialog | undefined {
     .split(" · ");
   const above = around(rows, start, true);
   const named = parts.flatMap((part) => /^(Enter|shift\+Tab) to \S/i.exec(part)?.[0] ?? []);
-  if (!/^Enter to /.test(parts[0] ?? "") || named.length < parts.length - 1 || !parts.some((part) => /^Esc to /.test(part))) return undefined;
+  if (
+    !/^Enter to /.test(parts[0] ?? "") ||
+    named.length < parts.length - 1 ||
+    !parts.some((part) => /^Esc to /.test(part))
+  )
+    return undefined;
   // where there is anything to fill in or to choose, Enter means that
-  if (above.some((row) => /[❯⌕╭╰]|Type something|not set/u.test(row)) || !rows.slice(0, start).some((row) => RULE.test(row))) return undefined;
+  if (
+    above.some((row) => /[❯⌕╭╰]|Type something|not set/u.test(row)) ||
+    !rows.slice(0, start).some((row) => RULE.test(row))
+  )
+    return undefined;
   const options = parts.filter((part) => !/^Esc to /.test(part)).map((label) => ({ label }));
   return { way: "keys", above, options, selected: -1, below: [] };
 }
@@ -159,7 +204,8 @@ function keys(rows: readonly string[]): Dialog | undefined {
 function word(rows: readonly string[], y: number, x: number): Dialog | undefined {
   const row = rows[y] ?? "";
   const [, yes, no] = YES_NO.exec(row) ?? [];
-  if (yes === undefined || no === undefined || x < row.length || x > row.length + 1) return undefined;
+  if (yes === undefined || no === undefined || x < row.length || x > row.length + 1)
+    return undefined;
   return {
     way: "word",
     above: trimmed(rows.slice(Math.max(0, y - 2), y + 1)),
@@ -172,14 +218,22 @@ function word(rows: readonly string[], y: number, x: number): Dialog | undefined
 /** Where Claude waits for something that is none of the above: a form, a search, or more than the screen has room for. */
 export function unreadable({ rows: given }: Look): Dialog {
   const rows = given.map((row) => row.trimEnd());
-  return { way: "none", above: trimmed(rows.slice(rows.findIndex((row) => RULE.test(row)) + 1)), options: [], selected: -1, below: [] };
+  return {
+    way: "none",
+    above: trimmed(rows.slice(rows.findIndex((row) => RULE.test(row)) + 1)),
+    options: [],
+    selected: -1,
+    below: [],
+  };
 }
 
 /** The rows above row `end` that belong to it: from Claude's line across the screen on, or the paragraph that another program wrote. */
 function around(rows: readonly string[], end: number, isClaude: boolean): string[] {
-  if (isClaude) return trimmed(rows.slice(rows.slice(0, end).findLastIndex((row) => RULE.test(row)) + 1, end));
+  if (isClaude)
+    return trimmed(rows.slice(rows.slice(0, end).findLastIndex((row) => RULE.test(row)) + 1, end));
   let start = end;
-  while (start > 0 && end - start < ABOVE && (start > end - 2 || !isBlank(rows[start - 1] ?? ""))) start--;
+  while (start > 0 && end - start < ABOVE && (start > end - 2 || !isBlank(rows[start - 1] ?? "")))
+    start--;
   return trimmed(rows.slice(start, end));
 }
 

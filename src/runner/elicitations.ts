@@ -47,7 +47,9 @@ export function openElicitations({ ledger, host, heard, waits }: ElicitationsOpt
         });
         if (entry === undefined) return respond();
         open = [...open.filter(({ prompt }) => isOpen(prompt)), entry];
-        signal.addEventListener("abort", () => setTimeout(() => ledger.answeredAtDesk(entry, "reject"), SETTLE_MS));
+        signal.addEventListener("abort", () =>
+          setTimeout(() => ledger.answeredAtDesk(entry, "reject"), SETTLE_MS),
+        );
         held = setTimeout(() => ledger.withdraw(entry), HELD_MS);
         held.unref();
       });
@@ -61,7 +63,10 @@ export function openElicitations({ ledger, host, heard, waits }: ElicitationsOpt
   };
 }
 
-function replyTo({ action, dismiss, fields }: Decide, form: Form | undefined): ElicitationReply | undefined {
+function replyTo(
+  { action, dismiss, fields }: Decide,
+  form: Form | undefined,
+): ElicitationReply | undefined {
   if (dismiss === true) return undefined;
   if (action === "reject") return { action: "decline" };
   if (form === undefined) return { action: "accept" };
@@ -69,14 +74,23 @@ function replyTo({ action, dismiss, fields }: Decide, form: Form | undefined): E
   return content && { action: "accept", content };
 }
 
-const isPage = (url: string) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol) && url.length <= LIMITS.urlChars;
+const isPage = (url: string) =>
+  URL.canParse(url) && /^https?:$/.test(new URL(url).protocol) && url.length <= LIMITS.urlChars;
 
 /** What a person is shown, and the form behind it; without a form it is a page to be opened. */
-function elicitationView({ mcp_server_name: server, message, mode, requested_schema, url = "", cwd }: Elicitation, host: string): { view: View; form: Form | undefined } {
+function elicitationView(
+  { mcp_server_name: server, message, mode, requested_schema, url = "", cwd }: Elicitation,
+  host: string,
+): { view: View; form: Form | undefined } {
   const form = mode === "form" ? readForm(requested_schema) : undefined;
-  const unclear = mode === "form" ? form === undefined : mode !== "url" || !isPage(url) || maskSecrets(url) !== url;
+  const unclear =
+    mode === "form"
+      ? form === undefined
+      : mode !== "url" || !isPage(url) || maskSecrets(url) !== url;
   const fields = form?.fields.map(({ value, ...field }) =>
-    typeof value === "string" && maskSecrets(value) !== value ? field : { ...field, ...(value === undefined ? {} : { value }) },
+    typeof value === "string" && maskSecrets(value) !== value
+      ? field
+      : { ...field, ...(value === undefined ? {} : { value }) },
   );
   const elicited: Elicited = {
     server,
@@ -92,9 +106,19 @@ function elicitationView({ mcp_server_name: server, message, mode, requested_sch
     cwd,
     host,
     actions: unclear || opaque ? ["reject"] : ["approve", "reject"],
-    ...(unclear || opaque ? { note: "This can't be shown here as it is: from here it can only be declined." } : {}),
+    ...(unclear || opaque
+      ? { note: "This can't be shown here as it is: from here it can only be declined." }
+      : {}),
   };
   if (JSON.stringify(view).length <= LIMITS.viewChars) return { view, form };
   const part = { server, message: maskSecrets(message.slice(0, LIMITS.messageChars)) };
-  return { view: { ...view, input: part, actions: ["reject"], note: "Too much to be shown here: from here it can only be declined." }, form };
+  return {
+    view: {
+      ...view,
+      input: part,
+      actions: ["reject"],
+      note: "Too much to be shown here: from here it can only be declined.",
+    },
+    form,
+  };
 }

@@ -16,7 +16,10 @@ function boundJoins(provider: IUnicodeVersionProvider): IUnicodeVersionProvider 
     charProperties(codepoint, preceding) {
       if ((preceding & JOINS) === 0) return provider.charProperties(codepoint, preceding);
       const count = preceding >>> COUNT_SHIFT;
-      const next = provider.charProperties(codepoint, count >= JOINED ? 0 : preceding & ((1 << COUNT_SHIFT) - 1));
+      const next = provider.charProperties(
+        codepoint,
+        count >= JOINED ? 0 : preceding & ((1 << COUNT_SHIFT) - 1),
+      );
       return (next & JOINS) === 0 ? next : next | ((count + 1) << COUNT_SHIFT);
     },
   };
@@ -29,17 +32,36 @@ function boundJoins(provider: IUnicodeVersionProvider): IUnicodeVersionProvider 
 export function openEmulator(cols: number, rows: number): Terminal {
   // the emulator's own warnings would land on the user's screen; one of them, of a busy machine, does not ask for the level
   console.warn = () => undefined;
-  const term = new Terminal({ cols, rows, scrollback: SCROLLBACK_LINES, allowProposedApi: true, logLevel: "off" });
+  const term = new Terminal({
+    cols,
+    rows,
+    scrollback: SCROLLBACK_LINES,
+    allowProposedApi: true,
+    logLevel: "off",
+  });
   const unicode = term.unicode;
   const bounded = {
     register: (provider: IUnicodeVersionProvider) => unicode.register(boundJoins(provider)),
     versions: unicode.versions,
     activeVersion: unicode.activeVersion,
   };
-  new UnicodeGraphemesAddon().activate(new Proxy(term, { get: (target, name) => (name === "unicode" ? bounded : Reflect.get(target, name, target)) }));
+  new UnicodeGraphemesAddon().activate(
+    new Proxy(term, {
+      get: (target, name) => (name === "unicode" ? bounded : Reflect.get(target, name, target)),
+    }),
+  );
   unicode.activeVersion = bounded.activeVersion;
   // what is repeated as often as a program says, up to 2^31 times: lines in and out, tabs, the last character. More than fit on the screen are none
-  const most = { L: () => term.rows, M: () => term.rows, S: () => term.rows, T: () => term.rows, I: () => term.cols, Z: () => term.cols, b: () => term.cols };
-  for (const [final, fits] of Object.entries(most)) term.parser.registerCsiHandler({ final }, ([count = 0]) => Number(count) > fits());
+  const most = {
+    L: () => term.rows,
+    M: () => term.rows,
+    S: () => term.rows,
+    T: () => term.rows,
+    I: () => term.cols,
+    Z: () => term.cols,
+    b: () => term.cols,
+  };
+  for (const [final, fits] of Object.entries(most))
+    term.parser.registerCsiHandler({ final }, ([count = 0]) => Number(count) > fits());
   return term;
 }

@@ -27,14 +27,30 @@ const Line = v.looseObject({
   message: v.optional(v.looseObject({ content: v.union([v.string(), v.array(v.unknown())]) })),
   /** Of a system line. */
   content: v.optional(v.unknown()),
-  attachment: v.optional(v.looseObject({ type: v.string(), prompt: v.optional(v.unknown()), commandMode: v.optional(v.string()) })),
+  attachment: v.optional(
+    v.looseObject({
+      type: v.string(),
+      prompt: v.optional(v.unknown()),
+      commandMode: v.optional(v.string()),
+    }),
+  ),
 });
 const Block = v.variant("type", [
   v.looseObject({ type: v.literal("text"), text: v.string() }),
   v.looseObject({ type: v.literal("thinking"), thinking: v.string() }),
   v.looseObject({ type: v.literal("image") }),
-  v.looseObject({ type: v.literal("tool_use"), id: v.string(), name: v.string(), input: ToolInput }),
-  v.looseObject({ type: v.literal("tool_result"), tool_use_id: v.string(), content: v.optional(v.unknown()), is_error: v.optional(v.boolean()) }),
+  v.looseObject({
+    type: v.literal("tool_use"),
+    id: v.string(),
+    name: v.string(),
+    input: ToolInput,
+  }),
+  v.looseObject({
+    type: v.literal("tool_result"),
+    tool_use_id: v.string(),
+    content: v.optional(v.unknown()),
+    is_error: v.optional(v.boolean()),
+  }),
 ]);
 type Block = v.InferOutput<typeof Block>;
 
@@ -43,9 +59,14 @@ export function entriesOf(line: string): Entry[] {
   const parsed = parseJson(Line, line);
   if (parsed === undefined || parsed.isMeta || parsed.isSidechain) return [];
   const at = Math.max(0, Date.parse(parsed.timestamp ?? "") || 0);
-  const said = (kind: "user" | "assistant" | "thinking" | "note", text: string): Entry[] => (text.trim() === "" ? [] : [{ kind, at, text: clip(text, MESSAGE_CHARS) }]);
+  const said = (kind: "user" | "assistant" | "thinking" | "note", text: string): Entry[] =>
+    text.trim() === "" ? [] : [{ kind, at, text: clip(text, MESSAGE_CHARS) }];
   const byPerson = (text: string): Entry[] => {
-    if (parsed.isCompactSummary) return said("note", `The conversation was compacted. Claude goes on with this summary:\n\n${text}`);
+    if (parsed.isCompactSummary)
+      return said(
+        "note",
+        `The conversation was compacted. Claude goes on with this summary:\n\n${text}`,
+      );
     const { kind, words } = spoken(text);
     return said(kind, words);
   };
@@ -53,12 +74,18 @@ export function entriesOf(line: string): Entry[] {
     if (parsed.type === "attachment") {
       const { attachment } = parsed;
       // what was typed while Claude was at work
-      return attachment?.type === "queued_command" && attachment.commandMode === "prompt" ? blocksOf(attachment.prompt).flatMap((block) => shown(block, byPerson)) : [];
+      return attachment?.type === "queued_command" && attachment.commandMode === "prompt"
+        ? blocksOf(attachment.prompt).flatMap((block) => shown(block, byPerson))
+        : [];
     }
-    if (parsed.type === "system") return typeof parsed.content === "string" ? said("note", spoken(parsed.content).words) : [];
-    if (parsed.type === "user") return blocksOf(parsed.message?.content).flatMap((block) => shown(block, byPerson));
+    if (parsed.type === "system")
+      return typeof parsed.content === "string" ? said("note", spoken(parsed.content).words) : [];
+    if (parsed.type === "user")
+      return blocksOf(parsed.message?.content).flatMap((block) => shown(block, byPerson));
     if (parsed.type !== "assistant") return [];
-    return blocksOf(parsed.message?.content).flatMap((block) => shown(block, (text) => said(parsed.isApiErrorMessage ? "note" : "assistant", text)));
+    return blocksOf(parsed.message?.content).flatMap((block) =>
+      shown(block, (text) => said(parsed.isApiErrorMessage ? "note" : "assistant", text)),
+    );
   };
   const shown = (block: Block, text: (text: string) => Entry[]): Entry[] => {
     switch (block.type) {
@@ -69,9 +96,25 @@ export function entriesOf(line: string): Entry[] {
       case "image":
         return said("note", "An image, which is not shown here.");
       case "tool_use":
-        return [{ kind: "tool", at, id: block.id.slice(0, 256), tool: maskSecrets(block.name.slice(0, 256)), input: inputText(block.input) }];
+        return [
+          {
+            kind: "tool",
+            at,
+            id: block.id.slice(0, 256),
+            tool: maskSecrets(block.name.slice(0, 256)),
+            input: inputText(block.input),
+          },
+        ];
       case "tool_result":
-        return [{ kind: "result", at, id: block.tool_use_id.slice(0, 256), text: clip(resultText(block.content), RESULT_CHARS), error: block.is_error === true }];
+        return [
+          {
+            kind: "result",
+            at,
+            id: block.tool_use_id.slice(0, 256),
+            text: clip(resultText(block.content), RESULT_CHARS),
+            error: block.is_error === true,
+          },
+        ];
       default:
         return block satisfies never;
     }
@@ -86,7 +129,9 @@ function bounded(entries: Entry[], at: number): Entry[] {
     return chars < LINE_CHARS;
   });
   const left = entries.length - fit.length;
-  return left === 0 ? fit : [...fit, { kind: "note", at, text: `… ${left} more entries, too many to be shown` }];
+  return left === 0
+    ? fit
+    : [...fit, { kind: "note", at, text: `… ${left} more entries, too many to be shown` }];
 }
 
 function blocksOf(content: unknown): Block[] {
@@ -138,14 +183,18 @@ function spoken(text: string): { kind: "user" | "note"; words: string } {
     case "system-reminder":
       return { kind: "note", words: "" };
     default:
-      return text.startsWith("[Request interrupted by user") ? { kind: "note", words: "Interrupted." } : { kind: "user", words: text };
+      return text.startsWith("[Request interrupted by user")
+        ? { kind: "note", words: "Interrupted." }
+        : { kind: "user", words: text };
   }
 }
 
 /** The text without secrets; what is too long is cut, and says so. */
 function clip(text: string, max: number): string {
   const looked = maskSecrets(text.slice(0, max + MARGIN_CHARS), text.length > max + MARGIN_CHARS);
-  return (text.length <= max ? looked : `${looked.slice(0, max)}\n… ${text.length - max} more characters`).toWellFormed();
+  return (
+    text.length <= max ? looked : `${looked.slice(0, max)}\n… ${text.length - max} more characters`
+  ).toWellFormed();
 }
 
 /** A tool's input as JSON text, without secrets, with what is too long, too much or too deep cut. */
@@ -162,10 +211,16 @@ function inputText(input: Record<string, unknown>): string {
   };
   const cutObject = (object: object, depth: number): Record<string, unknown> => {
     const all = Object.entries(object);
-    const parts = all.slice(0, PARTS).map(([name, part]): [string, unknown] => [name.slice(0, 256), cut(part, depth - 1)]);
-    return Object.fromEntries(all.length > PARTS ? [...parts, ["…", `… ${all.length - PARTS} more`]] : parts);
+    const parts = all
+      .slice(0, PARTS)
+      .map(([name, part]): [string, unknown] => [name.slice(0, 256), cut(part, depth - 1)]);
+    return Object.fromEntries(
+      all.length > PARTS ? [...parts, ["…", `… ${all.length - PARTS} more`]] : parts,
+    );
   };
   const whole = JSON.stringify(maskInput(cutObject(input, DEPTH)).input);
   if (whole.length <= LIMITS.entryChars) return whole;
-  return JSON.stringify({ "…": `${whole.slice(0, INPUT_CHARS).toWellFormed()}\n… ${whole.length - INPUT_CHARS} more characters` });
+  return JSON.stringify({
+    "…": `${whole.slice(0, INPUT_CHARS).toWellFormed()}\n… ${whole.length - INPUT_CHARS} more characters`,
+  });
 }

@@ -12,19 +12,39 @@ const FOLDERS = 10_000;
 
 /** Entries of Claude Code's transcript that matter here (measured with 2.1.328). */
 const Entry = v.looseObject({
-  message: v.optional(v.looseObject({ content: v.optional(v.union([v.string(), v.array(v.looseObject({ type: v.string() }))])) })),
-  attachment: v.optional(v.looseObject({ type: v.string(), decision: v.optional(v.string()), toolUseID: v.optional(v.string()) })),
+  message: v.optional(
+    v.looseObject({
+      content: v.optional(v.union([v.string(), v.array(v.looseObject({ type: v.string() }))])),
+    }),
+  ),
+  attachment: v.optional(
+    v.looseObject({
+      type: v.string(),
+      decision: v.optional(v.string()),
+      toolUseID: v.optional(v.string()),
+    }),
+  ),
   /** With the result of a call that was turned down: by a hook's words, or by a no that stops the turn. */
   toolDenialKind: v.optional(v.string()),
 });
-const ToolUse = v.looseObject({ type: v.literal("tool_use"), id: v.string(), name: v.string(), input: v.unknown() });
+const ToolUse = v.looseObject({
+  type: v.literal("tool_use"),
+  id: v.string(),
+  name: v.string(),
+  input: v.unknown(),
+});
 const ToolResult = v.looseObject({ type: v.literal("tool_result"), tool_use_id: v.string() });
 
 /**
  * Whether the transcript tells, after byte `since`, that a hook's decision was applied to this very tool call: Claude Code
  * writes `hook_permission_decision` for an allow, once the call has run, and a result with `toolDenialKind` for a deny.
  */
-export function decisionApplied(path: string, since: number, call: { name: string; input: unknown }, decision: Decision): boolean {
+export function decisionApplied(
+  path: string,
+  since: number,
+  call: { name: string; input: unknown },
+  decision: Decision,
+): boolean {
   const size = fileSize(path, path) ?? 0;
   if (size <= since) return false;
   const start = Math.max(0, size - TAIL_BYTES);
@@ -39,13 +59,27 @@ export function decisionApplied(path: string, since: number, call: { name: strin
     if (entry === undefined) continue; // cut at the start, unfinished at the end, or of a kind we don't know
     const content = Array.isArray(entry.message?.content) ? entry.message.content : [];
     for (const block of content) {
-      if (v.is(ToolUse, block) && block.name === call.name && isDeepStrictEqual(block.input, call.input)) ids.add(block.id);
+      if (
+        v.is(ToolUse, block) &&
+        block.name === call.name &&
+        isDeepStrictEqual(block.input, call.input)
+      )
+        ids.add(block.id);
     }
     if (at < since) continue;
     const { attachment, toolDenialKind } = entry;
     if (decision === "approve") {
-      if (attachment?.type === "hook_permission_decision" && attachment.decision === "allow" && ids.has(attachment.toolUseID ?? "")) return true;
-    } else if (toolDenialKind !== undefined && content.some((block) => v.is(ToolResult, block) && ids.has(block.tool_use_id))) return true;
+      if (
+        attachment?.type === "hook_permission_decision" &&
+        attachment.decision === "allow" &&
+        ids.has(attachment.toolUseID ?? "")
+      )
+        return true;
+    } else if (
+      toolDenialKind !== undefined &&
+      content.some((block) => v.is(ToolResult, block) && ids.has(block.tool_use_id))
+    )
+      return true;
   }
   return false;
 }
@@ -77,7 +111,9 @@ export function transcriptOf(conversation: string, configDir: string): string {
 export function trustedTranscript(path: string, configDir: string): string | undefined {
   try {
     const real = realpathSync(path);
-    return real.startsWith(`${realpathSync(configDir)}/projects/`) && real.endsWith(".jsonl") ? real : undefined;
+    return real.startsWith(`${realpathSync(configDir)}/projects/`) && real.endsWith(".jsonl")
+      ? real
+      : undefined;
   } catch (error) {
     if (error instanceof Error && "code" in error) return undefined; // does not exist
     throw error;
@@ -86,7 +122,10 @@ export function trustedTranscript(path: string, configDir: string): string | und
 
 /** Words that Claude Code 2.1 writes on the screen once it has taken a hook's answer. */
 export function hookWordsOnScreen(rows: readonly string[], decision: Decision): number {
-  const words = decision === "approve" ? "Allowed by PermissionRequest hook" : "Denied by PermissionRequest hook";
+  const words =
+    decision === "approve"
+      ? "Allowed by PermissionRequest hook"
+      : "Denied by PermissionRequest hook";
   return rows.filter((row) => row.includes(words)).length;
 }
 

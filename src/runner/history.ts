@@ -74,7 +74,10 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
     newest?.dispose();
     const buffer = term.buffer.active;
     // history is never touched while the alternate screen is up: the mark is set when the normal one is back
-    newest = buffer.type === "normal" && buffer.baseY > 0 ? term.registerMarker(-buffer.cursorY - 1) : undefined;
+    newest =
+      buffer.type === "normal" && buffer.baseY > 0
+        ? term.registerMarker(-buffer.cursorY - 1)
+        : undefined;
   };
 
   const look = () => {

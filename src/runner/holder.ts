@@ -39,9 +39,21 @@ export const MARKER = 0x1e;
  * The command that holds a program: a shell and its arguments. With `wait` it first lets us take the master side over;
  * `lineSettings` are given to the terminal as stty(1) takes them.
  */
-export function holderCommand(wait: boolean, lineSettings: string, program: readonly string[]): [shell: string, ...args: string[]] {
+export function holderCommand(
+  wait: boolean,
+  lineSettings: string,
+  program: readonly string[],
+): [shell: string, ...args: string[]] {
   const [shell, script] = holderShell();
-  return [...shell, "-c", HANDSHAKE + script, "claude-remote", wait ? "wait" : "go", lineSettings, ...program];
+  return [
+    ...shell,
+    "-c",
+    HANDSHAKE + script,
+    "claude-remote",
+    wait ? "wait" : "go",
+    lineSettings,
+    ...program,
+  ];
 }
 
 function holderShell(): [shell: [string, ...string[]], script: string] {

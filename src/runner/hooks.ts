@@ -23,9 +23,19 @@ const path = v.pipe(v.string(), v.maxLength(LIMITS.pathChars));
 
 /** What Claude Code sends to hooks, as far as we use it; measured, see docs/protocol.md. */
 const common = { session_id: shortText, transcript_path: path, cwd: path };
-const tool = { tool_name: shortText, tool_input: ToolInput, agent_id: v.optional(shortText), agent_type: v.optional(shortText) };
+const tool = {
+  tool_name: shortText,
+  tool_input: ToolInput,
+  agent_id: v.optional(shortText),
+  agent_type: v.optional(shortText),
+};
 export const HookEvent = v.variant("hook_event_name", [
-  v.object({ hook_event_name: v.literal("PermissionRequest"), ...common, ...tool, permission_suggestions: v.optional(v.fallback(v.array(v.unknown()), [])) }),
+  v.object({
+    hook_event_name: v.literal("PermissionRequest"),
+    ...common,
+    ...tool,
+    permission_suggestions: v.optional(v.fallback(v.array(v.unknown()), [])),
+  }),
   v.object({
     hook_event_name: v.literal("Elicitation"),
     ...common,
@@ -35,10 +45,24 @@ export const HookEvent = v.variant("hook_event_name", [
     requested_schema: v.optional(v.unknown()),
     url: v.optional(v.string()),
   }),
-  v.object({ hook_event_name: v.picklist(["PostToolUse", "PostToolUseFailure"]), ...common, ...tool }),
+  v.object({
+    hook_event_name: v.picklist(["PostToolUse", "PostToolUseFailure"]),
+    ...common,
+    ...tool,
+  }),
   v.object({ hook_event_name: v.picklist(["UserPromptSubmit", "SessionEnd"]), ...common }),
-  v.object({ hook_event_name: v.picklist(["Stop", "StopFailure"]), ...common, last_assistant_message: v.optional(v.string()), error: v.optional(v.string()) }),
-  v.object({ hook_event_name: v.literal("Notification"), ...common, notification_type: v.optional(shortText), message: v.optional(v.string()) }),
+  v.object({
+    hook_event_name: v.picklist(["Stop", "StopFailure"]),
+    ...common,
+    last_assistant_message: v.optional(v.string()),
+    error: v.optional(v.string()),
+  }),
+  v.object({
+    hook_event_name: v.literal("Notification"),
+    ...common,
+    notification_type: v.optional(shortText),
+    message: v.optional(v.string()),
+  }),
 ]);
 export type HookEvent = v.InferOutput<typeof HookEvent>;
 export type PermissionRequest = Extract<HookEvent, { hook_event_name: "PermissionRequest" }>;
@@ -48,16 +72,27 @@ export type Told = Exclude<HookEvent, PermissionRequest | Elicitation>;
 
 /** A change of Claude's permissions, in its own form (measured with 2.1.328). */
 export type PermissionUpdate =
-  | { type: "addRules"; behavior: "allow"; destination: string; rules: { toolName: string; ruleContent?: string | undefined }[] }
+  | {
+      type: "addRules";
+      behavior: "allow";
+      destination: string;
+      rules: { toolName: string; ruleContent?: string | undefined }[];
+    }
   | { type: "setMode"; mode: "acceptEdits" | "default"; destination: "session" };
 
 /** The answer to a `PermissionRequest`; undefined is no decision, which leaves it to the dialog at the desk. */
 export type HookDecision =
-  | { behavior: "allow"; updatedInput?: Record<string, unknown>; updatedPermissions?: PermissionUpdate[] }
+  | {
+      behavior: "allow";
+      updatedInput?: Record<string, unknown>;
+      updatedPermissions?: PermissionUpdate[];
+    }
   | { behavior: "deny"; message: string; interrupt?: true };
 
 /** The answer to an `Elicitation`; undefined leaves it to the dialog at the desk. Claude passes the content on as it is (measured). */
-export type ElicitationReply = { action: "accept"; content?: Record<string, unknown> } | { action: "decline" };
+export type ElicitationReply =
+  | { action: "accept"; content?: Record<string, unknown> }
+  | { action: "decline" };
 
 export interface HookListener {
   /** Hooks for Claude Code's settings. */
@@ -81,7 +116,10 @@ export interface HookHandlers {
  * Listens on loopback for Claude Code's hooks, with a random token for this session. Whatever comes is parsed like any hostile input.
  * `outside` says where a path of Claude's is out here.
  */
-export function listenForHooks(handlers: HookHandlers, outside: (path: string) => string = (path) => path): HookListener {
+export function listenForHooks(
+  handlers: HookHandlers,
+  outside: (path: string) => string = (path) => path,
+): HookListener {
   const token = randomNonce();
   const expected = `Bearer ${token}`;
   let second = 0;
@@ -95,15 +133,29 @@ export function listenForHooks(handlers: HookHandlers, outside: (path: string) =
     idleTimeout: IDLE_S,
     async fetch(request, server) {
       const given = request.headers.get("authorization") ?? "";
-      const same = given.length === expected.length && timingSafeEqual(Buffer.from(given), Buffer.from(expected));
-      if (!same || request.headers.get("host") !== `127.0.0.1:${server.port}` || request.headers.has("origin")) return new Response(null, { status: 403 });
+      const same =
+        given.length === expected.length &&
+        timingSafeEqual(Buffer.from(given), Buffer.from(expected));
+      if (
+        !same ||
+        request.headers.get("host") !== `127.0.0.1:${server.port}` ||
+        request.headers.has("origin")
+      )
+        return new Response(null, { status: 403 });
       const now = Math.floor(performance.now() / 1000);
       if (now !== second) [second, taken] = [now, 0];
       if (++taken > EVENTS_PER_SECOND) return new Response(null, { status: 429 });
       const told = parseJson(HookEvent, await request.text());
       if (told === undefined) return new Response(null, { status: 400 });
-      const event = { ...told, transcript_path: outside(told.transcript_path), cwd: outside(told.cwd) };
-      if (event.hook_event_name !== "PermissionRequest" && event.hook_event_name !== "Elicitation") {
+      const event = {
+        ...told,
+        transcript_path: outside(told.transcript_path),
+        cwd: outside(told.cwd),
+      };
+      if (
+        event.hook_event_name !== "PermissionRequest" &&
+        event.hook_event_name !== "Elicitation"
+      ) {
         handlers.onEvent(event);
         return new Response(null);
       }
@@ -113,11 +165,15 @@ export function listenForHooks(handlers: HookHandlers, outside: (path: string) =
       server.timeout(request, 0); // a person may take their time; Claude closes the connection when it no longer waits
       if (event.hook_event_name === "Elicitation") {
         const reply = await handlers.onElicitation(event, request.signal);
-        return reply === undefined ? new Response(null) : Response.json({ hookSpecificOutput: { hookEventName: "Elicitation", ...reply } });
+        return reply === undefined
+          ? new Response(null)
+          : Response.json({ hookSpecificOutput: { hookEventName: "Elicitation", ...reply } });
       }
       const decision = await handlers.onPermission(event, request.signal);
       if (decision === undefined) return new Response(null);
-      return Response.json({ hookSpecificOutput: { hookEventName: "PermissionRequest", decision } });
+      return Response.json({
+        hookSpecificOutput: { hookEventName: "PermissionRequest", decision },
+      });
     },
     error: () => new Response(null, { status: 500 }), // no decision: the dialog at the desk stays
   });
@@ -125,11 +181,25 @@ export function listenForHooks(handlers: HookHandlers, outside: (path: string) =
   const hook = (timeout: number) => [
     {
       hooks: [
-        { type: "http", url: `http://127.0.0.1:${server.port}/hook`, headers: { Authorization: `Bearer $${TOKEN_VARIABLE}` }, allowedEnvVars: [TOKEN_VARIABLE], timeout },
+        {
+          type: "http",
+          url: `http://127.0.0.1:${server.port}/hook`,
+          headers: { Authorization: `Bearer $${TOKEN_VARIABLE}` },
+          allowedEnvVars: [TOKEN_VARIABLE],
+          timeout,
+        },
       ],
     },
   ];
-  const events = ["PostToolUse", "PostToolUseFailure", "UserPromptSubmit", "Stop", "StopFailure", "Notification", "SessionEnd"];
+  const events = [
+    "PostToolUse",
+    "PostToolUseFailure",
+    "UserPromptSubmit",
+    "Stop",
+    "StopFailure",
+    "Notification",
+    "SessionEnd",
+  ];
   return {
     settings: {
       hooks: {
@@ -148,7 +218,8 @@ export function listenForHooks(handlers: HookHandlers, outside: (path: string) =
 export function proxyExceptions(env: Record<string, string | undefined>): Record<string, string> {
   if (!Object.keys(env).some((name) => /^(https?|all)_proxy$/i.test(name))) return {};
   const given = env.no_proxy ?? env.NO_PROXY ?? "";
-  if (given.split(",").some((host) => host.trim() === "127.0.0.1" || host.trim() === "*")) return {};
+  if (given.split(",").some((host) => host.trim() === "127.0.0.1" || host.trim() === "*"))
+    return {};
   const list = given === "" ? "127.0.0.1" : `${given},127.0.0.1`;
   return { NO_PROXY: list, no_proxy: list };
 }

@@ -7,18 +7,52 @@ type Input = Extract<FromServer, { type: "input" }>;
 const STREAMS = 100;
 
 /** What keys send in a terminal (ECMA-48, xterm's ctlseqs), with Alt after an Escape. */
-const KEYS: Record<string, string> = { Enter: "\r", Escape: "\x1b", Tab: "\t", BTab: "\x1b[Z", BSpace: "\x7f", Space: " " };
+const KEYS: Record<string, string> = {
+  Enter: "\r",
+  Escape: "\x1b",
+  Tab: "\t",
+  BTab: "\x1b[Z",
+  BSpace: "\x7f",
+  Space: " ",
+};
 /** Cursor keys have a second form for applications. */
-const CURSOR: Record<string, string> = { Up: "A", Down: "B", Right: "C", Left: "D", Home: "H", End: "F" };
+const CURSOR: Record<string, string> = {
+  Up: "A",
+  Down: "B",
+  Right: "C",
+  Left: "D",
+  Home: "H",
+  End: "F",
+};
 const FUNCTION: Record<string, string> = { F1: "P", F2: "Q", F3: "R", F4: "S" };
-const NUMBERED: Record<string, number> = { Insert: 2, Delete: 3, PageUp: 5, PageDown: 6, F5: 15, F6: 17, F7: 18, F8: 19, F9: 20, F10: 21, F11: 23, F12: 24 };
+const NUMBERED: Record<string, number> = {
+  Insert: 2,
+  Delete: 3,
+  PageUp: 5,
+  PageDown: 6,
+  F5: 15,
+  F6: 17,
+  F7: 18,
+  F8: 19,
+  F9: 20,
+  F10: 21,
+  F11: 23,
+  F12: 24,
+};
 
 /** What a key sends, by tmux's name. */
 export function keyBytes(key: string, applicationCursor: boolean): string {
   const [, control, alt, shift, name = ""] = /^(C-)?(M-)?(S-)?(.+)$/u.exec(key) ?? [];
-  const modifiers = 1 + (shift === undefined ? 0 : 1) + (alt === undefined ? 0 : 2) + (control === undefined ? 0 : 4);
+  const modifiers =
+    1 +
+    (shift === undefined ? 0 : 1) +
+    (alt === undefined ? 0 : 2) +
+    (control === undefined ? 0 : 4);
   const letter = CURSOR[name] ?? FUNCTION[name];
-  if (letter !== undefined) return modifiers > 1 ? `\x1b[1;${modifiers}${letter}` : `\x1b${applicationCursor || name in FUNCTION ? "O" : "["}${letter}`;
+  if (letter !== undefined)
+    return modifiers > 1
+      ? `\x1b[1;${modifiers}${letter}`
+      : `\x1b${applicationCursor || name in FUNCTION ? "O" : "["}${letter}`;
   const number = NUMBERED[name];
   if (number !== undefined) return `\x1b[${number}${modifiers > 1 ? `;${modifiers}` : ""}~`;
   const plain = KEYS[name] ?? name;
@@ -27,7 +61,17 @@ export function keyBytes(key: string, applicationCursor: boolean): string {
 }
 
 /** With a question open these could answer it; others only look around, or say no. */
-const HARMLESS = new Set([...Object.keys(CURSOR), "Escape", "PageUp", "PageDown", "WheelUp", "WheelDown", "C-c", "C-o", "C-l"]);
+const HARMLESS = new Set([
+  ...Object.keys(CURSOR),
+  "Escape",
+  "PageUp",
+  "PageDown",
+  "WheelUp",
+  "WheelDown",
+  "C-c",
+  "C-o",
+  "C-l",
+]);
 
 /** A turn of the wheel is so many lines to a program that knows no mouse, as in xterm. */
 const WHEEL_LINES = 3;
@@ -54,7 +98,8 @@ export function openInput({ write, modes, asked }: InputOptions) {
     const text = (input.text ?? "").replace(CONTROL, ""); // before anything is judged by how it begins
     const answers = text !== "" || input.enter === true || keys.some((key) => !HARMLESS.has(key));
     if (answers && asked()) return { result: "asked", seq: last };
-    if (text.trimStart().startsWith("!") && input.shell !== true) return { result: "shell", seq: last };
+    if (text.trimStart().startsWith("!") && input.shell !== true)
+      return { result: "shell", seq: last };
     places.delete(input.stream);
     places.set(input.stream, input.seq);
     for (const [oldest] of places) {
@@ -63,14 +108,22 @@ export function openInput({ write, modes, asked }: InputOptions) {
     }
     const { applicationCursor, bracketedPaste, wheel, middle } = modes();
     const turn = (up: boolean) => {
-      if (wheel === "keys") return keyBytes(up ? "Up" : "Down", applicationCursor).repeat(WHEEL_LINES);
+      if (wheel === "keys")
+        return keyBytes(up ? "Up" : "Down", applicationCursor).repeat(WHEEL_LINES);
       const button = up ? 64 : 65;
       if (wheel === "sgr") return `\x1b[<${button};${middle.x};${middle.y}M`;
-      return wheel === "x10" ? `\x1b[M${String.fromCharCode(32 + button, 32 + Math.min(95, middle.x), 32 + Math.min(95, middle.y))}` : "";
+      return wheel === "x10"
+        ? `\x1b[M${String.fromCharCode(32 + button, 32 + Math.min(95, middle.x), 32 + Math.min(95, middle.y))}`
+        : "";
     };
     const plain = text.replaceAll("\n", "\r");
-    const typed = input.paste === true && bracketedPaste && plain !== "" ? `\x1b[200~${plain}\x1b[201~` : plain;
-    const pressed = keys.map((key) => (key === "WheelUp" || key === "WheelDown" ? turn(key === "WheelUp") : keyBytes(key, applicationCursor)));
+    const typed =
+      input.paste === true && bracketedPaste && plain !== "" ? `\x1b[200~${plain}\x1b[201~` : plain;
+    const pressed = keys.map((key) =>
+      key === "WheelUp" || key === "WheelDown"
+        ? turn(key === "WheelUp")
+        : keyBytes(key, applicationCursor),
+    );
     write(typed + (input.enter === true ? "\r" : "") + pressed.join(""));
     return { result: "applied", seq: input.seq };
   };

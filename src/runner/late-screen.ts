@@ -28,7 +28,8 @@ export function openLateScreen(options: ScreenOptions, onLoaded: () => void): La
     onLoaded();
     return opened;
   });
-  const later = (act: (screen: Screen) => void) => (screen === undefined ? void early.push(act) : act(screen));
+  const later = (act: (screen: Screen) => void) =>
+    screen === undefined ? void early.push(act) : act(screen);
   return {
     screen: () => screen,
     later,

@@ -1,5 +1,13 @@
 import { randomNonce, sha256hex } from "../auth.ts";
-import { type Answer, type FromRunner, type FromServer, isOpen, LIMITS, type Prompt, type View } from "../types.ts";
+import {
+  type Answer,
+  type FromRunner,
+  type FromServer,
+  isOpen,
+  LIMITS,
+  type Prompt,
+  type View,
+} from "../types.ts";
 
 /** After this long without evidence an answer is unconfirmed, in ms. */
 const EVIDENCE_MS = 5000;
@@ -10,7 +18,10 @@ const REMEMBERED = 200;
 export type Decide = Extract<FromServer, { type: "decide" }>;
 export type DecideResult = Extract<FromRunner, { type: "decided" }>["result"];
 /** A decision was carried out: what it said, for people, and whether there is evidence by now; or it turned out that nothing was asked. */
-type Taken = { said?: string | undefined; found: () => boolean } | "dismissed" | Exclude<DecideResult, "sent" | "answered">;
+type Taken =
+  | { said?: string | undefined; found: () => boolean }
+  | "dismissed"
+  | Exclude<DecideResult, "sent" | "answered">;
 
 /** Whoever asked: Claude by a hook, or the screen. */
 export interface Asker {
@@ -32,8 +43,21 @@ export type Ledger = ReturnType<typeof openLedger>;
  * The prompts of one session, wherever they come from. This side decides what becomes of each: it is claimed once, by whoever
  * is first. `onChange`: something about a prompt is new; `onHurry`: whether it matters now to see quickly what Claude does.
  */
-export function openLedger({ session, onChange, onHurry }: { session: string; onChange(prompt: Prompt): void; onHurry(hurry: boolean): void }) {
-  type Own = { prompt: Prompt; readonly view: View; asker: Asker | undefined; carrying: Promise<unknown> | undefined };
+export function openLedger({
+  session,
+  onChange,
+  onHurry,
+}: {
+  session: string;
+  onChange(prompt: Prompt): void;
+  onHurry(hurry: boolean): void;
+}) {
+  type Own = {
+    prompt: Prompt;
+    readonly view: View;
+    asker: Asker | undefined;
+    carrying: Promise<unknown> | undefined;
+  };
   const entries = new Map<string, Own>();
   let ended = false;
   const confirming = new Set<Promise<void>>();
@@ -81,7 +105,15 @@ export function openLedger({ session, onChange, onHurry }: { session: string; on
     }
     if (typeof taken === "string") return taken;
     const { said, found } = taken;
-    const answer: Answer = { by: "viewer", device, name, decision: action, at: Date.now(), receipt: "sent", ...(said === undefined ? {} : { message: said }) };
+    const answer: Answer = {
+      by: "viewer",
+      device,
+      name,
+      decision: action,
+      at: Date.now(),
+      receipt: "sent",
+      ...(said === undefined ? {} : { message: said }),
+    };
     const confirmed = confirm(found).then((receipt) => {
       confirming.delete(confirmed);
       settle(entry, "answered", { ...answer, receipt });
@@ -97,8 +129,10 @@ export function openLedger({ session, onChange, onHurry }: { session: string; on
     if (entry === undefined) return "gone";
     if (!isOpen(entry.prompt)) return entry.prompt.state === "answered" ? "answered" : "gone";
     if (entry.carrying !== undefined) return entry.carrying.then(() => decide(decision)); // whoever is first
-    if (!entry.view.actions.includes(decision.action) && decision.dismiss !== true) return "refused";
-    if (decision.action === "approve" && decision.shown !== sha256hex(entry.prompt.view)) return "changed";
+    if (!entry.view.actions.includes(decision.action) && decision.dismiss !== true)
+      return "refused";
+    if (decision.action === "approve" && decision.shown !== sha256hex(entry.prompt.view))
+      return "changed";
     const taken = entry.asker?.take(decision) ?? "gone";
     if (!(taken instanceof Promise)) return conclude(entry, decision, taken);
     const carried = taken.then((result) => {
@@ -114,8 +148,16 @@ export function openLedger({ session, onChange, onHurry }: { session: string; on
     open(kind: Prompt["kind"], view: View, asker: Asker): Entry | undefined {
       const text = JSON.stringify(view);
       const shown = opened().reduce((sum, { prompt }) => sum + prompt.view.length, text.length);
-      if (opened().length >= LIMITS.openPrompts || ended || shown > LIMITS.viewsChars) return undefined; // more than one message could carry
-      const prompt: Prompt = { id: `p_${randomNonce()}`, session, kind, state: "pending", created_at: Date.now(), view: text };
+      if (opened().length >= LIMITS.openPrompts || ended || shown > LIMITS.viewsChars)
+        return undefined; // more than one message could carry
+      const prompt: Prompt = {
+        id: `p_${randomNonce()}`,
+        session,
+        kind,
+        state: "pending",
+        created_at: Date.now(),
+        view: text,
+      };
       const entry: Own = { prompt, view, asker, carrying: undefined };
       entries.set(prompt.id, entry);
       onChange(prompt);
@@ -132,12 +174,17 @@ export function openLedger({ session, onChange, onHurry }: { session: string; on
     answeredAtDesk({ prompt: { id } }: Entry, decision: Answer["decision"]): void {
       const entry = entries.get(id);
       if (entry === undefined || !isOpen(entry.prompt)) return;
-      settle(entry, "answered", { by: "desk", at: Date.now(), ...(decision === undefined ? {} : { decision }) });
+      settle(entry, "answered", {
+        by: "desk",
+        at: Date.now(),
+        ...(decision === undefined ? {} : { decision }),
+      });
       release(entry);
     },
 
     /** Whether anything but `except` waits, or an answer to anything is not confirmed. */
-    busy: (except?: Entry) => confirming.size > 0 || opened().some(({ prompt }) => prompt.id !== except?.prompt.id),
+    busy: (except?: Entry) =>
+      confirming.size > 0 || opened().some(({ prompt }) => prompt.id !== except?.prompt.id),
 
     /** All that may still matter to the server, for a new connection: what is open, and the newest of the rest. */
     list(): Prompt[] {

@@ -101,7 +101,10 @@ export function hasStopped(pid: number): boolean {
 export function openTerminal(fd: number, blocking = false): number {
   const name = libc.ttyname(fd);
   const path = name === null ? "/dev/tty" : new CString(name).toString();
-  return openSync(path, constants.O_RDWR | constants.O_NOCTTY | (blocking ? 0 : constants.O_NONBLOCK));
+  return openSync(
+    path,
+    constants.O_RDWR | constants.O_NOCTTY | (blocking ? 0 : constants.O_NONBLOCK),
+  );
 }
 
 /** Opens a pseudo-terminal's slave by path, without becoming its session's terminal; undefined where it is gone. */
@@ -168,16 +171,25 @@ function keepOpen(fd: number): void {
  * Becomes another program: same process, same descriptors, same signals (execve(2)). Returns only where that failed. Bun
  * ignores SIGPIPE and SIGXFSZ, which the program would inherit: they are put back.
  */
-export function becomeProgram(path: string, args: readonly string[], env: Record<string, string | undefined>): void {
+export function becomeProgram(
+  path: string,
+  args: readonly string[],
+  env: Record<string, string | undefined>,
+): void {
   const kept: Buffer[] = []; // alive until the call
   const text = (value: string) => {
     const bytes = Buffer.from(`${value}\0`);
     kept.push(bytes);
     return ptr(bytes);
   };
-  const list = (values: readonly string[]) => new BigUint64Array([...values.map((value) => BigInt(text(value))), 0n]);
+  const list = (values: readonly string[]) =>
+    new BigUint64Array([...values.map((value) => BigInt(text(value))), 0n]);
   const argv = list(args);
-  const environment = list(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`])));
+  const environment = list(
+    Object.entries(env).flatMap(([name, value]) =>
+      value === undefined ? [] : [`${name}=${value}`],
+    ),
+  );
   for (const signal of [os.signals.SIGPIPE, os.signals.SIGXFSZ]) libc.signal(signal, 0);
   for (const arg of args) keepOpen(Number(/^\/(?:dev|proc\/self)\/fd\/(\d+)$/.exec(arg)?.[1] ?? 0));
   libc.execve(text(path), ptr(argv), ptr(environment));

@@ -13,7 +13,15 @@ import {
   sealFrame,
   signRequest,
 } from "../auth.ts";
-import { ApiError, type FromRunner, FromServer, Greeting, LIMITS, PROTOCOL, parseJson } from "../types.ts";
+import {
+  ApiError,
+  type FromRunner,
+  FromServer,
+  Greeting,
+  LIMITS,
+  PROTOCOL,
+  parseJson,
+} from "../types.ts";
 
 /** Where this machine is paired, and as what. */
 export interface Pairing {
@@ -60,14 +68,27 @@ export interface LinkOptions {
   pause?(longestMs: number): number;
 }
 
-const UNKNOWN_HERE = "the server does not know this machine, or has locked it out: let it in again with `claude-remote pair`";
+const UNKNOWN_HERE =
+  "the server does not know this machine, or has locked it out: let it in again with `claude-remote pair`";
 
-const ClockRefusal = v.object({ error: v.object({ code: v.literal("clock") }), time: v.number(), mac: v.string() });
+const ClockRefusal = v.object({
+  error: v.object({ code: v.literal("clock") }),
+  time: v.number(),
+  mac: v.string(),
+});
 
 /** The server's time in unix seconds, where it refused a request for this machine's clock and proves that it is the server; undefined otherwise. */
-export function provenTime(keys: DeviceKeys, device: string, nonce: string, refusal: string): number | undefined {
+export function provenTime(
+  keys: DeviceKeys,
+  device: string,
+  nonce: string,
+  refusal: string,
+): number | undefined {
   const clock = parseJson(ClockRefusal, refusal);
-  return clock !== undefined && sameMac(clock.mac, mac(keys.clock, clockText(device, nonce, clock.time))) ? clock.time : undefined;
+  return clock !== undefined &&
+    sameMac(clock.mac, mac(keys.clock, clockText(device, nonce, clock.time)))
+    ? clock.time
+    : undefined;
 }
 
 /** A request to a server; one on this machine is not sent through a proxy, as `fetch` would where one is set (WebSockets never are). */
@@ -90,13 +111,22 @@ export function openLink(options: LinkOptions): Link {
   let clockOffset = 0; // seconds that the server is ahead
   let attempt = 0;
   let socket: WebSocket | undefined;
-  let session: { keys: { c2s: Uint8Array; s2c: Uint8Array }; sent: number; received: number } | undefined;
+  let session:
+    | { keys: { c2s: Uint8Array; s2c: Uint8Array }; sent: number; received: number }
+    | undefined;
   let closed = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
   let silence: ReturnType<typeof setTimeout> | undefined;
 
   const sign = (nonce: string) =>
-    signRequest(keys, { method: "GET", host, target: "/ws", device: pairing.device, ts: Math.floor(Date.now() / 1000) + clockOffset, nonce });
+    signRequest(keys, {
+      method: "GET",
+      host,
+      target: "/ws",
+      device: pairing.device,
+      ts: Math.floor(Date.now() / 1000) + clockOffset,
+      nonce,
+    });
 
   const again = (reason: string, lasting = false) => {
     clearTimeout(silence);
@@ -119,7 +149,9 @@ export function openLink(options: LinkOptions): Link {
 
   const connect = () => {
     const nonce = randomNonce();
-    const ws = new WebSocket(`${pairing.server.replace(/^http/, "ws")}/ws`, { headers: { authorization: sign(nonce) } });
+    const ws = new WebSocket(`${pairing.server.replace(/^http/, "ws")}/ws`, {
+      headers: { authorization: sign(nonce) },
+    });
     ws.binaryType = "arraybuffer";
     socket = ws;
     listen(ws, CONNECT_MS);
@@ -132,16 +164,34 @@ export function openLink(options: LinkOptions): Link {
       listen(ws, SILENCE_MS);
       if (session === undefined) {
         const greeting = typeof data === "string" ? parseJson(Greeting, data) : undefined;
-        if (greeting === undefined || !sameMac(greeting.mac, helloMac(keys, pairing.device, nonce, greeting.nonce, greeting.conn))) {
+        if (
+          greeting === undefined ||
+          !sameMac(
+            greeting.mac,
+            helloMac(keys, pairing.device, nonce, greeting.nonce, greeting.conn),
+          )
+        ) {
           ws.terminate();
           return again("whoever answers there can't prove to be our server");
         }
-        session = { keys: connectionKeys(secret, nonce, greeting.nonce, greeting.conn), sent: 0, received: 0 };
-        link.send({ type: "hello", protocol: PROTOCOL, version: options.version, host: options.host });
+        session = {
+          keys: connectionKeys(secret, nonce, greeting.nonce, greeting.conn),
+          sent: 0,
+          received: 0,
+        };
+        link.send({
+          type: "hello",
+          protocol: PROTOCOL,
+          version: options.version,
+          host: options.host,
+        });
         options.onUp();
         return;
       }
-      const payload = data instanceof ArrayBuffer ? openFrame(session.keys.s2c, session.received, new Uint8Array(data)) : undefined;
+      const payload =
+        data instanceof ArrayBuffer
+          ? openFrame(session.keys.s2c, session.received, new Uint8Array(data))
+          : undefined;
       const message = payload === undefined ? undefined : parseJson(FromServer, payload);
       if (message === undefined) {
         ws.terminate();
@@ -162,7 +212,10 @@ export function openLink(options: LinkOptions): Link {
   const askWhy = async (): Promise<string> => {
     const nonce = randomNonce();
     try {
-      const response = await fetchServer(`${pairing.server}/ws`, { headers: { authorization: sign(nonce) }, signal: AbortSignal.timeout(CONNECT_MS) });
+      const response = await fetchServer(`${pairing.server}/ws`, {
+        headers: { authorization: sign(nonce) },
+        signal: AbortSignal.timeout(CONNECT_MS),
+      });
       const text = (await response.text()).slice(0, 4096);
       const time = provenTime(keys, pairing.device, nonce, text);
       if (time !== undefined) {

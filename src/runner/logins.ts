@@ -21,9 +21,16 @@ export function loginAddress(text: string): string | undefined {
   let end = text.length;
   while (end > 0 && ".,;:!?)]".includes(text.charAt(end - 1))) end--; // a pattern would begin anew at each of a million brackets
   const trimmed = text.slice(0, end);
-  if (trimmed.length > LIMITS.urlChars || !/^https:\/\/[\x21-\x7e]+$/.test(trimmed)) return undefined;
+  if (trimmed.length > LIMITS.urlChars || !/^https:\/\/[\x21-\x7e]+$/.test(trimmed))
+    return undefined;
   const url = URL.parse(trimmed);
-  if (url === null || url.username !== "" || url.password !== "" || maskSecrets(trimmed) !== trimmed) return undefined;
+  if (
+    url === null ||
+    url.username !== "" ||
+    url.password !== "" ||
+    maskSecrets(trimmed) !== trimmed
+  )
+    return undefined;
   const asks = LOGIN_QUERY.some((name) => url.searchParams.has(name));
   return asks || LOGIN_PATH.test(url.pathname) ? trimmed : undefined;
 }
@@ -37,7 +44,10 @@ export function followLogins(term: Terminal) {
     const buffer = term.buffer.active;
     const y = buffer.baseY + buffer.cursorY;
     if (open !== undefined) {
-      const label = buffer.getLine(open.y)?.translateToString(true, open.x, y === open.y ? buffer.cursorX : term.cols) ?? "";
+      const label =
+        buffer
+          .getLine(open.y)
+          ?.translateToString(true, open.x, y === open.y ? buffer.cursorX : term.cols) ?? "";
       links.delete(label);
       if (label.length >= LABEL_CHARS) links.set(label, open.url);
       for (const [oldest] of links) {
@@ -57,23 +67,43 @@ export function followLogins(term: Terminal) {
       const line = buffer.getLine(buffer.baseY + y);
       return { text: line?.translateToString(true) ?? "", wrapped: line?.isWrapped === true };
     });
-    const linked = [...links].findLast(([label]) => rows.some(({ text }) => text.includes(label)))?.[1];
+    const linked = [...links].findLast(([label]) =>
+      rows.some(({ text }) => text.includes(label)),
+    )?.[1];
     const url = linked ?? wrappedAddress(rows, term.cols);
-    return url === undefined ? undefined : { url, pastes: rows.some(({ text }) => /\b(?:paste|enter)\b.{0,40}\b(?:code|token)\b/i.test(text)) };
+    return url === undefined
+      ? undefined
+      : {
+          url,
+          pastes: rows.some(({ text }) =>
+            /\b(?:paste|enter)\b.{0,40}\b(?:code|token)\b/i.test(text),
+          ),
+        };
   };
 }
 
 /** The last login address in rows of text; a row that is full may go on in the next, wrapped by the terminal or by the program itself. */
-function wrappedAddress(rows: readonly { text: string; wrapped: boolean }[], cols: number): string | undefined {
+function wrappedAddress(
+  rows: readonly { text: string; wrapped: boolean }[],
+  cols: number,
+): string | undefined {
   let found: string | undefined;
   for (const [y, { text }] of rows.entries()) {
     for (const match of text.matchAll(URL_START)) {
       let url = match[0];
       const toTheEnd = match.index + url.length === text.length;
-      for (let row = y; toTheEnd && (rows[row]?.text.length ?? 0) >= cols && url.length < LIMITS.urlChars; row++) {
+      for (
+        let row = y;
+        toTheEnd && (rows[row]?.text.length ?? 0) >= cols && url.length < LIMITS.urlChars;
+        row++
+      ) {
         const next = rows[row + 1];
         if (next === undefined) break;
-        const more = next.wrapped ? (/^\S*/.exec(next.text)?.[0] ?? "") : URL_GOES_ON.test(next.text) ? next.text : "";
+        const more = next.wrapped
+          ? (/^\S*/.exec(next.text)?.[0] ?? "")
+          : URL_GOES_ON.test(next.text)
+            ? next.text
+            : "";
         url += more;
         if (more.length < next.text.length || more === "") break;
       }

@@ -8,7 +8,10 @@ type Notice = Extract<FromRunner, { type: "notice" }>;
 const LOOKED_AT = 4 * LIMITS.noticeChars;
 
 /** What somebody away from the desk may want to hear of an event; `told` is what they heard last. Undefined where it is nothing. */
-export function noticeOf(event: HookEvent, told: Notice["kind"]): Pick<Notice, "kind" | "text"> | undefined {
+export function noticeOf(
+  event: HookEvent,
+  told: Notice["kind"],
+): Pick<Notice, "kind" | "text"> | undefined {
   const words = (text = "") =>
     maskSecrets(text.slice(0, LOOKED_AT), text.length > LOOKED_AT)
       .slice(0, LIMITS.noticeChars)
@@ -19,7 +22,9 @@ export function noticeOf(event: HookEvent, told: Notice["kind"]): Pick<Notice, "
     case "StopFailure":
       return { kind: "error", text: words(event.last_assistant_message ?? event.error) };
     case "Notification":
-      return event.notification_type === "idle_prompt" ? { kind: "waiting", text: words(event.message) } : undefined;
+      return event.notification_type === "idle_prompt"
+        ? { kind: "waiting", text: words(event.message) }
+        : undefined;
     case "SessionEnd":
       return undefined;
     case "Elicitation":
@@ -27,7 +32,9 @@ export function noticeOf(event: HookEvent, told: Notice["kind"]): Pick<Notice, "
       return told === "working" ? undefined : { kind: "working", text: "" };
     default:
       // subagents work on while the turn is over
-      return told === "working" || event.agent_id !== undefined ? undefined : { kind: "working", text: "" };
+      return told === "working" || event.agent_id !== undefined
+        ? undefined
+        : { kind: "working", text: "" };
   }
 }
 

@@ -33,7 +33,8 @@ export interface Outbox {
 }
 
 /** About what an operation takes as JSON, in bytes. */
-const sizeOf = (op: HistoryOp) => 40 + (op.op === "append" ? op.lines.reduce((sum, line) => sum + line.length + 3, 0) : 0);
+const sizeOf = (op: HistoryOp) =>
+  40 + (op.op === "append" ? op.lines.reduce((sum, line) => sum + line.length + 3, 0) : 0);
 
 const LIMITS = { memory: MEMORY_BYTES, spool: SPOOL_BYTES, window: WINDOW_BYTES };
 
@@ -103,13 +104,18 @@ export function openOutbox(spoolPath: string | undefined, limits = LIMITS, first
 
   return {
     add(op) {
-      if (spool === undefined && (queued < limits.memory || (spoolPath === undefined && op.op !== "append"))) enqueue(op, sizeOf(op));
+      if (
+        spool === undefined &&
+        (queued < limits.memory || (spoolPath === undefined && op.op !== "append"))
+      )
+        enqueue(op, sizeOf(op));
       else if (spoolPath === undefined) lost += op.op === "append" ? op.lines.length : 0;
       else addToSpool(spoolPath, op, Buffer.from(`${JSON.stringify(op)}\n`));
     },
     drain(send) {
       for (let entry = queue[sent]; entry !== undefined; entry = queue[sent]) {
-        if ((sent > 0 && inFlight + entry.bytes > limits.window) || !send(entry.seq, entry.op)) return;
+        if ((sent > 0 && inFlight + entry.bytes > limits.window) || !send(entry.seq, entry.op))
+          return;
         sent++;
         inFlight += entry.bytes;
       }
@@ -145,7 +151,11 @@ export function openOutbox(spoolPath: string | undefined, limits = LIMITS, first
       if (spool !== undefined) {
         writeSync(fd, spool.partial);
         const chunk = Buffer.alloc(READ_BYTES);
-        for (let read = readSync(spool.fd, chunk, 0, chunk.length, spool.read); read > 0; read = readSync(spool.fd, chunk, 0, chunk.length, spool.read)) {
+        for (
+          let read = readSync(spool.fd, chunk, 0, chunk.length, spool.read);
+          read > 0;
+          read = readSync(spool.fd, chunk, 0, chunk.length, spool.read)
+        ) {
           spool.read += writeSync(fd, chunk, 0, read);
         }
       }

@@ -1,7 +1,16 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import * as v from "valibot";
-import { beginPairing, type DeviceKind, deviceKeys, fromBase64url, NONCE_BYTES, randomNonce, signRequest, toBase64url } from "../auth.ts";
+import {
+  beginPairing,
+  type DeviceKind,
+  deviceKeys,
+  fromBase64url,
+  NONCE_BYTES,
+  randomNonce,
+  signRequest,
+  toBase64url,
+} from "../auth.ts";
 import { ApiError, PairResponse, parseJson } from "../types.ts";
 import { fetchServer, type Pairing, provenTime } from "./link.ts";
 
@@ -49,7 +58,9 @@ export function parseLink(link: string): { server: string; code: Uint8Array } {
   const url = URL.canParse(link.trim()) ? new URL(link.trim()) : undefined;
   const code = fromBase64url(url?.hash.replace(/^#pair=/, "") ?? "", NONCE_BYTES);
   if (url === undefined || !/^https?:$/.test(url.protocol) || code === undefined) {
-    throw new PairingError("This is not a pairing link. It looks like http://127.0.0.1:7200/#pair=… and comes from `claude-remote pair` or the server's log.");
+    throw new PairingError(
+      "This is not a pairing link. It looks like http://127.0.0.1:7200/#pair=… and comes from `claude-remote pair` or the server's log.",
+    );
   }
   return { server: url.origin, code };
 }
@@ -58,26 +69,50 @@ export function parseLink(link: string): { server: string; code: Uint8Array } {
 export async function pairWith(link: string, kind: DeviceKind, name: string): Promise<Pairing> {
   const { server, code } = parseLink(link);
   const pairing = beginPairing(code, kind, name);
-  const text = await request(server, "/api/pair", { method: "POST", body: JSON.stringify(pairing.request) });
+  const text = await request(server, "/api/pair", {
+    method: "POST",
+    body: JSON.stringify(pairing.request),
+  });
   const paired = parseJson(PairResponse, text);
   const secret = paired === undefined ? undefined : pairing.finish(paired);
-  if (paired === undefined || secret === undefined) throw new PairingError(`Whoever answers at ${server} does not know the code: this may not be your server.`);
+  if (paired === undefined || secret === undefined)
+    throw new PairingError(
+      `Whoever answers at ${server} does not know the code: this may not be your server.`,
+    );
   return { server, device: paired.device, secret: toBase64url(secret) };
 }
 
 /** One signed request to the server; resolves with the body. Throws a `PairingError` with the server's own words. */
-export function signedRequest({ server, device, secret }: Pairing, method: string, target: string, body?: unknown): Promise<string> {
+export function signedRequest(
+  { server, device, secret }: Pairing,
+  method: string,
+  target: string,
+  body?: unknown,
+): Promise<string> {
   const keys = deviceKeys(fromBase64url(secret) ?? new Uint8Array());
   const text = body === undefined ? "" : JSON.stringify(body);
   const { host } = new URL(server);
   const send = (ts: number, again: boolean): Promise<string> => {
     const nonce = randomNonce();
-    const authorization = signRequest(keys, { method, host, target, body: text, device, ts, nonce });
+    const authorization = signRequest(keys, {
+      method,
+      host,
+      target,
+      body: text,
+      device,
+      ts,
+      nonce,
+    });
     const refused = async (answer: string) => {
       const time = again ? undefined : provenTime(keys, device, nonce, answer);
       return time === undefined ? undefined : send(time, true);
     };
-    return request(server, target, { method, headers: { authorization }, ...(text === "" ? {} : { body: text }) }, refused);
+    return request(
+      server,
+      target,
+      { method, headers: { authorization }, ...(text === "" ? {} : { body: text }) },
+      refused,
+    );
   };
   return send(Math.floor(Date.now() / 1000), false);
 }
@@ -91,13 +126,21 @@ async function request(
 ): Promise<string> {
   let response: Response;
   try {
-    response = await fetchServer(server + target, { ...init, signal: AbortSignal.timeout(REQUEST_MS) });
+    response = await fetchServer(server + target, {
+      ...init,
+      signal: AbortSignal.timeout(REQUEST_MS),
+    });
   } catch (error) {
-    throw new PairingError(`${server} can't be reached (${error instanceof Error ? error.message : error}). Is the server running?`);
+    throw new PairingError(
+      `${server} can't be reached (${error instanceof Error ? error.message : error}). Is the server running?`,
+    );
   }
   const text = await response.text();
   const instead = response.ok ? undefined : await refused(text);
   if (instead !== undefined) return instead;
-  if (!response.ok) throw new PairingError(parseJson(ApiError, text)?.error.message ?? `${server} answered ${response.status}.`);
+  if (!response.ok)
+    throw new PairingError(
+      parseJson(ApiError, text)?.error.message ?? `${server} answered ${response.status}.`,
+    );
   return text;
 }

@@ -8,7 +8,8 @@ import { maskInput, maskSecrets } from "./secrets.ts";
 
 /** Tools whose question a plain allow does not answer. */
 const KINDS: Record<string, Prompt["kind"]> = { AskUserQuestion: "question", ExitPlanMode: "plan" };
-export const kindOf = ({ tool_name }: PermissionRequest): Prompt["kind"] => KINDS[tool_name] ?? "permission";
+export const kindOf = ({ tool_name }: PermissionRequest): Prompt["kind"] =>
+  KINDS[tool_name] ?? "permission";
 
 /** A permission request as it is shown. */
 interface Question {
@@ -37,15 +38,22 @@ function askedBy(input: Record<string, unknown>): Questions | undefined {
   const questions = parsed.success ? parsed.output.questions : [];
   const differ = (words: string[]) => new Set(words).size === words.length && !words.includes("");
   const clear = questions.every(
-    ({ options, multiSelect }) => differ(options.map(({ label }) => label.trim())) && !(multiSelect && options.some(({ label }) => label.includes(", "))),
+    ({ options, multiSelect }) =>
+      differ(options.map(({ label }) => label.trim())) &&
+      !(multiSelect && options.some(({ label }) => label.includes(", "))),
   );
-  return questions.length > 0 && clear && differ(questions.map(({ question }) => question)) ? questions : undefined;
+  return questions.length > 0 && clear && differ(questions.map(({ question }) => question))
+    ? questions
+    : undefined;
 }
 
 const MANUAL: PermissionUpdate = { type: "setMode", mode: "default", destination: "session" };
 
 /** What Claude is told for a decision: bound to what Claude asked, not to what was masked of it; undefined where what came along does not fit what was asked. */
-export function hookReply({ event, view, updates }: Question, { action, message, answers, always, plan }: Decide): Reply | undefined {
+export function hookReply(
+  { event, view, updates }: Question,
+  { action, message, answers, always, plan }: Decide,
+): Reply | undefined {
   if (action === "reject") return { decision: rejection(message), said: message };
   const kind = kindOf(event);
   if (kind === "question") return answered(event.tool_input, answers);
@@ -56,9 +64,15 @@ export function hookReply({ event, view, updates }: Question, { action, message,
     decision: {
       behavior: "allow",
       // a plan is approved by its echo (measured: a plain allow does nothing)
-      ...(kind === "plan" ? { updatedInput: { ...event.tool_input, ...(plan === undefined ? {} : { plan }) } } : {}),
+      ...(kind === "plan"
+        ? { updatedInput: { ...event.tool_input, ...(plan === undefined ? {} : { plan }) } }
+        : {}),
       // without a mode Claude would go back to the one before the plan, which may have been to accept edits (measured with 2.1.328)
-      ...(update !== undefined ? { updatedPermissions: [update] } : kind === "plan" ? { updatedPermissions: [MANUAL] } : {}),
+      ...(update !== undefined
+        ? { updatedPermissions: [update] }
+        : kind === "plan"
+          ? { updatedPermissions: [MANUAL] }
+          : {}),
     },
     said: plan === undefined ? undefined : "with a plan that was edited",
   };
@@ -74,18 +88,38 @@ function answered(input: Record<string, unknown>, answers: Answers | undefined):
   const given: [question: string, answer: string][] = [];
   for (const [i, { question, multiSelect, options }] of questions.entries()) {
     const { options: chosen = [], text = "" } = answers[i] ?? {};
-    const words = [...chosen.map((number) => options[number]?.label), ...(text.trim() === "" ? [] : [text.trim()])];
-    if (words.length === 0 || words.includes(undefined) || new Set(chosen).size < chosen.length || (words.length > 1 && !multiSelect)) return undefined;
+    const words = [
+      ...chosen.map((number) => options[number]?.label),
+      ...(text.trim() === "" ? [] : [text.trim()]),
+    ];
+    if (
+      words.length === 0 ||
+      words.includes(undefined) ||
+      new Set(chosen).size < chosen.length ||
+      (words.length > 1 && !multiSelect)
+    )
+      return undefined;
     given.push([question, words.join(", ")]);
   }
-  const said = maskSecrets(given.map(([, answer]) => answer).join(" · ")).slice(0, LIMITS.messageChars);
-  return { decision: { behavior: "allow", updatedInput: { ...input, answers: Object.fromEntries(given) } }, said };
+  const said = maskSecrets(given.map(([, answer]) => answer).join(" · ")).slice(
+    0,
+    LIMITS.messageChars,
+  );
+  return {
+    decision: { behavior: "allow", updatedInput: { ...input, answers: Object.fromEntries(given) } },
+    said,
+  };
 }
 
 /** What a person is shown of a permission request, and what the choices of its `always` would tell Claude. */
-export function permissionView(event: PermissionRequest, host: string): { view: View; updates: PermissionUpdate[] } {
-  const shownOnly = event.tool_name === "AskUserQuestion" && askedBy(event.tool_input) === undefined;
-  const always = event.tool_name === "AskUserQuestion" ? { shown: [], updates: [] } : alwaysChoices(event);
+export function permissionView(
+  event: PermissionRequest,
+  host: string,
+): { view: View; updates: PermissionUpdate[] } {
+  const shownOnly =
+    event.tool_name === "AskUserQuestion" && askedBy(event.tool_input) === undefined;
+  const always =
+    event.tool_name === "AskUserQuestion" ? { shown: [], updates: [] } : alwaysChoices(event);
   const shallow = isShallow(event.tool_input, LIMITS.viewDepth);
   const { input, opaque } = shallow ? maskInput(event.tool_input) : { input: {}, opaque: false };
   const base: View = {
@@ -97,13 +131,25 @@ export function permissionView(event: PermissionRequest, host: string): { view: 
     ...(event.agent_id === undefined ? {} : { agent: event.agent_type ?? "subagent" }),
     actions: shownOnly || opaque ? ["reject"] : ["approve", "reject"],
     ...(always.shown.length === 0 ? {} : { always: always.shown }),
-    ...(shownOnly ? { note: "Answer this at the desk; from here it can only be turned down." } : {}),
-    ...(opaque ? { note: "Dots stand for secrets, and could hide part of a command: this can only be approved at the desk." } : {}),
+    ...(shownOnly
+      ? { note: "Answer this at the desk; from here it can only be turned down." }
+      : {}),
+    ...(opaque
+      ? {
+          note: "Dots stand for secrets, and could hide part of a command: this can only be approved at the desk.",
+        }
+      : {}),
   };
-  if (shallow && JSON.stringify(base).length <= LIMITS.viewChars) return { view: base, updates: always.updates };
+  if (shallow && JSON.stringify(base).length <= LIMITS.viewChars)
+    return { view: base, updates: always.updates };
   // what can't be shown whole can't be approved from afar
   const part = maskSecrets(JSON.stringify(event.tool_input).slice(0, LIMITS.viewChars / 4));
   const { always: _, ...rest } = base;
-  const view: View = { ...rest, input: { part }, actions: ["reject"], note: "Too much to be shown whole, so it can only be approved at the desk." };
+  const view: View = {
+    ...rest,
+    input: { part },
+    actions: ["reject"],
+    note: "Too much to be shown whole, so it can only be approved at the desk.",
+  };
   return { view, updates: [] };
 }

@@ -18,9 +18,13 @@ export function birthOf(pid: number): string | undefined {
   if (process.platform === "linux") {
     const stat = readProc(`/proc/${pid}/stat`);
     const [state = "", ...rest] = stat?.slice(stat.lastIndexOf(")") + 2).split(" ") ?? []; // the name before may hold anything; proc_pid_stat(5)
-    return stat === undefined || /[ZX]/.test(state) ? undefined : `${readProc("/proc/sys/kernel/random/boot_id")?.trim()} ${rest[18]}`;
+    return stat === undefined || /[ZX]/.test(state)
+      ? undefined
+      : `${readProc("/proc/sys/kernel/random/boot_id")?.trim()} ${rest[18]}`;
   }
-  const [state, ...began] = Bun.spawnSync(["ps", "-o", "stat=,lstart=", "-p", String(pid)], { env: { ...process.env, LC_ALL: "C" } })
+  const [state, ...began] = Bun.spawnSync(["ps", "-o", "stat=,lstart=", "-p", String(pid)], {
+    env: { ...process.env, LC_ALL: "C" },
+  })
     .stdout.toString()
     .trim()
     .split(/\s+/);
@@ -35,11 +39,15 @@ export function* processesOf(session: string): Generator<number> {
   const mark = `${MARK}=${session}`;
   if (process.platform === "linux") {
     const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-    for (const pid of pids.map(Number).sort((a, b) => b - a)) if (readProc(`/proc/${pid}/environ`)?.split("\0").includes(mark) === true) yield pid;
+    for (const pid of pids.map(Number).sort((a, b) => b - a))
+      if (readProc(`/proc/${pid}/environ`)?.split("\0").includes(mark) === true) yield pid;
     return;
   }
-  const lines = Bun.spawnSync(["ps", "-axEww", "-o", "pid=,command="]).stdout.toString().split("\n");
-  for (const line of lines.reverse()) if (line.split(" ").includes(mark)) yield Number.parseInt(line, 10);
+  const lines = Bun.spawnSync(["ps", "-axEww", "-o", "pid=,command="])
+    .stdout.toString()
+    .split("\n");
+  for (const line of lines.reverse())
+    if (line.split(" ").includes(mark)) yield Number.parseInt(line, 10);
 }
 
 /** Signals a process; one that is gone, or whose number is another user's by now, is none of our concern. */
@@ -53,7 +61,15 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): void {
 
 /** The process that a process was started by, or that has taken it over. */
 export function parentOf(pid: number): number | undefined {
-  if (process.platform !== "linux") return Number.parseInt(Bun.spawnSync(["ps", "-o", "ppid=", "-p", String(pid)]).stdout.toString(), 10) || undefined;
+  if (process.platform !== "linux")
+    return (
+      Number.parseInt(
+        Bun.spawnSync(["ps", "-o", "ppid=", "-p", String(pid)]).stdout.toString(),
+        10,
+      ) || undefined
+    );
   const stat = readProc(`/proc/${pid}/stat`);
-  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+  return stat === undefined
+    ? undefined
+    : Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
 }

@@ -1,4 +1,12 @@
-import { accessSync, constants, existsSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 
 /** The program can't be started; `exitCode` is what a shell would say (127 not found, 126 not executable). */
@@ -16,7 +24,15 @@ const compiled = Bun.main.startsWith("/$bunfs/");
 
 /** The command that starts claude-remote once more; from source without what the present folder's .env, bunfig.toml and tsconfig.json would add. */
 export function ownCommand(): [program: string, ...args: string[]] {
-  return compiled ? [process.execPath] : [process.execPath, "--no-env-file", "--config=/dev/null", "--tsconfig-override=/dev/null", Bun.main];
+  return compiled
+    ? [process.execPath]
+    : [
+        process.execPath,
+        "--no-env-file",
+        "--config=/dev/null",
+        "--tsconfig-override=/dev/null",
+        Bun.main,
+      ];
 }
 
 /** Whether this is claude-remote under another name, such as a link `claude`, which would wrap itself for ever. */

@@ -40,7 +40,8 @@ export function openPrompts({ ledger, host, watch, dialogOpen }: PromptsOptions)
   const charsOf = (some: readonly Asked[]) => some.reduce((sum, { chars }) => sum + chars, 0);
   const opened = () => all.filter(({ entry }) => isOpen(entry.prompt));
   /** In the background, as far as can be told: the hook comes before the dialog there. */
-  const isHeldBack = ({ event, waited }: Asked) => event.agent_id !== undefined && dialogOpen() !== true && !waited;
+  const isHeldBack = ({ event, waited }: Asked) =>
+    event.agent_id !== undefined && dialogOpen() !== true && !waited;
 
   return {
     /** A permission waits: shows it and resolves with what Claude is to be told. */
@@ -68,7 +69,9 @@ export function openPrompts({ ledger, host, watch, dialogOpen }: PromptsOptions)
           all.splice(oldest, 1);
         }
         // No or Esc at the desk closes the connection at once; so does Claude's end, which is told apart by waiting for it
-        signal.addEventListener("abort", () => setTimeout(() => ledger.answeredAtDesk(entry, "reject"), SETTLE_MS));
+        signal.addEventListener("abort", () =>
+          setTimeout(() => ledger.answeredAtDesk(entry, "reject"), SETTLE_MS),
+        );
         if (event.agent_id === undefined) return;
         const letGo = () => {
           if (isHeldBack(asked)) ledger.withdraw(entry);
@@ -85,13 +88,22 @@ export function openPrompts({ ledger, host, watch, dialogOpen }: PromptsOptions)
 
     /** Other hook events tell what became of prompts that were answered at the desk. */
     note(event: Told): void {
-      if (event.hook_event_name === "PostToolUse" || event.hook_event_name === "PostToolUseFailure") {
+      if (
+        event.hook_event_name === "PostToolUse" ||
+        event.hook_event_name === "PostToolUseFailure"
+      ) {
         const { tool_name, tool_input, agent_id } = event;
         const same = all.filter(
-          (asked) => !asked.done && asked.event.tool_name === tool_name && asked.event.agent_id === agent_id && isDeepStrictEqual(asked.event.tool_input, tool_input),
+          (asked) =>
+            !asked.done &&
+            asked.event.tool_name === tool_name &&
+            asked.event.agent_id === agent_id &&
+            isDeepStrictEqual(asked.event.tool_input, tool_input),
         );
         // it may be the same call once more that ran, approved from afar before
-        const ran = same.find(({ entry }) => entry.prompt.answer?.decision === "approve") ?? (same.length === 1 ? same[0] : undefined);
+        const ran =
+          same.find(({ entry }) => entry.prompt.answer?.decision === "approve") ??
+          (same.length === 1 ? same[0] : undefined);
         if (ran === undefined) return;
         ran.done = true;
         ledger.answeredAtDesk(ran.entry, "approve");
@@ -100,7 +112,8 @@ export function openPrompts({ ledger, host, watch, dialogOpen }: PromptsOptions)
       if (event.hook_event_name === "Notification") return;
       // the turn is over, so nothing of the main conversation can still wait; subagents go on by themselves
       const ends = event.hook_event_name === "SessionEnd";
-      for (const { entry, event: asked } of opened()) if (ends || asked.agent_id === undefined) ledger.withdraw(entry);
+      for (const { entry, event: asked } of opened())
+        if (ends || asked.agent_id === undefined) ledger.withdraw(entry);
     },
 
     /** Claude waits at a dialog, or no longer does. */
@@ -108,7 +121,13 @@ export function openPrompts({ ledger, host, watch, dialogOpen }: PromptsOptions)
       for (const asked of opened()) {
         if (isOpenNow) asked.waited = true;
         // a No would have closed the connection by then
-        else if (asked.waited) setTimeout(() => dialogOpen() !== true && ledger.answeredAtDesk(asked.entry, asked.signal.aborted ? "reject" : "approve"), SETTLE_MS);
+        else if (asked.waited)
+          setTimeout(
+            () =>
+              dialogOpen() !== true &&
+              ledger.answeredAtDesk(asked.entry, asked.signal.aborted ? "reject" : "approve"),
+            SETTLE_MS,
+          );
       }
     },
   };

@@ -61,12 +61,23 @@ function toExit(code: number): Exit {
 export function startPty(options: PtyOptions): Pty {
   const program = findProgram(options.command, options.cwd, options.env.PATH ?? "");
   const passive = options.takeOver !== false && process.platform === "linux";
-  const [shell, ...args] = holderCommand(passive, options.lineSettings ?? "iutf8", [program, ...options.args]);
+  const [shell, ...args] = holderCommand(passive, options.lineSettings ?? "iutf8", [
+    program,
+    ...options.args,
+  ]);
   let child: ReturnType<typeof spawn>;
   try {
-    child = spawn(shell, args, { cols: options.cols, rows: options.rows, cwd: options.cwd, env: options.env, name: "xterm-256color", passive });
+    child = spawn(shell, args, {
+      cols: options.cols,
+      rows: options.rows,
+      cwd: options.cwd,
+      env: options.env,
+      name: "xterm-256color",
+      passive,
+    });
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ELIBACC") throw new NoPty(error.message);
+    if (error instanceof Error && "code" in error && error.code === "ELIBACC")
+      throw new NoPty(error.message);
     throw new StartError(error instanceof Error ? error.message : String(error), 126);
   }
 

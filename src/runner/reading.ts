@@ -30,7 +30,11 @@ export interface Reading {
 }
 
 /** Linux: we read the master side ourselves, see `master.ts`. */
-export function ownReading(child: IPty, options: PtyOptions, finish: (code: number) => void): Reading {
+export function ownReading(
+  child: IPty,
+  options: PtyOptions,
+  finish: (code: number) => void,
+): Reading {
   const slave = terminalPath(child.pid);
   const master = slave === undefined ? undefined : takeMaster(slave);
   if (master === undefined) {
@@ -57,7 +61,8 @@ export function ownReading(child: IPty, options: PtyOptions, finish: (code: numb
       return child.kill("SIGCONT");
     }
     if (stoppedFor > LOOKS) child.kill("SIGCONT"); // the thread still waits: another byte
-    const stopped = stoppedFor > 0 && stoppedFor <= LOOKS ? stoppedFor + 1 : Number(hasStopped(child.pid));
+    const stopped =
+      stoppedFor > 0 && stoppedFor <= LOOKS ? stoppedFor + 1 : Number(hasStopped(child.pid));
     setTimeout(() => takeOver(stopped), LOOK_MS);
   };
   const onData = (bytes: Uint8Array) => {
@@ -73,7 +78,8 @@ export function ownReading(child: IPty, options: PtyOptions, finish: (code: numb
     if (!held) looks++;
     quiet = held || heard ? 0 : quiet + 1;
     heard = false;
-    if (quiet < QUIET_LOOKS && looks < LEFT_OPEN_LOOKS) return void setTimeout(giveUp, LEFT_OPEN_MS).unref();
+    if (quiet < QUIET_LOOKS && looks < LEFT_OPEN_LOOKS)
+      return void setTimeout(giveUp, LEFT_OPEN_MS).unref();
     master.stop();
     finish(code ?? 1);
   };
@@ -114,7 +120,11 @@ export function ownReading(child: IPty, options: PtyOptions, finish: (code: numb
 }
 
 /** Elsewhere: bun-pty's own loop, mended; a slow reader stops the terminal's output as Ctrl-S does. */
-export function libraryReading(child: IPty, options: PtyOptions, finish: (code: number) => void): Reading {
+export function libraryReading(
+  child: IPty,
+  options: PtyOptions,
+  finish: (code: number) => void,
+): Reading {
   let slave: ReturnType<typeof openSlave>;
   child.onBytes(options.onData);
   child.onExit(({ exitCode }) => {

@@ -20,11 +20,21 @@ export function readFileAt(path: string, at: number, bytes: number, real?: strin
   return read ?? Buffer.alloc(0);
 }
 
-function withFile<T>(path: string, real: string | undefined, use: (fd: number) => T): T | undefined {
+function withFile<T>(
+  path: string,
+  real: string | undefined,
+  use: (fd: number) => T,
+): T | undefined {
   try {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const fd = openSync(
+      path,
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY,
+    );
     try {
-      const trusted = real === undefined || process.platform !== "linux" || readlinkSync(`/proc/self/fd/${fd}`) === real;
+      const trusted =
+        real === undefined ||
+        process.platform !== "linux" ||
+        readlinkSync(`/proc/self/fd/${fd}`) === real;
       return trusted && fstatSync(fd).isFile() ? use(fd) : undefined;
     } finally {
       closeSync(fd);

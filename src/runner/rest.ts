@@ -39,7 +39,11 @@ export function replaceFile(file: string, value: unknown): void {
 }
 
 /** Prepares for the worst: the answer is the command that tells the server that this session's process was killed. */
-export function prepareLoss(dir: string, session: SessionInfo, transcript: readonly TranscriptFile[] = []): string[] {
+export function prepareLoss(
+  dir: string,
+  session: SessionInfo,
+  transcript: readonly TranscriptFile[] = [],
+): string[] {
   const file = join(dir, "session.json");
   try {
     replaceFile(file, { session, prompts: [], transcript, exit: { code: LOST, lost: true } });
@@ -51,13 +55,18 @@ export function prepareLoss(dir: string, session: SessionInfo, transcript: reado
 
 /** Leaves what the server lacks to a process of its own, so that the exit at the desk waits for nothing. */
 export function leaveRest(
-  rest: Omit<Rest, "first" | "screen" | "transcript"> & { screen: Frame | undefined; transcript: readonly TranscriptFile[] },
+  rest: Omit<Rest, "first" | "screen" | "transcript"> & {
+    screen: Frame | undefined;
+    transcript: readonly TranscriptFile[];
+  },
   outbox: Outbox,
   pairing: Pairing,
 ): void {
   const dir = mkdtempSync(join(tmpdir(), "claude-remote-rest-")); // 0700
   outbox.keep(join(dir, "history"));
-  writeFileSync(join(dir, "session.json"), JSON.stringify({ ...rest, first: outbox.first }), { mode: 0o600 });
+  writeFileSync(join(dir, "session.json"), JSON.stringify({ ...rest, first: outbox.first }), {
+    mode: 0o600,
+  });
   beginDelivery(dir, pairing);
 }
 
@@ -79,19 +88,36 @@ export function reportLoss(dir: string, pairing: Pairing, exit?: Exit): boolean 
 }
 
 function beginDelivery(dir: string, pairing: Pairing): void {
-  const child = Bun.spawn([...ownCommand(), "__deliver", dir], { stdin: "pipe", stdout: "ignore", stderr: "ignore", detached: true });
+  const child = Bun.spawn([...ownCommand(), "__deliver", dir], {
+    stdin: "pipe",
+    stdout: "ignore",
+    stderr: "ignore",
+    detached: true,
+  });
   child.stdin.write(JSON.stringify(pairing)); // not in argv
   child.stdin.end();
   child.unref();
 }
 
 /** `claude-remote __deliver DIR`, for our own use: offers a rest to the server until it has it all, or time is up; then removes it. `known` is where this machine is paired, if nobody tells. */
-export async function deliver([dir = ""]: readonly string[], known: () => Pairing | undefined): Promise<number> {
+export async function deliver(
+  [dir = ""]: readonly string[],
+  known: () => Pairing | undefined,
+): Promise<number> {
   const told = await Bun.stdin.text();
   const pairing = told === "" ? known() : parsePairing(told);
   const rest = parseJson(Rest, readFileSync(join(dir, "session.json"), "utf8"));
   if (rest !== undefined && pairing !== undefined)
-    await offer(dir, rest, openOutbox(rest.first === undefined ? undefined : join(dir, "history"), undefined, rest.first), pairing);
+    await offer(
+      dir,
+      rest,
+      openOutbox(
+        rest.first === undefined ? undefined : join(dir, "history"),
+        undefined,
+        rest.first,
+      ),
+      pairing,
+    );
   rmSync(dir, { recursive: true, force: true });
   return 0;
 }
@@ -107,11 +133,19 @@ function offer(dir: string, rest: Rest, outbox: Outbox, pairing: Pairing): Promi
     };
     const timer = setTimeout(finish, OFFER_MS);
     const drain = () => {
-      outbox.drain((seq, op) => !link.full && link.send({ type: "output", session: session.id, seq, op }));
-      if (outbox.isEmpty && transcript.isDone) link.send({ type: "exit", session: session.id, exit, ended_at });
+      outbox.drain(
+        (seq, op) => !link.full && link.send({ type: "output", session: session.id, seq, op }),
+      );
+      if (outbox.isEmpty && transcript.isDone)
+        link.send({ type: "exit", session: session.id, exit, ended_at });
     };
     const transcript = followTranscript(
-      { trust: () => undefined, send: (batch) => !link.full && link.send({ type: "transcript", session: session.id, ...batch }), onDone: drain },
+      {
+        trust: () => undefined,
+        send: (batch) =>
+          !link.full && link.send({ type: "transcript", session: session.id, ...batch }),
+        onDone: drain,
+      },
       rest.transcript,
     );
     const link = openLink({
@@ -129,11 +163,15 @@ function offer(dir: string, rest: Rest, outbox: Outbox, pairing: Pairing): Promi
         else if (message.type === "resume") {
           outbox.resume(message.seq);
           transcript.resume(message.transcript);
-          if (rest.screen !== undefined) link.send({ type: "screen", session: session.id, frame: rest.screen });
+          if (rest.screen !== undefined)
+            link.send({ type: "screen", session: session.id, frame: rest.screen });
         } else return;
         drain();
       },
     });
-    setTimeout(() => transcript.finish(), rest.transcript.at(-1)?.end === undefined && rest.transcript.length > 0 ? LAST_WORDS_MS : 0);
+    setTimeout(
+      () => transcript.finish(),
+      rest.transcript.at(-1)?.end === undefined && rest.transcript.length > 0 ? LAST_WORDS_MS : 0,
+    );
   });
 }

@@ -7,14 +7,17 @@ import { LIMITS } from "../types.ts";
 const LOOK_AT = 50_000;
 
 /** Whether a name can be shown as it is, and comes back as it was. */
-export const isShown = (path: string) => path.length <= LIMITS.pathChars && !/[\p{C}\p{Zl}\p{Zp}\ufffd]/u.test(path);
+export const isShown = (path: string) =>
+  path.length <= LIMITS.pathChars && !/[\p{C}\p{Zl}\p{Zp}\ufffd]/u.test(path);
 
 /** A folder was asked for that can't be had; the message says why. */
 export class FolderError extends Error {}
 
 /** Whether a real path is a root or below one, segment by segment. */
 export function isInside(roots: readonly string[], path: string): boolean {
-  return roots.some((root) => path === root || path.startsWith(root.endsWith("/") ? root : `${root}/`));
+  return roots.some(
+    (root) => path === root || path.startsWith(root.endsWith("/") ? root : `${root}/`),
+  );
 }
 
 /** The real path of a folder; undefined where there is none, or it is not for us. */
@@ -43,11 +46,16 @@ export async function allowedFolder(roots: readonly string[], typed: string): Pr
     const found = await realFolder(path);
     outside ||= found !== undefined;
     if (found === undefined || !isInside(roots, found)) continue;
-    if (!isShown(found)) throw new FolderError("The folder's name has characters that can't be shown: sessions can't be started there from here.");
+    if (!isShown(found))
+      throw new FolderError(
+        "The folder's name has characters that can't be shown: sessions can't be started there from here.",
+      );
     return found;
   }
   if (!outside) throw new FolderError(`${typed} is not there, or not a folder.`);
-  throw new FolderError(`${typed} is outside the folders that this runner may work in: ${roots.join(", ")}.`);
+  throw new FolderError(
+    `${typed} is outside the folders that this runner may work in: ${roots.join(", ")}.`,
+  );
 }
 
 /** Folders inside the roots that begin with what was typed, sorted; after a slash those below. */
@@ -55,14 +63,29 @@ export async function completeFolder(roots: readonly string[], typed: string): P
   const paths = typed === "" ? ["/"] : meant(roots, typed);
   // what leads to a root is none of our business, but the root itself is
   const above = paths.flatMap((path) => roots.filter((root) => root.startsWith(path)));
-  const below = await Promise.all(paths.map((path) => foldersLike(roots, path.endsWith("/") ? path : dirname(path), path.endsWith("/") ? "" : basename(path))));
-  return [...new Set([...above, ...below.flat()])].filter(isShown).sort(byName).slice(0, LIMITS.folders);
+  const below = await Promise.all(
+    paths.map((path) =>
+      foldersLike(
+        roots,
+        path.endsWith("/") ? path : dirname(path),
+        path.endsWith("/") ? "" : basename(path),
+      ),
+    ),
+  );
+  return [...new Set([...above, ...below.flat()])]
+    .filter(isShown)
+    .sort(byName)
+    .slice(0, LIMITS.folders);
 }
 
 const byName = (a: string, b: string) => a.localeCompare(b, "en");
 
 /** The folders in `folder` whose name begins so, whatever its case; hidden ones only where that is asked for. */
-async function foldersLike(roots: readonly string[], folder: string, beginning: string): Promise<string[]> {
+async function foldersLike(
+  roots: readonly string[],
+  folder: string,
+  beginning: string,
+): Promise<string[]> {
   const real = await realFolder(folder);
   if (real === undefined || !isInside(roots, real)) return [];
   const found: string[] = [];
@@ -71,8 +94,16 @@ async function foldersLike(roots: readonly string[], folder: string, beginning: 
     for await (const entry of await opendir(real)) {
       if (++looked > LOOK_AT || found.length > LIMITS.folders * 4) break;
       const { name } = entry;
-      if (!name.toLowerCase().startsWith(beginning.toLowerCase()) || (name.startsWith(".") && !beginning.startsWith("."))) continue;
-      const target = entry.isSymbolicLink() ? await realFolder(join(real, name)) : entry.isDirectory() ? join(real, name) : undefined;
+      if (
+        !name.toLowerCase().startsWith(beginning.toLowerCase()) ||
+        (name.startsWith(".") && !beginning.startsWith("."))
+      )
+        continue;
+      const target = entry.isSymbolicLink()
+        ? await realFolder(join(real, name))
+        : entry.isDirectory()
+          ? join(real, name)
+          : undefined;
       if (target !== undefined && isInside(roots, target)) found.push(join(real, name));
     }
   } catch (error) {

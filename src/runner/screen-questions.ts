@@ -60,7 +60,8 @@ export function followScreen(options: ScreenQuestionsOptions) {
     return seen && parseDialog(seen, isClaude);
   };
   /** Whether there may be a question at all: while Claude is idle or at work, a list is something to read. */
-  const mayAsk = () => !isClaude || options.activity() === "waiting" || options.activity() === "unknown";
+  const mayAsk = () =>
+    !isClaude || options.activity() === "waiting" || options.activity() === "unknown";
 
   /** Whether Claude waits where no question can be read; the field for a login's code is none. */
   const waitsUnread = () => isClaude && options.activity() === "waiting" && !options.pastes();
@@ -70,7 +71,11 @@ export function followScreen(options: ScreenQuestionsOptions) {
     if (carrying) return;
     const dialog = mayAsk() ? (now() ?? (waitsUnread() ? unreadableNow() : undefined)) : undefined;
     const key = dialogKey(dialog);
-    if (dismissed !== undefined && !(key === dismissed || (dialog?.way === "none" && isNone(dismissed)))) dismissed = undefined;
+    if (
+      dismissed !== undefined &&
+      !(key === dismissed || (dialog?.way === "none" && isNone(dismissed)))
+    )
+      dismissed = undefined;
     if (open !== undefined) {
       goneAt = isSame(dialog, open.dialog) ? undefined : (goneAt ?? performance.now());
       if (goneAt !== undefined && performance.now() - goneAt >= GONE_MS) close();
@@ -81,7 +86,10 @@ export function followScreen(options: ScreenQuestionsOptions) {
       return;
     }
     if (seen?.key !== key) seen = { key, since: performance.now() };
-    const dueAt = dialog.way === "none" ? Math.max(seen.since + UNREAD_MS, typedAt + AT_DESK_MS) : seen.since + STILL_MS;
+    const dueAt =
+      dialog.way === "none"
+        ? Math.max(seen.since + UNREAD_MS, typedAt + AT_DESK_MS)
+        : seen.since + STILL_MS;
     const left = dueAt - performance.now();
     if (left > 0) return again(left);
     if (ledger.busy()) return again(STILL_MS); // its own dialog, or one that was just answered
@@ -116,9 +124,21 @@ export function followScreen(options: ScreenQuestionsOptions) {
   const makeView = (dialog: Dialog): { view: View; shown: Dialog } | undefined => {
     const plain = look();
     const masked = plain && { ...plain, rows: options.screen()?.text() ?? [] };
-    const shown = masked && (dialog.way === "none" ? unreadable(masked) : parseDialog(masked, isClaude));
-    if (plain === undefined || masked === undefined || shown?.way !== dialog.way || shown.options.length !== dialog.options.length) return undefined;
-    const input: ScreenQuestion = { above: shown.above.join("\n"), options: shown.options, selected: shown.selected, below: shown.below.join("\n") };
+    const shown =
+      masked && (dialog.way === "none" ? unreadable(masked) : parseDialog(masked, isClaude));
+    if (
+      plain === undefined ||
+      masked === undefined ||
+      shown?.way !== dialog.way ||
+      shown.options.length !== dialog.options.length
+    )
+      return undefined;
+    const input: ScreenQuestion = {
+      above: shown.above.join("\n"),
+      options: shown.options,
+      selected: shown.selected,
+      below: shown.below.join("\n"),
+    };
     const opaque = hides(plain.rows, masked.rows);
     const note =
       dialog.way === "none"
@@ -153,17 +173,33 @@ export function followScreen(options: ScreenQuestionsOptions) {
     const chosen = answers?.[0]?.options ?? [];
     const wanted = chosen[0];
     const option = wanted === undefined ? undefined : shown.options[wanted]; // what is told of it has no secrets either
-    if (action === "approve" && (option === undefined || wanted === undefined || answers?.length !== 1 || chosen.length !== 1 || answers[0]?.text !== undefined))
+    if (
+      action === "approve" &&
+      (option === undefined ||
+        wanted === undefined ||
+        answers?.length !== 1 ||
+        chosen.length !== 1 ||
+        answers[0]?.text !== undefined)
+    )
       return "refused";
     carrying = true;
-    const pressed = action === "reject" ? await pressKey(keyboard, asked, "Escape") : await choose(keyboard, asked, wanted ?? 0);
+    const pressed =
+      action === "reject"
+        ? await pressKey(keyboard, asked, "Escape")
+        : await choose(keyboard, asked, wanted ?? 0);
     carrying = false;
     if (pressed === "pressed") open = undefined;
     changed();
     if (pressed === "refused") return "refused";
     if (pressed === "lost") return current(asked) === undefined ? "gone" : "changed";
-    const found = () => (asked.way === "word" ? !keyboard.line().startsWith(askedLine(asked)) : !isSame(current(asked), asked));
-    return { said: action === "approve" ? option?.label.slice(0, LIMITS.messageChars) : undefined, found };
+    const found = () =>
+      asked.way === "word"
+        ? !keyboard.line().startsWith(askedLine(asked))
+        : !isSame(current(asked), asked);
+    return {
+      said: action === "approve" ? option?.label.slice(0, LIMITS.messageChars) : undefined,
+      found,
+    };
   };
 
   /** What is asked now, as far as it can be compared with `asked`. */
@@ -180,7 +216,8 @@ export function followScreen(options: ScreenQuestionsOptions) {
       const { rows, cursor } = look() ?? { rows: [], cursor: { y: 0 } };
       return (rows[cursor.y] ?? "").trim();
     },
-    press: (key) => options.write(keyBytes(key, options.screen()?.modes().applicationCursor === true)),
+    press: (key) =>
+      options.write(keyBytes(key, options.screen()?.modes().applicationCursor === true)),
     write: options.write,
     touched: () => touched,
   };
@@ -218,5 +255,7 @@ const isNone = (key: string | undefined) => key?.startsWith('["none"') === true;
 
 /** Whether dots cover anything but letters, digits and a few signs: it could be part of a command. */
 function hides(plain: readonly string[], masked: readonly string[]): boolean {
-  return masked.some((row, y) => [...row.matchAll(/•/g)].some(({ index }) => !/[•\w+=.~-]/.test(plain[y]?.charAt(index) ?? "")));
+  return masked.some((row, y) =>
+    [...row.matchAll(/•/g)].some(({ index }) => !/[•\w+=.~-]/.test(plain[y]?.charAt(index) ?? "")),
+  );
 }

@@ -105,12 +105,26 @@ export function openScreen(options: ScreenOptions): Screen {
 
   const rows = (): string[] => {
     const buffer = term.buffer.active;
-    const payloads = maskedRows(buffer, buffer.baseY, buffer.baseY + term.rows, term.cols, cell, buffer.baseY + buffer.cursorY);
-    if (payloads.reduce((sum, payload) => sum + payload.length, 0) <= LIMITS.screenChars) return payloads;
+    const payloads = maskedRows(
+      buffer,
+      buffer.baseY,
+      buffer.baseY + term.rows,
+      term.cols,
+      cell,
+      buffer.baseY + buffer.cursorY,
+    );
+    if (payloads.reduce((sum, payload) => sum + payload.length, 0) <= LIMITS.screenChars)
+      return payloads;
     const room = Math.floor(LIMITS.screenChars / payloads.length); // accents in every cell of a huge terminal
-    return payloads.map((payload) => (payload.length <= room ? payload : (payload.split("\n", 1)[0] ?? "").slice(0, room)));
+    return payloads.map((payload) =>
+      payload.length <= room ? payload : (payload.split("\n", 1)[0] ?? "").slice(0, room),
+    );
   };
-  const cursor = () => ({ x: Math.min(term.buffer.active.cursorX, term.cols - 1), y: term.buffer.active.cursorY, visible: cursorVisible });
+  const cursor = () => ({
+    x: Math.min(term.buffer.active.cursorX, term.cols - 1),
+    y: term.buffer.active.cursorY,
+    visible: cursorVisible,
+  });
   const meta = () => {
     const full = term.buffer.active.type === "alternate";
     return { cols: term.cols, rows: term.rows, cursor: cursor(), title, ...(full ? { full } : {}) };
@@ -157,7 +171,12 @@ export function openScreen(options: ScreenOptions): Screen {
       return { rev, ...meta(), lines: Object.fromEntries(sent.map((payload, y) => [y, payload])) };
     },
     text: () => rows().map((payload) => payload.split("\n", 1)[0] ?? ""),
-    plain: () => Array.from({ length: term.rows }, (_, y) => term.buffer.active.getLine(term.buffer.active.baseY + y)?.translateToString(true) ?? ""),
+    plain: () =>
+      Array.from(
+        { length: term.rows },
+        (_, y) =>
+          term.buffer.active.getLine(term.buffer.active.baseY + y)?.translateToString(true) ?? "",
+      ),
     cursor,
     modes() {
       const { applicationCursorKeysMode, bracketedPasteMode, mouseTrackingMode } = term.modes;
@@ -165,7 +184,13 @@ export function openScreen(options: ScreenOptions): Screen {
       return {
         applicationCursor: applicationCursorKeysMode,
         bracketedPaste: bracketedPasteMode,
-        wheel: tracked ? (sgrMouse ? "sgr" : "x10") : term.buffer.active.type === "alternate" ? "keys" : "none",
+        wheel: tracked
+          ? sgrMouse
+            ? "sgr"
+            : "x10"
+          : term.buffer.active.type === "alternate"
+            ? "keys"
+            : "none",
         middle: { x: Math.ceil(term.cols / 2), y: Math.ceil(term.rows / 2) },
       };
     },

@@ -14,21 +14,45 @@ interface Rule {
 
 export const RULES: readonly Rule[] = [
   { name: "Anthropic key", found: /\bsk-ant-[\w-]{2,}|sk-ant-(?:api|oat|sid|admin)\d[\w-]*/g },
-  { name: "OpenAI-like key", found: /\bsk-(?=[\w-]{0,60}\d)[\w-]{20,}/g, begun: /\bsk-[\w-]{3,}$/g },
+  {
+    name: "OpenAI-like key",
+    found: /\bsk-(?=[\w-]{0,60}\d)[\w-]{20,}/g,
+    begun: /\bsk-[\w-]{3,}$/g,
+  },
   { name: "GitHub token", found: /\b(?:gh[pousr]_|github_pat_)\w{4,}|gh[pousr]_\w{30,}/g },
   { name: "GitLab token", found: /\bgl(?:pat|dt|rt|ptt)-[\w-]{4,}/g },
-  { name: "Slack token", found: /\bxox[abeoprs]-(?=[\w-]{0,60}\d)[\w-]{4,}/g, begun: /\bxox[abeoprs]-[\w-]*$/g },
+  {
+    name: "Slack token",
+    found: /\bxox[abeoprs]-(?=[\w-]{0,60}\d)[\w-]{4,}/g,
+    begun: /\bxox[abeoprs]-[\w-]*$/g,
+  },
   { name: "Stripe key", found: /\b[rs]k_(?:live|test)_\w{4,}/g },
   { name: "Google key", found: /\bAIza[\w-]{20,}/g, begun: /\bAIza[\w-]*$/g },
-  { name: "AWS key id", found: /\b(?:AKIA|ASIA)[0-9A-Z]{12,}/g, begun: /\b(?:AKIA|ASIA)[0-9A-Z]*$/g },
+  {
+    name: "AWS key id",
+    found: /\b(?:AKIA|ASIA)[0-9A-Z]{12,}/g,
+    begun: /\b(?:AKIA|ASIA)[0-9A-Z]*$/g,
+  },
   { name: "npm token", found: /\bnpm_[A-Za-z0-9]{20,}/g, begun: /\bnpm_[A-Za-z0-9]{4,}$/g },
   { name: "Hugging Face token", found: /\bhf_[A-Za-z0-9]{20,}/g, begun: /\bhf_[A-Za-z0-9]{4,}$/g },
-  { name: "JSON Web Token", found: /\beyJ[\w-]{8,1000}\.[\w-]{8,}\.[\w-]*/g, begun: /\beyJ[\w.-]{5,}$/g },
-  { name: "password in a URL", found: /:\/\/[^\s/:@]{0,100}:([^\s/@]{1,200})@/g, begun: /:\/\/[^\s/:@]{0,100}:(?!\d{1,5}$)([^\s/@]+)$/g },
-  { name: "authorization header", found: /\bauthorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token)\s+)?([^\s"']{8,})/gi },
+  {
+    name: "JSON Web Token",
+    found: /\beyJ[\w-]{8,1000}\.[\w-]{8,}\.[\w-]*/g,
+    begun: /\beyJ[\w.-]{5,}$/g,
+  },
+  {
+    name: "password in a URL",
+    found: /:\/\/[^\s/:@]{0,100}:([^\s/@]{1,200})@/g,
+    begun: /:\/\/[^\s/:@]{0,100}:(?!\d{1,5}$)([^\s/@]+)$/g,
+  },
+  {
+    name: "authorization header",
+    found: /\bauthorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token)\s+)?([^\s"']{8,})/gi,
+  },
   {
     name: "value of a telling name",
-    found: /(?:password|passwd|secret|token|api_?key|access_?key|private_?key)(?:_\w{1,20})?["']?\s*[:=]\s*["']?((?=[^\s"'()]{0,60}\d)[\w+/=.~-]{8,})/gi,
+    found:
+      /(?:password|passwd|secret|token|api_?key|access_?key|private_?key)(?:_\w{1,20})?["']?\s*[:=]\s*["']?((?=[^\s"'()]{0,60}\d)[\w+/=.~-]{8,})/gi,
   },
   { name: "pairing link", found: /#pair=([\w-]{8,})/g },
   { name: "private key", found: /-----BEGIN [A-Z ]*PRIVATE KEY-----([\s\S]*?)(?:-----END|$)/g },
@@ -45,7 +69,11 @@ const BEGUN_CHARS = 300;
 type OnMasked = (secret: string, match: string) => void;
 
 /** The text with every secret dotted out. `unfinished`: more may be written at its end. Takes a time that grows with the length alone. */
-export function maskSecrets(text: string, unfinished = false, onMasked: OnMasked = () => undefined): string {
+export function maskSecrets(
+  text: string,
+  unfinished = false,
+  onMasked: OnMasked = () => undefined,
+): string {
   if (!HINT.test(text)) return text;
   const dots = (match: string, ...rest: unknown[]): string => {
     const secret = typeof rest[0] === "string" ? rest[0] : match; // without a group the offset comes first
@@ -56,7 +84,13 @@ export function maskSecrets(text: string, unfinished = false, onMasked: OnMasked
   const masked = RULES.reduce((rest, { found }) => rest.replace(found, dots), text);
   if (!unfinished) return masked;
   const tail = Math.max(0, masked.length - BEGUN_CHARS);
-  return masked.slice(0, tail) + RULES.reduce((end, { begun }) => (begun === undefined ? end : end.replace(begun, dots)), masked.slice(tail));
+  return (
+    masked.slice(0, tail) +
+    RULES.reduce(
+      (end, { begun }) => (begun === undefined ? end : end.replace(begun, dots)),
+      masked.slice(tail),
+    )
+  );
 }
 
 /** What could be nothing but a secret: no space, path or sign that a shell acts on. */
@@ -66,7 +100,10 @@ const PLAIN_SECRET = /^[\w+=.~-]+$/;
  * Every string of a JSON object, masked; names too. `opaque`: what was dotted out could also have been part of a command, so
  * that somebody who sees the dots does not know what they approve.
  */
-export function maskInput(input: Record<string, unknown>): { input: Record<string, unknown>; opaque: boolean } {
+export function maskInput(input: Record<string, unknown>): {
+  input: Record<string, unknown>;
+  opaque: boolean;
+} {
   let opaque = false;
   const mask = (text: string) =>
     maskSecrets(text, false, (secret, match) => {
@@ -84,11 +121,15 @@ export function maskInput(input: Record<string, unknown>): { input: Record<strin
         alike.set(dotted, n + 1);
       }
       // a telling name and its value stand apart here
-      const value = typeof part === "string" ? maskSecrets(`${name}=${part}`).slice(name.length + 1) : "";
+      const value =
+        typeof part === "string" ? maskSecrets(`${name}=${part}`).slice(name.length + 1) : "";
       const told = typeof part === "string" && /^•+$/.test(value);
       opaque ||= told && name === "command";
       const inPart = typeof part === "string" && !told && value !== mask(part); // only its beginning looks like one
-      entries.set(shown, told ? value : inPart ? mask(`${name}=${part}`).slice(name.length + 1) : maskValue(part));
+      entries.set(
+        shown,
+        told ? value : inPart ? mask(`${name}=${part}`).slice(name.length + 1) : maskValue(part),
+      );
     }
     return Object.fromEntries(entries);
   };
@@ -110,17 +151,29 @@ export interface Row {
 const ABOVE = 60;
 
 /** The rows from `start` to `end` of an emulator's buffer as payloads, masked as what stands above and below them tells. */
-export function maskedRows(buffer: IBuffer, start: number, end: number, cols: number, cell: IBufferCell, cursor = -1): string[] {
+export function maskedRows(
+  buffer: IBuffer,
+  start: number,
+  end: number,
+  cols: number,
+  cell: IBufferCell,
+  cursor = -1,
+): string[] {
   const text = (y: number) => buffer.getLine(y)?.translateToString(true) ?? "";
   let first = start;
-  const goesOn = (y: number) => buffer.getLine(y)?.isWrapped === true || /^\s*[\w+/=.~-]{16,}\s*$/.test(text(y));
-  if (start > 0 && goesOn(start)) while (first > 0 && start - first < ABOVE && (goesOn(first) || first === start)) first--;
+  const goesOn = (y: number) =>
+    buffer.getLine(y)?.isWrapped === true || /^\s*[\w+/=.~-]{16,}\s*$/.test(text(y));
+  if (start > 0 && goesOn(start))
+    while (first > 0 && start - first < ABOVE && (goesOn(first) || first === start)) first--;
   let last = end;
   while (last - end < ABOVE && buffer.getLine(last)?.isWrapped === true) last++;
   const rows: Row[] = [];
   for (let y = first; y < last; y++) {
     const line = buffer.getLine(y);
-    rows.push({ payload: line === undefined ? "" : rowPayload(line, cols, cell), continues: line?.isWrapped === true });
+    rows.push({
+      payload: line === undefined ? "" : rowPayload(line, cols, cell),
+      continues: line?.isWrapped === true,
+    });
   }
   const masked = maskRows(rows, cols, cursor < 0 ? -1 : cursor - first);
   return masked.slice(start - first, end - first);
@@ -139,7 +192,9 @@ export function maskRows(rows: readonly Row[], cols: number, cursor = -1): strin
     return end < 0 ? payload : payload.slice(0, end);
   });
   // most; what the terminal wrapped is one text here too, as a hint may stand across its rows
-  const whole = texts.map((text, i) => (i === 0 || rows[i]?.continues === true ? text : `\n${text}`)).join("");
+  const whole = texts
+    .map((text, i) => (i === 0 || rows[i]?.continues === true ? text : `\n${text}`))
+    .join("");
   if (!HINT.test(whole)) return rows.map(({ payload }) => payload);
   const masked: string[] = [];
   for (let start = 0; start < rows.length; ) {
@@ -157,7 +212,10 @@ export function maskRows(rows: readonly Row[], cols: number, cursor = -1): strin
   for (const [i, text] of masked.entries()) {
     const before = masked[i - 1] ?? "";
     if (before.endsWith("•") && before.length >= cols - NEARLY && rows[i]?.continues !== true)
-      masked[i] = text.replace(/^(\s*)([\w+/=.~-]+)/, (_, space: string, rest: string) => space + "•".repeat(rest.length));
+      masked[i] = text.replace(
+        /^(\s*)([\w+/=.~-]+)/,
+        (_, space: string, rest: string) => space + "•".repeat(rest.length),
+      );
     const original = texts[i] ?? "";
     if (original.includes("-----END")) key = false;
     else if (key) masked[i] = (masked[i] ?? "").replace(/[\w+/=]/g, "•");

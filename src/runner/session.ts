@@ -62,11 +62,19 @@ export interface Started {
 }
 
 /** One wrapped program as the server sees it: screen, history, prompts and status, sent over one link. */
-export function openSession(given: Program, pairing: Pairing, version: string, { desk, unlogged, onLost, onHeard, started, sandbox }: SessionOptions): Session {
+export function openSession(
+  given: Program,
+  pairing: Pairing,
+  version: string,
+  { desk, unlogged, onLost, onHeard, started, sandbox }: SessionOptions,
+): Session {
   const id = started?.id ?? `s_${randomNonce()}`;
   const host = hostname();
   const dir = started?.dir ?? mkdtempSync(join(tmpdir(), "claude-remote-"));
-  const configDir = sandbox?.configDir ?? given.env.CLAUDE_CONFIG_DIR ?? join(given.env.HOME ?? homedir(), ".claude");
+  const configDir =
+    sandbox?.configDir ??
+    given.env.CLAUDE_CONFIG_DIR ??
+    join(given.env.HOME ?? homedir(), ".claude");
   const info: SessionInfo = {
     id,
     host,
@@ -97,16 +105,22 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
 
   const sendStatus = (change: Partial<SessionInfo>) => {
     Object.assign(info, change);
-    if (resumed) link?.send({ type: "status", session: id, hooks: info.hooks, activity: info.activity });
+    if (resumed)
+      link?.send({ type: "status", session: id, hooks: info.hooks, activity: info.activity });
   };
   const drain = () => {
     if (!resumed || link === undefined) return;
-    outbox.drain((seq, op) => link?.full !== true && link?.send({ type: "output", session: id, seq, op }) === true);
-    if (exit !== undefined && outbox.isEmpty && transcript.isDone && !toldExit) toldExit = link.send({ type: "exit", session: id, ...exit });
+    outbox.drain(
+      (seq, op) =>
+        link?.full !== true && link?.send({ type: "output", session: id, seq, op }) === true,
+    );
+    if (exit !== undefined && outbox.isEmpty && transcript.isDone && !toldExit)
+      toldExit = link.send({ type: "exit", session: id, ...exit });
   };
   const transcript = followTranscript({
     trust: (path) => trustedTranscript(path, configDir),
-    send: (batch) => resumed && link?.full === false && link.send({ type: "transcript", session: id, ...batch }),
+    send: (batch) =>
+      resumed && link?.full === false && link.send({ type: "transcript", session: id, ...batch }),
     onFile: (files) => void prepareLoss(dir, info, files),
     onDone: drain,
   });
@@ -128,7 +142,14 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
     else untold.add(prompt.id);
   };
   const asking = openAsking({
-    ...{ session: id, cwd: given.cwd, isClaude: given.hooks, configDir, outside: sandbox?.outside, onChange: tell },
+    ...{
+      session: id,
+      cwd: given.cwd,
+      isClaude: given.hooks,
+      configDir,
+      outside: sandbox?.outside,
+      onChange: tell,
+    },
     screen,
     activity: () => status?.activity ?? "unknown",
     pastes: showing.pastes,
@@ -151,10 +172,18 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
       return sandbox?.enclose(given) ?? given;
     }
     const env = { ...given.env, ...hooks.env };
-    if (sandbox !== undefined) return sandbox.enclose({ ...given, args: ["--settings", sandbox.settings(merged.settings), ...merged.args], env }, hooks.port);
+    if (sandbox !== undefined)
+      return sandbox.enclose(
+        { ...given, args: ["--settings", sandbox.settings(merged.settings), ...merged.args], env },
+        hooks.port,
+      );
     const file = join(dir, "settings.json");
     writeFileSync(file, merged.settings, { mode: 0o600 });
-    return { ...given, args: ["--settings", file, ...merged.args], env: { ...env, ...proxyExceptions(given.env) } };
+    return {
+      ...given,
+      args: ["--settings", file, ...merged.args],
+      env: { ...env, ...proxyExceptions(given.env) },
+    };
   };
 
   const onMessage = (message: FromServer) => {
@@ -186,9 +215,17 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
           tell(ledger.get(message.prompt));
         });
       case "input":
-        return void link?.send({ type: "typed", input: message.input, ...(type?.(message) ?? { result: "order", seq: message.seq - 1 }) });
+        return void link?.send({
+          type: "typed",
+          input: message.input,
+          ...(type?.(message) ?? { result: "order", seq: message.seq - 1 }),
+        });
       case "resize":
-        return sizes?.phone(message.cols === null || message.rows === undefined ? undefined : { cols: message.cols, rows: message.rows });
+        return sizes?.phone(
+          message.cols === null || message.rows === undefined
+            ? undefined
+            : { cols: message.cols, rows: message.rows },
+        );
       case "stop":
         return signal?.(message.signal);
       case "ended":
@@ -231,7 +268,13 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
         outbox.add(op);
         drain();
       };
-      const options = { ...size, onChange: screenChanged, onHold: hold, onHistory, ...(reply === undefined ? {} : { onReply: reply }) };
+      const options = {
+        ...size,
+        onChange: screenChanged,
+        onHold: hold,
+        onHistory,
+        ...(reply === undefined ? {} : { onReply: reply }),
+      };
       const own = openLateScreen(options, () => resumed && showing.whole());
       late = own;
       write = pty.write;
@@ -240,7 +283,13 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
           asking.touch();
           pty.write(data);
         },
-        modes: () => screen()?.modes() ?? { applicationCursor: false, bracketedPaste: false, wheel: "none", middle: { x: 1, y: 1 } },
+        modes: () =>
+          screen()?.modes() ?? {
+            applicationCursor: false,
+            bracketedPaste: false,
+            wheel: "none",
+            middle: { x: 1, y: 1 },
+          },
         asked: asking.asked,
       });
       if (hooks !== undefined) {
@@ -250,7 +299,11 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
           (activity, inTurn) => {
             sendStatus({ activity });
             asking.activityChanged(activity);
-            if (inTurn && info.hooks === "waiting") setTimeout(() => info.hooks === "waiting" && sendStatus({ hooks: "off" }), HOOKS_DUE_MS);
+            if (inTurn && info.hooks === "waiting")
+              setTimeout(
+                () => info.hooks === "waiting" && sendStatus({ hooks: "off" }),
+                HOOKS_DUE_MS,
+              );
           },
           (conversation) => transcript.named(transcriptOf(conversation, configDir)),
         );
@@ -285,12 +338,25 @@ export function openSession(given: Program, pairing: Pairing, version: string, {
           left = resolve;
         });
         drain();
-        stored = await Promise.race([farewell.then(() => true), Bun.sleep(FAREWELL_MS).then(() => false)]);
+        stored = await Promise.race([
+          farewell.then(() => true),
+          Bun.sleep(FAREWELL_MS).then(() => false),
+        ]);
       }
       link?.close();
       transcript.close();
       if (!stored && !unlogged) {
-        leaveRest({ session: info, prompts: ledger.list(), screen: last?.whole(), transcript: transcript.files, ...exit }, outbox, pairing);
+        leaveRest(
+          {
+            session: info,
+            prompts: ledger.list(),
+            screen: last?.whole(),
+            transcript: transcript.files,
+            ...exit,
+          },
+          outbox,
+          pairing,
+        );
       }
       outbox.close();
       last?.dispose();

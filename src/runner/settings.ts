@@ -13,7 +13,11 @@ const WITHOUT_HOOKS = new Set(["--bare", "--safe-mode"]);
  * flag, so a flag of the user's own is merged in. Undefined where hooks can't be added: they are switched off by a flag, or
  * the user's own settings can't be read, which is for claude to say.
  */
-export function mergeSettings(args: readonly string[], cwd: string, ours: { hooks: Record<string, unknown> }): { args: string[]; settings: string } | undefined {
+export function mergeSettings(
+  args: readonly string[],
+  cwd: string,
+  ours: { hooks: Record<string, unknown> },
+): { args: string[]; settings: string } | undefined {
   const end = args.indexOf("--");
   const flags = end < 0 ? args : args.slice(0, end);
   if (flags.some((arg) => WITHOUT_HOOKS.has(arg))) return undefined;
@@ -28,8 +32,12 @@ export function mergeSettings(args: readonly string[], cwd: string, ours: { hook
   const theirs = given === undefined ? {} : readSettings(given, cwd);
   if (theirs === undefined || theirs.disableAllHooks === true) return undefined;
   const hooks: Record<string, unknown> = { ...theirs.hooks };
-  for (const [event, added] of Object.entries(ours.hooks)) hooks[event] = [...(theirs.hooks?.[event] ?? []), ...(Array.isArray(added) ? added : [])];
-  return { args: [...kept, ...args.slice(flags.length)], settings: JSON.stringify({ ...theirs, hooks }) };
+  for (const [event, added] of Object.entries(ours.hooks))
+    hooks[event] = [...(theirs.hooks?.[event] ?? []), ...(Array.isArray(added) ? added : [])];
+  return {
+    args: [...kept, ...args.slice(flags.length)],
+    settings: JSON.stringify({ ...theirs, hooks }),
+  };
 }
 
 function readSettings(given: string, cwd: string): v.InferOutput<typeof Settings> | undefined {

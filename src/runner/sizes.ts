@@ -14,7 +14,8 @@ export interface Sizes {
 const LEAST: Size = { cols: 20, rows: 5 };
 
 /** What a terminal says by itself: focus, mouse, and answers to queries (xterm's ctlseqs). */
-const REPORTS = /\p{Cc}\[(?:[IO]|<[\d;]+[Mm]|\?[\d;]*\$?[a-z]|[\d;]+R)|\p{Cc}[P\]][^\p{Cc}]*\p{Cc}\\?/gu;
+const REPORTS =
+  /\p{Cc}\[(?:[IO]|<[\d;]+[Mm]|\?[\d;]*\$?[a-z]|[\d;]+R)|\p{Cc}[P\]][^\p{Cc}]*\p{Cc}\\?/gu;
 
 /** Whether somebody typed this: a terminal also says much by itself. */
 export function isTyped(bytes: Uint8Array): boolean {
@@ -47,7 +48,10 @@ export function openSizes(first: Size, apply: (size: Size) => void, hasDesk = tr
     },
     phone(size) {
       if (size === undefined && !hasDesk) return;
-      phone = size === undefined ? undefined : { cols: Math.max(LEAST.cols, size.cols), rows: Math.max(LEAST.rows, size.rows) };
+      phone =
+        size === undefined
+          ? undefined
+          : { cols: Math.max(LEAST.cols, size.cols), rows: Math.max(LEAST.rows, size.rows) };
       settle();
     },
   };

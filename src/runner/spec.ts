@@ -24,7 +24,12 @@ export const SessionSpec = v.object({
 export type SessionSpec = v.InferOutput<typeof SessionSpec>;
 
 /** Which process a session has, for a daemon that comes after the one that started it. */
-export const SessionRecord = v.object({ session: v.string(), cwd: v.string(), pid: v.number(), born: v.string() });
+export const SessionRecord = v.object({
+  session: v.string(),
+  cwd: v.string(),
+  pid: v.number(),
+  born: v.string(),
+});
 export type SessionRecord = v.InferOutput<typeof SessionRecord>;
 
 export const recordPath = (dir: string) => join(dir, "record.json");
@@ -32,6 +37,11 @@ export const recordPath = (dir: string) => join(dir, "record.json");
 /** Written by the session's own process before anything runs: none is ever without a record. */
 export function writeRecord({ session, dir, cwd }: SessionSpec): void {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const record: SessionRecord = { session, cwd, pid: process.pid, born: birthOf(process.pid) ?? "" };
+  const record: SessionRecord = {
+    session,
+    cwd,
+    pid: process.pid,
+    born: birthOf(process.pid) ?? "",
+  };
   writeFileSync(recordPath(dir), JSON.stringify(record), { mode: 0o600 });
 }

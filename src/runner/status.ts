@@ -9,7 +9,11 @@ const CALM_MS = 1000;
 /** Such a file has some 400 bytes; of one that somebody else wrote so many are read. */
 const FILE_BYTES = 64 * 1024;
 
-const StatusFile = v.looseObject({ status: v.picklist(["idle", "busy", "waiting"]), waitingFor: v.optional(v.string()), sessionId: v.optional(v.string()) });
+const StatusFile = v.looseObject({
+  status: v.picklist(["idle", "busy", "waiting"]),
+  waitingFor: v.optional(v.string()),
+  sessionId: v.optional(v.string()),
+});
 export type Activity = SessionInfo["activity"];
 
 /**
@@ -67,5 +71,7 @@ export function followStatus(
 
 function readIfThere(path: string): string | undefined {
   const size = fileSize(path);
-  return size === undefined ? undefined : readFileAt(path, 0, Math.min(size, FILE_BYTES)).toString();
+  return size === undefined
+    ? undefined
+    : readFileAt(path, 0, Math.min(size, FILE_BYTES)).toString();
 }

@@ -18,7 +18,11 @@ const BATCH_CHARS = 128 * 1024;
 const FILES = 100;
 
 /** One of the files that a session's conversation is in: read from `start`, and once another has taken its place, to `end`. In bytes. */
-export const TranscriptFile = v.object({ path: v.string(), start: v.number(), end: v.optional(v.number()) });
+export const TranscriptFile = v.object({
+  path: v.string(),
+  start: v.number(),
+  end: v.optional(v.number()),
+});
 export type TranscriptFile = v.InferOutput<typeof TranscriptFile>;
 
 export type TranscriptBatch = TranscriptPlace & { entries: Entry[] };
@@ -53,7 +57,10 @@ export interface TranscriptOptions {
  * Follows the conversation in Claude Code's transcript. The file itself is the spool: how far the server has come is told by
  * the server, so that nothing is lost or doubled however often the connection breaks.
  */
-export function followTranscript(options: TranscriptOptions, files: TranscriptFile[] = []): Transcript {
+export function followTranscript(
+  options: TranscriptOptions,
+  files: TranscriptFile[] = [],
+): Transcript {
   let place: TranscriptPlace | undefined;
   let wanted: string | undefined; // named, but not there yet
   let grewAt = Number.NEGATIVE_INFINITY;
@@ -76,7 +83,8 @@ export function followTranscript(options: TranscriptOptions, files: TranscriptFi
   };
 
   const send = (from: TranscriptPlace, entries: Entry[], to: TranscriptPlace): boolean => {
-    if (entries.length > 0 && !options.send({ ...to, next: from.next + entries.length, entries })) return false;
+    if (entries.length > 0 && !options.send({ ...to, next: from.next + entries.length, entries }))
+      return false;
     place = { ...to, next: from.next + entries.length };
     return true;
   };
@@ -112,7 +120,10 @@ export function followTranscript(options: TranscriptOptions, files: TranscriptFi
     const following = files[from.file + 1];
     if (file.end === undefined) return false;
     known = -1;
-    const note: Entry[] = following === undefined ? [] : [{ kind: "note", at: Date.now(), text: "Another conversation begins here." }];
+    const note: Entry[] =
+      following === undefined
+        ? []
+        : [{ kind: "note", at: Date.now(), text: "Another conversation begins here." }];
     return send(from, note, { ...from, file: from.file + 1, at: following?.start ?? 0 });
   };
 
@@ -123,10 +134,14 @@ export function followTranscript(options: TranscriptOptions, files: TranscriptFi
     const more = place !== undefined && step(place);
     if (isDone()) return options.onDone();
     if (files.length === 0 && wanted === undefined) return;
-    timer = setTimeout(look, more ? 0 : finished || performance.now() - grewAt < QUICK_FOR_MS ? QUICK_MS : CALM_MS);
+    timer = setTimeout(
+      look,
+      more ? 0 : finished || performance.now() - grewAt < QUICK_FOR_MS ? QUICK_MS : CALM_MS,
+    );
   };
 
-  const isDone = () => finished && (files.length === 0 || (place !== undefined && place.file >= files.length));
+  const isDone = () =>
+    finished && (files.length === 0 || (place !== undefined && place.file >= files.length));
 
   return {
     named(path) {
@@ -164,7 +179,11 @@ export function followTranscript(options: TranscriptOptions, files: TranscriptFi
 }
 
 /** Whole lines from byte `at` on, each with the byte after it, and how far these go; the half of a line that is being written waits. */
-function readLines(path: string, at: number, size: number): { lines: { line: string; end: number }[]; next: number } {
+function readLines(
+  path: string,
+  at: number,
+  size: number,
+): { lines: { line: string; end: number }[]; next: number } {
   const lines: { line: string; end: number }[] = [];
   let data: Buffer = Buffer.alloc(0);
   for (const most of [CHUNK_BYTES, LINE_BYTES]) {
@@ -177,7 +196,13 @@ function readLines(path: string, at: number, size: number): { lines: { line: str
     if (start > 0 || data.length < most) return { lines, next: at + start };
   }
   // what comes of it later is no JSON by itself, and goes unread
-  const line = data[0] === 0x7b ? JSON.stringify({ type: "system", content: "A part that is too large to be shown was left out." }) : "";
+  const line =
+    data[0] === 0x7b
+      ? JSON.stringify({
+          type: "system",
+          content: "A part that is too large to be shown was left out.",
+        })
+      : "";
   return { lines: [{ line, end: at + data.length }], next: at + data.length };
 }
 

@@ -41,8 +41,17 @@ export function passThrough(program: Program): never {
 /** Runs the program as a child that has all of our terminal, input and output; our own signals go on to it. Resolves with its exit code. */
 export async function runBeside(program: Program): Promise<number> {
   const { command, env, cwd } = program;
-  const child = Bun.spawn([findProgram(command, cwd, env.PATH ?? ""), ...allArgs(program)], { cwd, env, stdin: "inherit", stdout: "inherit", stderr: "inherit" });
-  const listeners = FORWARDED.map((signal): [NodeJS.Signals, () => void] => [signal, () => child.kill(signal)]);
+  const child = Bun.spawn([findProgram(command, cwd, env.PATH ?? ""), ...allArgs(program)], {
+    cwd,
+    env,
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  const listeners = FORWARDED.map((signal): [NodeJS.Signals, () => void] => [
+    signal,
+    () => child.kill(signal),
+  ]);
   for (const [signal, listener] of listeners) process.on(signal, listener);
   const code = await child.exited;
   for (const [signal, listener] of listeners) process.off(signal, listener);
@@ -62,11 +71,20 @@ export interface Watcher {
  * Makes a watcher for a program that has just started. `hold` keeps the program's output back while the watcher is behind;
  * `reply` takes the emulator's answers to the program's queries, where no terminal is there to answer them.
  */
-export type Watch = (pty: Pty, size: Size, hold: (held: boolean) => void, reply?: (data: string) => void) => Watcher;
+export type Watch = (
+  pty: Pty,
+  size: Size,
+  hold: (held: boolean) => void,
+  reply?: (data: string) => void,
+) => Watcher;
 export type Size = { cols: number; rows: number };
 
 /** Runs a program in a PTY on the terminal at the desk. Resolves with its exit once the terminal is as it was; `ifKilled` is run should this process be killed. */
-export async function wrap(program: Program, watch?: Watch, ifKilled?: readonly string[]): Promise<Exit> {
+export async function wrap(
+  program: Program,
+  watch?: Watch,
+  ifKilled?: readonly string[],
+): Promise<Exit> {
   const desk = openDesk(ifKilled);
   if (desk === undefined) return passThrough(program);
   const exit = await runAtDesk(desk, program, watch);
@@ -91,7 +109,10 @@ export function wrapUnseen(program: Program, size: Size, watch?: Watch): Promise
         resolve(exit);
       },
     });
-    const listeners = FORWARDED.map((signal): [NodeJS.Signals, () => void] => [signal, () => pty.kill(signal)]);
+    const listeners = FORWARDED.map((signal): [NodeJS.Signals, () => void] => [
+      signal,
+      () => pty.kill(signal),
+    ]);
     for (const [signal, listener] of listeners) process.on(signal, listener);
     watcher = watch?.(
       pty,
@@ -147,7 +168,10 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
     desk.raw();
     process.on("exit", () => desk.restore());
 
-    const listeners: [NodeJS.Signals, () => void][] = FORWARDED.map((signal) => [signal, () => pty.kill(signal)]);
+    const listeners: [NodeJS.Signals, () => void][] = FORWARDED.map((signal) => [
+      signal,
+      () => pty.kill(signal),
+    ]);
     listeners.push(["SIGWINCH", () => resize()]);
     for (const [signal, listener] of listeners) process.on(signal, listener);
     const resize = () => {

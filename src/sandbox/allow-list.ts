@@ -16,10 +16,17 @@ export interface Place {
 /** What may be reached: Claude's own places, and those that a person listed (`HOST` or `HOST:PORT`). Throws an `Error` that names a mistake. */
 export function allowList(listed: readonly string[]): Place[] {
   return [...ALWAYS, ...listed].map((entry) => {
-    const [, host = "", port] = /^([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?::(\d{1,5}))?$/i.exec(entry) ?? [];
+    const [, host = "", port] =
+      /^([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?::(\d{1,5}))?$/i.exec(entry) ?? [];
     if (host === "" || Number(port ?? 1) < 1 || Number(port ?? 1) > 65_535)
-      throw new Error(`${entry} is no place that a sandbox can be let out to: give HOST or HOST:PORT, such as registry.npmjs.org`);
-    return { host: host.toLowerCase(), port: Number(port ?? DEFAULT_PORT), near: port !== undefined };
+      throw new Error(
+        `${entry} is no place that a sandbox can be let out to: give HOST or HOST:PORT, such as registry.npmjs.org`,
+      );
+    return {
+      host: host.toLowerCase(),
+      port: Number(port ?? DEFAULT_PORT),
+      near: port !== undefined,
+    };
   });
 }
 

@@ -36,7 +36,12 @@ function nameIn(hello: Buffer): string {
     if (type === ENCRYPTED_CLIENT_HELLO || (type === SERVER_NAME && name !== "")) return "";
     // a list of one: its length, the kind (0 is a host), and the name with its length
     if (type === SERVER_NAME)
-      name = body.readUInt16BE(0) === body.length - 2 && body[2] === 0 && body.readUInt16BE(3) === body.length - 5 ? body.toString("latin1", 5) : "";
+      name =
+        body.readUInt16BE(0) === body.length - 2 &&
+        body[2] === 0 &&
+        body.readUInt16BE(3) === body.length - 5
+          ? body.toString("latin1", 5)
+          : "";
     at += 4 + body.length;
   }
   return name;

@@ -32,7 +32,19 @@ export interface Container {
 }
 
 /** The docker command's arguments. Values of variables are never among them, but for our own, which are no secrets. */
-export function containerArgs({ name, project, guarded, home, ours, status, owner, pass, hooks, tty, program }: Container): string[] {
+export function containerArgs({
+  name,
+  project,
+  guarded,
+  home,
+  ours,
+  status,
+  owner,
+  pass,
+  hooks,
+  tty,
+  program,
+}: Container): string[] {
   const proxy = `http://127.0.0.1:${PROXY_PORT}`;
   const own = {
     HOME: INSIDE.home,
@@ -43,21 +55,73 @@ export function containerArgs({ name, project, guarded, home, ours, status, owne
     GIT_CONFIG_COUNT: "1",
     GIT_CONFIG_KEY_0: "core.excludesFile",
     GIT_CONFIG_VALUE_0: `${INSIDE.ours}/ignore`,
-    ...Object.fromEntries(["HTTP_PROXY", "HTTPS_PROXY"].flatMap((variable) => both(variable, proxy))),
+    ...Object.fromEntries(
+      ["HTTP_PROXY", "HTTPS_PROXY"].flatMap((variable) => both(variable, proxy)),
+    ),
     ...Object.fromEntries(both("NO_PROXY", "127.0.0.1")),
     // docker would fill in what the user's own settings say of proxies
     ...Object.fromEntries(["ALL_PROXY", "FTP_PROXY"].flatMap((variable) => both(variable, ""))),
   };
   return [
-    ...["run", "--rm", "--interactive", ...(tty ? ["--tty"] : []), "--pull", "never", "--log-driver", "none", "--detach-keys", DETACH_KEYS],
-    ...["--name", name, "--hostname", "sandbox", "--label", "claude-remote", "--label", `claude-remote.wrapper=${process.pid}`, "--user", `${owner.uid}:${owner.gid}`],
-    ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only", "--ipc", "private", "--network", "none"],
+    ...[
+      "run",
+      "--rm",
+      "--interactive",
+      ...(tty ? ["--tty"] : []),
+      "--pull",
+      "never",
+      "--log-driver",
+      "none",
+      "--detach-keys",
+      DETACH_KEYS,
+    ],
+    ...[
+      "--name",
+      name,
+      "--hostname",
+      "sandbox",
+      "--label",
+      "claude-remote",
+      "--label",
+      `claude-remote.wrapper=${process.pid}`,
+      "--user",
+      `${owner.uid}:${owner.gid}`,
+    ],
+    ...[
+      "--cap-drop",
+      "ALL",
+      "--security-opt",
+      "no-new-privileges",
+      "--read-only",
+      "--ipc",
+      "private",
+      "--network",
+      "none",
+    ],
     // executable: claude unpacks libraries of its own there; what could be run from it could be run from the home as well
     ...["--tmpfs", `/tmp:rw,exec,nosuid,nodev,size=${LIMITS.tmp}`],
-    ...["--memory", LIMITS.memory, "--memory-swap", LIMITS.memory, "--cpus", String(Math.min(LIMITS.cpus, availableParallelism())), "--pids-limit", String(LIMITS.pids)],
-    ...["--ulimit", `nofile=${LIMITS.files}:${LIMITS.files}`, "--ulimit", "core=0:0", "--workdir", INSIDE.project],
+    ...[
+      "--memory",
+      LIMITS.memory,
+      "--memory-swap",
+      LIMITS.memory,
+      "--cpus",
+      String(Math.min(LIMITS.cpus, availableParallelism())),
+      "--pids-limit",
+      String(LIMITS.pids),
+    ],
+    ...[
+      "--ulimit",
+      `nofile=${LIMITS.files}:${LIMITS.files}`,
+      "--ulimit",
+      "core=0:0",
+      "--workdir",
+      INSIDE.project,
+    ],
     ...mount(project, INSIDE.project, false),
-    ...guarded.flatMap(({ path, writable }) => mount(join(project, path), `${INSIDE.project}/${path}`, writable !== true)),
+    ...guarded.flatMap(({ path, writable }) =>
+      mount(join(project, path), `${INSIDE.project}/${path}`, writable !== true),
+    ),
     ...mount(home.home, INSIDE.home, false),
     ...mount(home.config, INSIDE.config, false),
     ...mount(status, INSIDE.sessions, false),
@@ -65,7 +129,18 @@ export function containerArgs({ name, project, guarded, home, ours, status, owne
     ...[...TERMINAL, ...pass].flatMap((variable) => ["--env", variable]),
     ...Object.entries(own).flatMap(([variable, value]) => ["--env", `${variable}=${value}`]),
     // an init of our own instead of the engine's, as nothing is to run inside without the filter
-    ...[IMAGE, "perl", `${INSIDE.ours}/filter.pl`, "tini", "--", "node", `${INSIDE.ours}/inside.mjs`, String(PROXY_PORT), String(hooks), ...program],
+    ...[
+      IMAGE,
+      "perl",
+      `${INSIDE.ours}/filter.pl`,
+      "tini",
+      "--",
+      "node",
+      `${INSIDE.ours}/inside.mjs`,
+      String(PROXY_PORT),
+      String(hooks),
+      ...program,
+    ],
   ];
 }
 
@@ -76,6 +151,11 @@ const both = (variable: string, value: string): [string, string][] => [
 
 /** A bind mount, in the quoted form in which any path can be said; docker makes nothing where there is no source. */
 function mount(source: string, target: string, readonly: boolean): string[] {
-  const fields = ["type=bind", `source=${source}`, `target=${target}`, ...(readonly ? ["readonly"] : [])];
+  const fields = [
+    "type=bind",
+    `source=${source}`,
+    `target=${target}`,
+    ...(readonly ? ["readonly"] : []),
+  ];
   return ["--mount", fields.map((field) => `"${field.replaceAll('"', '""')}"`).join(",")];
 }

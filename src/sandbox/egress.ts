@@ -35,17 +35,31 @@ interface Wish {
 }
 
 /** The one way out of a sandbox: an HTTP proxy on a unix socket, which reaches the listed places alone. Names are resolved out here. On `https` TLS alone is spoken. */
-export function listenForEgress(path: string, list: readonly Place[], https = HTTPS): Promise<Server> {
-  return listen(path, CONNECTIONS, (client) => void serve(client, list, https).catch((error: unknown) => refuse(client, error)));
+export function listenForEgress(
+  path: string,
+  list: readonly Place[],
+  https = HTTPS,
+): Promise<Server> {
+  return listen(
+    path,
+    CONNECTIONS,
+    (client) => void serve(client, list, https).catch((error: unknown) => refuse(client, error)),
+  );
 }
 
 /** Passes connections on a unix socket on to a port of this machine's loopback, however long they are silent: a hook waits for a person. */
 export function passOn(path: string, connections: number, port: () => number): Promise<Server> {
-  return listen(path, connections, (client) => join(client, connect({ host: "127.0.0.1", port: port(), allowHalfOpen: true })));
+  return listen(path, connections, (client) =>
+    join(client, connect({ host: "127.0.0.1", port: port(), allowHalfOpen: true })),
+  );
 }
 
 /** Listens on a unix socket in a folder that nobody else gets to. What can't be opened rejects. */
-export function listen(path: string, connections: number, onClient: (client: Socket) => void): Promise<Server> {
+export function listen(
+  path: string,
+  connections: number,
+  onClient: (client: Socket) => void,
+): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer({ allowHalfOpen: true }, (client) => {
       client.on("error", () => client.destroy()); // the other side is gone
@@ -62,14 +76,18 @@ async function serve(client: Socket, list: readonly Place[], https: number): Pro
     const at = bytes.indexOf("\r\n\r\n");
     return at < 0 ? undefined : at;
   });
-  const { host, port, head, rest } = wishOf(bytes.toString("latin1", 0, end), bytes.subarray(end + 4));
+  const { host, port, head, rest } = wishOf(
+    bytes.toString("latin1", 0, end),
+    bytes.subarray(end + 4),
+  );
   const place = findPlace(list, host, port);
   if (place === undefined)
     throw new Refusal(
       "403 Forbidden",
       `${host}:${port} is not on this sandbox's list. Outside, \`--sandbox-host ${host}${port === HTTPS ? "" : `:${port}`}\` puts it there.`,
     );
-  if (head !== undefined && port === https) throw new Refusal("400 Bad Request", `On port ${https} TLS alone is spoken: it takes CONNECT.`);
+  if (head !== undefined && port === https)
+    throw new Refusal("400 Bad Request", `On port ${https} TLS alone is spoken: it takes CONNECT.`);
   const upstream = await reach(place);
   try {
     let first = head ?? rest;
@@ -98,10 +116,14 @@ async function sameServer(client: Socket, rest: Buffer, host: string): Promise<B
 /** What a request asks for: `CONNECT host:port`, or a plain one with the whole address in it. */
 function wishOf(header: string, rest: Buffer): Wish {
   const [line = "", ...headers] = header.split("\r\n");
-  const [, method = "", target = ""] = /^([A-Z]{1,16}) ([\x21-\x7e]+) HTTP\/1\.[01]$/.exec(line) ?? [];
+  const [, method = "", target = ""] =
+    /^([A-Z]{1,16}) ([\x21-\x7e]+) HTTP\/1\.[01]$/.exec(line) ?? [];
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
   if (method === "" || headers.some((text) => !/^[\w!#$%&'*+.^`|~-]+:[^\x00\n\r]*$/.test(text)))
-    throw new Refusal("400 Bad Request", "This is a proxy for HTTP: it takes CONNECT, or a whole address.");
+    throw new Refusal(
+      "400 Bad Request",
+      "This is a proxy for HTTP: it takes CONNECT, or a whole address.",
+    );
   const place = /^([A-Za-z0-9.-]{1,253}):(\d{1,5})$/;
   if (method === "CONNECT") {
     const [, host = "", port = ""] = place.exec(target) ?? [];
@@ -109,17 +131,31 @@ function wishOf(header: string, rest: Buffer): Wish {
     return { host, port: Number(port), head: undefined, rest };
   }
   const [, authority = "", path = ""] = /^http:\/\/([^/?#]*)([/?].*)?$/i.exec(target) ?? [];
-  const [, host = "", port = ""] = place.exec(authority.includes(":") ? authority : `${authority}:80`) ?? [];
-  if (host === "") throw new Refusal("400 Bad Request", "This is a proxy for HTTP: it takes CONNECT, or http:// with a name and nothing before it.");
+  const [, host = "", port = ""] =
+    place.exec(authority.includes(":") ? authority : `${authority}:80`) ?? [];
+  if (host === "")
+    throw new Refusal(
+      "400 Bad Request",
+      "This is a proxy for HTTP: it takes CONNECT, or http:// with a name and nothing before it.",
+    );
   const kept = headers.filter((text) => !OURS.test(text));
-  const lines = [`${method} ${path.startsWith("/") ? path : `/${path}`} HTTP/1.1`, `Host: ${authority}`, ...kept, "Connection: close", "", ""];
+  const lines = [
+    `${method} ${path.startsWith("/") ? path : `/${path}`} HTTP/1.1`,
+    `Host: ${authority}`,
+    ...kept,
+    "Connection: close",
+    "",
+    "",
+  ];
   return { host, port: Number(port), head: Buffer.from(lines.join("\r\n"), "latin1"), rest };
 }
 
 /** Connects to a listed place: by the addresses that it has now, each looked at first. */
 async function reach({ host, port, near }: Place): Promise<Socket> {
   const found = await lookup(host, { all: true, verbatim: false }).catch(() => []);
-  const addresses = found.map(({ address }) => address).filter((address) => near || isPublic(address));
+  const addresses = found
+    .map(({ address }) => address)
+    .filter((address) => near || isPublic(address));
   if (found.length > 0 && addresses.length === 0)
     throw new Refusal(
       "403 Forbidden",
@@ -147,13 +183,18 @@ function open(host: string, port: number): Promise<Socket | undefined> {
 }
 
 /** Reads until something is found in what came, within the bounds. */
-function read<T>(client: Socket, before: Buffer, find: (bytes: Buffer) => T | undefined): Promise<{ found: T; bytes: Buffer }> {
+function read<T>(
+  client: Socket,
+  before: Buffer,
+  find: (bytes: Buffer) => T | undefined,
+): Promise<{ found: T; bytes: Buffer }> {
   return new Promise((resolve, reject) => {
     let bytes = before;
     const look = () => {
       const found = find(bytes);
       if (found !== undefined) done(() => resolve({ found, bytes }));
-      else if (bytes.length > HEADER_BYTES) done(() => reject(new Refusal("400 Bad Request", "The header is too long.")));
+      else if (bytes.length > HEADER_BYTES)
+        done(() => reject(new Refusal("400 Bad Request", "The header is too long.")));
     };
     const done = (act: () => void) => {
       clearTimeout(timer);
@@ -161,7 +202,8 @@ function read<T>(client: Socket, before: Buffer, find: (bytes: Buffer) => T | un
       client.off("data", onData).off("end", gone).off("close", gone);
       act();
     };
-    const gone = () => done(() => reject(new Refusal("400 Bad Request", "The header was not finished.")));
+    const gone = () =>
+      done(() => reject(new Refusal("400 Bad Request", "The header was not finished.")));
     const onData = (data: Buffer) => {
       bytes = Buffer.concat([bytes, data]);
       look();
@@ -191,6 +233,8 @@ function refuse(client: Socket, error: unknown): void {
     return;
   }
   const body = `claude-remote: ${error.message}\n`;
-  client.end(`HTTP/1.1 ${error.status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+  client.end(
+    `HTTP/1.1 ${error.status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
   client.setTimeout(HEADER_MS, () => client.destroy());
 }

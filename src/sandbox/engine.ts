@@ -32,7 +32,8 @@ export async function sandboxTrouble(): Promise<string | undefined> {
   if (process.platform !== "linux")
     return "the sandbox needs Linux: elsewhere containers run in a virtual machine, which the sockets that lead out of the sandbox don't cross";
   const elsewhere = /^(?!unix:)[a-z]+:/.test(process.env.DOCKER_HOST ?? "");
-  if (elsewhere) return "the sandbox needs a Docker engine on this very machine, and DOCKER_HOST leads elsewhere";
+  if (elsewhere)
+    return "the sandbox needs a Docker engine on this very machine, and DOCKER_HOST leads elsewhere";
   let told: Awaited<ReturnType<typeof docker>>;
   try {
     told = await docker(["info", "--format", "{{json .}}"], ANSWER_MS);
@@ -42,7 +43,9 @@ export async function sandboxTrouble(): Promise<string | undefined> {
   }
   const info = parseJson(Info, told.out);
   if (told.code !== 0 || info === undefined || (info.ServerErrors ?? []).length > 0) {
-    const words = [...(info?.ServerErrors ?? []), ...told.err.split("\n")].find((line) => line.trim() !== "") ?? "it does not answer";
+    const words =
+      [...(info?.ServerErrors ?? []), ...told.err.split("\n")].find((line) => line.trim() !== "") ??
+      "it does not answer";
     return `the sandbox needs a Docker engine that runs, and that you may use: ${words.trim().slice(0, 300)}`;
   }
   const options = info.SecurityOptions ?? [];
@@ -51,21 +54,32 @@ export async function sandboxTrouble(): Promise<string | undefined> {
     return "the sandbox needs Docker Engine on this machine itself: Docker Desktop runs containers in a virtual machine, which the sockets that lead out of the sandbox don't cross";
   if (has("rootless") || has("userns"))
     return "the sandbox does not work with an engine that gives containers other user ids (rootless, userns-remap): the project would be out of their reach";
-  if (!has("seccomp")) return "this Docker engine has no seccomp, without which a container is no sandbox";
+  if (!has("seccomp"))
+    return "this Docker engine has no seccomp, without which a container is no sandbox";
   if (!info.MemoryLimit || !info.PidsLimit)
     return "this Docker engine can't limit memory and processes (no such control groups), without which a container is no sandbox";
   return undefined;
 }
 
-const hasImage = async () => (await docker(["image", "inspect", "--format", "{{.Id}}", IMAGE], ANSWER_MS)).code === 0;
+const hasImage = async () =>
+  (await docker(["image", "inspect", "--format", "{{.Id}}", IMAGE], ANSWER_MS)).code === 0;
 
 /** Builds the image unless it is there; `say` is told before that, and docker's own words go to stderr. Throws a `StartError`. */
 export async function ensureImage(say: (text: string) => void): Promise<void> {
   if (await hasImage()) return;
   say("building the sandbox's image, which takes some minutes the first time");
-  const build = Bun.spawn([dockerPath(), "build", "--tag", IMAGE, "-"], { cwd: "/", stdin: new TextEncoder().encode(dockerfile), stdout: 2, stderr: 2 });
+  const build = Bun.spawn([dockerPath(), "build", "--tag", IMAGE, "-"], {
+    cwd: "/",
+    stdin: new TextEncoder().encode(dockerfile),
+    stdout: 2,
+    stderr: 2,
+  });
   const code = await build.exited;
-  if (code !== 0) throw new StartError(`the sandbox's image could not be built (docker's exit code ${code}, its words are above)`, 126);
+  if (code !== 0)
+    throw new StartError(
+      `the sandbox's image could not be built (docker's exit code ${code}, its words are above)`,
+      126,
+    );
 }
 
 let building: Promise<void> | undefined;
@@ -98,8 +112,21 @@ export async function removeContainer(name: string): Promise<boolean> {
   }
 }
 
-async function docker(args: readonly string[], ms: number): Promise<{ code: number; out: string; err: string }> {
-  const child = Bun.spawn([dockerPath(), ...args], { cwd: "/", stdin: "ignore", stdout: "pipe", stderr: "pipe", timeout: ms });
-  const [code, out, err] = await Promise.all([child.exited, new Response(child.stdout).text(), new Response(child.stderr).text()]);
+async function docker(
+  args: readonly string[],
+  ms: number,
+): Promise<{ code: number; out: string; err: string }> {
+  const child = Bun.spawn([dockerPath(), ...args], {
+    cwd: "/",
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: ms,
+  });
+  const [code, out, err] = await Promise.all([
+    child.exited,
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
   return { code, out, err };
 }

@@ -19,25 +19,46 @@ const FOLDERS = 50_000;
  */
 export function takenFrom(project: string): Guarded[] {
   const git = Bun.which("git", { PATH: process.env.PATH ?? "", cwd: "/" }); // never the project's own, by a relative PATH
-  const ask = (args: readonly string[], separator: string) => (git === null ? [] : answers(git, project, args, separator));
-  const own = ask(["rev-parse", "--absolute-git-dir", "--git-common-dir"], "\n").map((path) => resolve(project, path));
+  const ask = (args: readonly string[], separator: string) =>
+    git === null ? [] : answers(git, project, args, separator);
+  const own = ask(["rev-parse", "--absolute-git-dir", "--git-common-dir"], "\n").map((path) =>
+    resolve(project, path),
+  );
   const [top = project] = ask(["rev-parse", "--show-toplevel"], "\n");
-  const hooks = ask(["config", "--type=path", "--get", "core.hooksPath"], "\n").map((path) => resolve(top, path));
-  const modules = ask(["ls-files", "--stage", "-z"], "\0").flatMap((line) => /^160000 \w+ \d\t(.+)$/s.exec(line)?.[1] ?? []);
-  const included = ask(["config", "--show-origin", "--type=path", "-z", "--get-regexp", "^include(if\\..*)?\\.path$"], "\0").flatMap((word, at, words) => {
+  const hooks = ask(["config", "--type=path", "--get", "core.hooksPath"], "\n").map((path) =>
+    resolve(top, path),
+  );
+  const modules = ask(["ls-files", "--stage", "-z"], "\0").flatMap(
+    (line) => /^160000 \w+ \d\t(.+)$/s.exec(line)?.[1] ?? [],
+  );
+  const included = ask(
+    ["config", "--show-origin", "--type=path", "-z", "--get-regexp", "^include(if\\..*)?\\.path$"],
+    "\0",
+  ).flatMap((word, at, words) => {
     const [, origin] = /^file:(.*)$/s.exec(words[at - 1] ?? "") ?? [];
-    return origin === undefined ? [] : resolve(project, dirname(origin), word.slice(word.indexOf("\n") + 1));
+    return origin === undefined
+      ? []
+      : resolve(project, dirname(origin), word.slice(word.indexOf("\n") + 1));
   });
-  const linked = [join(project, ".claude"), ...own, ...own.map((path) => join(path, "hooks")), ...hooks].flatMap(linksIn);
+  const linked = [
+    join(project, ".claude"),
+    ...own,
+    ...own.map((path) => join(path, "hooks")),
+    ...hooks,
+  ].flatMap(linksIn);
   const folders = [
     ...[...own, ...hooks, ...repositoriesIn(project)],
-    ...modules.map((module) => join(project, module, existsSync(join(project, module, ".git")) ? ".git" : "")),
+    ...modules.map((module) =>
+      join(project, module, existsSync(join(project, module, ".git")) ? ".git" : ""),
+    ),
   ];
   const places: Guarded[] = [
     ...[...included, ...linked].map((path): Guarded => ({ path, otherwise: { text: "" } })),
     ...folders.map((path): Guarded => ({ path, otherwise: "folder" })),
   ];
-  const within = places.map((place) => ({ ...place, path: relative(project, place.path) })).filter(({ path }) => path !== "" && !/^\.(git|\.)(\/|$)/.test(path));
+  const within = places
+    .map((place) => ({ ...place, path: relative(project, place.path) }))
+    .filter(({ path }) => path !== "" && !/^\.(git|\.)(\/|$)/.test(path));
   return [...new Map(within.map((part) => [part.path, part])).values()];
 }
 
@@ -45,7 +66,9 @@ export function takenFrom(project: string): Guarded[] {
 function linksIn(folder: string): string[] {
   try {
     const real = realpathSync(folder);
-    return readdirSync(real, { withFileTypes: true }).flatMap((entry) => (entry.isSymbolicLink() ? resolve(real, readlinkSync(join(real, entry.name))) : []));
+    return readdirSync(real, { withFileTypes: true }).flatMap((entry) =>
+      entry.isSymbolicLink() ? resolve(real, readlinkSync(join(real, entry.name))) : [],
+    );
   } catch (error) {
     if (error instanceof Error && "code" in error) return [];
     throw error;
@@ -61,7 +84,8 @@ function repositoriesIn(project: string): string[] {
       for (const entry of readdirSync(folder, { withFileTypes: true })) {
         const path = join(folder, entry.name);
         if (entry.name === ".git") found.push(path);
-        else if (entry.isDirectory() && entry.name !== "node_modules" && folders.length < FOLDERS) folders.push(path);
+        else if (entry.isDirectory() && entry.name !== "node_modules" && folders.length < FOLDERS)
+          folders.push(path);
       }
     } catch (error) {
       if (!(error instanceof Error && "code" in error)) throw error; // not for us, or gone
@@ -80,7 +104,13 @@ export function foldersTo(path: string): string[] {
 function answers(git: string, cwd: string, args: readonly string[], separator: string): string[] {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("GIT_"));
   const env = { ...Object.fromEntries(kept), ...NO_FETCHING };
-  const asked = Bun.spawnSync([git, ...CAREFUL, ...args], { cwd, env, stdin: "ignore", stderr: "ignore", timeout: GIT_MS });
+  const asked = Bun.spawnSync([git, ...CAREFUL, ...args], {
+    cwd,
+    env,
+    stdin: "ignore",
+    stderr: "ignore",
+    timeout: GIT_MS,
+  });
   if (asked.exitCode !== 0) return [];
   return asked.stdout
     .toString()

@@ -25,7 +25,11 @@ export function sandboxHome(data: string, project: string): SandboxHome {
   const name = basename(project)
     .replaceAll(/[^\w.-]/g, "_")
     .slice(0, 40);
-  const dir = join(data, "homes", `${name}-${new Bun.CryptoHasher("sha256").update(project).digest("hex").slice(0, 16)}`);
+  const dir = join(
+    data,
+    "homes",
+    `${name}-${new Bun.CryptoHasher("sha256").update(project).digest("hex").slice(0, 16)}`,
+  );
   return { home: join(dir, "home"), config: join(dir, "claude") };
 }
 
@@ -38,7 +42,11 @@ export function makeHome({ home, config }: SandboxHome, owner: Owner): void {
   for (const dir of [home, config, join(home, ".claude"), join(config, "sessions")]) {
     const made = lstatSync(dir, { throwIfNoEntry: false });
     if (made?.isDirectory()) continue;
-    if (made !== undefined) throw new StartError(`${dir} is no folder: remove ${join(home, "..")}, and the sandbox begins with a new home`, 126);
+    if (made !== undefined)
+      throw new StartError(
+        `${dir} is no folder: remove ${join(home, "..")}, and the sandbox begins with a new home`,
+        126,
+      );
     mkdirSync(dir, { mode: 0o700 });
     give(dir, owner);
   }

@@ -29,7 +29,10 @@ const fail = (words, code) => {
 const program = () => {
   if (!process.stdin.isTTY) return child.pid;
   try {
-    return Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").split(" ")[0]) || child.pid;
+    return (
+      Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").split(" ")[0]) ||
+      child.pid
+    );
   } catch (error) {
     if (error.code !== "ENOENT" && error.code !== "ESRCH") throw error;
     return child.pid; // it is over
@@ -68,8 +71,21 @@ const start = () => {
   child = process.stdin.isTTY
     ? spawn("/bin/sh", ["-c", HOLDER, "claude-remote", command, ...args], { stdio: "inherit" })
     : spawn(command, args, { stdio: "inherit", detached: true });
-  child.on("error", (error) => fail(`${command}: ${error.code === "ENOENT" ? "command not found in the sandbox" : error.message}`, error.code === "ENOENT" ? 127 : 126));
-  child.on("exit", (code, name) => process.exit(code ?? 128 + ({ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 }[name] ?? 0)));
+  child.on("error", (error) =>
+    fail(
+      `${command}: ${error.code === "ENOENT" ? "command not found in the sandbox" : error.message}`,
+      error.code === "ENOENT" ? 127 : 126,
+    ),
+  );
+  child.on("exit", (code, name) =>
+    process.exit(
+      code ??
+        128 +
+          ({ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 }[
+            name
+          ] ?? 0),
+    ),
+  );
 };
 
 for (const name of SIGNALS) process.on(name, () => signal(name));
@@ -83,7 +99,10 @@ wrapper.on("close", () => {
   setTimeout(() => process.exit(137), LAST_WORDS_MS); // the container ends with us, and all that runs in it
 });
 wrapper.on("connect", async () => {
-  await Promise.all([forward(proxy, "proxy.sock"), ...(hooks === "0" ? [] : [forward(hooks, "hooks.sock")])]);
+  await Promise.all([
+    forward(proxy, "proxy.sock"),
+    ...(hooks === "0" ? [] : [forward(hooks, "hooks.sock")]),
+  ]);
   // a container's terminal has no size until the client outside tells it
   if (process.stdout.isTTY && !process.stdout.columns) {
     await new Promise((resolve) => {

@@ -1,4 +1,12 @@
-import { lstatSync, mkdirSync, readFileSync, realpathSync, rmdirSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmdirSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { StartError } from "../runner/program.ts";
 import { foldersTo, takenFrom } from "./git.ts";
@@ -31,21 +39,45 @@ const IN_GIT: readonly Guarded[] = [
 
 /** What is guarded in a project. `git`: its repository may be written to. Throws a `StartError` where a link could lead out of it. */
 export function guarded(project: string, git: boolean): Guarded[] {
-  const writable = git && kindOf(join(project, ".git")) === "folder" && kindOf(join(project, ".git/HEAD")) === "file";
+  const writable =
+    git &&
+    kindOf(join(project, ".git")) === "folder" &&
+    kindOf(join(project, ".git/HEAD")) === "file";
   const elsewhere = takenFrom(project).flatMap((part): Guarded[] => [
     // each folder on the way is a mount point too, as it could otherwise be put aside with all that is below it
-    ...foldersTo(part.path).map((folder): Guarded => ({ path: folder, otherwise: "folder", writable: true })),
+    ...foldersTo(part.path).map(
+      (folder): Guarded => ({ path: folder, otherwise: "folder", writable: true }),
+    ),
     part,
   ]);
-  const parts = [...ALWAYS, ...(writable ? IN_GIT : [{ path: ".git", otherwise: "folder" as const }]), ...elsewhere];
+  const parts = [
+    ...ALWAYS,
+    ...(writable ? IN_GIT : [{ path: ".git", otherwise: "folder" as const }]),
+    ...elsewhere,
+  ];
   // guarded by one, on the way to another: guarded; and folders come before what is in them
-  const each = [...new Map(parts.toSorted((one, other) => Number(other.writable ?? false) - Number(one.writable ?? false)).map((part) => [part.path, part])).values()];
+  const each = [
+    ...new Map(
+      parts
+        .toSorted((one, other) => Number(other.writable ?? false) - Number(one.writable ?? false))
+        .map((part) => [part.path, part]),
+    ).values(),
+  ];
   // what lies within a guarded one is guarded; a mount of its own there would make the way to it writable
-  const all = each.filter(({ path }) => !each.some((part) => part.path !== path && part.writable !== true && isWithin(path, part.path)));
+  const all = each.filter(
+    ({ path }) =>
+      !each.some(
+        (part) => part.path !== path && part.writable !== true && isWithin(path, part.path),
+      ),
+  );
   all.sort((one, other) => one.path.split("/").length - other.path.split("/").length);
   for (const { path } of all) {
     const kind = kindOf(join(project, path));
-    if (kind === "other") throw new StartError(`${join(project, path)} is a link or worse: no sandbox is put around a project whose ${path} could lead elsewhere`, 126);
+    if (kind === "other")
+      throw new StartError(
+        `${join(project, path)} is a link or worse: no sandbox is put around a project whose ${path} could lead elsewhere`,
+        126,
+      );
   }
   return all;
 }
@@ -69,7 +101,12 @@ export function removePlaceholders(project: string, all: readonly Guarded[]): vo
     const place = join(project, path);
     try {
       if (otherwise === "folder") rmdirSync(place);
-      else if (lstatSync(place).size === otherwise.text.length && kindOf(place) === "file" && readFileSync(place, "utf8") === otherwise.text) unlinkSync(place);
+      else if (
+        lstatSync(place).size === otherwise.text.length &&
+        kindOf(place) === "file" &&
+        readFileSync(place, "utf8") === otherwise.text
+      )
+        unlinkSync(place);
     } catch (error) {
       if (!(error instanceof Error && "code" in error)) throw error; // gone, or filled by now
     }
@@ -77,7 +114,10 @@ export function removePlaceholders(project: string, all: readonly Guarded[]): vo
 }
 
 /** The project's real path. Throws a `StartError` where it holds, or is part of, what must stay out of a sandbox. */
-export function projectFolder(cwd: string, keepOut: { holds: readonly string[]; within: readonly string[] }): string {
+export function projectFolder(
+  cwd: string,
+  keepOut: { holds: readonly string[]; within: readonly string[] },
+): string {
   const project = realpathSync(cwd);
   const real = (path: string) => {
     try {
@@ -87,14 +127,20 @@ export function projectFolder(cwd: string, keepOut: { holds: readonly string[]; 
       throw error;
     }
   };
-  const held = [...keepOut.holds, ...keepOut.within].map(real).find((path) => isWithin(path, project));
+  const held = [...keepOut.holds, ...keepOut.within]
+    .map(real)
+    .find((path) => isWithin(path, project));
   if (held !== undefined)
     throw new StartError(
       `${project} is no project folder for a sandbox: ${held === project ? "it" : held} must stay out of it. Start in a folder that holds the project alone`,
       126,
     );
   const around = keepOut.within.map(real).find((path) => isWithin(project, path));
-  if (around !== undefined) throw new StartError(`${project} is no project folder for a sandbox: it lies in ${around}`, 126);
+  if (around !== undefined)
+    throw new StartError(
+      `${project} is no project folder for a sandbox: it lies in ${around}`,
+      126,
+    );
   return project;
 }
 

@@ -1,4 +1,15 @@
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { lockFile } from "../runner/libc.ts";
@@ -16,7 +27,12 @@ const Record = v.object({
   /** What nobody inside can put anything else in the place of. */
   guarded: v.array(v.object({ path: v.string(), writable: v.optional(v.boolean()) })),
   /** What was put into the project, and is to be taken away again. */
-  placeholders: v.array(v.object({ path: v.string(), otherwise: v.union([v.literal("folder"), v.object({ text: v.string() })]) })),
+  placeholders: v.array(
+    v.object({
+      path: v.string(),
+      otherwise: v.union([v.literal("folder"), v.object({ text: v.string() })]),
+    }),
+  ),
 });
 export type Record = v.InferOutput<typeof Record>;
 
@@ -35,7 +51,10 @@ export async function alone<T>(data: string, act: () => T | Promise<T>): Promise
   try {
     const until = performance.now() + LONGEST_MS;
     while (!lockFile(fd)) {
-      if (performance.now() > until) throw new Error("another sandbox is being started or ended, and that does not come to an end");
+      if (performance.now() > until)
+        throw new Error(
+          "another sandbox is being started or ended, and that does not come to an end",
+        );
       await Bun.sleep(TURN_MS);
     }
     return await act();
@@ -76,7 +95,9 @@ export function readRecords(data: string): { live: Record[]; left: Record[] } {
 /** Takes away a sandbox whose program is over: its container, its sockets, and what no other one of that project needs. To be called `alone`; false where the container may still be there. */
 export async function clearAway(record: Record, others: readonly Record[]): Promise<boolean> {
   if (!(await removeContainer(record.name))) return false;
-  const needed = others.filter(({ project }) => project === record.project).flatMap(({ placeholders }) => placeholders.map(({ path }) => path));
+  const needed = others
+    .filter(({ project }) => project === record.project)
+    .flatMap(({ placeholders }) => placeholders.map(({ path }) => path));
   removePlaceholders(
     record.project,
     record.placeholders.filter(({ path }) => !needed.includes(path)),
@@ -95,20 +116,36 @@ export async function sweep(data: string): Promise<Record[]> {
   const rest = new Set(left);
   for (const record of left) {
     rest.delete(record);
-    if (await clearAway(record, [...live, ...rest])) unlinkSync(join(folderOf(data), `${record.name}.json`));
+    if (await clearAway(record, [...live, ...rest]))
+      unlinkSync(join(folderOf(data), `${record.name}.json`));
   }
   return left;
 }
 
 /** A sandbox that runs in a folder around this one, or within it: it could put links where this one's mounts go. */
 export function overlapping(project: string, live: readonly Record[]): Record | undefined {
-  return live.find((record) => record.project !== project && (isWithin(project, record.project) || isWithin(record.project, project)));
+  return live.find(
+    (record) =>
+      record.project !== project &&
+      (isWithin(project, record.project) || isWithin(record.project, project)),
+  );
 }
 
 /** What of these parts somebody in a sandbox that runs in the same project could put a link in the place of, before it is guarded here as well. */
-export function unguarded(project: string, parts: readonly Guarded[], live: readonly Record[]): Guarded | undefined {
+export function unguarded(
+  project: string,
+  parts: readonly Guarded[],
+  live: readonly Record[],
+): Guarded | undefined {
   const same = live.filter((record) => record.project === project);
-  return parts.find(({ path }) => same.some(({ guarded }) => !guarded.some((part) => part.path === path || (part.writable !== true && isWithin(path, part.path)))));
+  return parts.find(({ path }) =>
+    same.some(
+      ({ guarded }) =>
+        !guarded.some(
+          (part) => part.path === path || (part.writable !== true && isWithin(path, part.path)),
+        ),
+    ),
+  );
 }
 
 /** `claude-remote __sweep DATA`, for our own use: what a sandbox's guard becomes when the wrapper has died. */

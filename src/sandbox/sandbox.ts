@@ -14,7 +14,16 @@ import filter from "./filter.pl" with { type: "text" };
 import { firstSession, give, INSIDE, makeHome, ownerOf, pathOutside, sandboxHome } from "./home.ts";
 import inside from "./inside.mjs" with { type: "text" };
 import { guarded, makePlaceholders, missing, projectFolder } from "./project.ts";
-import { alone, clearAway, overlapping, type Record, readRecords, sweep, unguarded, writeRecord } from "./records.ts";
+import {
+  alone,
+  clearAway,
+  overlapping,
+  type Record,
+  readRecords,
+  sweep,
+  unguarded,
+  writeRecord,
+} from "./records.ts";
 
 /** What a person chose to let into a sandbox. */
 export interface SandboxChoice {
@@ -63,15 +72,27 @@ const ALIVE_CONNECTIONS = 4;
 const GUARD = `trap '' INT QUIT TERM HUP; read -r word; [ "$word" = done ] && exit 0; exec "$@" </dev/null`;
 
 /** Makes everything ready for a container around a project. Throws a `StartError` that says why there can be none. */
-export async function openSandbox(cwd: string, { git, pass, hosts, data, keepOut, tty, say }: SandboxOptions): Promise<Sandbox> {
+export async function openSandbox(
+  cwd: string,
+  { git, pass, hosts, data, keepOut, tty, say }: SandboxOptions,
+): Promise<Sandbox> {
   const list = allowed(hosts);
   const misnamed = pass.find((name) => !/^[A-Za-z_]\w*$/.test(name));
-  if (misnamed !== undefined) throw new StartError(`${misnamed} is no name of a variable: its value is taken from the environment, and never said`, 126);
+  if (misnamed !== undefined)
+    throw new StartError(
+      `${misnamed} is no name of a variable: its value is taken from the environment, and never said`,
+      126,
+    );
   const trouble = await sandboxTrouble();
   if (trouble !== undefined) throw new StartError(trouble, 126);
-  const project = projectFolder(cwd, { holds: [...keepOut.holds, tmpdir()], within: [...keepOut.within, data] });
+  const project = projectFolder(cwd, {
+    holds: [...keepOut.holds, tmpdir()],
+    within: [...keepOut.within, data],
+  });
   await ensureImage(say);
-  for (const name of pass) if (process.env[name] === undefined) say(`${name} is not set here, so nothing of that name is passed`);
+  for (const name of pass)
+    if (process.env[name] === undefined)
+      say(`${name} is not set here, so nothing of that name is passed`);
 
   const owner = ownerOf(project);
   const name = `claude-remote-${randomNonce()
@@ -79,13 +100,16 @@ export async function openSandbox(cwd: string, { git, pass, hosts, data, keepOut
     .toLowerCase()
     .slice(0, 16)}`;
   const dir = mkdtempSync(join(tmpdir(), "claude-remote-")); // 0700: nobody else gets to the sockets in it
-  const guard = Bun.spawn(["/bin/sh", "-c", GUARD, "claude-remote", ...ownCommand(), "__sweep", data], {
-    cwd: "/",
-    detached: true,
-    stdin: "pipe",
-    stdout: "ignore",
-    stderr: "ignore",
-  });
+  const guard = Bun.spawn(
+    ["/bin/sh", "-c", GUARD, "claude-remote", ...ownCommand(), "__sweep", data],
+    {
+      cwd: "/",
+      detached: true,
+      stdin: "pipe",
+      stdout: "ignore",
+      stderr: "ignore",
+    },
+  );
   guard.unref();
   const home = sandboxHome(data, project);
   let all: ReturnType<typeof guarded> = [];
@@ -94,14 +118,32 @@ export async function openSandbox(cwd: string, { git, pass, hosts, data, keepOut
     const { live, left } = readRecords(data);
     const running = [...live, ...left]; // what could not be swept may still run
     const other = overlapping(project, running);
-    if (other !== undefined) throw new StartError(`a sandbox runs in ${other.project}, which this folder shares: end it first`, 126);
+    if (other !== undefined)
+      throw new StartError(
+        `a sandbox runs in ${other.project}, which this folder shares: end it first`,
+        126,
+      );
     all = guarded(project, git);
     const loose = unguarded(project, all, running);
-    if (loose !== undefined) throw new StartError(`a sandbox that runs in ${project} may write to ${loose.path}, which is to be guarded now: end it first`, 126);
-    const shared = running.filter((record) => record.project === project).flatMap(({ placeholders }) => placeholders.map(({ path }) => path));
+    if (loose !== undefined)
+      throw new StartError(
+        `a sandbox that runs in ${project} may write to ${loose.path}, which is to be guarded now: end it first`,
+        126,
+      );
+    const shared = running
+      .filter((record) => record.project === project)
+      .flatMap(({ placeholders }) => placeholders.map(({ path }) => path));
     const absent = missing(project, all);
-    const placeholders = all.filter((part) => absent.includes(part) || shared.includes(part.path)).map(({ path, otherwise }) => ({ path, otherwise }));
-    const record: Record = { name, project, dir, guarded: all.map(({ path, writable = false }) => ({ path, writable })), placeholders };
+    const placeholders = all
+      .filter((part) => absent.includes(part) || shared.includes(part.path))
+      .map(({ path, otherwise }) => ({ path, otherwise }));
+    const record: Record = {
+      name,
+      project,
+      dir,
+      guarded: all.map(({ path, writable = false }) => ({ path, writable })),
+      placeholders,
+    };
     const forget = writeRecord(data, record);
     try {
       makeHome(home, owner);
@@ -143,7 +185,10 @@ export async function openSandbox(cwd: string, { git, pass, hosts, data, keepOut
       const { live } = readRecords(data);
       const others = live.filter((other) => other.name !== name);
       if (await clearAway(record, others)) forget();
-      else say(`docker did not remove the container ${name}: the next sandbox here tries again, or you do: docker rm --force ${name}`);
+      else
+        say(
+          `docker did not remove the container ${name}: the next sandbox here tries again, or you do: docker rm --force ${name}`,
+        );
     });
     guard.stdin.write("done\n");
     guard.stdin.end();
@@ -171,7 +216,19 @@ export async function openSandbox(cwd: string, { git, pass, hosts, data, keepOut
       hooksPort = hooks;
       const passed = hooks === 0 ? pass : [...pass, TOKEN_VARIABLE];
       const inner = [program.command, ...(program.before ?? []), ...program.args];
-      const args = containerArgs({ name, project, guarded: all, home, ours, status, owner, pass: passed, hooks, tty, program: inner });
+      const args = containerArgs({
+        name,
+        project,
+        guarded: all,
+        home,
+        ours,
+        status,
+        owner,
+        pass: passed,
+        hooks,
+        tty,
+        program: inner,
+      });
       return { ...program, command: dockerPath(), before: [], args, cwd: "/" };
     },
     get begun() {

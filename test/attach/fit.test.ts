@@ -11,7 +11,11 @@ function open() {
   const clock = spyOn(performance, "now").mockImplementation(() => now);
   restore = () => clock.mockRestore();
   const answers: ((response: Response) => void)[] = [];
-  const client: Client = { device: "d", send: () => new Promise((resolve) => void answers.push(resolve)), call: () => Promise.reject(new Error("not used")) };
+  const client: Client = {
+    device: "d",
+    send: () => new Promise((resolve) => void answers.push(resolve)),
+    call: () => Promise.reject(new Error("not used")),
+  };
   const fit = openFit(
     client,
     "s",

@@ -25,7 +25,8 @@ test("what the stream tells of a session is newer than what was asked for before
   const asked = Promise.withResolvers<void>();
   const client: Client = {
     device: "d",
-    send: async () => new Response(new ReadableStream({ start: (controller) => stream.resolve(controller) })),
+    send: async () =>
+      new Response(new ReadableStream({ start: (controller) => stream.resolve(controller) })),
     async call(schema) {
       asked.resolve();
       return v.parse(schema, await answer.promise);
@@ -41,12 +42,20 @@ test("what the stream tells of a session is newer than what was asked for before
     onGone: nothing,
     onSession: ({ status }) => void shown.push(status),
   });
-  const say = async (name: string, data: object) => (await stream.promise).enqueue(encoder.encode(`id: e:1\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`));
+  const say = async (name: string, data: object) =>
+    (await stream.promise).enqueue(
+      encoder.encode(`id: e:1\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`),
+    );
   await say("hello", { stream: "st_1", insecure: false, disk_full: false });
   await asked.promise;
   await say("session_status", summary("running"));
   await until("that is shown", () => shown.length === 1);
-  answer.resolve({ session: summary("offline"), screen: null, prompts: [], history: { generation: 0, next: 0 } });
+  answer.resolve({
+    session: summary("offline"),
+    screen: null,
+    prompts: [],
+    history: { generation: 0, next: 0 },
+  });
   await until("the answer is taken in", () => shown.length === 2);
   expect(shown).toEqual(["running", "running"]);
   following.close();

@@ -20,18 +20,34 @@ function open() {
     const list: string[] = [];
     for (const [i, what] of typed.entries()) {
       if (what.kind === "text" && typed[i - 1]?.kind === "text") list[list.length - 1] += what.text;
-      else list.push(what.kind === "key" ? `<${what.key}>` : what.kind === "paste" ? `paste ${what.text}` : what.text);
+      else
+        list.push(
+          what.kind === "key"
+            ? `<${what.key}>`
+            : what.kind === "paste"
+              ? `paste ${what.text}`
+              : what.text,
+        );
     }
     return list;
   };
-  return { typed, all, feed: (text: string | Uint8Array) => keys.feed(typeof text === "string" ? new TextEncoder().encode(text) : text) };
+  return {
+    typed,
+    all,
+    feed: (text: string | Uint8Array) =>
+      keys.feed(typeof text === "string" ? new TextEncoder().encode(text) : text),
+  };
 }
 
 /** Every key that has a name, but for the wheel. */
 const NAMES = [
-  ..."Enter Escape Tab BTab BSpace Delete Insert Up Down Left Right Home End PageUp PageDown M-Enter M-Tab M-BSpace M-Space C-Space C-\\ C-] C-^ C-_".split(" "),
+  ..."Enter Escape Tab BTab BSpace Delete Insert Up Down Left Right Home End PageUp PageDown M-Enter M-Tab M-BSpace M-Space C-Space C-\\ C-] C-^ C-_".split(
+    " ",
+  ),
   ...Array.from({ length: 12 }, (_, i) => `F${i + 1}`),
-  ..."S-Up C-Left C-M-Right M-Home C-S-End S-Insert C-Delete M-PageUp C-M-S-PageDown S-F1 C-F4 M-F5 C-F12".split(" "),
+  ..."S-Up C-Left C-M-Right M-Home C-S-End S-Insert C-Delete M-PageUp C-M-S-PageDown S-F1 C-F4 M-F5 C-F12".split(
+    " ",
+  ),
   ...[..."abcdefghklnopqrstuvwxyz"].map((letter) => `C-${letter}`),
   ..."M-a M-Z M-ö M-. M-1 M-- M-M C-M-x M-漢".split(" "),
   "C-j",
@@ -56,7 +72,10 @@ describe("what comes from the terminal", () => {
     ["\x1b\x1b[A", "<M-Up>"],
     ["\x1b[97;5u\x1b[13;2u\x1b[27u\x1b[228u\x1b[97;1:3u\x1b[93;5u", "<C-a><M-Enter><Escape>ä<C-]>"],
     ["\x1b[27;5;120~\x1b[9;2u\x1b[57441;2u", "<C-x><BTab>"],
-    ["\x1b[<64;10;5M\x1b[<65;10;5M\x1b[<80;1;1M\x1b[<0;3;3M\x1b[<0;3;3m\x1b[<35;3;3M", "<WheelUp><WheelDown><WheelUp>"],
+    [
+      "\x1b[<64;10;5M\x1b[<65;10;5M\x1b[<80;1;1M\x1b[<0;3;3M\x1b[<0;3;3m\x1b[<35;3;3M",
+      "<WheelUp><WheelDown><WheelUp>",
+    ],
   ])("is known in other forms: %j", (sent, expected) => {
     const { all, feed } = open();
     feed(sent);
@@ -90,9 +109,19 @@ describe("what comes from the terminal", () => {
   });
 
   test("is the same wherever the reads cut it", async () => {
-    const whole = "hé漢👨‍👩‍👧\x1b[1;5D\x1bOP\x1bx\r\x1b[200~one\rtwo \x1b[31m\x1b[201~\x1b]0;t\x1b\\z\x03";
+    const whole =
+      "hé漢👨‍👩‍👧\x1b[1;5D\x1bOP\x1bx\r\x1b[200~one\rtwo \x1b[31m\x1b[201~\x1b]0;t\x1b\\z\x03";
     const bytes = new TextEncoder().encode(whole);
-    const expected = ["hé漢👨‍👩‍👧", "<C-Left>", "<F1>", "<M-x>", "<Enter>", "paste one\ntwo \x1b[31m", "z", "<C-c>"];
+    const expected = [
+      "hé漢👨‍👩‍👧",
+      "<C-Left>",
+      "<F1>",
+      "<M-x>",
+      "<Enter>",
+      "paste one\ntwo \x1b[31m",
+      "z",
+      "<C-c>",
+    ];
     const random = randomFrom(7);
     for (let round = 0; round < 50; round++) {
       const { all, feed } = open();
@@ -122,12 +151,23 @@ describe("what comes from the terminal", () => {
   test("of any size keeps to its bounds, and what never ends is forgotten", async () => {
     const { typed, all, feed } = open();
     feed(`\x1b[200~${"漢".repeat(100_000)}😀\x1b[201~`);
-    expect(typed.every((what) => what.kind === "paste" && what.text.length <= 16 * 1024 + 1 && !/^[\udc00-\udfff]|[\ud800-\udbff]$/.test(what.text))).toBe(true);
-    expect(typed.map((what) => (what.kind === "paste" ? what.text : "")).join("")).toBe(`${"漢".repeat(100_000)}😀`);
+    expect(
+      typed.every(
+        (what) =>
+          what.kind === "paste" &&
+          what.text.length <= 16 * 1024 + 1 &&
+          !/^[\udc00-\udfff]|[\ud800-\udbff]$/.test(what.text),
+      ),
+    ).toBe(true);
+    expect(typed.map((what) => (what.kind === "paste" ? what.text : "")).join("")).toBe(
+      `${"漢".repeat(100_000)}😀`,
+    );
     typed.length = 0;
     feed(`\x1b[200~${"😀".repeat(20_000)}`); // its end is not here yet
     feed("\x1b[201~");
-    expect(typed.map((what) => (what.kind === "paste" ? what.text : "")).join("")).toBe("😀".repeat(20_000));
+    expect(typed.map((what) => (what.kind === "paste" ? what.text : "")).join("")).toBe(
+      "😀".repeat(20_000),
+    );
     typed.length = 0;
     feed("x".repeat(1_000_000));
     expect(all().join("").length).toBe(1_000_000);
@@ -174,7 +214,11 @@ describe("what comes from the terminal", () => {
       const { typed, feed } = open();
       feed(Array.from({ length: 12 }, () => random.pick(parts)).join(""));
       for (const what of typed) {
-        if (what.kind === "key") expect([what.key, v.safeParse(InputRequest, { stream: "s", seq: 1, keys: [what.key] }).success]).toEqual([what.key, true]);
+        if (what.kind === "key")
+          expect([
+            what.key,
+            v.safeParse(InputRequest, { stream: "s", seq: 1, keys: [what.key] }).success,
+          ]).toEqual([what.key, true]);
         else if (what.kind === "text") expect(what.text).not.toMatch(/\p{Cc}/u);
       }
     }

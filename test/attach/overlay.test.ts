@@ -15,9 +15,26 @@ async function open() {
       return new Promise(() => undefined);
     },
   };
-  const view = JSON.stringify({ tool: "Bash", input: { command: "rm -rf build" }, cwd: "/w", host: "h", actions: ["approve", "reject"] });
-  const prompt = v.parse(Prompt, { id: "p_1", session: "s_1", kind: "permission", view, state: "pending", created_at: 1 });
-  const question = openQuestion(client, prompt, { live: () => true, say: () => undefined, close: () => undefined });
+  const view = JSON.stringify({
+    tool: "Bash",
+    input: { command: "rm -rf build" },
+    cwd: "/w",
+    host: "h",
+    actions: ["approve", "reject"],
+  });
+  const prompt = v.parse(Prompt, {
+    id: "p_1",
+    session: "s_1",
+    kind: "permission",
+    view,
+    state: "pending",
+    created_at: 1,
+  });
+  const question = openQuestion(client, prompt, {
+    live: () => true,
+    say: () => undefined,
+    close: () => undefined,
+  });
   question.draw(80, 24);
   await Bun.sleep(450);
   return { sent, type: (text: string) => question.typed({ kind: "text", text }) };

@@ -5,17 +5,32 @@ import { statusLine } from "../../src/attach/shown.ts";
 import { openScreen, type Screen } from "../../src/runner/screen.ts";
 import { randomFrom } from "../support/random.ts";
 
-const openEmulator = (cols: number, rows: number): Screen => openScreen({ cols, rows, onChange: () => undefined, onHold: () => undefined, onHistory: () => undefined });
+const openEmulator = (cols: number, rows: number): Screen =>
+  openScreen({
+    cols,
+    rows,
+    onChange: () => undefined,
+    onHold: () => undefined,
+    onHistory: () => undefined,
+  });
 const encoder = new TextEncoder();
 
 /** Draws rows as they came from one emulator on another. */
-async function redrawn(bytes: string, cols: number, rows: number): Promise<[before: string[], after: string[]]> {
+async function redrawn(
+  bytes: string,
+  cols: number,
+  rows: number,
+): Promise<[before: string[], after: string[]]> {
   const first = openEmulator(cols, rows);
   first.feed(encoder.encode(bytes));
   await first.settled();
   const payloads = Object.values(first.whole().lines);
   const second = openEmulator(cols, rows);
-  second.feed(encoder.encode(`\x1b[?7l${payloads.map((payload, y) => `\x1b[${y + 1}H\x1b[0m\x1b[K${drawnRow(payload, 0, cols)}`).join("")}`));
+  second.feed(
+    encoder.encode(
+      `\x1b[?7l${payloads.map((payload, y) => `\x1b[${y + 1}H\x1b[0m\x1b[K${drawnRow(payload, 0, cols)}`).join("")}`,
+    ),
+  );
   await second.settled();
   return [payloads, Object.values(second.whole().lines)];
 }
@@ -86,12 +101,19 @@ describe("text to be judged", () => {
     const lines = wrap({ text }, 20);
     for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(20);
     const whole = lines.join("").replace(/\p{Cc}\[2?7m/gu, "");
-    expect(whole).toBe(`rm -rfU+200B /U+202E x⇥${"y".repeat(50)}U+001B[31mU+000D漢${"字".repeat(30)}`);
-    expect(wrap({ text: "one\ntwo", sign: "1 │ ", more: "  │ " }, 20)).toEqual(["1 │ one", "  │ two"]);
+    expect(whole).toBe(
+      `rm -rfU+200B /U+202E x⇥${"y".repeat(50)}U+001B[31mU+000D漢${"字".repeat(30)}`,
+    );
+    expect(wrap({ text: "one\ntwo", sign: "1 │ ", more: "  │ " }, 20)).toEqual([
+      "1 │ one",
+      "  │ two",
+    ]);
   });
 
   test("tells when its end has been in sight, and keeps its place when the terminal changes", () => {
-    const pager = openPager([{ text: Array.from({ length: 50 }, (_, i) => `line ${i}`).join("\n") }]);
+    const pager = openPager([
+      { text: Array.from({ length: 50 }, (_, i) => `line ${i}`).join("\n") },
+    ]);
     expect(pager.page(40, 10)[0]).toBe("line 0");
     expect(pager.ended).toBe(false);
     expect(pager.place()).toBe("1–10 of 50");

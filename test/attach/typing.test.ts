@@ -21,10 +21,15 @@ function open() {
     call: (schema, _method, _target, body) =>
       new Promise((resolve, reject) => {
         sent.push(v.parse(InputRequest, body));
-        answers.push((error) => (error === undefined ? resolve(v.parse(schema, { applied: 1 })) : reject(error)));
+        answers.push((error) =>
+          error === undefined ? resolve(v.parse(schema, { applied: 1 })) : reject(error),
+        );
       }),
   };
-  const typing = openTyping(client, "s", { onState: (words) => void said.push(words), onAsked: () => void asked++ });
+  const typing = openTyping(client, "s", {
+    onState: (words) => void said.push(words),
+    onAsked: () => void asked++,
+  });
   return {
     sent,
     said,
@@ -54,7 +59,13 @@ test("what comes while something is on its way goes together, in its order", asy
   keys("Enter");
   for (let i = 0; i < 5; i++) await answer();
   const what: object[] = sent.map(({ text, paste, enter, keys }) => ({ text, paste, enter, keys }));
-  expect(what).toEqual([{ text: "a" }, { text: "bcd", enter: true, keys: ["Up", "C-c"] }, { text: "x" }, { text: "p\nq", paste: true }, { text: "!", enter: true }]);
+  expect(what).toEqual([
+    { text: "a" },
+    { text: "bcd", enter: true, keys: ["Up", "C-c"] },
+    { text: "x" },
+    { text: "p\nq", paste: true },
+    { text: "!", enter: true },
+  ]);
   expect(sent.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
   expect(new Set(sent.map(({ stream }) => stream)).size).toBe(1);
 });
@@ -64,7 +75,13 @@ test("much at once keeps to what a request holds, and a wheel that is faster tha
   text("漢".repeat(40_000));
   keys(...Array<string>(250).fill("Up"), ...Array<string>(80).fill("WheelUp"));
   for (let i = 0; i < 5; i++) await answer();
-  expect(sent.every((input) => JSON.stringify(input).length < LIMITS.bodyBytes && Buffer.byteLength(JSON.stringify(input)) <= LIMITS.bodyBytes)).toBe(true);
+  expect(
+    sent.every(
+      (input) =>
+        JSON.stringify(input).length < LIMITS.bodyBytes &&
+        Buffer.byteLength(JSON.stringify(input)) <= LIMITS.bodyBytes,
+    ),
+  ).toBe(true);
   expect(sent.map((input) => input.text ?? "").join("")).toBe("漢".repeat(40_000));
   const pressed = sent.flatMap((input) => input.keys ?? []);
   expect(pressed.filter((key) => key === "Up")).toHaveLength(250);
@@ -80,7 +97,9 @@ test("with the connection away the same goes out again under its number, and for
   expect(said).toEqual(["Not sent yet: the connection is away."]);
   await answer(new RequestError(503, "runner_lost", "lost"));
   await answer();
-  expect(sent.map(({ seq, stream, text }) => [seq, stream, text])).toEqual(Array(3).fill([1, sent[0]?.stream, "rm"]));
+  expect(sent.map(({ seq, stream, text }) => [seq, stream, text])).toEqual(
+    Array(3).fill([1, sent[0]?.stream, "rm"]),
+  );
   expect(said.at(-1)).toBe("");
 
   text("old");

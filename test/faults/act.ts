@@ -20,16 +20,23 @@ export function openActor(world: World, clock: Clock) {
   const attached: string[] = [];
 
   const notice = () => {
-    for (const prompt of [...page.prompts(), ...follow.open()]) if (!prompts.has(prompt.id)) prompts.set(prompt.id, prompt);
+    for (const prompt of [...page.prompts(), ...follow.open()])
+      if (!prompts.has(prompt.id)) prompts.set(prompt.id, prompt);
   };
   /** A tap carries words of its own, so that what the program is told names the tap. */
-  const tap = (by: "page" | "attach", prompt: Prompt, action: "approve" | "reject", stale: boolean) => {
+  const tap = (
+    by: "page" | "attach",
+    prompt: Prompt,
+    action: "approve" | "reject",
+    stale: boolean,
+  ) => {
     const words = `tap ${++taps}${stale && action === "approve" ? " stale" : ""}`;
     const shown = sha256hex(stale ? `${prompt.view} ` : prompt.view);
     const answers = prompt.kind === "question" ? { answers: [{ options: [], text: words }] } : {};
     const body = action === "approve" ? { shown, ...answers } : { message: words };
     const target = `/api/prompts/${prompt.id}/${action}`;
-    const sending = by === "page" ? page.send(target, JSON.stringify(body)) : client.send("POST", target, body);
+    const sending =
+      by === "page" ? page.send(target, JSON.stringify(body)) : client.send("POST", target, body);
     sending.catch((error: unknown) => {
       if (!(error instanceof RequestError) && !page.isRefusal(error)) throw error; // what it was answered is on record
     });
@@ -50,7 +57,9 @@ export function openActor(world: World, clock: Clock) {
       case "ask":
         return program.ask(program.questions.length, step.kind);
       case "settle at the desk":
-        return program.questions.at(-1 - (step.which % Math.max(1, program.questions.length)))?.withdraw();
+        return program.questions
+          .at(-1 - (step.which % Math.max(1, program.questions.length)))
+          ?.withdraw();
       case "resize the desk":
         await program.idle();
         return program.resize(step.cols, step.rows);
@@ -65,9 +74,14 @@ export function openActor(world: World, clock: Clock) {
         }
         return;
       case "resize from afar":
-        return void page.send(`/api/sessions/${world.session.id}/resize`, JSON.stringify(step.on ? { cols: 33, rows: 17 } : { cols: null })).catch((error: unknown) => {
-          if (!page.isRefusal(error)) throw error;
-        });
+        return void page
+          .send(
+            `/api/sessions/${world.session.id}/resize`,
+            JSON.stringify(step.on ? { cols: 33, rows: 17 } : { cols: null }),
+          )
+          .catch((error: unknown) => {
+            if (!page.isRefusal(error)) throw error;
+          });
       case "press":
         return page.press(step.action);
       case "tap": {
@@ -107,7 +121,10 @@ export function openActor(world: World, clock: Clock) {
         const sent = requests.all.at(-1 - step.which);
         // an answer that was lost: the same once more, signed anew by whoever sent it
         if (sent === undefined) return;
-        const sending = sent.by === "page" ? page.send(sent.target, sent.body) : client.send("POST", sent.target, JSON.parse(sent.body));
+        const sending =
+          sent.by === "page"
+            ? page.send(sent.target, sent.body)
+            : client.send("POST", sent.target, JSON.parse(sent.body));
         return void sending.catch((error: unknown) => {
           if (!(error instanceof RequestError) && !page.isRefusal(error)) throw error;
         });

@@ -33,7 +33,12 @@ export function quickenTime(rate: number): Clock {
   let waiting: (() => void)[] = [];
 
   const add = (act: () => void, ms: number, every?: number) => {
-    const handle = { ref: () => handle, unref: () => handle, hasRef: () => true, [Symbol.dispose]: () => void timers.delete(handle) };
+    const handle = {
+      ref: () => handle,
+      unref: () => handle,
+      hasRef: () => true,
+      [Symbol.dispose]: () => void timers.delete(handle),
+    };
     timers.set(handle, { due: now + Math.max(0, ms), order: order++, every, act });
     return handle;
   };
@@ -45,7 +50,9 @@ export function quickenTime(rate: number): Clock {
     const real = realNow();
     now += Math.min(real - last, TURN_MS) * clock.rate;
     last = real;
-    const due = [...timers].filter(([, timer]) => timer.due <= now).sort(([, a], [, b]) => a.due - b.due || a.order - b.order);
+    const due = [...timers]
+      .filter(([, timer]) => timer.due <= now)
+      .sort(([, a], [, b]) => a.due - b.due || a.order - b.order);
     for (const [handle, timer] of due) {
       if (!timers.has(handle)) continue; // another has just cleared it
       if (timer.every === undefined) timers.delete(handle);

@@ -9,7 +9,9 @@ export class FakeElement {
   readonly dataset: Record<string, string>;
   readonly style: Record<string, unknown> = { setProperty: () => undefined };
   readonly listeners = new Map<string, ((event: object) => void)[]>();
-  readonly classList = { add: (name: string) => Object.assign(this, { className: `${this.className} ${name}` }) };
+  readonly classList = {
+    add: (name: string) => Object.assign(this, { className: `${this.className} ${name}` }),
+  };
   className = "";
   hidden = false;
   disabled = false;
@@ -23,7 +25,11 @@ export class FakeElement {
     const { attributes } = this;
     this.dataset = new Proxy<Record<string, string>>(
       {},
-      { get: (_, name) => attributes.get(`data-${String(name)}`), set: (_, name, value) => attributes.set(`data-${String(name)}`, String(value)) !== undefined },
+      {
+        get: (_, name) => attributes.get(`data-${String(name)}`),
+        set: (_, name, value) =>
+          attributes.set(`data-${String(name)}`, String(value)) !== undefined,
+      },
     );
   }
 
@@ -83,7 +89,8 @@ export class FakeElement {
     this.listeners.set(name, [...(this.listeners.get(name) ?? []), listener]);
   }
   dispatch(name: string): void {
-    for (const listener of this.listeners.get(name) ?? []) listener({ type: name, detail: 1, preventDefault: () => undefined });
+    for (const listener of this.listeners.get(name) ?? [])
+      listener({ type: name, detail: 1, preventDefault: () => undefined });
   }
   click(): void {
     if (!this.disabled) this.dispatch("click");
@@ -126,7 +133,8 @@ export class FakeElement {
 
 const place = { host: "", hash: "", replace: () => undefined, reload: () => undefined };
 /** Where the page was fetched from. */
-export const standAt = (origin: string) => void Object.assign(place, { host: new URL(origin).host });
+export const standAt = (origin: string) =>
+  void Object.assign(place, { host: new URL(origin).host });
 
 /** Puts it in the place of the globals that the page's modules use. */
 export function fakeBrowser(): void {
@@ -139,7 +147,14 @@ export function fakeBrowser(): void {
   };
   const deaf = { addEventListener: () => undefined, removeEventListener: () => undefined };
   Object.assign(globalThis, {
-    document: { ...deaf, createElement: (tag: string) => new FakeElement(tag), querySelector, body: new FakeElement("body"), title: "", hidden: false },
+    document: {
+      ...deaf,
+      createElement: (tag: string) => new FakeElement(tag),
+      querySelector,
+      body: new FakeElement("body"),
+      title: "",
+      hidden: false,
+    },
     window: { ...deaf, visualViewport: null },
     location: place,
     localStorage: {

@@ -11,7 +11,15 @@ export async function openHouse() {
   const wire = startWire();
   const origin = `http://127.0.0.1:${wire.port}`;
   const log: string[] = [];
-  const start = () => startServer({ host: "127.0.0.1", port: 0, publicUrl: origin, data: join(dir, "data"), insecureLan: false, log: (line) => void log.push(line) });
+  const start = () =>
+    startServer({
+      host: "127.0.0.1",
+      port: 0,
+      publicUrl: origin,
+      data: join(dir, "data"),
+      insecureLan: false,
+      log: (line) => void log.push(line),
+    });
   let server = await start();
   wire.target = server.port;
   const machine = await pairDevice(server.pairingLink(), "machine", "laptop");

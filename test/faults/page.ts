@@ -41,7 +41,13 @@ export async function loadPage(): Promise<Modules> {
 }
 
 /** One session on a phone's page, as its owner sees it and uses it. */
-export function openPage(modules: Modules, origin: string, device: string, secret: Uint8Array, session: string) {
+export function openPage(
+  modules: Modules,
+  origin: string,
+  device: string,
+  secret: Uint8Array,
+  session: string,
+) {
   const identity: Identity = { device, name: "phone", ...deviceKeys(secret) };
   const { known } = modules;
   standAt(origin);
@@ -101,8 +107,10 @@ export function openPage(modules: Modules, origin: string, device: string, secre
     typing: () => view.one("composer").one("state").textContent,
     press: (action: "approve" | "reject") => known.deck?.press(action),
     /** What waits for an answer, as the page has it. */
-    prompts: () => [...known.prompts.values()].filter(({ state }) => state === "pending" || state === "sending"),
-    cards: () => view.one("cards").children.filter(({ dataset }) => dataset.state !== "settled").length,
+    prompts: () =>
+      [...known.prompts.values()].filter(({ state }) => state === "pending" || state === "sending"),
+    cards: () =>
+      view.one("cards").children.filter(({ dataset }) => dataset.state !== "settled").length,
     /** A request with the page's own key. */
     send: (target: string, body: string) => modules.send(identity, "POST", target, body),
     isRefusal: (error: unknown) => error instanceof modules.RequestError,
@@ -126,10 +134,17 @@ export function openPage(modules: Modules, origin: string, device: string, secre
       return row.inside;
     },
     /** The lines above the screen with their numbers; where some are missing there is a line without one. */
-    history: () => view.one("history").children.map((row) => ({ line: Number(row.dataset.line ?? -1), text: row.inside })),
-    hasOlder: () => view.one("scroller").all(({ className }) => className === "older")[0]?.hidden === false,
+    history: () =>
+      view
+        .one("history")
+        .children.map((row) => ({ line: Number(row.dataset.line ?? -1), text: row.inside })),
+    hasOlder: () =>
+      view.one("scroller").all(({ className }) => className === "older")[0]?.hidden === false,
     /** The conversation's entries with their numbers. */
-    said: () => view.one("entries").children.map((entry) => ({ n: Number(entry.dataset.n), text: entry.textContent })),
+    said: () =>
+      view
+        .one("entries")
+        .children.map((entry) => ({ n: Number(entry.dataset.n), text: entry.textContent })),
   };
 }
 export type Page = ReturnType<typeof openPage>;

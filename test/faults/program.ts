@@ -7,7 +7,11 @@ import { openScreen, type Screen } from "../../src/runner/screen.ts";
 import type { Watcher, Program as Wrapped } from "../../src/runner/wrap.ts";
 import { type Entry, type HistoryOp, parseJson } from "../../src/types.ts";
 
-const Settings = v.object({ hooks: v.object({ PermissionRequest: v.tuple([v.object({ hooks: v.tuple([v.object({ url: v.string() })]) })]) }) });
+const Settings = v.object({
+  hooks: v.object({
+    PermissionRequest: v.tuple([v.object({ hooks: v.tuple([v.object({ url: v.string() })]) })]),
+  }),
+});
 const Reply = v.object({
   hookSpecificOutput: v.object({
     decision: v.object({
@@ -54,10 +58,22 @@ export function openProgram(dir: string, holder: number) {
   const project = join(config, "projects", "work");
   const transcript = join(project, `${CONVERSATION}.jsonl`);
   mkdirSync(project, { recursive: true });
-  const wrapped: Wrapped = { name: "claude", command: "claude", hooks: true, args: [], env: { HOME: dir, CLAUDE_CONFIG_DIR: config }, cwd: dir };
+  const wrapped: Wrapped = {
+    name: "claude",
+    command: "claude",
+    hooks: true,
+    args: [],
+    env: { HOME: dir, CLAUDE_CONFIG_DIR: config },
+    cwd: dir,
+  };
   const log: Log = { generation: 0, next: 0, lines: new Map() };
   const size = { cols: 60, rows: 12 };
-  const truth: Screen = openScreen({ ...size, onChange: () => undefined, onHold: () => undefined, onHistory: (op) => applyOp(log, op) });
+  const truth: Screen = openScreen({
+    ...size,
+    onChange: () => undefined,
+    onHold: () => undefined,
+    onHistory: (op) => applyOp(log, op),
+  });
   const questions: Question[] = [];
   const entries: Entry[] = [];
   const typed: string[] = [];
@@ -122,14 +138,21 @@ export function openProgram(dir: string, holder: number) {
       const file = program.args[program.args.indexOf("--settings") + 1] ?? "";
       const settings = parseJson(Settings, readFileSync(file, "utf8"));
       if (settings === undefined) throw new Error("the settings have no hook");
-      hook = { url: settings.hooks.PermissionRequest[0].hooks[0].url, token: program.env.CLAUDE_REMOTE_HOOK_TOKEN ?? "" };
+      hook = {
+        url: settings.hooks.PermissionRequest[0].hooks[0].url,
+        token: program.env.CLAUDE_REMOTE_HOOK_TOKEN ?? "",
+      };
       void post({ hook_event_name: "UserPromptSubmit" });
     },
     /** The desk's terminal has another size. */
     resize: (cols: number, rows: number) => watcher?.onResize({ cols, rows }),
     say(n: number): void {
       if (n % 2 === 0) write({ type: "user", message: { content: `said ${n}` } });
-      else write({ type: "assistant", message: { content: [{ type: "text", text: `answered ${n}` }] } });
+      else
+        write({
+          type: "assistant",
+          message: { content: [{ type: "text", text: `answered ${n}` }] },
+        });
     },
     ask(n: number, kind: Question["kind"]): void {
       const gone = new AbortController();
@@ -145,23 +168,54 @@ export function openProgram(dir: string, holder: number) {
       };
       questions.push(question);
       const input =
-        kind === "permission" ? { command: `run ${n}` } : { questions: [{ question: `which ${n}?`, options: [{ label: "one" }, { label: "two" }], multiSelect: false }] };
+        kind === "permission"
+          ? { command: `run ${n}` }
+          : {
+              questions: [
+                {
+                  question: `which ${n}?`,
+                  options: [{ label: "one" }, { label: "two" }],
+                  multiSelect: false,
+                },
+              ],
+            };
       const name = kind === "permission" ? "Bash" : "AskUserQuestion";
-      write({ type: "assistant", message: { content: [{ type: "tool_use", id: `call_${n}`, name, input }] } });
-      post({ hook_event_name: "PermissionRequest", tool_name: name, tool_input: input }, gone.signal).then(
+      write({
+        type: "assistant",
+        message: { content: [{ type: "tool_use", id: `call_${n}`, name, input }] },
+      });
+      post(
+        { hook_event_name: "PermissionRequest", tool_name: name, tool_input: input },
+        gone.signal,
+      ).then(
         (text) => {
           if (question.told !== undefined) return;
-          const decision = text === "" ? undefined : parseJson(Reply, text)?.hookSpecificOutput.decision;
+          const decision =
+            text === "" ? undefined : parseJson(Reply, text)?.hookSpecificOutput.decision;
           if (decision === undefined) question.told = "nothing";
           else if (decision.behavior === "allow") {
-            question.told = { action: "approve", words: Object.values(decision.updatedInput?.answers ?? {}).join() };
-            write({ type: "attachment", attachment: { type: "hook_permission_decision", decision: "allow", toolUseID: `call_${n}` } });
+            question.told = {
+              action: "approve",
+              words: Object.values(decision.updatedInput?.answers ?? {}).join(),
+            };
+            write({
+              type: "attachment",
+              attachment: {
+                type: "hook_permission_decision",
+                decision: "allow",
+                toolUseID: `call_${n}`,
+              },
+            });
           } else {
             question.told = { action: "reject", words: decision.message ?? "" };
             write({
               type: "user",
               toolDenialKind: "user-rejected",
-              message: { content: [{ type: "tool_result", tool_use_id: `call_${n}`, content: "no", is_error: true }] },
+              message: {
+                content: [
+                  { type: "tool_result", tool_use_id: `call_${n}`, content: "no", is_error: true },
+                ],
+              },
             });
           }
         },

@@ -22,9 +22,21 @@ export function watchRequests(): Requests {
   const requests: Requests = { origin: "", all: [], forget: () => void requests.all.splice(0) };
   const watched = async (input: string, init: BunFetchRequestInit = {}): Promise<Response> => {
     const page = input.startsWith("/");
-    const target = page ? input : input.startsWith(requests.origin) ? input.slice(requests.origin.length) : "";
-    if (init.method !== "POST" || !target.startsWith("/api/")) return real(page ? requests.origin + input : input, init);
-    const sent: Sent = { by: page ? "page" : "attach", target, body: String(init.body ?? ""), status: 0, over: false, answer: "" };
+    const target = page
+      ? input
+      : input.startsWith(requests.origin)
+        ? input.slice(requests.origin.length)
+        : "";
+    if (init.method !== "POST" || !target.startsWith("/api/"))
+      return real(page ? requests.origin + input : input, init);
+    const sent: Sent = {
+      by: page ? "page" : "attach",
+      target,
+      body: String(init.body ?? ""),
+      status: 0,
+      over: false,
+      answer: "",
+    };
     requests.all.push(sent);
     try {
       const response = await real(requests.origin + target, init);

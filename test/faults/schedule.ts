@@ -13,7 +13,13 @@ export type Step =
   | { do: "type"; by: "page" | "attach"; count: number }
   | { do: "resize from afar"; on: boolean }
   | { do: "press"; action: "approve" | "reject" }
-  | { do: "tap"; by: "page" | "attach"; which: number; action: "approve" | "reject"; stale: boolean }
+  | {
+      do: "tap";
+      by: "page" | "attach";
+      which: number;
+      action: "approve" | "reject";
+      stale: boolean;
+    }
   | { do: "tap twice"; which: number }
   | { do: "look back" }
   | { do: "look at the conversation"; on: boolean }
@@ -65,7 +71,13 @@ export function drawSchedule(seed: number): Step[] {
 
   /** Mostly the newest question. */
   const which = () => (chance(60) ? 0 : int(0, 5));
-  const tap = (which: number): Step => ({ do: "tap", by: pick(["page", "attach"] as const), which, action: chance(70) ? "approve" : "reject", stale: chance(40) });
+  const tap = (which: number): Step => ({
+    do: "tap",
+    by: pick(["page", "attach"] as const),
+    which,
+    action: chance(70) ? "approve" : "reject",
+    stale: chance(40),
+  });
   const activity = (): Step => {
     const kind = int(1, 100);
     if (kind <= 20) return { do: "write", text: lines(int(1, 25)) };
@@ -86,8 +98,21 @@ export function drawSchedule(seed: number): Step[] {
   const fault = (): Step => {
     const kind = int(1, 100);
     if (kind <= 12) return { do: "cut", who: who() };
-    if (kind <= 18) return { do: "late after", who: who(), bytes: chance(70) ? int(0, 1500) : int(0, 6000), linger: linger() };
-    if (kind <= 42) return { do: "cut after", who: who(), way: way(), bytes: chance(50) ? int(0, 400) : int(0, 6000), linger: linger() };
+    if (kind <= 18)
+      return {
+        do: "late after",
+        who: who(),
+        bytes: chance(70) ? int(0, 1500) : int(0, 6000),
+        linger: linger(),
+      };
+    if (kind <= 42)
+      return {
+        do: "cut after",
+        who: who(),
+        way: way(),
+        bytes: chance(50) ? int(0, 400) : int(0, 6000),
+        linger: linger(),
+      };
     if (kind <= 55) return { do: "delay", who: who(), way: way() };
     if (kind <= 64) return { do: "half open", who: who(), way: way() };
     if (kind <= 70) return { do: "refuse", who: who() };
@@ -100,10 +125,17 @@ export function drawSchedule(seed: number): Step[] {
 
   const first = seed % 2 === 0 ? "runner" : "viewer";
   const steps: Step[] = chance(50) ? [{ do: "cut", who: first }] : []; // so that it is a new connection's first bytes
-  steps.push({ do: "cut after", who: first, way: Math.floor(seed / 2) % 2 === 0 ? "up" : "down", bytes: Math.floor(seed / 4) % 4096, linger: linger() });
+  steps.push({
+    do: "cut after",
+    who: first,
+    way: Math.floor(seed / 2) % 2 === 0 ? "up" : "down",
+    bytes: Math.floor(seed / 4) % 4096,
+    linger: linger(),
+  });
   for (let left = int(6, 22); left > 0; left--) {
     steps.push(chance(30) ? fault() : activity());
-    if (steps.at(-1)?.do === "ask" && chance(60)) steps.push({ do: "wait", ms: pick([100, 500]) }, tap(0));
+    if (steps.at(-1)?.do === "ask" && chance(60))
+      steps.push({ do: "wait", ms: pick([100, 500]) }, tap(0));
     if (chance(25)) steps.push({ do: "wait", ms: pick([20, 50, 100, 300, 1000, 3000]) });
     if (chance(8)) steps.push({ do: "heal" });
     if (chance(2)) steps.push({ do: "wait", ms: 12_000 });

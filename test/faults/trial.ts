@@ -16,7 +16,12 @@ const DELIVERED_MS = 20 * NEVER_MS;
 const TAP_AGAIN_MS = 10_000;
 
 /** Runs the schedule of a seed; the answer is what went wrong. */
-export async function runTrial(stage: Stage, house: House, seed: number, steps: readonly Step[] = drawSchedule(seed)): Promise<string[]> {
+export async function runTrial(
+  stage: Stage,
+  house: House,
+  seed: number,
+  steps: readonly Step[] = drawSchedule(seed),
+): Promise<string[]> {
   const { clock } = stage;
   clock.rate = BUSY_RATE;
   const world = await openWorld(stage, house, `seed-${seed}-${Math.round(clock.now())}`);
@@ -28,7 +33,8 @@ export async function runTrial(stage: Stage, house: House, seed: number, steps: 
     for (let looks = 0; ; looks++) {
       const wrong = [...world.gone, ...look()];
       if (wrong.length === 0 || clock.now() > until) return wrong;
-      clock.rate = PATIENT_RATES[Math.min(Math.floor(looks / 15), PATIENT_RATES.length - 1)] ?? BUSY_RATE;
+      clock.rate =
+        PATIENT_RATES[Math.min(Math.floor(looks / 15), PATIENT_RATES.length - 1)] ?? BUSY_RATE;
       await clock.turns(LOOK_TURNS);
     }
   };
@@ -51,7 +57,11 @@ export async function runTrial(stage: Stage, house: House, seed: number, steps: 
     }
     if (wrong.length > 0) return wrong;
     page.show("talk");
-    const settled = () => [...(follow.open().length > 0 ? ["a question stays open"] : []), ...differences(world), ...conversation(world)];
+    const settled = () => [
+      ...(follow.open().length > 0 ? ["a question stays open"] : []),
+      ...differences(world),
+      ...conversation(world),
+    ];
     let tapAt = 0; // a tap may be lost on a connection that nobody knows to be dead
     wrong = await agree(() => {
       if (follow.open().length > 0 && clock.now() > tapAt) {
@@ -64,8 +74,19 @@ export async function runTrial(stage: Stage, house: House, seed: number, steps: 
     if (wrong.length > 0) return wrong;
     clock.rate = BUSY_RATE;
     const trouble = await world.end();
-    wrong = trouble === undefined ? await agree(() => (page.status() === "ended" ? [] : [`the page says that it is ${page.status()}`]), DELIVERED_MS) : [trouble];
-    return [...wrong, ...stored(world), ...typed(world, [...actor.returned, page.draft()], actor.attached), ...answered(world)];
+    wrong =
+      trouble === undefined
+        ? await agree(
+            () => (page.status() === "ended" ? [] : [`the page says that it is ${page.status()}`]),
+            DELIVERED_MS,
+          )
+        : [trouble];
+    return [
+      ...wrong,
+      ...stored(world),
+      ...typed(world, [...actor.returned, page.draft()], actor.attached),
+      ...answered(world),
+    ];
   } finally {
     await world.close();
   }

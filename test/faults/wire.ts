@@ -107,7 +107,9 @@ export function startWire(): Wire {
     const bytes = new Uint8Array(data);
     if (pair.who === undefined) {
       // what asks without an upgrade leaves its connection to whoever asks next
-      pair.who = /^GET \/ws .*upgrade: websocket/is.test(data.toString("latin1")) ? "runner" : "viewer";
+      pair.who = /^GET \/ws .*upgrade: websocket/is.test(data.toString("latin1"))
+        ? "runner"
+        : "viewer";
       if (refused.has(pair.who)) return drop(pair);
     }
     if (way === "up" && data.toString("latin1", 0, 5) === "POST ") lastRequest = bytes;
@@ -123,7 +125,8 @@ export function startWire(): Wire {
   const release = () => {
     holding.clear();
     for (const pair of [...pairs]) {
-      for (const way of ["up", "down"] as const) for (const bytes of pair.held[way].splice(0)) if (pairs.has(pair)) pass(pair, way, bytes);
+      for (const way of ["up", "down"] as const)
+        for (const bytes of pair.held[way].splice(0)) if (pairs.has(pair)) pass(pair, way, bytes);
     }
   };
   const arriveLate = () => {
@@ -158,15 +161,20 @@ export function startWire(): Wire {
     },
     error: () => undefined,
   });
-  const connect = (to: number, socket: Parameters<typeof Bun.connect<Side>>[0]["socket"], data: Side) =>
-    Bun.connect<Side>({ hostname: "127.0.0.1", port: to, data, socket });
+  const connect = (
+    to: number,
+    socket: Parameters<typeof Bun.connect<Side>>[0]["socket"],
+    data: Side,
+  ) => Bun.connect<Side>({ hostname: "127.0.0.1", port: to, data, socket });
 
   const wire: Wire = {
     port: 0,
     target: 0,
     cut: (who) => each(who, drop),
-    cutAfter: (who, way, bytes, lingerMs) => void cuts.set(key(who, way), { left: bytes, lingerMs, late: false }),
-    lateAfter: (who, bytes, lingerMs) => void cuts.set(key(who, "up"), { left: bytes, lingerMs, late: true }),
+    cutAfter: (who, way, bytes, lingerMs) =>
+      void cuts.set(key(who, way), { left: bytes, lingerMs, late: false }),
+    lateAfter: (who, bytes, lingerMs) =>
+      void cuts.set(key(who, "up"), { left: bytes, lingerMs, late: true }),
     hold: (who, way) => void holding.add(key(who, way)),
     release,
     swallow(who, way) {
@@ -174,7 +182,9 @@ export function startWire(): Wire {
         pair.swallowed[way] = true;
       });
     },
-    dead: (who) => [...pairs].filter((pair) => pair.who === who && (pair.swallowed.up || pair.swallowed.down)).length,
+    dead: (who) =>
+      [...pairs].filter((pair) => pair.who === who && (pair.swallowed.up || pair.swallowed.down))
+        .length,
     refuse: (who, on) => void (on ? refused.add(who) : refused.delete(who)),
     repeat(who, way) {
       each(who, (pair) => {
@@ -185,7 +195,11 @@ export function startWire(): Wire {
     replay() {
       const bytes = lastRequest;
       if (bytes === undefined) return;
-      const socket = { open: (own: Socket) => void own.write(bytes), data: (own: Socket) => void own.end(), error: () => undefined };
+      const socket = {
+        open: (own: Socket) => void own.write(bytes),
+        data: (own: Socket) => void own.end(),
+        error: () => undefined,
+      };
       Bun.connect({ hostname: "127.0.0.1", port: wire.target, socket }).catch(() => undefined); // nobody there
     },
     heal() {
@@ -227,7 +241,9 @@ export function startWire(): Wire {
             for (const bytes of pair.early.splice(0)) write(pair, "up", bytes);
           },
         };
-        connect(wire.target, opened, { pair, way: "up", queue: [], ended: false }).catch(() => drop(pair));
+        connect(wire.target, opened, { pair, way: "up", queue: [], ended: false }).catch(() =>
+          drop(pair),
+        );
       },
     },
   });

@@ -44,7 +44,11 @@ export async function openWorld({ modules, requests, holder }: Stage, house: Hou
     session.watch(program.pty, program.size, () => undefined),
   );
   // the server has to have heard of it before anybody can look
-  for (let tries = 0; (await machine.request("GET", `/api/sessions/${session.id}`)).status !== 200; tries++) {
+  for (
+    let tries = 0;
+    (await machine.request("GET", `/api/sessions/${session.id}`)).status !== 200;
+    tries++
+  ) {
     if (tries > 200) throw new Error("the session never came up");
     await Bun.sleep(20);
   }
@@ -62,7 +66,12 @@ export async function openWorld({ modules, requests, holder }: Stage, house: Hou
       for (const [y, payload] of Object.entries(frame.lines)) screen.payloads[Number(y)] = payload;
     },
     onSession: () => undefined,
-    onPrompt: ({ id, state, answer }) => void heard.push({ id, state, answer: answer && `${answer.decision} by ${answer.device ?? answer.by}` }),
+    onPrompt: ({ id, state, answer }) =>
+      void heard.push({
+        id,
+        state,
+        answer: answer && `${answer.decision} by ${answer.device ?? answer.by}`,
+      }),
     onLink: () => undefined,
     onGone: (words) => void gone.push(words),
   });
@@ -78,7 +87,20 @@ export async function openWorld({ modules, requests, holder }: Stage, house: Hou
 
   let ended: Promise<string | undefined> | undefined;
   const world = {
-    ...{ house, program, session, page, client, follow, typing, screen, heard, gone, fares, requests },
+    ...{
+      house,
+      program,
+      session,
+      page,
+      client,
+      follow,
+      typing,
+      screen,
+      heard,
+      gone,
+      fares,
+      requests,
+    },
     /** The program is over; resolves with what kept the session from being shown. */
     end(): Promise<string | undefined> {
       ended ??= session.end({ code: 0 });

@@ -8,14 +8,42 @@ import { applyFrame, frameSince, type Live } from "../../src/hub/live.ts";
 import { parseDialog } from "../../src/runner/dialogs.ts";
 import { openScreen } from "../../src/runner/screen.ts";
 import { wrapUnseen } from "../../src/runner/wrap.ts";
-import { type Frame, FromRunner, type HistoryOp, LIMITS, parseRow, ROW_STYLE } from "../../src/types.ts";
+import {
+  type Frame,
+  FromRunner,
+  type HistoryOp,
+  LIMITS,
+  parseRow,
+  ROW_STYLE,
+} from "../../src/types.ts";
 import { attack, oddText, patience, type Random, watchUnhandled } from "../support/hostile.ts";
 
 const unhandled = watchUnhandled();
 
-const NUMBERS = ["", "0", "1", "2", "3", "5", "24", "25", "80", "81", "999", "65535", "2147483647", "4294967296", "9".repeat(30), "-1", "1:2:3", ":", "38:2:1:2:3"];
+const NUMBERS = [
+  "",
+  "0",
+  "1",
+  "2",
+  "3",
+  "5",
+  "24",
+  "25",
+  "80",
+  "81",
+  "999",
+  "65535",
+  "2147483647",
+  "4294967296",
+  "9".repeat(30),
+  "-1",
+  "1:2:3",
+  ":",
+  "38:2:1:2:3",
+];
 const number = (random: Random) => random.pick(NUMBERS);
-const numbers = (random: Random) => Array.from({ length: random.pick([0, 1, 1, 2, 3, 6, 40]) }, () => number(random)).join(";");
+const numbers = (random: Random) =>
+  Array.from({ length: random.pick([0, 1, 1, 2, 3, 6, 40]) }, () => number(random)).join(";");
 const FINALS = [..."@ABCDEFGHIJKLMPSTXZ`abcdefghilmnpqrstuvwxyz{|}~"];
 const MODES = [
   "1",
@@ -108,22 +136,32 @@ function piece(random: Random): string {
   ]);
   const ends = random.pick(["\x07", "\x1b\\", "\u009c", "", "\x18", "\x1a"]);
   return random.pick<() => string>([
-    () => `\x1b[${random.pick(["", "?", ">", "=", "<", "!"])}${numbers(random)}${random.pick(["", " ", "$", "'", '"', "*"])}${random.pick(FINALS)}`,
+    () =>
+      `\x1b[${random.pick(["", "?", ">", "=", "<", "!"])}${numbers(random)}${random.pick(["", " ", "$", "'", '"', "*"])}${random.pick(FINALS)}`,
     () => `\x1b[?${random.pick(MODES)}${random.pick(["h", "l", "s", "r"])}`,
-    () => `\x1b${random.pick([..."78=>cDEHMNOZn|}~ZlmPXFG"])}${random.pick(["", "#8", "(0", ")B", "%G", "%@"])}`,
+    () =>
+      `\x1b${random.pick([..."78=>cDEHMNOZn|}~ZlmPXFG"])}${random.pick(["", "#8", "(0", ")B", "%G", "%@"])}`,
     () =>
       `\x1b]${random.pick(["0", "1", "2", "4", "7", "8", "9", "10", "11", "52", "104", "133", "777", "1337", "99999999"])};${long(oddText(random).slice(0, 100))}${ends}`,
-    () => `\x1b]8;${random.pick(["", "id=x", "id=\x01"])};${link}${ends}${random.pick(["link", "sign in", ""])}\x1b]8;;\x07`,
-    () => `${random.pick(["\x1bP", "\x1b_", "\x1b^", "\x1bX"])}${random.pick(["q", "$q", "+q", "1;1|", "Gf=100;", ""])}${long("#0;2;0;0;0~-")}${ends}`,
+    () =>
+      `\x1b]8;${random.pick(["", "id=x", "id=\x01"])};${link}${ends}${random.pick(["link", "sign in", ""])}\x1b]8;;\x07`,
+    () =>
+      `${random.pick(["\x1bP", "\x1b_", "\x1b^", "\x1bX"])}${random.pick(["q", "$q", "+q", "1;1|", "Gf=100;", ""])}${long("#0;2;0;0;0~-")}${ends}`,
     () => random.pick(QUERIES),
     () => long(random.pick(WIDE)),
     () => `x\x1b[${number(random)}b`,
-    () => `\x1b[${random.pick(["1;80", "24;79", "24;80", "1;1", "12;40"])}H${random.pick(WIDE)}${random.pick(WIDE)}`,
+    () =>
+      `\x1b[${random.pick(["1;80", "24;79", "24;80", "1;1", "12;40"])}H${random.pick(WIDE)}${random.pick(WIDE)}`,
     () => "\x1b[?1049h\x1b[?1049l".repeat(random.int(1, 30)),
-    () => random.pick(["\n", "\x1bD", "\x1bE", "\u0084", "\x1bM", "x\r\n"]).repeat(random.pick([1, 30, 3000])),
-    () => `\x1b[38;2;${random.int(0, 300)};${random.int(0, 300)};1;48;5;${random.int(0, 300)};1;3;4;7;8;9m${oddText(random).slice(0, 200)}`,
+    () =>
+      random
+        .pick(["\n", "\x1bD", "\x1bE", "\u0084", "\x1bM", "x\r\n"])
+        .repeat(random.pick([1, 30, 3000])),
+    () =>
+      `\x1b[38;2;${random.int(0, 300)};${random.int(0, 300)};1;48;5;${random.int(0, 300)};1;3;4;7;8;9m${oddText(random).slice(0, 200)}`,
     () => " ❯ 1. Yes\r\n   2. No, and tell Claude what to do differently\r\n",
-    () => "password=hunter22222 sk-ant-api03-abcdefgh https://u:p4ssw0rd@x/ -----BEGIN PRIVATE KEY-----\r\n",
+    () =>
+      "password=hunter22222 sk-ant-api03-abcdefgh https://u:p4ssw0rd@x/ -----BEGIN PRIVATE KEY-----\r\n",
     () => oddText(random),
   ])();
 }
@@ -132,7 +170,8 @@ function piece(random: Random): string {
 function output(random: Random, pieces: number): Uint8Array {
   const parts = Array.from({ length: pieces }, () => {
     const bytes = new TextEncoder().encode(piece(random));
-    if (random.int(0, 5) === 0) return Uint8Array.from({ length: random.int(1, 40) }, () => random.int(0, 255));
+    if (random.int(0, 5) === 0)
+      return Uint8Array.from({ length: random.int(1, 40) }, () => random.int(0, 255));
     return random.int(0, 9) === 0 ? bytes.subarray(0, random.int(0, bytes.length)) : bytes;
   });
   return new Uint8Array(Buffer.concat(parts));
@@ -191,7 +230,10 @@ test(
   "whatever a program prints, what is sent is of its form and within its bounds, and the viewer's screen is the runner's",
   async () => {
     await attack(24, async (random) => {
-      const { screen, ops, replies } = play(random.pick([20, 80, 80, 200, 500]), random.pick([5, 24, 60]));
+      const { screen, ops, replies } = play(
+        random.pick([20, 80, 80, 200, 500]),
+        random.pick([5, 24, 60]),
+      );
       let live: Live | undefined;
       const viewer: { rev: number; rows: string[] } = { rev: 0, rows: [] };
       for (let step = 0; step < 8; step++) {
@@ -206,18 +248,27 @@ test(
         const frame = screen.frame();
         screen.login();
         screen.modes();
-        for (const isClaude of [true, false]) parseDialog({ rows: screen.text(), cursor: screen.cursor() }, isClaude);
+        for (const isClaude of [true, false])
+          parseDialog({ rows: screen.text(), cursor: screen.cursor() }, isClaude);
         if (frame === undefined) continue;
         expectFrame(frame);
         live = applyFrame(live, frame);
         const since = frameSince(live, viewer.rev);
         viewer.rev = since.rev;
-        viewer.rows = Array.from({ length: since.rows }, (_, y) => since.lines[y] ?? viewer.rows[y] ?? "");
+        viewer.rows = Array.from(
+          { length: since.rows },
+          (_, y) => since.lines[y] ?? viewer.rows[y] ?? "",
+        );
       }
       const truth = screen.whole();
-      expect(viewer.rows).toEqual(Array.from({ length: truth.rows }, (_, y) => truth.lines[y] ?? ""));
+      expect(viewer.rows).toEqual(
+        Array.from({ length: truth.rows }, (_, y) => truth.lines[y] ?? ""),
+      );
       for (const op of ops) {
-        v.parse(FromRunner, JSON.parse(JSON.stringify({ type: "output", session: "s_x", seq: 1, op })));
+        v.parse(
+          FromRunner,
+          JSON.parse(JSON.stringify({ type: "output", session: "s_x", seq: 1, op })),
+        );
         if (op.op === "append") op.lines.forEach(expectRow);
       }
       expect(replies()).toMatch(REPORTS);
@@ -259,7 +310,8 @@ test(
       const drawn = drawnRow(payload, random.int(0, 30), random.int(0, 100));
       // SGR, and the column where the next character belongs
       expect(CONTROL.test(drawn.replace(/\p{Cc}\[[\d;]*[mG]/gu, ""))).toBe(false);
-      for (const [, column] of drawn.matchAll(/\p{Cc}\[(\d+)G/gu)) expect(Number(column)).toBeLessThanOrEqual(101);
+      for (const [, column] of drawn.matchAll(/\p{Cc}\[(\d+)G/gu))
+        expect(Number(column)).toBeLessThanOrEqual(101);
       expect(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/.test(drawn)).toBe(false);
     });
   },
@@ -272,8 +324,14 @@ const BOMBS: [string, string][] = [
   ["lines scrolled for ever", "\x1b[2147483647S\x1b[2147483647T"],
   ["lines taken out and put in for ever", "\x1b[2147483647L\x1b[2147483647M"],
   ["tabs for ever, both ways", "\x1b[2147483647I\x1b[2147483647Z"],
-  ["cells for ever", "\x1b[2147483647@\x1b[2147483647P\x1b[2147483647X\x1b[2147483647 @\x1b[2147483647 A\x1b[2147483647'}\x1b[2147483647'~"],
-  ["a cursor that goes far", "\x1b[2147483647;2147483647H\x1b[2147483647A\x1b[2147483647B\x1b[2147483647C\x1b[2147483647D\x1b[2147483647E\x1b[2147483647F"],
+  [
+    "cells for ever",
+    "\x1b[2147483647@\x1b[2147483647P\x1b[2147483647X\x1b[2147483647 @\x1b[2147483647 A\x1b[2147483647'}\x1b[2147483647'~",
+  ],
+  [
+    "a cursor that goes far",
+    "\x1b[2147483647;2147483647H\x1b[2147483647A\x1b[2147483647B\x1b[2147483647C\x1b[2147483647D\x1b[2147483647E\x1b[2147483647F",
+  ],
   ["parameters without end", `\x1b[${"1;".repeat(500_000)}m\x1b[${"38:2:1".repeat(100_000)}m`],
   ["titles without end", "\x1b]2;title\x07\x1b[22;0t".repeat(100_000)],
   ["screens that flip", "\x1b[?1049h\x1b[?1049l".repeat(20_000)],
@@ -291,7 +349,16 @@ test.each(BOMBS)(
   10_000,
 );
 
-test.each(["\x1b]2;", "\x1b]8;;https://", "\x1b]52;c;", "\x1bPq", "\x1bP$q", "\x1b_G", "\x1b^", "\x1bX"])(
+test.each([
+  "\x1b]2;",
+  "\x1b]8;;https://",
+  "\x1b]52;c;",
+  "\x1bPq",
+  "\x1bP$q",
+  "\x1b_G",
+  "\x1b^",
+  "\x1bX",
+])(
   "12 MB that %j begins end with it",
   async (start) => {
     const { screen, replies } = play();
@@ -314,7 +381,8 @@ test.each(["\x1b]2;", "\x1b]8;;https://", "\x1b]52;c;", "\x1bPq", "\x1bP$q", "\x
 test("a cell takes so many accents and no more, and a screen of them is sent", async () => {
   const { screen } = play(1000, 200);
   const cell = `x${"\u0301".repeat(40)}`;
-  for (let row = 0; row < 200; row++) screen.feed(text(`\x1b[${row + 1}H\x1b[38;2;1;2;3m${cell.repeat(500)}`));
+  for (let row = 0; row < 200; row++)
+    screen.feed(text(`\x1b[${row + 1}H\x1b[38;2;1;2;3m${cell.repeat(500)}`));
   await screen.settled();
   const frame = screen.whole();
   expectFrame(frame);
@@ -347,7 +415,11 @@ test("emoji, flags and scripts of many marks are one character each, as ever", a
 
 test("links without end cost nothing that stays", async () => {
   const { screen } = play();
-  const part = text(Array.from({ length: 1000 }, (_, i) => `\x1b[H\x1b]8;;http://x/${i}\x07abcd\x1b]8;;\x07`).join(""));
+  const part = text(
+    Array.from({ length: 1000 }, (_, i) => `\x1b[H\x1b]8;;http://x/${i}\x07abcd\x1b]8;;\x07`).join(
+      "",
+    ),
+  );
   for (let i = 0; i < 10; i++) screen.feed(part);
   await screen.settled();
   Bun.gc(true);
@@ -364,10 +436,17 @@ test("links without end cost nothing that stays", async () => {
 test("lines that scroll by any control at all are history, each of them", async () => {
   for (const scroll of ["\x1bD", "\x1bE", "\u0084", "\u0085", "\x0b", "\x0c", "\n"]) {
     const { screen, ops } = play(80, 5);
-    screen.feed(text(`\x1b[5;1H${Array.from({ length: 400 }, (_, i) => `\r${i}`.padEnd(6) + scroll.repeat(25)).join("")}`));
+    screen.feed(
+      text(
+        `\x1b[5;1H${Array.from({ length: 400 }, (_, i) => `\r${i}`.padEnd(6) + scroll.repeat(25)).join("")}`,
+      ),
+    );
     await screen.settled();
     const lines = ops.flatMap((op) => (op.op === "append" ? op.lines : []));
-    expect([scroll, lines.map((line) => line.trim()).filter((line) => line !== "")]).toEqual([scroll, Array.from({ length: 400 }, (_, i) => String(i))]);
+    expect([scroll, lines.map((line) => line.trim()).filter((line) => line !== "")]).toEqual([
+      scroll,
+      Array.from({ length: 400 }, (_, i) => String(i)),
+    ]);
     expect(lines.length).toBeGreaterThan(9990);
     screen.dispose();
   }
@@ -378,7 +457,14 @@ test("a program that asks without end and reads no answer has so many waiting an
   const dir = mkdtempSync(join(tmpdir(), "hostile-test-"));
   const script = `stty raw -echo; echo ready; until [ -e ${join(dir, "asked")} ]; do sleep 0.05; done; echo done`;
   await wrapUnseen(
-    { name: "sh", command: "sh", hooks: false, args: ["-c", script], env: process.env, cwd: process.cwd() },
+    {
+      name: "sh",
+      command: "sh",
+      hooks: false,
+      args: ["-c", script],
+      env: process.env,
+      cwd: process.cwd(),
+    },
     { cols: 80, rows: 24 },
     (pty, _size, _hold, reply) => ({
       onOutput() {

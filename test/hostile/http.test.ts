@@ -44,7 +44,10 @@ async function expectServed() {
   await until("the good client is answered", () => served > before + 1);
   expect(trouble).toBeUndefined();
 }
-const memory = () => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${server.process().pid}/status`, "utf8"))?.[1]) / 1024; // MB
+const memory = () =>
+  Number(
+    /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${server.process().pid}/status`, "utf8"))?.[1],
+  ) / 1024; // MB
 
 function dial(): Socket {
   const socket = connect(server.port, "127.0.0.1");
@@ -53,7 +56,11 @@ function dial(): Socket {
   return socket;
 }
 /** Sends bytes as they are; resolves with all that comes until the server closes, or it is enough, or with what came within so many ms. */
-function exchange(bytes: string | Uint8Array, ms = 1500, enough: (text: string) => boolean = () => false): Promise<{ text: string; closed: boolean }> {
+function exchange(
+  bytes: string | Uint8Array,
+  ms = 1500,
+  enough: (text: string) => boolean = () => false,
+): Promise<{ text: string; closed: boolean }> {
   return new Promise((resolve) => {
     const socket = dial();
     let text = "";
@@ -73,8 +80,22 @@ function exchange(bytes: string | Uint8Array, ms = 1500, enough: (text: string) 
 }
 const answered = (text: string) => text.includes("\r\n\r\n");
 const status = ({ text }: { text: string }) => Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? 0);
-function signature(phone: Phone, method: string, target: string, body = "", nonce = randomNonce()): string {
-  return signRequest(deviceKeys(phone.secret), { method, host, target, body, device: phone.device, ts: Math.floor(Date.now() / 1000), nonce });
+function signature(
+  phone: Phone,
+  method: string,
+  target: string,
+  body = "",
+  nonce = randomNonce(),
+): string {
+  return signRequest(deviceKeys(phone.secret), {
+    method,
+    host,
+    target,
+    body,
+    device: phone.device,
+    ts: Math.floor(Date.now() / 1000),
+    nonce,
+  });
 }
 
 test("requests that come a byte at a time, or never end, keep nobody else waiting and take no memory", async () => {
@@ -101,7 +122,9 @@ test("requests that come a byte at a time, or never end, keep nobody else waitin
 
 test("a thousand connections that say nothing are held, and the next is served", async () => {
   const idle = Array.from({ length: 1000 }, dial);
-  await until("they stand", () => idle.every((socket) => socket.readyState === "open" || socket.destroyed));
+  await until("they stand", () =>
+    idle.every((socket) => socket.readyState === "open" || socket.destroyed),
+  );
   await expectServed();
   for (const socket of idle) socket.destroy();
 }, 20_000);
@@ -121,7 +144,9 @@ test("headers and addresses without end are refused, and so are bodies", async (
   }
   const before = memory();
   for (const length of ["70000", "4294967296", "9007199254740993", "99999999999999999999"]) {
-    const answer = await exchange(`POST /api/pair HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${length}\r\n\r\n${"x".repeat(70_000)}`);
+    const answer = await exchange(
+      `POST /api/pair HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${length}\r\n\r\n${"x".repeat(70_000)}`,
+    );
     expect([0, 400, 413]).toContain(status(answer));
   }
   const chunked = await exchange(
@@ -192,13 +217,29 @@ test(
     ];
     for (const path of paths) {
       for (const method of ["GET", "HEAD", "POST", "OPTIONS", "TRACE", "CONNECT", "get"]) {
-        const answer = await exchange(Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, "latin1"), 400);
-        expect(answer.text, `${method} ${path}`).not.toMatch(/root:|"sessions"|dependencies|\[core\]|startServer/);
-        expect([0, 400, 401, 403, 404, 405, 429, 501, 505], `${method} ${path}`).toContain(status(answer));
+        const answer = await exchange(
+          Buffer.from(
+            `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+            "latin1",
+          ),
+          400,
+        );
+        expect(answer.text, `${method} ${path}`).not.toMatch(
+          /root:|"sessions"|dependencies|\[core\]|startServer/,
+        );
+        expect([0, 400, 401, 403, 404, 405, 429, 501, 505], `${method} ${path}`).toContain(
+          status(answer),
+        );
       }
     }
     await attack(40, async (random) => {
-      const answer = await exchange(Buffer.from(`GET /${oddText(random).slice(0, 3000)} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, "utf8"), 400);
+      const answer = await exchange(
+        Buffer.from(
+          `GET /${oddText(random).slice(0, 3000)} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+          "utf8",
+        ),
+        400,
+      );
       expect([0, 200, 400, 401, 404, 414, 421, 429, 431, 505]).toContain(status(answer));
     });
     await expectServed();
@@ -219,9 +260,17 @@ test("a request that hides another in it is one request, or none", async () => {
     `Content-Length: 5 5`,
     `X: y\n\nTransfer-Encoding: chunked`,
   ]) {
-    const answer = await exchange(`POST /api/pair HTTP/1.1\r\nHost: ${host}\r\n${headers}\r\n\r\n0\r\n\r\n${hidden}`, 600);
+    const answer = await exchange(
+      `POST /api/pair HTTP/1.1\r\nHost: ${host}\r\n${headers}\r\n\r\n0\r\n\r\n${hidden}`,
+      600,
+    );
     // both are answered only where the first, by its own words, ended before the second
-    expect(answer.text.includes('{"ok":true}') && answer.text.includes("200 OK") && !answer.text.startsWith("HTTP/1.1 4"), headers).toBe(false);
+    expect(
+      answer.text.includes('{"ok":true}') &&
+        answer.text.includes("200 OK") &&
+        !answer.text.startsWith("HTTP/1.1 4"),
+      headers,
+    ).toBe(false);
   }
   await expectServed();
 }, 20_000);
@@ -229,19 +278,64 @@ test("a request that hides another in it is one request, or none", async () => {
 test("signed requests count once, in any order, for this name and this site alone", async () => {
   const { phone } = server;
   const ask = (authorization: string, more = "") =>
-    exchange(`GET /api/sessions HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: close\r\nAuthorization: ${authorization}\r\n\r\n`, 10_000, answered);
+    exchange(
+      `GET /api/sessions HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: close\r\nAuthorization: ${authorization}\r\n\r\n`,
+      10_000,
+      answered,
+    );
   const many = Array.from({ length: 20 }, () => signature(phone, "GET", "/api/sessions"));
   const answers = await Promise.all([...many].reverse().map((authorization) => ask(authorization)));
   expect(answers.map(status)).toEqual(many.map(() => 200)); // whichever came first
-  for (const again of await Promise.all(many.map((authorization) => ask(authorization)))) expect([401, 429]).toContain(status(again));
+  for (const again of await Promise.all(many.map((authorization) => ask(authorization))))
+    expect([401, 429]).toContain(status(again));
   const twice = signature(phone, "GET", "/api/sessions");
-  expect((await Promise.all(Array.from({ length: 10 }, () => ask(twice)))).filter((answer) => status(answer) === 200).length).toBe(1);
-  expect(status(await ask(signature(phone, "GET", "/api/sessions"), `Authorization: ${signature(phone, "GET", "/api/devices")}\r\n`))).not.toBe(200);
-  for (const wrong of [`Origin: http://evil.example\r\n`, `Origin: null\r\n`, `Origin: ${server.origin}.evil.example\r\n`, `Origin: ${server.origin}/\r\n`])
+  expect(
+    (await Promise.all(Array.from({ length: 10 }, () => ask(twice)))).filter(
+      (answer) => status(answer) === 200,
+    ).length,
+  ).toBe(1);
+  expect(
+    status(
+      await ask(
+        signature(phone, "GET", "/api/sessions"),
+        `Authorization: ${signature(phone, "GET", "/api/devices")}\r\n`,
+      ),
+    ),
+  ).not.toBe(200);
+  for (const wrong of [
+    `Origin: http://evil.example\r\n`,
+    `Origin: null\r\n`,
+    `Origin: ${server.origin}.evil.example\r\n`,
+    `Origin: ${server.origin}/\r\n`,
+  ])
     expect(status(await ask(signature(phone, "GET", "/api/sessions"), wrong))).toBe(403);
-  for (const name of [`evil.example`, `${host}.evil.example`, `${host}@evil.example`, `evil.example#${host}`, `${host},evil.example`, ` `, `[::1]:${server.port}x`])
-    expect([400, 421], name).toContain(status(await exchange(`GET / HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`, 10_000, answered)));
-  expect([400, 421]).toContain(status(await exchange(`GET / HTTP/1.1\r\nHost: ${host}\r\nHost: evil.example\r\nConnection: close\r\n\r\n`, 10_000, answered)));
+  for (const name of [
+    `evil.example`,
+    `${host}.evil.example`,
+    `${host}@evil.example`,
+    `evil.example#${host}`,
+    `${host},evil.example`,
+    ` `,
+    `[::1]:${server.port}x`,
+  ])
+    expect([400, 421], name).toContain(
+      status(
+        await exchange(
+          `GET / HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`,
+          10_000,
+          answered,
+        ),
+      ),
+    );
+  expect([400, 421]).toContain(
+    status(
+      await exchange(
+        `GET / HTTP/1.1\r\nHost: ${host}\r\nHost: evil.example\r\nConnection: close\r\n\r\n`,
+        10_000,
+        answered,
+      ),
+    ),
+  );
   expect([0, 400, 421]).toContain(status(await exchange(`GET / HTTP/1.1\r\n\r\n`)));
   await expectServed();
 }, 30_000);
@@ -255,7 +349,10 @@ test("frames of absurd size, in a thousand pieces, unmasked or compressed end th
     return bytes;
   };
   const small = (first: number, size: number, masked = true) =>
-    Buffer.concat([Buffer.from([first, 126 | (masked ? 0x80 : 0), size >> 8, size & 255]), Buffer.alloc((masked ? 4 : 0) + size)]);
+    Buffer.concat([
+      Buffer.from([first, 126 | (masked ? 0x80 : 0), size >> 8, size & 255]),
+      Buffer.alloc((masked ? 4 : 0) + size),
+    ]);
   const before = memory();
   for (const attackFrames of [
     [frame(0x82, 2n ** 63n)],
@@ -277,7 +374,8 @@ test("frames of absurd size, in a thousand pieces, unmasked or compressed end th
     });
     socket.on("data", (part) => {
       greeted ||= part.includes("hello");
-      if (part.includes("101")) expect(part.toString("latin1").toLowerCase()).not.toContain("permessage-deflate");
+      if (part.includes("101"))
+        expect(part.toString("latin1").toLowerCase()).not.toContain("permessage-deflate");
     });
     socket.write(
       `GET /ws HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${signature(runner, "GET", "/ws")}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n`,
@@ -308,7 +406,9 @@ test(
     const deaf = Array.from({ length: 5 }, () => dial());
     for (const one of deaf) {
       one.pause();
-      one.write(`GET /events?session=s_talks HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${signature(server.phone, "GET", "/events?session=s_talks")}\r\n\r\n`);
+      one.write(
+        `GET /events?session=s_talks HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${signature(server.phone, "GET", "/events?session=s_talks")}\r\n\r\n`,
+      );
     }
     const before = memory();
     // one asked and gone after the other, as a program inside could have them; then more than there may be at once
@@ -318,8 +418,20 @@ test(
       if (i < 250) socket.send({ type: "prompt", prompt: { ...prompt, state: "withdrawn" } });
       if (i % 10 === 0) await Bun.sleep(5);
     }
-    socket.send({ type: "output", session: "s_talks", seq: 1, op: { op: "append", generation: 0, from: 0, lines: ["x"] } });
-    await until("all of it is taken", async () => JSON.stringify((await server.phone.json("GET", "/api/sessions/s_talks/output")).body).includes('"next":1'), 40_000);
+    socket.send({
+      type: "output",
+      session: "s_talks",
+      seq: 1,
+      op: { op: "append", generation: 0, from: 0, lines: ["x"] },
+    });
+    await until(
+      "all of it is taken",
+      async () =>
+        JSON.stringify(
+          (await server.phone.json("GET", "/api/sessions/s_talks/output")).body,
+        ).includes('"next":1'),
+      40_000,
+    );
     await socket.next("ack");
     expect((await server.phone.prompts()).length).toBe(3);
     expect(memory() - before).toBeLessThan(120); // 60; all of it would be 200
@@ -333,13 +445,26 @@ test("a runner that leaves out a million million lines keeps the search busy for
   const socket = await openSocket(server.origin, runner);
   socket.send(hello);
   socket.send({ type: "session", session: sessionInfo("s_leaps"), first: 1, prompts: [] });
-  socket.send({ type: "output", session: "s_leaps", seq: 1, op: { op: "append", generation: 0, from: 0, lines: ["before the leap"] } });
-  socket.send({ type: "output", session: "s_leaps", seq: 2, op: { op: "append", generation: 0, from: LIMITS.line, lines: ["pineapple"] } });
+  socket.send({
+    type: "output",
+    session: "s_leaps",
+    seq: 1,
+    op: { op: "append", generation: 0, from: 0, lines: ["before the leap"] },
+  });
+  socket.send({
+    type: "output",
+    session: "s_leaps",
+    seq: 2,
+    op: { op: "append", generation: 0, from: LIMITS.line, lines: ["pineapple"] },
+  });
   await socket.next("ack");
   const found = await until("it is found", async () => {
     const { body } = await server.phone.json("GET", "/api/search?q=pineapple");
     return JSON.stringify(body).includes("s_leaps") && body;
   });
-  expect(found).toMatchObject({ partial: false, results: [{ session: "s_leaps", place: LIMITS.line }] });
+  expect(found).toMatchObject({
+    partial: false,
+    results: [{ session: "s_leaps", place: LIMITS.line }],
+  });
   socket.close();
 }, 20_000);

@@ -37,7 +37,8 @@ function payloads(): string[] {
     `<meta http-equiv=refresh content="0;url=${at}/r"><base href="${at}/"><form action="${at}/"><input name=a></form>`,
     `<a href="javascript:pwned('a')">javascript:pwned('link')</a><details open ontoggle=pwned("toggle")>`,
     `[click](javascript:pwned('md')) ![pic](${at}/md.png) <${at}/auto> [x](data:text/html,<script>pwned('data')</script>) [ref]: ${at}/ref`,
-    "{{constructor.constructor('pwned(1)')()}} $" + "{pwned('tpl')} #{pwned(1)} <%= pwned(1) %> __proto__[x]=1",
+    "{{constructor.constructor('pwned(1)')()}} $" +
+      "{pwned('tpl')} #{pwned(1)} <%= pwned(1) %> __proto__[x]=1",
     "\u202eevitucexe\u202c \u2066isolated\u2069 \u200b\u200d\ufeff zero",
     "' OR 1=1; DROP TABLE sessions; --",
   ];
@@ -53,9 +54,13 @@ function printed(): string {
     "\x1b]52;c;cHduZWQ=\x07\x1b]52;p;cHduZWQ=\x1b\\\x1b]52;c;?\x07", // the clipboard, written and read
     "\x1b]0;title\r\necho pwned\r\n\x07\x1b[21t\x1b[20t", // the title, asked back as input
     "\x1bP$q\r\necho pwned\r\n\x1b\\\x1bP+q544e\x1b\\\x1b[c\x1b[>c\x1b[6n\x1b[?1049$p\x05", // answers that become input
-    ...["javascript:pwned('osc')", `${at}/osc8`, "file:///etc/passwd", "data:text/html,<script>pwned('osc8')</script>", "x-evil:run"].map(
-      (url) => `\x1b]8;;${url}\x1b\\https://claude.ai/login\x1b]8;;\x1b\\`,
-    ),
+    ...[
+      "javascript:pwned('osc')",
+      `${at}/osc8`,
+      "file:///etc/passwd",
+      "data:text/html,<script>pwned('osc8')</script>",
+      "x-evil:run",
+    ].map((url) => `\x1b]8;;${url}\x1b\\https://claude.ai/login\x1b]8;;\x1b\\`),
     `\x1b]7;file://evil/${at}\x07\x1b]9;${html[0]}\x07\x1b]777;notify;${html[1]};${html[2]}\x07\x1b]1337;File=inline=1;name=eA==:AAAA\x07\x1b]1337;RequestUpload=format=tgz\x07`,
     "\x1bPq#0;2;0;0;0#0~~@@vv@@~~$-\x1b\\\x1b_Gf=100,a=T,t=f;L2V0Yy9wYXNzd2Q=\x1b\\\x1b]4;1;?\x07\x1b]10;?\x07\x1b]104\x07",
     "\x1b[8mhidden\x1b[0m\x1b[30;40mblack on black\x1b[0m\rover\x1b[2K\x1b[1Awritten",
@@ -73,7 +78,9 @@ beforeAll(async () => {
     port: 0,
     fetch(request) {
       called.push(request.url);
-      return new Response("pwned('loaded')", { headers: { "content-type": "text/javascript", "access-control-allow-origin": "*" } });
+      return new Response("pwned('loaded')", {
+        headers: { "content-type": "text/javascript", "access-control-allow-origin": "*" },
+      });
     },
   });
   server = await startHomeServer();
@@ -83,7 +90,10 @@ beforeAll(async () => {
   const folder = join(server.home.dir, "work", image.slice(0, 30).replaceAll("/", "∕"));
   mkdirSync(folder);
   writeFileSync(join(folder, "payload"), printed());
-  desk = openTty([...SELF, "run", "--command", "sh", "--", "-c", "cat payload; exec sleep 600", script, bidi], { env: server.home.env, cwd: folder });
+  desk = openTty(
+    [...SELF, "run", "--command", "sh", "--", "-c", "cat payload; exec sleep 600", script, bidi],
+    { env: server.home.env, cwd: folder },
+  );
 
   const device = await pairDevice(await server.phone.mint("runner"), "runner", image.slice(0, 33));
   await pairDevice(await server.phone.mint("viewer"), "viewer", "<script>pwned('name')</script>");
@@ -91,35 +101,93 @@ beforeAll(async () => {
   beat = setInterval(() => runner.send({ type: "pong" }), 1000);
   const view = {
     tool: image,
-    input: { command: `rm ${script}\u202e`, description: svg, [image]: script, nested: { [script]: [svg] } },
+    input: {
+      command: `rm ${script}\u202e`,
+      description: svg,
+      [image]: script,
+      nested: { [script]: [svg] },
+    },
     cwd: image,
     host: script,
     agent: svg,
     always: [{ says: image, writes: script }],
     note: script,
   };
-  const question = { questions: [{ question: script, header: image, options: [{ label: image, description: script, preview: svg }, { label: bidi }] }] };
+  const question = {
+    questions: [
+      {
+        question: script,
+        header: image,
+        options: [{ label: image, description: script, preview: svg }, { label: bidi }],
+      },
+    ],
+  };
   const elicited = {
     server: image,
     message: script,
     fields: [
-      { name: image, title: script, about: svg, required: true, type: "one", options: [image, script] },
+      {
+        name: image,
+        title: script,
+        about: svg,
+        required: true,
+        type: "one",
+        options: [image, script],
+      },
       { name: "v", title: svg, required: false, type: "text", value: script },
     ],
   };
   const page = { server: script, message: image, url: `http://127.0.0.1:${canary.port}/elicited` };
-  const screenQuestion = { above: script, options: [{ label: image }, { label: script }], selected: 0, below: svg };
+  const screenQuestion = {
+    above: script,
+    options: [{ label: image }, { label: script }],
+    selected: 0,
+    below: svg,
+  };
   const prompts = [
     makePrompt("s_evil", "p_bash", view),
-    { ...makePrompt("s_evil", "p_question", { ...view, tool: "AskUserQuestion", input: question }), kind: "question" },
-    { ...makePrompt("s_evil", "p_plan", { ...view, tool: "ExitPlanMode", input: { plan: payloads().join("\n\n") } }), kind: "plan" },
-    { ...makePrompt("s_evil", "p_form", { ...view, tool: "Elicitation", input: elicited }), kind: "elicitation" },
-    { ...makePrompt("s_evil", "p_page", { ...view, tool: "Elicitation", input: page }), kind: "elicitation" },
-    { ...makePrompt("s_evil", "p_screen", { ...view, tool: "Screen", input: screenQuestion }), kind: "screen" },
-    makePrompt("s_evil", "p_edit", { ...view, tool: "Edit", input: { file_path: image, old_string: script, new_string: payloads().join("\n") } }),
+    {
+      ...makePrompt("s_evil", "p_question", { ...view, tool: "AskUserQuestion", input: question }),
+      kind: "question",
+    },
+    {
+      ...makePrompt("s_evil", "p_plan", {
+        ...view,
+        tool: "ExitPlanMode",
+        input: { plan: payloads().join("\n\n") },
+      }),
+      kind: "plan",
+    },
+    {
+      ...makePrompt("s_evil", "p_form", { ...view, tool: "Elicitation", input: elicited }),
+      kind: "elicitation",
+    },
+    {
+      ...makePrompt("s_evil", "p_page", { ...view, tool: "Elicitation", input: page }),
+      kind: "elicitation",
+    },
+    {
+      ...makePrompt("s_evil", "p_screen", { ...view, tool: "Screen", input: screenQuestion }),
+      kind: "screen",
+    },
+    makePrompt("s_evil", "p_edit", {
+      ...view,
+      tool: "Edit",
+      input: { file_path: image, old_string: script, new_string: payloads().join("\n") },
+    }),
   ];
   runner.send({ ...hello, host: image });
-  runner.send({ type: "session", session: { ...sessionInfo("s_evil"), cwd: `/home/${image}`, command: `claude ${script}`, host: svg.slice(0, 200) }, first: 1, prompts });
+  runner.send({
+    type: "session",
+    session: {
+      ...sessionInfo("s_evil"),
+      cwd: `/home/${image}`,
+      command: `claude ${script}`,
+      host: svg.slice(0, 200),
+    },
+    first: 1,
+    prompts,
+  });
   await runner.next("resume");
   const frame = {
     rev: 1,
@@ -130,17 +198,53 @@ beforeAll(async () => {
     lines: Object.fromEntries(payloads().map((text, y) => [y, `${text}\n5bf1 9999<script>`])),
   };
   runner.send({ type: "screen", session: "s_evil", frame });
-  runner.send({ type: "output", session: "s_evil", seq: 1, op: { op: "append", generation: 0, from: 0, lines: [...payloads(), "needle in the history"] } });
-  runner.send({ type: "output", session: "s_evil", seq: 2, op: { op: "append", generation: 0, from: 2 ** 40, lines: payloads() } });
+  runner.send({
+    type: "output",
+    session: "s_evil",
+    seq: 1,
+    op: { op: "append", generation: 0, from: 0, lines: [...payloads(), "needle in the history"] },
+  });
+  runner.send({
+    type: "output",
+    session: "s_evil",
+    seq: 2,
+    op: { op: "append", generation: 0, from: 2 ** 40, lines: payloads() },
+  });
   const entries = payloads().flatMap((text, i) => [
-    { kind: "assistant", at: i, text: `needle ${text}\n\n\`\`\`html\n${text}\n\`\`\`\n\n| ${text} |\n|---|\n| ${text} |` },
-    { kind: "tool", at: i, id: `t${i}`, tool: text.slice(0, 200), input: JSON.stringify({ command: text, [text]: text }) },
+    {
+      kind: "assistant",
+      at: i,
+      text: `needle ${text}\n\n\`\`\`html\n${text}\n\`\`\`\n\n| ${text} |\n|---|\n| ${text} |`,
+    },
+    {
+      kind: "tool",
+      at: i,
+      id: `t${i}`,
+      tool: text.slice(0, 200),
+      input: JSON.stringify({ command: text, [text]: text }),
+    },
     { kind: "result", at: i, id: `t${i}`, text, error: true },
     { kind: "note", at: i, text },
   ]);
-  runner.send({ type: "transcript", session: "s_evil", next: entries.length, file: 0, at: 1, entries });
-  runner.send({ type: "auth_url", session: "s_evil", url: `https://127.0.0.1:${canary.port}/login?x=<script>pwned(3)</script>` });
-  runner.send({ type: "runner", roots: [`/home/${image}`], recent: [script, svg], no_sandbox: script });
+  runner.send({
+    type: "transcript",
+    session: "s_evil",
+    next: entries.length,
+    file: 0,
+    at: 1,
+    entries,
+  });
+  runner.send({
+    type: "auth_url",
+    session: "s_evil",
+    url: `https://127.0.0.1:${canary.port}/login?x=<script>pwned(3)</script>`,
+  });
+  runner.send({
+    type: "runner",
+    roots: [`/home/${image}`],
+    recent: [script, svg],
+    no_sandbox: script,
+  });
 
   phone = await openPhonePage(browser, server.origin);
   await phone.context.grantPermissions(["clipboard-read", "clipboard-write"]);
@@ -154,9 +258,13 @@ beforeAll(async () => {
   `);
   phone.page.on("dialog", (dialog) => void phone.suspicious.push(`dialog: ${dialog.message()}`));
   phone.page.on("popup", (popup) => void phone.suspicious.push(`popup: ${popup.url()}`));
-  phone.page.on("download", (download) => void phone.suspicious.push(`download: ${download.url()}`));
+  phone.page.on(
+    "download",
+    (download) => void phone.suspicious.push(`download: ${download.url()}`),
+  );
   phone.page.on("framenavigated", (to) => {
-    if (!to.url().startsWith(server.origin) && to.url() !== "about:blank") phone.suspicious.push(`navigated: ${to.url()}`);
+    if (!to.url().startsWith(server.origin) && to.url() !== "about:blank")
+      phone.suspicious.push(`navigated: ${to.url()}`);
   });
   phone.page.on("frameattached", () => void phone.suspicious.push("a frame"));
 }, 90_000);
@@ -176,14 +284,20 @@ async function expectHarmless(where: string) {
   const made = await phone.page.evaluate(
     `document.querySelectorAll("iframe, object, embed, form[action], base, meta[http-equiv], link[href*='127.0.0.1:${canary.port}'], [onerror], [onload], [ontoggle], svg animate, script:not([src='/app.js']):not([src='app.js'])").length`,
   );
-  const links: string[] = await phone.page.evaluate(`[...document.querySelectorAll("a[href]")].map((a) => a.protocol)`);
+  const links: string[] = await phone.page.evaluate(
+    `[...document.querySelectorAll("a[href]")].map((a) => a.protocol)`,
+  );
   expect([where, made, phone.suspicious, called]).toEqual([where, 0, [], []]);
   expect(links.filter((protocol) => !/^https?:$/.test(protocol))).toEqual([]);
 }
 
 test("the desk gets each byte of it, and its terminal's answers go to the program alone", async () => {
   const wanted = printed();
-  await until("all of it is there", () => new TextDecoder().decode(desk.bytes()).includes("2. No"), 20_000);
+  await until(
+    "all of it is there",
+    () => new TextDecoder().decode(desk.bytes()).includes("2. No"),
+    20_000,
+  );
   // what the terminal's line discipline makes of line feeds is its own: the payload has carriage returns before them
   const came = Buffer.from(desk.bytes()).toString("utf8");
   const start = came.indexOf(wanted.slice(0, 20));
@@ -207,20 +321,30 @@ test("on the list, in each view of a session, in what is found, among devices an
     await expectHarmless(`the terminal of ${id}`);
   }
   await page.locator('[role="alertdialog"]').first().waitFor();
-  await until("each question is a card", async () => (await page.locator('[role="alertdialog"]').count()) >= 5);
+  await until(
+    "each question is a card",
+    async () => (await page.locator('[role="alertdialog"]').count()) >= 5,
+  );
   await expectHarmless("the cards");
-  for (const one of await page.locator(".row, pre").all()) if (await one.isVisible()) await one.click({ timeout: 500, trial: true }).catch(() => undefined);
+  for (const one of await page.locator(".row, pre").all())
+    if (await one.isVisible())
+      await one.click({ timeout: 500, trial: true }).catch(() => undefined);
   await page.goto(`${server.origin}/#/s/s_evil/talk`);
   await page.locator("article.entry").first().waitFor();
-  for (const folded of await page.locator("article.entry summary").all()) await folded.click({ timeout: 1000 }).catch(() => undefined); // one that is covered
+  for (const folded of await page.locator("article.entry summary").all())
+    await folded.click({ timeout: 1000 }).catch(() => undefined); // one that is covered
   await expectHarmless("the conversation");
   await page.goto(`${server.origin}/#/search?q=needle`);
   await until("it is found", async () => (await page.locator(".results a").count()) >= 2, 15_000);
   await expectHarmless("what is found");
   await page.goto(`${server.origin}/#/search?q=${encodeURIComponent(payloads()[1] ?? "")}`);
   await expectHarmless("what was searched for");
-  expect(await server.phone.code("POST", "/api/prompts/p_none/reject", { message: payloads()[0] })).toEqual([404, "not_found"]);
-  const rejecting = server.phone.json("POST", "/api/prompts/p_bash/reject", { message: payloads().join(" ").slice(0, 4000) });
+  expect(
+    await server.phone.code("POST", "/api/prompts/p_none/reject", { message: payloads()[0] }),
+  ).toEqual([404, "not_found"]);
+  const rejecting = server.phone.json("POST", "/api/prompts/p_bash/reject", {
+    message: payloads().join(" ").slice(0, 4000),
+  });
   const decide = await runner.next("decide");
   runner.send({ type: "decided", decision: decide.decision, result: "sent" });
   await rejecting;
@@ -249,17 +373,33 @@ test("nothing that stands in a notification is unseen, or more than its words", 
     runner: "dev",
     auth_url: null,
   } as const;
-  for (const text of [...payloads(), "\x1b]52;c;eA==\x07\x1b[31m\0\r\n", "\u202e".repeat(3000), "\ud800", "x".repeat(100_000)]) {
+  for (const text of [
+    ...payloads(),
+    "\x1b]52;c;eA==\x07\x1b[31m\0\r\n",
+    "\u202e".repeat(3000),
+    "\ud800",
+    "x".repeat(100_000),
+  ]) {
     const view = { tool: "Bash", input: { command: text }, cwd: text, host: text.slice(0, 256) };
     const messages = [
       promptMessage(makePrompt("s_evil", "p_1", view), 1, true),
-      noticeMessage("finished", { ...session, hooks: "on", activity: "idle", desk: true, unlogged: false, sandbox: false }, text.slice(0, 1000), 1, false),
+      noticeMessage(
+        "finished",
+        { ...session, hooks: "on", activity: "idle", desk: true, unlogged: false, sandbox: false },
+        text.slice(0, 1000),
+        1,
+        false,
+      ),
     ];
     for (const message of messages) {
       v.parse(PushMessage, message);
-      expect(/(?![\n\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(message.title + message.body)).toBe(false);
+      expect(/(?![\n\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(message.title + message.body)).toBe(
+        false,
+      );
       expect(Buffer.byteLength(JSON.stringify(message))).toBeLessThan(3800);
-      expect(message.actions.includes("approve")).toBe(message.kind === "prompt" && SHOWN_WHOLE.test(text));
+      expect(message.actions.includes("approve")).toBe(
+        message.kind === "prompt" && SHOWN_WHOLE.test(text),
+      );
     }
   }
 });

@@ -42,7 +42,8 @@ function fakePty(heard: { what: string; session: string }[], current: () => stri
   };
 }
 
-const text = (random: Random, sample: unknown) => JSON.stringify(random.int(0, 3) === 0 ? sample : mutated(random, sample));
+const text = (random: Random, sample: unknown) =>
+  JSON.stringify(random.int(0, 3) === 0 ? sample : mutated(random, sample));
 
 test(
   "whatever its server says, a session's runner goes on, comes back, and acts on what is meant for its session alone",
@@ -50,17 +51,29 @@ test(
     const server = startFakeServer();
     const heard: { what: string; session: string }[] = [];
     let current = "";
-    const session = openSession({ name: "cat", command: "cat", hooks: false, args: [], env: { HOME: dir }, cwd: dir }, server.pairing, "0", {
-      desk: true,
-      unlogged: true,
-    });
+    const session = openSession(
+      { name: "cat", command: "cat", hooks: false, args: [], env: { HOME: dir }, cwd: dir },
+      server.pairing,
+      "0",
+      {
+        desk: true,
+        unlogged: true,
+      },
+    );
     const watcher = session.watch(
       fakePty(heard, () => current),
       { cols: 80, rows: 24 },
       () => undefined,
     );
     const connected = (count: number) =>
-      until("the runner comes back", () => server.connections >= count && server.isUp && server.received.some(({ type }) => type === "session"), 20_000);
+      until(
+        "the runner comes back",
+        () =>
+          server.connections >= count &&
+          server.isUp &&
+          server.received.some(({ type }) => type === "session"),
+        20_000,
+      );
     await connected(1);
     let unreadable = 0;
     await attack(150, async (random, seed) => {
@@ -68,7 +81,12 @@ test(
       current = mine ? session.id : "s_other";
       const { start, find, ...samples } = fromServer(current, "p_1", dir);
       // numbers of inputs have to follow each other
-      const sample = random.pick(Object.values({ ...samples, input: { ...samples.input, stream: `st_${seed}`, enter: false } }));
+      const sample = random.pick(
+        Object.values({
+          ...samples,
+          input: { ...samples.input, stream: `st_${seed}`, enter: false },
+        }),
+      );
       const said = text(random, sample);
       const parsed = parseJson(FromServer, said);
       if (parsed === undefined && ++unreadable > 5) return; // each is a connection, with a pause before the next
@@ -84,7 +102,9 @@ test(
       await until("it answers", () => server.received.some(({ type }) => type === "pong"));
       for (const { what } of heard) {
         expect(current, what).toBe(session.id);
-        expect(what).toStartWith(parsed.type === "input" ? "write" : parsed.type === "stop" ? "kill" : "resize");
+        expect(what).toStartWith(
+          parsed.type === "input" ? "write" : parsed.type === "stop" ? "kill" : "resize",
+        );
       }
     });
     for (let i = 0; i < 4; i++) {
@@ -106,7 +126,13 @@ test(
     const server = startFakeServer();
     const log: string[] = [];
     const daemon = await startDaemon({
-      ...{ pairing: server.pairing, version: "0", roots: [join(dir, "root")], state: join(dir, "state"), claude: join(dir, "no-such-claude") },
+      ...{
+        pairing: server.pairing,
+        version: "0",
+        roots: [join(dir, "root")],
+        state: join(dir, "state"),
+        claude: join(dir, "no-such-claude"),
+      },
       sandboxTrouble: async () => "none here",
       sandboxReady: async () => "none here",
       sandboxed: () => ({ configDir: dir, cwd: dir }),
@@ -127,20 +153,38 @@ test(
       "/dev/stdin",
     ];
     await attack(400, async (random) => {
-      const { start, find, stop, input, resize } = fromServer("s_other", "p_1", random.pick(folders));
-      const said = text(random, random.pick([start, find, find, { ...find, what: "conversations" }, stop, input, resize]));
+      const { start, find, stop, input, resize } = fromServer(
+        "s_other",
+        "p_1",
+        random.pick(folders),
+      );
+      const said = text(
+        random,
+        random.pick([start, find, find, { ...find, what: "conversations" }, stop, input, resize]),
+      );
       const parsed = parseJson(FromServer, said);
       if (parsed === undefined) return;
       server.received.length = 0;
       server.say(said);
       if (parsed.type !== "start" && parsed.type !== "find") return;
-      const answer = await until("it answers", () => server.received.find((message) => "request" in message && message.request === parsed.request), 20_000);
-      if (answer.type === "started") expect([answer.session, typeof answer.refused]).toEqual([undefined, "string"]);
-      if (answer.type === "found") for (const folder of answer.folders ?? []) expect(folder).toStartWith(join(dir, "root"));
+      const answer = await until(
+        "it answers",
+        () =>
+          server.received.find(
+            (message) => "request" in message && message.request === parsed.request,
+          ),
+        20_000,
+      );
+      if (answer.type === "started")
+        expect([answer.session, typeof answer.refused]).toEqual([undefined, "string"]);
+      if (answer.type === "found")
+        for (const folder of answer.folders ?? []) expect(folder).toStartWith(join(dir, "root"));
       if (answer.type === "found") expect(answer.conversations ?? []).toEqual([]);
     });
     expect(unhandled).toEqual([]);
-    expect(log.filter((line) => line.includes("is started in") && !line.includes(join(dir, "root")))).toEqual([]);
+    expect(
+      log.filter((line) => line.includes("is started in") && !line.includes(join(dir, "root"))),
+    ).toEqual([]);
     await daemon.end(true);
     await server.stop();
   },

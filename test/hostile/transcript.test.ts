@@ -1,5 +1,16 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { appendFileSync, mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -38,7 +49,16 @@ const LINES: object[] = [
   {
     type: "user",
     timestamp: at,
-    message: { content: [{ type: "tool_result", tool_use_id: "t", content: [{ type: "text", text: "out" }, { type: "image" }], is_error: true }] },
+    message: {
+      content: [
+        {
+          type: "tool_result",
+          tool_use_id: "t",
+          content: [{ type: "text", text: "out" }, { type: "image" }],
+          is_error: true,
+        },
+      ],
+    },
   },
   {
     type: "assistant",
@@ -52,20 +72,42 @@ const LINES: object[] = [
     },
   },
   { type: "system", timestamp: at, content: "<local-command-stdout>x</local-command-stdout>" },
-  { type: "attachment", timestamp: at, attachment: { type: "queued_command", commandMode: "prompt", prompt: [{ type: "text", text: "queued" }] } },
+  {
+    type: "attachment",
+    timestamp: at,
+    attachment: {
+      type: "queued_command",
+      commandMode: "prompt",
+      prompt: [{ type: "text", text: "queued" }],
+    },
+  },
   { type: "user", isCompactSummary: true, message: { content: "summary" } },
-  { type: "user", message: { content: "<command-name>/x</command-name><command-args>y</command-args>" } },
+  {
+    type: "user",
+    message: { content: "<command-name>/x</command-name><command-args>y</command-args>" },
+  },
 ];
-const line = (random: Random) => JSON.stringify(random.int(0, 4) === 0 ? random.pick(LINES) : mutated(random, random.pick(LINES)));
+const line = (random: Random) =>
+  JSON.stringify(random.int(0, 4) === 0 ? random.pick(LINES) : mutated(random, random.pick(LINES)));
 const said = (text: string) => `${JSON.stringify({ type: "user", message: { content: text } })}\n`;
 
 test(
   "a line, however it was changed, becomes entries that the wire carries, or none",
   async () => {
     await attack(3000, (random) => {
-      const text = random.int(0, 5) === 0 ? new TextDecoder().decode(damaged(random, line(random))) : line(random);
+      const text =
+        random.int(0, 5) === 0
+          ? new TextDecoder().decode(damaged(random, line(random)))
+          : line(random);
       const entries = entriesOf(text);
-      const message = JSON.stringify({ type: "transcript", session: "s", next: entries.length, file: 0, at: 0, entries });
+      const message = JSON.stringify({
+        type: "transcript",
+        session: "s",
+        next: entries.length,
+        file: 0,
+        at: 0,
+        entries,
+      });
       v.parse(FromRunner, JSON.parse(message));
       expect(new TextEncoder().encode(message).length).toBeLessThan(LIMITS.messageBytes / 2);
       expect(message).not.toContain("hunter22");
@@ -103,7 +145,9 @@ test(
     await attack(6, async (random) => {
       const file = path();
       writeFileSync(file, said("begin"));
-      const { transcript, texts } = follow((asked) => trustedTranscript(asked, join(dir, "claude")));
+      const { transcript, texts } = follow((asked) =>
+        trustedTranscript(asked, join(dir, "claude")),
+      );
       transcript.named(file);
       transcript.resume(START);
       for (let step = 0; step < 12; step++) {
@@ -119,7 +163,12 @@ test(
             renameSync(`${file}.new`, file);
           },
           () => unlinkSync(file),
-          () => transcript.resume({ next: 0, file: random.int(0, 200), at: random.pick([0, 5, 2 ** 40]) }),
+          () =>
+            transcript.resume({
+              next: 0,
+              file: random.int(0, 200),
+              at: random.pick([0, 5, 2 ** 40]),
+            }),
           () => transcript.pause(),
         ];
         try {
@@ -151,7 +200,8 @@ test("what lies in the file's place but is none is neither followed nor waited f
     "a link to itself": (place) => symlinkSync(place, place),
     "a folder": (place) => mkdirSync(place),
     "a pipe": (place) => void Bun.spawnSync(["mkfifo", place]),
-    "a socket": (place) => void sockets.push(Bun.listen({ unix: place, socket: { data: () => undefined } })),
+    "a socket": (place) =>
+      void sockets.push(Bun.listen({ unix: place, socket: { data: () => undefined } })),
     "a link to the terminal": (place) => symlinkSync("/dev/tty", place),
     "what another process has open": (place) => symlinkSync("/proc/self/fd/0", place),
   };
@@ -188,14 +238,20 @@ test("what lies in the file's place but is none is neither followed nor waited f
     `/proc/self/root${secret}`,
     oddPath(),
   ])
-    expect([outside, trustedTranscript(outside, join(dir, "claude"))]).toEqual([outside, undefined]);
+    expect([outside, trustedTranscript(outside, join(dir, "claude"))]).toEqual([
+      outside,
+      undefined,
+    ]);
 }, 30_000);
 
 const oddPath = () => `${"/x".repeat(3000)}.jsonl`;
 
 test("a line of 40 MB and a file of holes keep nobody waiting: a timer ticks all the while", async () => {
   const file = path();
-  writeFileSync(file, `{"type":"user","message":{"content":"${"x".repeat(40 * 1024 * 1024)}"}}\n${said("after it")}`);
+  writeFileSync(
+    file,
+    `{"type":"user","message":{"content":"${"x".repeat(40 * 1024 * 1024)}"}}\n${said("after it")}`,
+  );
   // what is worked on between two ticks: others who take the processor keep us waiting, too
   const spent = () => (process.cpuUsage().user + process.cpuUsage().system) / 1000; // ms
   let longest = 0;

@@ -3,7 +3,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type RunningServer, startServer } from "../../src/server.ts";
-import { FromRunner, OutputPage, parseJson, SearchAnswer, SessionDetail, TranscriptPage } from "../../src/types.ts";
+import {
+  FromRunner,
+  OutputPage,
+  parseJson,
+  SearchAnswer,
+  SessionDetail,
+  TranscriptPage,
+} from "../../src/types.ts";
 import { attack, damaged, mutated, oddText, patience, type Random } from "../support/hostile.ts";
 import { type EventReader, type Phone, pairDevice } from "../support/phone.ts";
 import { openSocket } from "../support/runner-socket.ts";
@@ -26,16 +33,33 @@ const logged: string[] = [];
 
 /** What everybody sees of the session that is nobody's business but its own runner's. */
 async function theirs() {
-  const { session, screen, prompts, history } = await viewer.get(SessionDetail, "GET", "/api/sessions/s_good");
+  const { session, screen, prompts, history } = await viewer.get(
+    SessionDetail,
+    "GET",
+    "/api/sessions/s_good",
+  );
   const output = await viewer.get(OutputPage, "GET", "/api/sessions/s_good/output");
-  return { session, screen, prompts, history, output, transcript: await viewer.get(TranscriptPage, "GET", "/api/sessions/s_good/transcript") };
+  return {
+    session,
+    screen,
+    prompts,
+    history,
+    output,
+    transcript: await viewer.get(TranscriptPage, "GET", "/api/sessions/s_good/transcript"),
+  };
 }
 
 beforeAll(async () => {
   process.on("unhandledRejection", note);
   process.on("uncaughtException", note);
   data = mkdtempSync(join(tmpdir(), "hostile-test-"));
-  server = await startServer({ host: "127.0.0.1", port: 0, data, insecureLan: false, log: (line) => logged.push(line) });
+  server = await startServer({
+    host: "127.0.0.1",
+    port: 0,
+    data,
+    insecureLan: false,
+    log: (line) => logged.push(line),
+  });
   machine = await pairDevice(server.pairingLink(), "machine", "laptop");
   viewer = await pairDevice(await machine.mint("viewer"), "viewer", "phone");
   evil = await pairDevice(await machine.mint("runner"), "runner", "a box that was taken over");
@@ -70,7 +94,9 @@ async function expectUnharmed() {
     await viewer.get(OutputPage, "GET", `/api/sessions/${id}/output`);
     await viewer.get(TranscriptPage, "GET", `/api/sessions/${id}/transcript`);
   }
-  expect(logged.filter((line) => /store_failed|request_failed|index_failed/.test(line))).toEqual([]);
+  expect(logged.filter((line) => /store_failed|request_failed|index_failed/.test(line))).toEqual(
+    [],
+  );
 }
 
 async function greeted(first: boolean, seed: number): Promise<Socket> {
@@ -83,7 +109,10 @@ async function greeted(first: boolean, seed: number): Promise<Socket> {
 
 /** Messages of a runner that is not ours: of any type, in any order, about its own session and others'. */
 function message(random: Random, seed: number): unknown {
-  const samples = fromRunner(random.pick([`s_evil${seed}`, "s_good", "s_none"]), random.pick([`p_evil${seed}`, "p_good", "p_none"]));
+  const samples = fromRunner(
+    random.pick([`s_evil${seed}`, "s_good", "s_none"]),
+    random.pick([`p_evil${seed}`, "p_good", "p_none"]),
+  );
   const sample = random.pick(Object.values(samples));
   return random.int(0, 3) === 0 ? sample : mutated(random, sample);
 }
@@ -107,7 +136,12 @@ test(
       }
       if (refused) expect(await socket.closed()).toBeOneOf([4400, 4426]);
       else {
-        socket.send({ type: "session", session: { ...fromRunner(`s_late${seed}`, "p").session.session }, first: 1, prompts: [] });
+        socket.send({
+          type: "session",
+          session: { ...fromRunner(`s_late${seed}`, "p").session.session },
+          first: 1,
+          prompts: [],
+        });
         while ((await socket.next("resume")).session !== `s_late${seed}`);
       }
       socket.close();
@@ -165,13 +199,39 @@ test(
       ["POST", "/api/sessions/s_none/input", { stream: "st", seq: 1, text: "x", keys: ["Up"] }],
       ["POST", "/api/sessions/s_none/resize", { cols: 80, rows: 24 }],
       ["POST", "/api/sessions/s_none/stop", { signal: "SIGINT" }],
-      ["POST", "/api/prompts/p_none/approve", { shown: "0".repeat(64), answers: [{ options: [0] }], fields: ["x"] }],
+      [
+        "POST",
+        "/api/prompts/p_none/approve",
+        { shown: "0".repeat(64), answers: [{ options: [0] }], fields: ["x"] },
+      ],
       ["POST", "/api/prompts/p_none/reject", { message: "no", dismiss: true }],
-      ["POST", "/api/runners/dev_none/sessions", { id: "x", cwd: "/", args: ["--model", "x"], cols: 80, rows: 24 }],
+      [
+        "POST",
+        "/api/runners/dev_none/sessions",
+        { id: "x", cwd: "/", args: ["--model", "x"], cols: 80, rows: 24 },
+      ],
       ["POST", "/api/devices/code", { kind: "viewer" }],
       ["PATCH", "/api/devices/dev_none", { name: "x" }],
-      ["POST", "/api/push/subscription", { endpoint: "https://fcm.googleapis.com/x", keys: { p256dh: "A".repeat(87), auth: "A".repeat(22) }, off: ["prompt"] }],
-      ["POST", "/api/pair", { code_id: "0".repeat(32), kind: "viewer", name: "x", nonce: "A".repeat(22), mac: "A".repeat(43) }],
+      [
+        "POST",
+        "/api/push/subscription",
+        {
+          endpoint: "https://fcm.googleapis.com/x",
+          keys: { p256dh: "A".repeat(87), auth: "A".repeat(22) },
+          off: ["prompt"],
+        },
+      ],
+      [
+        "POST",
+        "/api/pair",
+        {
+          code_id: "0".repeat(32),
+          kind: "viewer",
+          name: "x",
+          nonce: "A".repeat(22),
+          mac: "A".repeat(43),
+        },
+      ],
     ];
     const queries = [
       "/api/search?q=",
@@ -188,7 +248,11 @@ test(
         await viewer.request(method, path, whole),
         await viewer.request(
           "GET",
-          new URL(random.pick(queries) + encodeURIComponent(oddText(random).slice(0, 1500).toWellFormed()), server.origin).href.slice(server.origin.length),
+          new URL(
+            random.pick(queries) +
+              encodeURIComponent(oddText(random).slice(0, 1500).toWellFormed()),
+            server.origin,
+          ).href.slice(server.origin.length),
         ),
       ];
       for (const answer of answers) {
@@ -202,6 +266,11 @@ test(
 );
 
 test("the stream of somebody who looked on meanwhile has told nothing of it", () => {
-  expect(stream.received.filter(({ event }) => event.name === "screen" || event.name === "output" || event.name === "transcript").length).toBeLessThanOrEqual(3);
+  expect(
+    stream.received.filter(
+      ({ event }) =>
+        event.name === "screen" || event.name === "output" || event.name === "transcript",
+    ).length,
+  ).toBeLessThanOrEqual(3);
   expect(stream.received.filter(({ event }) => event.name === "reset")).toEqual([]);
 });

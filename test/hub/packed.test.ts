@@ -5,7 +5,9 @@ import { randomFrom } from "../support/random.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const frame = (i: number) =>
-  bytes(`event: screen\ndata: {"rev":${i},"cols":80,"rows":24,"title":"Claude Code","lines":{"21":"> what was typed so far ${"x".repeat(i % 60)}"}}\n\n`);
+  bytes(
+    `event: screen\ndata: {"rev":${i},"cols":80,"rows":24,"title":"Claude Code","lines":{"21":"> what was typed so far ${"x".repeat(i % 60)}"}}\n\n`,
+  );
 
 /** Reads such a stream as a browser does: what can be read of it so far. */
 function openReader() {
@@ -26,7 +28,9 @@ test("each part can be read as soon as it is there, whatever it is and however m
   const { part: pack } = openPacker();
   const read = openReader();
   for (let i = 0; i < 300; i++) {
-    const noise = Uint8Array.from({ length: int(0, i % 50 === 49 ? 100_000 : 3000) }, () => int(0, 255));
+    const noise = Uint8Array.from({ length: int(0, i % 50 === 49 ? 100_000 : 3000) }, () =>
+      int(0, 255),
+    );
     const part = i % 3 === 0 ? noise : frame(i);
     const got = await read(pack(part));
     expect(got.equals(part)).toBe(true);
@@ -43,7 +47,9 @@ test("what comes again costs little: the stream looks back at what went before",
 
 test("a stream that has ended is whole, also one that had nothing to say", () => {
   const { int } = randomFrom(12);
-  const parts = Array.from({ length: 40 }, (_, i) => (i % 7 === 0 ? Uint8Array.from({ length: 5000 }, () => int(0, 255)) : frame(i)));
+  const parts = Array.from({ length: 40 }, (_, i) =>
+    i % 7 === 0 ? Uint8Array.from({ length: 5000 }, () => int(0, 255)) : frame(i),
+  );
   const packer = openPacker();
   const whole = Buffer.concat([...parts.map((part) => packer.part(part)), packer.end()]);
   expect(Buffer.from(Bun.gunzipSync(whole)).equals(Buffer.concat(parts))).toBe(true);

@@ -36,7 +36,9 @@ test("what is typed at the attached terminal is what Claude gets, and its questi
   attached.type("y");
   await until("it ran", () => made("typed.txt"));
   await attached.sees("Allowed by PermissionRequest hook");
-  await until("it says that it was applied", () => attached.bottom().includes("Approved: applied."));
+  await until("it says that it was applied", () =>
+    attached.bottom().includes("Approved: applied."),
+  );
   await claude.tty.sees("Done.");
 }, 60_000);
 
@@ -46,8 +48,14 @@ test("a rejection takes words along", async () => {
   attached.type("n");
   await attached.sees("Reject, saying");
   attached.type("use the other folder\r");
-  await until("Claude was told", () => claude.api.results.some((result) => result.isError && result.text.includes("use the other folder")));
-  await until("it says that it was applied", () => attached.bottom().includes("Rejected: applied."));
+  await until("Claude was told", () =>
+    claude.api.results.some(
+      (result) => result.isError && result.text.includes("use the other folder"),
+    ),
+  );
+  await until("it says that it was applied", () =>
+    attached.bottom().includes("Rejected: applied."),
+  );
   expect(made("rejected.txt")).toBe(false);
 }, 60_000);
 
@@ -71,7 +79,9 @@ test("a question is answered by its number", async () => {
   attached.type("2");
   await attached.sees("Enter: “2. PostgreSQL”");
   attached.type("\r");
-  await until("Claude was told", () => claude.api.results.some((result) => result.text.includes('"PostgreSQL"')));
+  await until("Claude was told", () =>
+    claude.api.results.some((result) => result.text.includes('"PostgreSQL"')),
+  );
 }, 60_000);
 
 test("Claude's own screen is fitted, and given back on leaving", async () => {

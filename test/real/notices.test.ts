@@ -9,9 +9,16 @@ let server: HomeServer;
 let claude: RealClaude;
 let browser: FakeBrowser;
 beforeAll(async () => {
-  server = await startHomeServer({ env: { CLAUDE_REMOTE_PUSH_SERVICES: service.origin, CLAUDE_REMOTE_PUSH_CONTACT: "mailto:me@example.org" } });
+  server = await startHomeServer({
+    env: {
+      CLAUDE_REMOTE_PUSH_SERVICES: service.origin,
+      CLAUDE_REMOTE_PUSH_CONTACT: "mailto:me@example.org",
+    },
+  });
   browser = await service.browser("phone");
-  expect((await server.phone.json("POST", "/api/push/subscription", browser.subscription)).status).toBe(200);
+  expect(
+    (await server.phone.json("POST", "/api/push/subscription", browser.subscription)).status,
+  ).toBe(200);
   claude = await startRealClaude(server);
 }, 60_000);
 afterAll(async () => {
@@ -19,7 +26,8 @@ afterAll(async () => {
   await server.stop();
   service.stop();
 });
-const next = () => until("the phone gets a message", () => browser.received.shift()?.message, 45_000);
+const next = () =>
+  until("the phone gets a message", () => browser.received.shift()?.message, 45_000);
 
 test("the phone hears, ten seconds later, that Claude finished, with its last words; not when somebody went on at the desk", async () => {
   await claude.say("long 2");
@@ -47,15 +55,27 @@ test("it is asked, and told once that was answered at the desk", async () => {
     actions: ["reject"],
   });
   claude.tty.type("\x1b");
-  expect(await next()).toMatchObject({ kind: "answered", tag: prompt.id, body: "Rejected at the desk.", silent: true });
+  expect(await next()).toMatchObject({
+    kind: "answered",
+    tag: prompt.id,
+    body: "Rejected at the desk.",
+    silent: true,
+  });
 }, 60_000);
 
 test("it hears what went wrong", async () => {
   await claude.say("fail 400");
-  expect(await next()).toMatchObject({ kind: "error", body: expect.stringContaining("API Error: 400") });
+  expect(await next()).toMatchObject({
+    kind: "error",
+    body: expect.stringContaining("API Error: 400"),
+  });
 }, 60_000);
 
 test("it hears that the session ended", async () => {
   claude.tty.pty.kill("SIGTERM");
-  expect(await next()).toMatchObject({ kind: "ended", title: "Session ended · work", silent: false });
+  expect(await next()).toMatchObject({
+    kind: "ended",
+    title: "Session ended · work",
+    silent: false,
+  });
 }, 60_000);

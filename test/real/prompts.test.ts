@@ -25,12 +25,26 @@ describe("the real Claude Code", () => {
     await claude.say("run: touch approved.txt");
     const prompt = await server.phone.prompt();
     const view = parseJson(View, prompt.view);
-    expect(view).toMatchObject({ tool: "Bash", input: { command: "touch approved.txt" }, cwd: claude.work, actions: ["approve", "reject"] });
+    expect(view).toMatchObject({
+      tool: "Bash",
+      input: { command: "touch approved.txt" },
+      cwd: claude.work,
+      actions: ["approve", "reject"],
+    });
     expect(made("approved.txt")).toBe(false);
     expect(await server.phone.approve(prompt)).toEqual({ status: 200, body: { state: "sent" } });
     await until("the command ran", () => made("approved.txt"));
-    const applied = await events.next("prompt_response", (data) => data.id === prompt.id && data.answer?.receipt !== "sent" && data.state === "answered");
-    expect(applied.answer).toMatchObject({ by: "viewer", device: server.phone.device, decision: "approve", receipt: "applied" });
+    const applied = await events.next(
+      "prompt_response",
+      (data) =>
+        data.id === prompt.id && data.answer?.receipt !== "sent" && data.state === "answered",
+    );
+    expect(applied.answer).toMatchObject({
+      by: "viewer",
+      device: server.phone.device,
+      decision: "approve",
+      receipt: "applied",
+    });
     await claude.tty.sees("Allowed by PermissionRequest hook");
     await claude.tty.sees("Done.");
     expect(await server.phone.approve(prompt)).toEqual({ status: 200, body: { state: "applied" } });
@@ -40,14 +54,25 @@ describe("the real Claude Code", () => {
   test("approved, a command that takes long is told as applied while it runs, also after a call that Claude refused by itself", async () => {
     const events = await server.phone.events();
     await claude.say("run: sleep 60");
-    await until("Claude refused it", () => claude.api.results.some(({ isError, text }) => isError && text.includes("sleep 60")));
+    await until("Claude refused it", () =>
+      claude.api.results.some(({ isError, text }) => isError && text.includes("sleep 60")),
+    );
     await claude.say("run: touch long.txt; tail -f /dev/null");
     const prompt = await server.phone.prompt();
     // nobody answers before that is known, which takes its 50 ms
-    await until("Claude is seen to wait", async () => (await server.phone.sessions()).find(({ id }) => id === prompt.session)?.activity === "waiting");
+    await until(
+      "Claude is seen to wait",
+      async () =>
+        (await server.phone.sessions()).find(({ id }) => id === prompt.session)?.activity ===
+        "waiting",
+    );
     expect((await server.phone.approve(prompt)).status).toBe(200);
     await until("it runs", () => made("long.txt"));
-    const settled = await events.next("prompt_response", (data) => data.id === prompt.id && data.state === "answered" && data.answer?.receipt !== "sent");
+    const settled = await events.next(
+      "prompt_response",
+      (data) =>
+        data.id === prompt.id && data.state === "answered" && data.answer?.receipt !== "sent",
+    );
     expect(settled.answer?.receipt).toBe("applied");
     claude.tty.type("\x1b");
     await claude.tty.sees("Interrupted");
@@ -58,11 +83,25 @@ describe("the real Claude Code", () => {
     const events = await server.phone.events();
     await claude.say("run: touch rejected.txt");
     const prompt = await server.phone.prompt();
-    const rejected = await server.phone.json("POST", `/api/prompts/${prompt.id}/reject`, { message: "use the other folder" });
+    const rejected = await server.phone.json("POST", `/api/prompts/${prompt.id}/reject`, {
+      message: "use the other folder",
+    });
     expect(rejected).toEqual({ status: 200, body: { state: "sent" } });
-    await until("Claude was told", () => claude.api.results.some((result) => result.isError && result.text.includes("use the other folder")));
-    const settled = await events.next("prompt_response", (data) => data.id === prompt.id && data.state === "answered" && data.answer?.receipt !== "sent");
-    expect(settled.answer).toMatchObject({ decision: "reject", message: "use the other folder", receipt: "applied" });
+    await until("Claude was told", () =>
+      claude.api.results.some(
+        (result) => result.isError && result.text.includes("use the other folder"),
+      ),
+    );
+    const settled = await events.next(
+      "prompt_response",
+      (data) =>
+        data.id === prompt.id && data.state === "answered" && data.answer?.receipt !== "sent",
+    );
+    expect(settled.answer).toMatchObject({
+      decision: "reject",
+      message: "use the other folder",
+      receipt: "applied",
+    });
     expect(made("rejected.txt")).toBe(false);
     events.close();
   }, 40_000);
@@ -72,7 +111,11 @@ describe("the real Claude Code", () => {
     await claude.say("run: touch stopped.txt");
     const prompt = await server.phone.prompt();
     await server.phone.json("POST", `/api/prompts/${prompt.id}/reject`, {});
-    const settled = await events.next("prompt_response", (data) => data.id === prompt.id && data.state === "answered" && data.answer?.receipt !== "sent");
+    const settled = await events.next(
+      "prompt_response",
+      (data) =>
+        data.id === prompt.id && data.state === "answered" && data.answer?.receipt !== "sent",
+    );
     expect(settled.answer?.receipt).toBe("applied");
     await claude.tty.sees("Interrupted");
     expect(made("stopped.txt")).toBe(false);
@@ -83,13 +126,21 @@ describe("the real Claude Code", () => {
     const events = await server.phone.events();
     await claude.say("run: touch desk.txt; tail -f /dev/null");
     const prompt = await server.phone.prompt();
-    await until("Claude is seen to wait", async () => (await server.phone.sessions()).find(({ id }) => id === prompt.session)?.activity === "waiting");
+    await until(
+      "Claude is seen to wait",
+      async () =>
+        (await server.phone.sessions()).find(({ id }) => id === prompt.session)?.activity ===
+        "waiting",
+    );
     await claude.tty.sees("Do you want to proceed?");
     await Bun.sleep(400); // Claude swallows keys just after the dialog is drawn
     claude.tty.type("1");
     await until("the command runs", () => made("desk.txt"));
     const settled = await events.next("prompt_response", (data) => data.id === prompt.id);
-    expect(settled).toMatchObject({ state: "answered", answer: { by: "desk", decision: "approve" } });
+    expect(settled).toMatchObject({
+      state: "answered",
+      answer: { by: "desk", decision: "approve" },
+    });
     expect((await server.phone.approve(prompt)).status).toBe(409);
     claude.tty.type("\x1b");
     await claude.tty.sees("Interrupted");
@@ -104,7 +155,10 @@ describe("the real Claude Code", () => {
     await Bun.sleep(600);
     claude.tty.type("\x1b");
     const settled = await events.next("prompt_response", (data) => data.id === prompt.id);
-    expect(settled).toMatchObject({ state: "answered", answer: { by: "desk", decision: "reject" } });
+    expect(settled).toMatchObject({
+      state: "answered",
+      answer: { by: "desk", decision: "reject" },
+    });
     expect(made("escaped.txt")).toBe(false);
     events.close();
   }, 40_000);
@@ -125,7 +179,11 @@ describe("the real Claude Code", () => {
     await claude.say("run: touch restarted.txt");
     const prompt = await server.phone.prompt();
     await server.restart("SIGKILL");
-    await until("the runner is back", async () => (await server.phone.sessions()).some((session) => session.status === "running"), 20_000);
+    await until(
+      "the runner is back",
+      async () => (await server.phone.sessions()).some((session) => session.status === "running"),
+      20_000,
+    );
     const again = (await server.phone.prompts()).find(({ id }) => id === prompt.id);
     expect(again).toEqual(prompt);
     expect((await server.phone.approve(prompt)).body).toEqual({ state: "sent" });
@@ -143,7 +201,10 @@ describe("the real Claude Code", () => {
     expect((await server.phone.prompts()).map(({ id }) => id)).toEqual([prompt.id]);
     await server.phone.approve(prompt);
     await until("the command ran", () => made("reconnected.txt"));
-    await again.next("prompt_response", (data) => data.id === prompt.id && data.answer?.receipt === "applied");
+    await again.next(
+      "prompt_response",
+      (data) => data.id === prompt.id && data.answer?.receipt === "applied",
+    );
     again.close();
   }, 40_000);
 
@@ -158,13 +219,20 @@ describe("the real Claude Code", () => {
     expect((await server.phone.approve(prompt, [{ options: [99] }])).status).toBe(409);
     expect((await server.phone.approve(prompt, [{ options: [1] }])).status).toBe(200);
     const chosen = question?.options[1]?.label ?? "";
-    await until("Claude was told", () => claude.api.results.some((result) => result.text.includes(`"${chosen}"`)));
+    await until("Claude was told", () =>
+      claude.api.results.some((result) => result.text.includes(`"${chosen}"`)),
+    );
     await claude.tty.sees("Done.");
 
     await claude.say("ask");
     const second = await server.phone.prompt();
-    expect((await server.phone.json("POST", `/api/prompts/${second.id}/reject`, { message: "later" })).status).toBe(200);
-    await until("Claude was told", () => claude.api.results.some((result) => result.text.includes("later")));
+    expect(
+      (await server.phone.json("POST", `/api/prompts/${second.id}/reject`, { message: "later" }))
+        .status,
+    ).toBe(200);
+    await until("Claude was told", () =>
+      claude.api.results.some((result) => result.text.includes("later")),
+    );
   }, 60_000);
 
   test("edits and files come whole", async () => {
@@ -176,9 +244,15 @@ describe("the real Claude Code", () => {
     await until("it is written", () => made("notes.txt"));
     await claude.say(`edit: ${join(claude.work, "notes.txt")} :: two => zwei`);
     const edit = await server.phone.prompt();
-    expect(parseJson(View, edit.view)?.input).toMatchObject({ old_string: "two", new_string: "zwei" });
+    expect(parseJson(View, edit.view)?.input).toMatchObject({
+      old_string: "two",
+      new_string: "zwei",
+    });
     await server.phone.approve(edit);
-    await until("it is edited", async () => (await Bun.file(join(claude.work, "notes.txt")).text()) === "one\nzwei\n");
+    await until(
+      "it is edited",
+      async () => (await Bun.file(join(claude.work, "notes.txt")).text()) === "one\nzwei\n",
+    );
   }, 60_000);
 });
 
@@ -186,13 +260,24 @@ test("a plan is edited and approved from the phone, into accepting edits", async
   const server = await startHomeServer();
   const claude = await startRealClaude(server, ["--permission-mode", "plan"], {}, "plan mode on");
   await claude.say("plan: x :: # The plan\\n\\n1. Do it");
-  const prompt = await until("the plan comes up", async () => (await server.phone.prompts()).find(({ kind }) => kind === "plan"), 20_000);
+  const prompt = await until(
+    "the plan comes up",
+    async () => (await server.phone.prompts()).find(({ kind }) => kind === "plan"),
+    20_000,
+  );
   const view = parseJson(View, prompt.view);
-  expect(view).toMatchObject({ tool: "ExitPlanMode", actions: ["approve", "reject"], always: [{ writes: "mode acceptEdits → this session" }] });
+  expect(view).toMatchObject({
+    tool: "ExitPlanMode",
+    actions: ["approve", "reject"],
+    always: [{ writes: "mode acceptEdits → this session" }],
+  });
   const plan = String(view?.input.plan);
   expect(plan).toContain("The plan");
   expect((await server.phone.approve(prompt, undefined, { always: 1 })).status).toBe(409); // there is no second choice
-  expect((await server.phone.approve(prompt, undefined, { always: 0, plan: `${plan}\n2. Do it well` })).status).toBe(200);
+  expect(
+    (await server.phone.approve(prompt, undefined, { always: 0, plan: `${plan}\n2. Do it well` }))
+      .status,
+  ).toBe(200);
   await claude.tty.sees("2. Do it well");
   await claude.tty.sees("accept edits on");
   await claude.quit();
@@ -207,7 +292,11 @@ test("a plan that is approved as it is goes on by hand, whatever mode came befor
   claude.tty.type("\x1b[Z");
   await claude.tty.sees("plan mode on");
   await claude.say("plan: x :: # The plan\\n\\n1. Do it");
-  const prompt = await until("the plan comes up", async () => (await server.phone.prompts()).find(({ kind }) => kind === "plan"), 20_000);
+  const prompt = await until(
+    "the plan comes up",
+    async () => (await server.phone.prompts()).find(({ kind }) => kind === "plan"),
+    20_000,
+  );
   expect((await server.phone.approve(prompt)).status).toBe(200);
   await claude.tty.sees("manual mode on");
   expect(claude.tty.text()).not.toContain("accept edits on");
@@ -223,14 +312,20 @@ test("an approval for good writes the rule that was shown, and the same call ask
   const always = parseJson(View, prompt.view)?.always ?? [];
   expect(always.map(({ writes }) => writes)).toEqual([
     expect.stringMatching(/^allow Bash\(mkfifo.*\) → this session$/),
-    expect.stringMatching(/^allow Bash\(mkfifo.*\) → \.claude\/settings\.local\.json of this project$/),
+    expect.stringMatching(
+      /^allow Bash\(mkfifo.*\) → \.claude\/settings\.local\.json of this project$/,
+    ),
   ]);
   expect((await server.phone.approve(prompt, undefined, { always: 1 })).status).toBe(200);
   await until("the command ran", () => existsSync(join(claude.work, "one.pipe")));
   await claude.tty.sees("Done.");
   const rule = /Bash\(.*\)/.exec(always[1]?.writes ?? "")?.[0] ?? "";
-  await until("the rule is written", () => existsSync(join(claude.work, ".claude/settings.local.json")));
-  expect(JSON.parse(readFileSync(join(claude.work, ".claude/settings.local.json"), "utf8"))).toMatchObject({ permissions: { allow: [rule] } });
+  await until("the rule is written", () =>
+    existsSync(join(claude.work, ".claude/settings.local.json")),
+  );
+  expect(
+    JSON.parse(readFileSync(join(claude.work, ".claude/settings.local.json"), "utf8")),
+  ).toMatchObject({ permissions: { allow: [rule] } });
   await claude.say("run: rm one.pipe");
   await server.phone.approve(await server.phone.prompt());
   await until("it is gone", () => !existsSync(join(claude.work, "one.pipe")));

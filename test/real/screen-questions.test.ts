@@ -32,10 +32,15 @@ function read(prompt: Prompt) {
   const view = parseJson(View, prompt.view);
   expect({ kind: prompt.kind, view: prompt.view }).toMatchObject({ kind: "screen" });
   const asked = parseJson(ScreenQuestion, JSON.stringify(view?.input));
-  return { view, above: asked?.above ?? "", labels: asked?.options.map(({ label }) => label) ?? [] };
+  return {
+    view,
+    above: asked?.above ?? "",
+    labels: asked?.options.map(({ label }) => label) ?? [],
+  };
 }
 
-const choose = (server: HomeServer, prompt: Prompt, option: number) => server.phone.approve(prompt, [{ options: [option] }]);
+const choose = (server: HomeServer, prompt: Prompt, option: number) =>
+  server.phone.approve(prompt, [{ options: [option] }]);
 
 /** What became of it once that is certain. */
 const settled = (server: HomeServer) => async (prompt: Prompt) => {
@@ -59,10 +64,19 @@ describe.each(SIZES)("on a screen of %i columns and %i rows", (cols, rows) => {
     expect(asked.above).toContain("Accessing workspace");
     expect((await choose(server, trust, 2)).status).toBe(409);
     expect((await server.phone.approve(trust)).status).toBe(409);
-    expect(await server.phone.code("POST", `/api/sessions/${trust.session}/input`, { stream: "i_1", seq: 1, keys: ["Enter"] })).toEqual([409, "asked"]);
+    expect(
+      await server.phone.code("POST", `/api/sessions/${trust.session}/input`, {
+        stream: "i_1",
+        seq: 1,
+        keys: ["Enter"],
+      }),
+    ).toEqual([409, "asked"]);
     expect(await choose(server, trust, 1)).toEqual({ status: 200, body: { state: "sent" } });
     const key = await server.phone.prompt();
-    expect(read(key)).toMatchObject({ labels: ["Yes", "No (recommended)"], above: expect.stringContaining("ANTHROPIC_API_KEY: sk-ant-...•") });
+    expect(read(key)).toMatchObject({
+      labels: ["Yes", "No (recommended)"],
+      above: expect.stringContaining("ANTHROPIC_API_KEY: sk-ant-...•"),
+    });
     expect(await settled(server)(trust)).toEqual({ state: "applied" });
     expect((await choose(server, key, 0)).status).toBe(200);
     await claude.tty.sees("manual mode on");
@@ -71,11 +85,17 @@ describe.each(SIZES)("on a screen of %i columns and %i rows", (cols, rows) => {
 
   test("trust that is refused on the phone ends claude, and nothing was trusted", async () => {
     const server = await home();
-    const claude = await real(server, [], {}, "trust this folder", { ...size, unsettled: { projects: {} } });
+    const claude = await real(server, [], {}, "trust this folder", {
+      ...size,
+      unsettled: { projects: {} },
+    });
     const trust = await server.phone.prompt();
     expect((await choose(server, trust, 0)).body).toEqual({ state: "sent" });
     expect((await claude.tty.exited).code).toBe(1);
-    await until("the session has ended", async () => (await server.phone.sessions())[0]?.status === "ended");
+    await until(
+      "the session has ended",
+      async () => (await server.phone.sessions())[0]?.status === "ended",
+    );
   }, 60_000);
 
   test("where auto mode can't check, its own question and each command after it are answered from the phone", async () => {
@@ -85,16 +105,27 @@ describe.each(SIZES)("on a screen of %i columns and %i rows", (cols, rows) => {
     let cannot = await server.phone.prompt();
     if (rows < 36 && cols < 60) {
       // Claude cuts its own last lines off here: nothing can be chosen before there is room for them
-      expect(parseJson(View, cannot.view)).toMatchObject({ actions: ["reject"], note: expect.stringContaining("taller") });
+      expect(parseJson(View, cannot.view)).toMatchObject({
+        actions: ["reject"],
+        note: expect.stringContaining("taller"),
+      });
       claude.tty.resize(cols, 45);
       cannot = await server.phone.prompt();
     }
     const first = read(cannot);
-    expect(first.above.replace(/\s+/g, " ")).toContain("Auto mode can't check actions in this session");
-    expect(first.labels.map((label) => label.split(" ").slice(0, 3).join(" "))).toEqual(["Enter to stay", "shift+Tab to leave"]);
+    expect(first.above.replace(/\s+/g, " ")).toContain(
+      "Auto mode can't check actions in this session",
+    );
+    expect(first.labels.map((label) => label.split(" ").slice(0, 3).join(" "))).toEqual([
+      "Enter to stay",
+      "shift+Tab to leave",
+    ]);
     expect((await choose(server, cannot, 0)).body).toEqual({ state: "sent" });
     const command = await server.phone.prompt();
-    expect(read(command)).toMatchObject({ labels: ["No", "Yes"], above: expect.stringContaining("touch back.txt") });
+    expect(read(command)).toMatchObject({
+      labels: ["No", "Yes"],
+      above: expect.stringContaining("touch back.txt"),
+    });
     expect(existsSync(join(claude.work, "back.txt"))).toBe(false);
     expect((await choose(server, command, 1)).body).toEqual({ state: "sent" });
     await until("the command ran", () => existsSync(join(claude.work, "back.txt")));
@@ -102,7 +133,9 @@ describe.each(SIZES)("on a screen of %i columns and %i rows", (cols, rows) => {
     await claude.tty.sees("Done.");
     await claude.say("run: touch never.txt; curl :9 | sh");
     const again = await server.phone.prompt();
-    expect((await server.phone.json("POST", `/api/prompts/${again.id}/reject`, {})).body).toEqual({ state: "sent" });
+    expect((await server.phone.json("POST", `/api/prompts/${again.id}/reject`, {})).body).toEqual({
+      state: "sent",
+    });
     await claude.tty.sees("Interrupted");
     expect(existsSync(join(claude.work, "never.txt"))).toBe(false);
   }, 60_000);
@@ -125,14 +158,40 @@ describe.each(SIZES)("on a screen of %i columns and %i rows", (cols, rows) => {
   test("what an MCP server asks is a form on the phone, checked before it is sent, and a page to be opened", async () => {
     const server = await home();
     const config = join(server.home.dir, "mcp.json");
-    writeFileSync(config, JSON.stringify({ mcpServers: { asks: { command: process.execPath, args: [join(import.meta.dir, "../support/mcp-asks.ts")] } } }));
-    const claude = await real(server, ["--mcp-config", config, "--allowedTools", "mcp__asks__form,mcp__asks__page"], {}, "manual mode on", size);
-    const told = (text: string) => until(`Claude was told ${text}`, () => claude.api.results.some((result) => result.text.replaceAll("\\", "").includes(text)));
+    writeFileSync(
+      config,
+      JSON.stringify({
+        mcpServers: {
+          asks: {
+            command: process.execPath,
+            args: [join(import.meta.dir, "../support/mcp-asks.ts")],
+          },
+        },
+      }),
+    );
+    const claude = await real(
+      server,
+      ["--mcp-config", config, "--allowedTools", "mcp__asks__form,mcp__asks__page"],
+      {},
+      "manual mode on",
+      size,
+    );
+    const told = (text: string) =>
+      until(`Claude was told ${text}`, () =>
+        claude.api.results.some((result) => result.text.replaceAll("\\", "").includes(text)),
+      );
     await claude.say("tool: mcp__asks__form");
     const form = await server.phone.prompt();
     expect(form.kind).toBe("elicitation");
     const fill = (...fields: unknown[]) => server.phone.approve(form, undefined, { fields });
-    for (const wrong of [[], ["x", 3, null, [1]], ["rc 1", 10, null, [1]], ["rc 1", 3, null, null], ["rc 1", 3, null, [2]], ["rc 1", 3, "yes", [1]]])
+    for (const wrong of [
+      [],
+      ["x", 3, null, [1]],
+      ["rc 1", 10, null, [1]],
+      ["rc 1", 3, null, null],
+      ["rc 1", 3, null, [2]],
+      ["rc 1", 3, "yes", [1]],
+    ])
       expect((await fill(...wrong)).status).toBe(409);
     expect((await fill("rc 1", 4, true, [1])).body).toEqual({ state: "sent" });
     await told('{"action":"accept","content":{"name":"rc 1","count":4,"sure":true,"env":"prod"}}');
@@ -140,7 +199,11 @@ describe.each(SIZES)("on a screen of %i columns and %i rows", (cols, rows) => {
 
     await claude.say("tool: mcp__asks__page");
     const page = await server.phone.prompt();
-    expect(parseJson(View, page.view)?.input).toMatchObject({ server: "asks", message: "Please sign in", url: "https://example.com/sign-in?x=1" });
+    expect(parseJson(View, page.view)?.input).toMatchObject({
+      server: "asks",
+      message: "Please sign in",
+      url: "https://example.com/sign-in?x=1",
+    });
     await server.phone.json("POST", `/api/prompts/${page.id}/reject`, {});
     await told('{"action":"decline"}');
 
@@ -151,9 +214,15 @@ describe.each(SIZES)("on a screen of %i columns and %i rows", (cols, rows) => {
     expect((await server.phone.prompts()).map(({ id }) => id)).toEqual([held.id]);
     claude.tty.type("x");
     const dialog = await server.phone.prompt();
-    expect(read(dialog)).toMatchObject({ labels: ["Accept", "Decline"], above: expect.stringContaining("example.com") });
+    expect(read(dialog)).toMatchObject({
+      labels: ["Accept", "Decline"],
+      above: expect.stringContaining("example.com"),
+    });
     expect((await choose(server, dialog, 1)).body).toEqual({ state: "sent" });
-    await until("it was declined", () => claude.api.results.filter(({ text }) => text.includes("decline")).length === 2);
+    await until(
+      "it was declined",
+      () => claude.api.results.filter(({ text }) => text.includes("decline")).length === 2,
+    );
   }, 60_000);
 });
 
@@ -192,19 +261,36 @@ test("with hooks switched off every dialog is a screen question", async () => {
   await claude.tty.sees("Done.");
   await claude.say("ask");
   const question = await server.phone.prompt();
-  expect(read(question).labels).toEqual(["SQLite a single file, no server", "PostgreSQL a server; scales further", "Type something.", "Chat about this"]);
+  expect(read(question).labels).toEqual([
+    "SQLite a single file, no server",
+    "PostgreSQL a server; scales further",
+    "Type something.",
+    "Chat about this",
+  ]);
   expect((await choose(server, question, 1)).body).toEqual({ state: "sent" });
-  await until("Claude was told", () => claude.api.results.some(({ text }) => text.includes("PostgreSQL")));
+  await until("Claude was told", () =>
+    claude.api.results.some(({ text }) => text.includes("PostgreSQL")),
+  );
   await claude.say("ask");
   const words = await server.phone.prompt();
   expect((await choose(server, words, 2)).status).toBe(410); // there the cursor is in a field: it can't be told what Enter would do
   const field = await server.phone.prompt();
-  expect(parseJson(View, field.view)).toMatchObject({ actions: ["reject"], note: expect.stringContaining("at the desk") });
-  const type = (seq: number, typed: object) => server.phone.json("POST", `/api/sessions/${field.session}/input`, { stream: "i_w", seq, ...typed });
+  expect(parseJson(View, field.view)).toMatchObject({
+    actions: ["reject"],
+    note: expect.stringContaining("at the desk"),
+  });
+  const type = (seq: number, typed: object) =>
+    server.phone.json("POST", `/api/sessions/${field.session}/input`, {
+      stream: "i_w",
+      seq,
+      ...typed,
+    });
   expect((await type(1, { text: "MySQL", enter: true })).status).toBe(409);
   await server.phone.json("POST", `/api/prompts/${field.id}/reject`, { dismiss: true });
   expect((await type(1, { text: "MySQL" })).status).toBe(200);
   await claude.tty.sees("MySQL");
   expect((await type(2, { enter: true })).status).toBe(200);
-  await until("Claude was told", () => claude.api.results.some(({ text }) => text.includes("MySQL")));
+  await until("Claude was told", () =>
+    claude.api.results.some(({ text }) => text.includes("MySQL")),
+  );
 }, 60_000);

@@ -10,7 +10,9 @@ import { until } from "../support/until.ts";
 describe("the real Claude Code with settings of the user's own", () => {
   let server: HomeServer;
   let claude: RealClaude | undefined;
-  const hook = (name: string) => ({ hooks: [{ type: "command", command: `touch ${join(server.home.dir, name)}` }] });
+  const hook = (name: string) => ({
+    hooks: [{ type: "command", command: `touch ${join(server.home.dir, name)}` }],
+  });
   const userFile = () => join(server.home.dir, ".claude/settings.json");
   const ran = (name: string) => existsSync(join(server.home.dir, name));
   beforeAll(async () => {
@@ -39,10 +41,22 @@ describe("the real Claude Code with settings of the user's own", () => {
     expect(session).toMatchObject({ hooks: "on", status: "running", cwd: claude.work });
 
     const db = new Database(join(server.home.dir, "data/claude-remote.db"), { readonly: true });
-    const stored = db.query<{ response: string; answered_at: number }, [string]>("SELECT response, answered_at FROM prompts WHERE id = ?").get(prompt.id);
-    const audit = db.query<{ device_id: string }, [string]>("SELECT device_id FROM audit WHERE action = 'approve' AND subject = ?").get(prompt.id);
+    const stored = db
+      .query<{ response: string; answered_at: number }, [string]>(
+        "SELECT response, answered_at FROM prompts WHERE id = ?",
+      )
+      .get(prompt.id);
+    const audit = db
+      .query<{ device_id: string }, [string]>(
+        "SELECT device_id FROM audit WHERE action = 'approve' AND subject = ?",
+      )
+      .get(prompt.id);
     db.close();
-    expect(parseJson(Answer, stored?.response ?? "")).toMatchObject({ by: "viewer", device: server.phone.device, decision: "approve" });
+    expect(parseJson(Answer, stored?.response ?? "")).toMatchObject({
+      by: "viewer",
+      device: server.phone.device,
+      decision: "approve",
+    });
     expect(stored?.answered_at).toBeGreaterThan(prompt.created_at);
     expect(audit?.device_id).toBe(server.phone.device);
   }, 60_000);
@@ -50,7 +64,10 @@ describe("the real Claude Code with settings of the user's own", () => {
   test("a subagent's prompt says whose it is, and is answered the same way", async () => {
     await claude?.say("task: run: touch subagent.txt");
     const prompt = await server.phone.prompt();
-    expect(parseJson(View, prompt.view)).toMatchObject({ agent: "general-purpose", input: { command: "touch subagent.txt" } });
+    expect(parseJson(View, prompt.view)).toMatchObject({
+      agent: "general-purpose",
+      input: { command: "touch subagent.txt" },
+    });
     expect((await server.phone.approve(prompt)).status).toBe(200);
     await until("the command ran", () => existsSync(join(claude?.work ?? "", "subagent.txt")));
     await claude?.quit();
@@ -62,7 +79,11 @@ describe("the real Claude Code with settings of the user's own", () => {
     claude = await startRealClaude(server);
     await claude.say("run: touch nohooks.txt");
     await claude.tty.sees("Do you want to proceed?");
-    await until("the session says so", async () => (await server.phone.sessions()).some((session) => session.status === "running" && session.hooks === "off"));
+    await until("the session says so", async () =>
+      (await server.phone.sessions()).some(
+        (session) => session.status === "running" && session.hooks === "off",
+      ),
+    );
     expect(await server.phone.prompt()).toMatchObject({ kind: "screen" });
     await claude.quit();
     claude = undefined;
@@ -76,7 +97,10 @@ describe("the real Claude Code with settings of the user's own", () => {
     await claude.quit();
     claude = undefined;
     await until("the prompt is closed", async () => (await server.phone.prompts()).length === 0);
-    const over = async () => (await server.phone.sessions()).find(({ id, status }) => id === prompt.session && status === "ended");
+    const over = async () =>
+      (await server.phone.sessions()).find(
+        ({ id, status }) => id === prompt.session && status === "ended",
+      );
     const ended = await until("the session has ended", over, 20_000);
     // on its way out Claude hangs up first, as it does for a No at the desk: on a slow machine it is taken for one
     expect([409, 410]).toContain((await server.phone.approve(prompt)).status);
@@ -90,7 +114,10 @@ describe("the real Claude Code with settings of the user's own", () => {
     const id = (await server.phone.sessions()).find(({ status }) => status === "running")?.id;
     await until("the first lines are in the history", async () => {
       const { body } = await server.phone.json("GET", `/api/sessions/${id}/output?limit=1000`);
-      return JSON.stringify(body).includes("Line 1 of a long answer.") && JSON.stringify(body).includes("Line 80 of a long answer.");
+      return (
+        JSON.stringify(body).includes("Line 1 of a long answer.") &&
+        JSON.stringify(body).includes("Line 80 of a long answer.")
+      );
     });
   }, 60_000);
 });

@@ -11,13 +11,15 @@ let session: string;
 beforeAll(async () => {
   server = await startHomeServer();
   claude = await startRealClaude(server);
-  session = (await until("the session is shown", async () => (await server.phone.sessions())[0])).id;
+  session = (await until("the session is shown", async () => (await server.phone.sessions())[0]))
+    .id;
 }, 60_000);
 afterAll(async () => {
   await claude.quit();
   await server.stop();
 });
-const type = (input: object) => server.phone.json("POST", `/api/sessions/${session}/input`, { stream: "page", ...input });
+const type = (input: object) =>
+  server.phone.json("POST", `/api/sessions/${session}/input`, { stream: "page", ...input });
 
 test("what is typed on the phone is said to Claude, once, however often it is sent", async () => {
   const said = { seq: 1, text: "long 3", paste: true, enter: true };
@@ -29,15 +31,29 @@ test("what is typed on the phone is said to Claude, once, however often it is se
 }, 30_000);
 
 test("an open question takes no text and no Enter, so that nothing typed can approve it", async () => {
-  expect((await type({ seq: 2, text: "run: touch typed.txt", paste: true, enter: true })).status).toBe(200);
+  expect(
+    (await type({ seq: 2, text: "run: touch typed.txt", paste: true, enter: true })).status,
+  ).toBe(200);
   const prompt = await server.phone.prompt();
   await claude.tty.sees("Do you want to proceed?");
-  for (const input of [{ text: "hello", enter: true }, { enter: true }, { keys: ["Enter"] }, { text: "1" }, { keys: ["Tab"] }, { keys: ["BTab"] }])
-    expect(await type({ seq: 3, ...input })).toMatchObject({ status: 409, body: { error: { code: "asked" }, applied: 2 } });
+  for (const input of [
+    { text: "hello", enter: true },
+    { enter: true },
+    { keys: ["Enter"] },
+    { text: "1" },
+    { keys: ["Tab"] },
+    { keys: ["BTab"] },
+  ])
+    expect(await type({ seq: 3, ...input })).toMatchObject({
+      status: 409,
+      body: { error: { code: "asked" }, applied: 2 },
+    });
   await Bun.sleep(500);
   expect(existsSync(join(claude.work, "typed.txt"))).toBe(false);
   expect((await type({ seq: 3, keys: ["Escape"] })).status).toBe(200); // a No, as at the desk
-  await until("the question is gone", async () => (await server.phone.prompts()).every(({ id }) => id !== prompt.id));
+  await until("the question is gone", async () =>
+    (await server.phone.prompts()).every(({ id }) => id !== prompt.id),
+  );
   expect(existsSync(join(claude.work, "typed.txt"))).toBe(false);
 }, 40_000);
 
@@ -48,7 +64,10 @@ test("a shell command needs to be meant", async () => {
     return !JSON.stringify(answer).includes('"asked"') && answer;
   });
   expect(refused).toMatchObject({ status: 409, body: { error: { code: "shell" } } });
-  expect((await type({ seq: 4, text: "!touch shell.txt", paste: true, enter: true, shell: true })).status).toBe(200);
+  expect(
+    (await type({ seq: 4, text: "!touch shell.txt", paste: true, enter: true, shell: true }))
+      .status,
+  ).toBe(200);
   await until("it has run", () => existsSync(join(claude.work, "shell.txt")));
 }, 30_000);
 
@@ -58,7 +77,10 @@ test("a phone takes the terminal's size over, Claude draws for it, and the first
     return (body as { screen: { cols: number; rows: number } }).screen;
   };
   expect(await size()).toMatchObject({ cols: 100, rows: 30 });
-  expect((await server.phone.json("POST", `/api/sessions/${session}/resize`, { cols: 45, rows: 40 })).status).toBe(200);
+  expect(
+    (await server.phone.json("POST", `/api/sessions/${session}/resize`, { cols: 45, rows: 40 }))
+      .status,
+  ).toBe(200);
   await until("it is drawn for the phone", async () => (await size()).cols === 45);
   claude.tty.type("\x1b[<35;10;5M"); // the mouse only passes over the desk
   await Bun.sleep(300);
@@ -69,7 +91,9 @@ test("a phone takes the terminal's size over, Claude draws for it, and the first
   claude.tty.type("\x7f");
   await until("what was typed at the desk is gone", () => !/❯\sx/.test(claude.tty.text()));
   for (const bad of [{}, { cols: 0, rows: 5 }, { cols: 45 }, { cols: 5000, rows: 5 }])
-    expect((await server.phone.json("POST", `/api/sessions/${session}/resize`, bad)).status).toBe(400);
+    expect((await server.phone.json("POST", `/api/sessions/${session}/resize`, bad)).status).toBe(
+      400,
+    );
 }, 30_000);
 
 let seq = 6;
@@ -90,17 +114,39 @@ test("the wheel scrolls inside Claude's own full screen", async () => {
 }, 40_000);
 
 test("bounds and forms are kept, and nobody types into what is over or unknown", async () => {
-  for (const bad of [{}, { seq: -1, text: "x" }, { seq: 5, text: "two\nlines" }, { seq: 5, keys: ["F99"] }, { seq: 5, text: "x".repeat(50_000) }])
+  for (const bad of [
+    {},
+    { seq: -1, text: "x" },
+    { seq: 5, text: "two\nlines" },
+    { seq: 5, keys: ["F99"] },
+    { seq: 5, text: "x".repeat(50_000) },
+  ])
     expect((await type(bad)).status).toBe(400);
-  expect((await server.phone.json("POST", "/api/sessions/s_none/input", { stream: "x", seq: 1, text: "x" })).status).toBe(404);
-  expect((await type({ seq: 99, text: "x" })).body).toMatchObject({ error: { code: "order" }, applied: seq - 1 });
+  expect(
+    (
+      await server.phone.json("POST", "/api/sessions/s_none/input", {
+        stream: "x",
+        seq: 1,
+        text: "x",
+      })
+    ).status,
+  ).toBe(404);
+  expect((await type({ seq: 99, text: "x" })).body).toMatchObject({
+    error: { code: "order" },
+    applied: seq - 1,
+  });
 });
 
 test("a session is ended from the phone, and says how it ended", async () => {
-  expect((await server.phone.json("POST", `/api/sessions/${session}/stop`, { signal: "SIGSTOP" })).status).toBe(400);
+  expect(
+    (await server.phone.json("POST", `/api/sessions/${session}/stop`, { signal: "SIGSTOP" }))
+      .status,
+  ).toBe(400);
   expect((await server.phone.json("POST", `/api/sessions/${session}/stop`, {})).status).toBe(200);
   expect(await claude.tty.exited).toMatchObject({ code: 143 });
-  const ended = await until("the exit is known", async () => (await server.phone.sessions()).find(({ status }) => status === "ended"));
+  const ended = await until("the exit is known", async () =>
+    (await server.phone.sessions()).find(({ status }) => status === "ended"),
+  );
   expect(ended.exit?.code).toBe(143);
   expect((await server.phone.json("POST", `/api/sessions/${session}/stop`, {})).status).toBe(410);
 }, 30_000);

@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -18,7 +26,13 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 let count = 0;
-const said = (content: unknown, cwd = work, type = "user") => JSON.stringify({ type, message: { role: type, content }, cwd, timestamp: "2026-11-21T08:00:00Z" });
+const said = (content: unknown, cwd = work, type = "user") =>
+  JSON.stringify({
+    type,
+    message: { role: type, content },
+    cwd,
+    timestamp: "2026-11-21T08:00:00Z",
+  });
 /** Writes a transcript as Claude Code keeps it, so many minutes old; the answer is its id. */
 function write(lines: string[], minutes: number, cwd = work): string {
   const folder = join(config, "projects", cwd.replace(/[^a-zA-Z0-9]/g, "-"));
@@ -37,12 +51,24 @@ test("a folder without any has none", async () => {
 });
 
 test("conversations are named by what was said first, or by their title, the newest first, in one line and without secrets", async () => {
-  const first = write([JSON.stringify({ type: "mode" }), "no JSON", said("Mend\n\tthe  door\u0007"), said("now")], 30);
-  write([said("first words"), JSON.stringify({ type: "ai-title", aiTitle: "Paint the fence" })], 20);
+  const first = write(
+    [JSON.stringify({ type: "mode" }), "no JSON", said("Mend\n\tthe  door\u0007"), said("now")],
+    30,
+  );
+  write(
+    [said("first words"), JSON.stringify({ type: "ai-title", aiTitle: "Paint the fence" })],
+    20,
+  );
   write([JSON.stringify({ type: "custom-title", customTitle: "My own" }), said("x")], 10);
   write([said("use sk-ant-api03-abcdefghij1234567890")], 5);
   write([said([{ type: "text", text: "a".repeat(1000) }])], 4);
-  expect(await titles()).toEqual([`${"a".repeat(LIMITS.titleChars - 1)}…`, expect.stringMatching(/^use •+$/), "My own", "Paint the fence", "Mend the door"]);
+  expect(await titles()).toEqual([
+    `${"a".repeat(LIMITS.titleChars - 1)}…`,
+    expect.stringMatching(/^use •+$/),
+    "My own",
+    "Paint the fence",
+    "Mend the door",
+  ]);
   const last = (await conversationsOf(config, work)).at(-1);
   expect(last?.id).toBe(first);
   expect(Math.abs((last?.at ?? 0) - (Date.now() - 30 * 60_000))).toBeLessThan(60_000);
@@ -55,7 +81,9 @@ test("a time that can't be is no reason for the server to hang up", async () => 
   const folder = join(config, "projects", cwd.replace(/[^a-zA-Z0-9]/g, "-"));
   Bun.spawnSync(["touch", "-t", "194601010000", join(folder, `${id}.jsonl`)]);
   const conversations = await conversationsOf(config, cwd);
-  expect(v.parse(ConversationsAnswer, { conversations }).conversations).toEqual([{ id, at: 0, title: "hi" }]);
+  expect(v.parse(ConversationsAnswer, { conversations }).conversations).toEqual([
+    { id, at: 0, title: "hi" },
+  ]);
   rmSync(folder, { recursive: true });
   rmSync(cwd, { recursive: true });
 });
@@ -75,8 +103,21 @@ test("of a huge one the beginning and the end are read, and no more", async () =
   const huge = join(dir, "huge");
   mkdirSync(huge);
   const filler = Array.from({ length: 5000 }, () => said("filler", huge, "assistant"));
-  write([said("begin", huge), ...filler, JSON.stringify({ type: "ai-title", aiTitle: "In the middle" }), ...filler], 2, huge);
-  write([said("begin", huge), ...filler, JSON.stringify({ type: "ai-title", aiTitle: "At the end" })], 1, huge);
+  write(
+    [
+      said("begin", huge),
+      ...filler,
+      JSON.stringify({ type: "ai-title", aiTitle: "In the middle" }),
+      ...filler,
+    ],
+    2,
+    huge,
+  );
+  write(
+    [said("begin", huge), ...filler, JSON.stringify({ type: "ai-title", aiTitle: "At the end" })],
+    1,
+    huge,
+  );
   expect(await titles(huge)).toEqual(["At the end", "begin"]);
 });
 
@@ -85,7 +126,10 @@ test("a name that Claude Code has cut is found", async () => {
   mkdirSync(long, { recursive: true });
   const name = `${long.replace(/[^a-zA-Z0-9]/g, "-").slice(0, 200)}-abc123`;
   mkdirSync(join(config, "projects", name));
-  writeFileSync(join(config, "projects", name, "00000000-0000-4000-8000-aaaaaaaaaaaa.jsonl"), said("far down", long));
+  writeFileSync(
+    join(config, "projects", name, "00000000-0000-4000-8000-aaaaaaaaaaaa.jsonl"),
+    said("far down", long),
+  );
   expect(await titles(long)).toEqual(["far down"]);
 });
 
@@ -107,12 +151,14 @@ test("of a folder that others write to, no link is followed", async () => {
   const inside = join(dir, "inside");
   const folder = join(inside, "projects", "-workspace");
   mkdirSync(folder, { recursive: true });
-  const line = (text: string) => `${JSON.stringify({ type: "user", cwd: "/workspace", message: { role: "user", content: text } })}\n`;
+  const line = (text: string) =>
+    `${JSON.stringify({ type: "user", cwd: "/workspace", message: { role: "user", content: text } })}\n`;
   const id = (n: number) => `00000000-0000-4000-8000-00000000000${n}.jsonl`;
   writeFileSync(join(folder, id(1)), line("its own"));
   writeFileSync(join(dir, "secret.jsonl"), line("a secret"));
   symlinkSync(join(dir, "secret.jsonl"), join(folder, id(2)));
-  const found = async () => (await conversationsOf(inside, "/workspace", true)).map(({ title }) => title);
+  const found = async () =>
+    (await conversationsOf(inside, "/workspace", true)).map(({ title }) => title);
   expect(await found()).toEqual(["its own"]);
   mkdirSync(join(dir, "elsewhere"));
   writeFileSync(join(dir, "elsewhere", id(3)), line("another secret"));

@@ -1,5 +1,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { toBase64url } from "../../src/auth.ts";
@@ -9,7 +17,14 @@ import { Started } from "../../src/types.ts";
 import { SELF } from "../support/home.ts";
 import { type HomeServer, startHomeServer } from "../support/home-server.ts";
 import { pairDevice } from "../support/phone.ts";
-import { processesIn, type Runner, runners, spawnRunner, startRunner, startSession } from "../support/runner.ts";
+import {
+  processesIn,
+  type Runner,
+  runners,
+  spawnRunner,
+  startRunner,
+  startSession,
+} from "../support/runner.ts";
 import { openTty, type Tty } from "../support/tty.ts";
 import { until } from "../support/until.ts";
 
@@ -41,10 +56,15 @@ afterEach(async () => {
   runner?.process.kill("SIGTERM"); // at once
   await runner?.process.exited;
   runner = undefined;
-  await until("no process is left", () => processesIn(server).every((line) => before.includes(line)), 15_000);
+  await until(
+    "no process is left",
+    () => processesIn(server).every((line) => before.includes(line)),
+    15_000,
+  );
 }, 20_000);
 afterAll(async () => {
-  for (const line of processesIn(server)) if (!before.includes(line)) process.kill(Number.parseInt(line, 10), "SIGKILL"); // after a failure
+  for (const line of processesIn(server))
+    if (!before.includes(line)) process.kill(Number.parseInt(line, 10), "SIGKILL"); // after a failure
   await server.stop();
 });
 
@@ -54,9 +74,11 @@ function folder(): string {
   mkdirSync(path);
   return path;
 }
-const read = (path: string, name: string) => (existsSync(join(path, name)) ? readFileSync(join(path, name), "utf8") : "");
+const read = (path: string, name: string) =>
+  existsSync(join(path, name)) ? readFileSync(join(path, name), "utf8") : "";
 const ready = (path: string) => until("claude runs", () => read(path, "runs.txt") !== "");
-const post = async (request: object) => server.phone.json("POST", `/api/runners/${(await runners(server))[0]?.id}/sessions`, request);
+const post = async (request: object) =>
+  server.phone.json("POST", `/api/runners/${(await runners(server))[0]?.id}/sessions`, request);
 const refusal = async (request: object) => {
   const { status, body } = await post(request);
   expect(status).toBe(409);
@@ -64,13 +86,22 @@ const refusal = async (request: object) => {
 };
 /** Where the runner keeps its sessions, and the process of one. */
 const place = () => join(server.home.dir, ".local/state/claude-remote/runner/sessions");
-const processOf = (id: string): number => JSON.parse(readFileSync(join(place(), id, "record.json"), "utf8")).pid;
-const session = async (id: string) => (await server.phone.sessions()).find((other) => other.id === id);
-const ended = (id: string, ms = 15_000) => until("it is over", async () => (await session(id))?.status === "ended" && session(id), ms);
+const processOf = (id: string): number =>
+  JSON.parse(readFileSync(join(place(), id, "record.json"), "utf8")).pid;
+const session = async (id: string) =>
+  (await server.phone.sessions()).find((other) => other.id === id);
+const ended = (id: string, ms = 15_000) =>
+  until("it is over", async () => (await session(id))?.status === "ended" && session(id), ms);
 
 describe("what a session is given", () => {
   test("its folder, its arguments as they are, a terminal and a process session of its own, and nothing of ours", async () => {
-    runner = await startRunner(server, [work], { ...env, TERM: "dumb", TERM_PROGRAM: "ghostty", CLAUDE_REMOTE_CLAUDE: "claude", KEPT: "yes" });
+    runner = await startRunner(server, [work], {
+      ...env,
+      TERM: "dumb",
+      TERM_PROGRAM: "ghostty",
+      CLAUDE_REMOTE_CLAUDE: "claude",
+      KEPT: "yes",
+    });
     const cwd = folder();
     const args = ["--name", "a b; $(touch no) 'x'", "--model", "opus"];
     const id = await startSession(server, { cwd, args, cols: 60, rows: 20 });
@@ -84,8 +115,17 @@ describe("what a session is given", () => {
     expect(given).not.toContain("TERM_PROGRAM");
     expect(given).not.toContain("CLAUDE_REMOTE_CLAUDE");
     expect(Number(read(cwd, "sid.txt"))).not.toBe(runner.process.pid);
-    expect(await session(id)).toMatchObject({ cwd, args, desk: false, sandbox: false, status: "running" });
-    const runs = await until("its folder is among the recent ones", async () => (await runners(server))[0]?.recent.includes(cwd) && (await runners(server)));
+    expect(await session(id)).toMatchObject({
+      cwd,
+      args,
+      desk: false,
+      sandbox: false,
+      status: "running",
+    });
+    const runs = await until(
+      "its folder is among the recent ones",
+      async () => (await runners(server))[0]?.recent.includes(cwd) && (await runners(server)),
+    );
     expect(runs[0]?.roots).toEqual([work]);
   }, 30_000);
 
@@ -94,7 +134,17 @@ describe("what a session is given", () => {
     const cwd = folder();
     rmSync(cwd, { recursive: true });
     symlinkSync(server.home.dir, cwd);
-    const spec = { session: "s_swapped", dir: join(server.home.dir, "swapped"), cwd, command: "claude", args: [], sandbox: false, cols: 80, rows: 24, pairing };
+    const spec = {
+      session: "s_swapped",
+      dir: join(server.home.dir, "swapped"),
+      cwd,
+      command: "claude",
+      args: [],
+      sandbox: false,
+      cols: 80,
+      rows: 24,
+      pairing,
+    };
     const child = Bun.spawn([...SELF, "__session"], {
       env: { ...server.home.env, ...env },
       cwd: work,
@@ -113,7 +163,10 @@ describe("the same start", () => {
     runner = await startRunner(server, [work], env);
     const cwd = folder();
     const request = { id: "once", cwd };
-    const [first, second] = await Promise.all([startSession(server, request), startSession(server, request)]);
+    const [first, second] = await Promise.all([
+      startSession(server, request),
+      startSession(server, request),
+    ]);
     expect(second).toBe(first);
     await ready(cwd);
     expect(await startSession(server, request)).toBe(first);
@@ -141,7 +194,9 @@ describe("a start is refused in words", () => {
   test("outside the roots, for what is no folder, and without a sandbox where one is asked for", async () => {
     runner = await startRunner(server, [work], { ...env, DOCKER_HOST: "unix:///nowhere" });
     symlinkSync(server.home.dir, join(work, "out"));
-    expect(await refusal({ cwd: server.home.dir })).toContain(`outside the folders that this runner may work in: ${work}`);
+    expect(await refusal({ cwd: server.home.dir })).toContain(
+      `outside the folders that this runner may work in: ${work}`,
+    );
     expect(await refusal({ cwd: join(work, "..") })).toContain("outside");
     expect(await refusal({ cwd: join(work, "out") })).toContain("outside");
     writeFileSync(join(work, "file"), "");
@@ -155,7 +210,10 @@ describe("a start is refused in words", () => {
     const id = "45f03d5e-d5ab-4b06-8106-431cf6143791";
     const kept = join(server.home.dir, ".claude/projects", other.replace(/[^a-zA-Z0-9]/g, "-"));
     mkdirSync(kept, { recursive: true });
-    writeFileSync(join(kept, `${id}.jsonl`), JSON.stringify({ type: "user", cwd: other, message: { content: "of my own" } }));
+    writeFileSync(
+      join(kept, `${id}.jsonl`),
+      JSON.stringify({ type: "user", cwd: other, message: { content: "of my own" } }),
+    );
     runner = await startRunner(server, [work], env);
     expect(await refusal({ cwd, args: ["--resume", id] })).toContain(`conversations of ${cwd}`);
     await startSession(server, { cwd: other, args: ["--resume", id] });
@@ -163,7 +221,9 @@ describe("a start is refused in words", () => {
   }, 30_000);
 
   test("where Claude Code is not installed", async () => {
-    runner = await startRunner(server, [work], { CLAUDE_REMOTE_CLAUDE: "claude-that-is-not-there" });
+    runner = await startRunner(server, [work], {
+      CLAUDE_REMOTE_CLAUDE: "claude-that-is-not-there",
+    });
     expect(await refusal({ cwd: work })).toContain("claude-that-is-not-there: command not found");
   }, 30_000);
 
@@ -177,7 +237,11 @@ describe("a start is refused in words", () => {
   test("where the disk is full", async () => {
     const full = Bun.which("sh") ?? "/bin/sh";
     runner = spawnRunner(server, [work], env, [full, "-c", 'ulimit -f 0; exec "$@"', "sh"]);
-    await until("it is there", async () => runner?.said().includes("connected to") && (await runners(server))[0]?.online, 20_000);
+    await until(
+      "it is there",
+      async () => runner?.said().includes("connected to") && (await runners(server))[0]?.online,
+      20_000,
+    );
     const cwd = folder();
     expect(await refusal({ cwd })).toMatch(/can't start a session: EFBIG/);
     expect(read(cwd, "runs.txt")).toBe("");
@@ -190,10 +254,20 @@ test("with a full disk, too, the server hears of a session that had to be killed
   const id = await startSession(server, { cwd });
   await ready(cwd);
   await runner.end("SIGKILL");
-  runner = spawnRunner(server, [work], env, [Bun.which("sh") ?? "/bin/sh", "-c", 'ulimit -f 0; exec "$@"', "sh"]);
-  await until("it is there", async () => (await runners(server))[0]?.online && runner?.said().includes("is taken over"));
+  runner = spawnRunner(server, [work], env, [
+    Bun.which("sh") ?? "/bin/sh",
+    "-c",
+    'ulimit -f 0; exec "$@"',
+    "sh",
+  ]);
+  await until(
+    "it is there",
+    async () => (await runners(server))[0]?.online && runner?.said().includes("is taken over"),
+  );
   process.kill(processOf(id), "SIGSTOP");
-  expect((await server.phone.json("POST", `/api/sessions/${id}/stop`, { signal: "SIGKILL" })).status).toBe(200);
+  expect(
+    (await server.phone.json("POST", `/api/sessions/${id}/stop`, { signal: "SIGKILL" })).status,
+  ).toBe(200);
   expect((await ended(id))?.exit).toEqual({ code: -1, lost: true });
 }, 40_000);
 
@@ -209,10 +283,15 @@ describe("a program that ignores every signal", () => {
   test("is killed from the phone", async () => {
     runner = await startRunner(server, [work], env);
     const id = await deaf();
-    for (const signal of ["SIGINT", "SIGTERM"]) expect((await server.phone.json("POST", `/api/sessions/${id}/stop`, { signal })).status).toBe(200);
+    for (const signal of ["SIGINT", "SIGTERM"])
+      expect((await server.phone.json("POST", `/api/sessions/${id}/stop`, { signal })).status).toBe(
+        200,
+      );
     await Bun.sleep(500);
     expect((await session(id))?.status).toBe("running");
-    expect((await server.phone.json("POST", `/api/sessions/${id}/stop`, { signal: "SIGKILL" })).status).toBe(200);
+    expect(
+      (await server.phone.json("POST", `/api/sessions/${id}/stop`, { signal: "SIGKILL" })).status,
+    ).toBe(200);
     expect((await ended(id))?.exit).toEqual({ code: 137, signal: "SIGKILL" });
   }, 30_000);
 
@@ -242,7 +321,11 @@ test("of a session that is lost nothing is left, though it goes on starting prog
   const id = await startSession(server, { cwd });
   await ready(cwd);
   process.kill(processOf(id), "SIGKILL");
-  await until("the runner is through", async () => (await session(id))?.status === "ended" && [...processesOf(id)].length === 0, 20_000);
+  await until(
+    "the runner is through",
+    async () => (await session(id))?.status === "ended" && [...processesOf(id)].length === 0,
+    20_000,
+  );
 }, 30_000);
 
 test.skipIf(Bun.which("perl") === null)(
@@ -276,7 +359,10 @@ test.skipIf(Bun.which("perl") === null)(
 test("while the server is away sessions go on, and what was lost meanwhile is told", async () => {
   runner = await startRunner(server, [work], env);
   const [stays, goes] = [folder(), folder()];
-  const [a, b] = [await startSession(server, { cwd: stays }), await startSession(server, { cwd: goes })];
+  const [a, b] = [
+    await startSession(server, { cwd: stays }),
+    await startSession(server, { cwd: goes }),
+  ];
   await Promise.all([ready(stays), ready(goes)]);
   await server.restart("SIGKILL", async () => {
     process.kill(processOf(b), "SIGKILL");
@@ -312,7 +398,10 @@ test.each([
 ])(
   "at a terminal %s, and none of them hears of it otherwise",
   async (_, end) => {
-    const tty = openTty([...SELF, "runner", "--root", work], { env: { ...server.home.env, ...env }, cwd: work });
+    const tty = openTty([...SELF, "runner", "--root", work], {
+      env: { ...server.home.env, ...env },
+      cwd: work,
+    });
     await tty.sees("connected to");
     await until("it is there", async () => (await runners(server))[0]?.online);
     const cwd = folder();
@@ -326,34 +415,70 @@ test.each([
 );
 
 test("a machine that may only run sessions starts them too, and its dashboard is another's", async () => {
-  const other = await pairDevice(`${server.origin}/${new URL(await server.phone.mint("runner")).hash}`, "runner", "build box");
-  const elsewhere = { XDG_CONFIG_HOME: join(server.home.dir, "box"), XDG_STATE_HOME: join(server.home.dir, "box-state") };
-  savePairing(join(elsewhere.XDG_CONFIG_HOME, "claude-remote/pairing.json"), { server: server.origin, device: other.device, secret: toBase64url(other.secret) });
+  const other = await pairDevice(
+    `${server.origin}/${new URL(await server.phone.mint("runner")).hash}`,
+    "runner",
+    "build box",
+  );
+  const elsewhere = {
+    XDG_CONFIG_HOME: join(server.home.dir, "box"),
+    XDG_STATE_HOME: join(server.home.dir, "box-state"),
+  };
+  savePairing(join(elsewhere.XDG_CONFIG_HOME, "claude-remote/pairing.json"), {
+    server: server.origin,
+    device: other.device,
+    secret: toBase64url(other.secret),
+  });
   runner = spawnRunner(server, [work], { ...env, ...elsewhere });
-  await until("it is there", async () => (await runners(server)).find(({ id, online }) => id === other.device && online));
+  await until("it is there", async () =>
+    (await runners(server)).find(({ id, online }) => id === other.device && online),
+  );
   const cwd = folder();
-  const { session: id } = await server.phone.get(Started, "POST", `/api/runners/${other.device}/sessions`, { cwd });
+  const { session: id } = await server.phone.get(
+    Started,
+    "POST",
+    `/api/runners/${other.device}/sessions`,
+    { cwd },
+  );
   await ready(cwd);
   expect((await session(id))?.runner).toBe(other.device);
 }, 30_000);
 
 describe("the command line", () => {
   const cli = async (args: string[], more: Record<string, string | undefined> = {}) => {
-    const child = Bun.spawn([...SELF, "runner", ...args], { env: { ...server.home.env, ...env, ...more }, cwd: work, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-    const [code, out, err] = await Promise.all([child.exited, new Response(child.stdout).text(), new Response(child.stderr).text()]);
+    const child = Bun.spawn([...SELF, "runner", ...args], {
+      env: { ...server.home.env, ...env, ...more },
+      cwd: work,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [code, out, err] = await Promise.all([
+      child.exited,
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+    ]);
     expect(out).toBe("");
     return { code, err };
   };
 
   test("asks for roots, and for such that are folders", async () => {
     expect(await cli([])).toMatchObject({ code: 2, err: expect.stringContaining("--root ~/src") });
-    expect(await cli(["--root", "nothing"])).toMatchObject({ code: 2, err: expect.stringContaining(`${join(work, "nothing")} is not there`) });
+    expect(await cli(["--root", "nothing"])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining(`${join(work, "nothing")} is not there`),
+    });
     expect(await cli(["--root", "/", "more"])).toMatchObject({ code: 2 });
   }, 20_000);
 
   test("says where nothing is paired", async () => {
-    const { code, err } = await cli(["--root", "."], { XDG_CONFIG_HOME: join(server.home.dir, "elsewhere") });
-    expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining("not paired yet") });
+    const { code, err } = await cli(["--root", "."], {
+      XDG_CONFIG_HOME: join(server.home.dir, "elsewhere"),
+    });
+    expect({ code, err }).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("not paired yet"),
+    });
   }, 20_000);
 
   test("takes a root that is a link for what it leads to", async () => {
@@ -368,7 +493,13 @@ describe("the command line", () => {
 
   test("takes roots from the environment, and lets one runner work here at a time", async () => {
     runner = await startRunner(server, [], { ...env, CLAUDE_REMOTE_ROOTS: `${work}:~/bin` });
-    expect((await runners(server))[0]?.roots).toEqual([work, realpathSync(join(server.home.dir, "bin"))]);
-    expect(await cli(["--root", "."])).toMatchObject({ code: 1, err: expect.stringContaining("works here already") });
+    expect((await runners(server))[0]?.roots).toEqual([
+      work,
+      realpathSync(join(server.home.dir, "bin")),
+    ]);
+    expect(await cli(["--root", "."])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("works here already"),
+    });
   }, 20_000);
 });

@@ -12,31 +12,46 @@ const ttys: Tty[] = [];
 beforeAll(() => {
   home = emptyHome();
   file = join(home.dir, "much");
-  writeFileSync(file, Array.from({ length: 60_000 }, (_, i) => `${i} ${"much ".repeat(i % 19)}`).join("\n"));
+  writeFileSync(
+    file,
+    Array.from({ length: 60_000 }, (_, i) => `${i} ${"much ".repeat(i % 19)}`).join("\n"),
+  );
 });
 afterAll(() => {
   for (const tty of ttys) tty.pty.kill("SIGKILL");
   home.remove();
 });
 const wrapped = (script: string) => {
-  const tty = openTty([...SELF, "run", "--command", "sh", "--", "-c", script], { env: home.env, cwd: home.dir });
+  const tty = openTty([...SELF, "run", "--command", "sh", "--", "-c", script], {
+    env: home.env,
+    cwd: home.dir,
+  });
   ttys.push(tty);
   return tty;
 };
 
 test("a terminal that takes nothing for a while stalls nothing else, and then gets every byte in order", async () => {
   const typed = join(home.dir, "typed");
-  const tty = wrapped(`stty raw -echo; printf 'ready|'; read -r go; cat '${file}' & read -r x; echo "$x" >'${typed}'; wait; printf '|END'`);
+  const tty = wrapped(
+    `stty raw -echo; printf 'ready|'; read -r go; cat '${file}' & read -r x; echo "$x" >'${typed}'; wait; printf '|END'`,
+  );
   await tty.sees("ready|");
   tty.pty.pause(); // the window is frozen, as by Ctrl-S
   tty.type("go\n");
   await Bun.sleep(500); // by now all that lies between is full
   tty.type("still heard\n");
-  expect(await until("the program has what was typed", () => existsSync(typed) && readFileSync(typed, "utf8"))).toBe("still heard\n");
+  expect(
+    await until(
+      "the program has what was typed",
+      () => existsSync(typed) && readFileSync(typed, "utf8"),
+    ),
+  ).toBe("still heard\n");
   tty.pty.resume();
   expect(await tty.exited).toEqual({ code: 0 });
   const shown = Buffer.from(tty.bytes()).toString();
-  expect(shown.slice(shown.indexOf("|") + 1, shown.lastIndexOf("|END")) === readFileSync(file, "utf8")).toBe(true);
+  expect(
+    shown.slice(shown.indexOf("|") + 1, shown.lastIndexOf("|END")) === readFileSync(file, "utf8"),
+  ).toBe(true);
 }, 30_000);
 
 test("a terminal that is closed while it takes nothing leaves nothing behind", async () => {
@@ -51,4 +66,5 @@ test("a terminal that is closed while it takes nothing leaves nothing behind", a
   await until("the wrapper is gone", () => !isAlive(wrapper), 15_000);
 }, 30_000);
 
-const isAlive = (pid: number) => existsSync(`/proc/${pid}`) && !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+const isAlive = (pid: number) =>
+  existsSync(`/proc/${pid}`) && !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));

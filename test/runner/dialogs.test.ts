@@ -8,9 +8,16 @@ const captures = join(import.meta.dir, "../fixtures/dialogs");
 const quiet = { onChange: () => undefined, onHold: () => undefined, onHistory: () => undefined };
 
 /** What a program has painted, as it is read. */
-async function painted(output: string | Uint8Array, cols = 80, rows = 24, isClaude = false): Promise<Dialog | undefined> {
+async function painted(
+  output: string | Uint8Array,
+  cols = 80,
+  rows = 24,
+  isClaude = false,
+): Promise<Dialog | undefined> {
   const screen = openScreen({ ...quiet, cols, rows });
-  screen.feed(typeof output === "string" ? new TextEncoder().encode(output.replaceAll("\n", "\r\n")) : output);
+  screen.feed(
+    typeof output === "string" ? new TextEncoder().encode(output.replaceAll("\n", "\r\n")) : output,
+  );
   await screen.settled();
   const dialog = parseDialog({ rows: screen.plain(), cursor: screen.cursor() }, isClaude);
   screen.dispose();
@@ -19,12 +26,25 @@ async function painted(output: string | Uint8Array, cols = 80, rows = 24, isClau
 
 /** The beginnings of the options, the highlighted one marked. */
 const outline = ({ options, selected }: Dialog) =>
-  options.map(({ label, number }, i) => `${i === selected ? "❯" : ""}${number === undefined ? "" : `${number} `}${label.slice(0, 24)}`);
+  options.map(
+    ({ label, number }, i) =>
+      `${i === selected ? "❯" : ""}${number === undefined ? "" : `${number} `}${label.slice(0, 24)}`,
+  );
 
-const ASK = ["❯1 SQLite A single file, no", "2 PostgreSQL A server; sca", "3 None Keep everything in ", "4 Type something.", "5 Chat about this"];
+const ASK = [
+  "❯1 SQLite A single file, no",
+  "2 PostgreSQL A server; sca",
+  "3 None Keep everything in ",
+  "4 Type something.",
+  "5 Chat about this",
+];
 const WRITE = ["❯1 Yes", "2 Yes, and switch to accep", "3 No"];
 const SHORT = ["❯1 Yes", "2 Yes, and switch to auto ", "3 No"];
-const LOGIN = ["❯1 Claude account with subs", "2 Anthropic Console accoun", "3 3rd-party platform · Bed"];
+const LOGIN = [
+  "❯1 Claude account with subs",
+  "2 Anthropic Console accoun",
+  "3 3rd-party platform · Bed",
+];
 const bash = (second: string) => ["❯1 Yes", `2 ${second}`, "3 Yes, and switch to auto ", "4 No"];
 
 /** Every screen of the real Claude Code 2.1.328 that was captured, in each size it was captured in; undefined where nothing is asked. */
@@ -34,7 +54,13 @@ const SCREENS: Record<string, string[] | undefined> = {
   ask: ASK,
   ask2: ASK,
   "ask2-review": ["❯1 Submit answers", "2 Cancel"],
-  askmulti: ["❯1 [ ] Dark mode A dark the", "2 [ ] Push Push notificati", "3 [ ] Search Full-text sea", "4 [ ] Type something Submi", "5 Chat about this"],
+  askmulti: [
+    "❯1 [ ] Dark mode A dark the",
+    "2 [ ] Push Push notificati",
+    "3 [ ] Search Full-text sea",
+    "4 [ ] Type something Submi",
+    "5 Chat about this",
+  ],
   "auth-login": undefined,
   "auth-status": undefined,
   "auto-cant-check": ["Enter to stay in auto mo", "shift+Tab to leave for a"],
@@ -69,8 +95,16 @@ const SCREENS: Record<string, string[] | undefined> = {
   "login-url": undefined,
   "long-answer": undefined,
   "mcp-permission": ["❯1 Yes", "2 Yes, and don't ask again", "3 No"],
-  "model-picker": ["❯1 Default (recommended) ✔ ", "2 Opus                    ", "3 Fable                   "],
-  "plan-approval": ["❯1 Yes, and use auto mode", "2 Yes, manually approve ed", "3 Tell Claude what to chan"],
+  "model-picker": [
+    "❯1 Default (recommended) ✔ ",
+    "2 Opus                    ",
+    "3 Fable                   ",
+  ],
+  "plan-approval": [
+    "❯1 Yes, and use auto mode",
+    "2 Yes, manually approve ed",
+    "3 Tell Claude what to chan",
+  ],
   "plan-empty": ["❯1 Yes, and switch to defau", "2 No"],
   "read-permission": ["❯1 Yes", "2 Yes, allow reading from ", "3 No"],
   "resume-picker": undefined,
@@ -101,21 +135,42 @@ describe("a screen of Claude Code", () => {
   });
 
   test.each(files)("$file", async ({ file, name, cols, rows }) => {
-    const dialog = await painted(new Uint8Array(readFileSync(join(captures, file))), cols, rows, true);
+    const dialog = await painted(
+      new Uint8Array(readFileSync(join(captures, file))),
+      cols,
+      rows,
+      true,
+    );
     // the wide screen has room for what the small one scrolls to
-    const expected = name === "model-picker" && cols > 80 ? [...(SCREENS[name] ?? []), "4 Sonnet                  ", "5 Haiku                   "] : SCREENS[name];
+    const expected =
+      name === "model-picker" && cols > 80
+        ? [...(SCREENS[name] ?? []), "4 Sonnet                  ", "5 Haiku                   "]
+        : SCREENS[name];
     expect(dialog && outline(dialog)).toEqual(expected);
-    expect(dialog?.bars).toBe(name === "askmulti" ? "several" : name === "write-permission-big" ? "cut" : undefined);
-    if (name.startsWith("trust") || name.startsWith("bash")) expect(dialog?.above.join("\n") ?? "Do you want").toMatch(/Do you want|Quick safety check/);
+    expect(dialog?.bars).toBe(
+      name === "askmulti" ? "several" : name === "write-permission-big" ? "cut" : undefined,
+    );
+    if (name.startsWith("trust") || name.startsWith("bash"))
+      expect(dialog?.above.join("\n") ?? "Do you want").toMatch(/Do you want|Quick safety check/);
   });
 
   test("keeps its question whichever option is highlighted, and is another question once its words are others", async () => {
     const raw = readFileSync(join(captures, "trust-folder-80x24.raw"), "utf8");
     const first = await painted(new TextEncoder().encode(raw), 80, 24, true);
-    const moved = await painted(new TextEncoder().encode(`${raw}\x1b[15;2H \x1b[16;2H❯\x1b[16;2H`), 80, 24, true);
+    const moved = await painted(
+      new TextEncoder().encode(`${raw}\x1b[15;2H \x1b[16;2H❯\x1b[16;2H`),
+      80,
+      24,
+      true,
+    );
     expect(moved && outline(moved)).toEqual(["No, exit", "❯Yes, I trust this folder"]);
     expect(isSame(first, moved)).toBe(true);
-    expect(isSame(first, await painted(new TextEncoder().encode(`${raw}\x1b[5;5HX\x1b[15;2H`), 80, 24, true))).toBe(false);
+    expect(
+      isSame(
+        first,
+        await painted(new TextEncoder().encode(`${raw}\x1b[5;5HX\x1b[15;2H`), 80, 24, true),
+      ),
+    ).toBe(false);
   });
 
   test("that only quotes a list asks nothing", async () => {
@@ -128,12 +183,28 @@ describe("a screen of Claude Code", () => {
 const hide = "\x1b[?25l";
 describe("a screen of another program", () => {
   const asks: [string, string, string[]][] = [
-    ["a list of inquirer", `? Which one? (Use arrow keys)\n❯ first\n  second\n  third${hide}`, ["❯first", "second", "third"]],
+    [
+      "a list of inquirer",
+      `? Which one? (Use arrow keys)\n❯ first\n  second\n  third${hide}`,
+      ["❯first", "second", "third"],
+    ],
     ["a list of gum", `Choose:\n  first\n> second${hide}`, ["first", "❯second"]],
-    ["a list of clack", `◆  Pick a template.\n│  ○ Vanilla\n│  ● React\n│  ○ Vue\n└${hide}`, ["Vanilla", "❯React", "Vue"]],
-    ["a numbered list below other output", `done.\n\nWhere to?\n\n  1. here\n❯ 2. there\n\n(esc to quit)${hide}`, ["1 here", "❯2 there"]],
+    [
+      "a list of clack",
+      `◆  Pick a template.\n│  ○ Vanilla\n│  ● React\n│  ○ Vue\n└${hide}`,
+      ["Vanilla", "❯React", "Vue"],
+    ],
+    [
+      "a numbered list below other output",
+      `done.\n\nWhere to?\n\n  1. here\n❯ 2. there\n\n(esc to quit)${hide}`,
+      ["1 here", "❯2 there"],
+    ],
     ["yes or no", "some output\nProceed? [y/N] ", ["y", "n"]],
-    ["yes or no in full", "Are you sure you want to continue connecting (yes/no/[fingerprint])? ", ["yes", "no"]],
+    [
+      "yes or no in full",
+      "Are you sure you want to continue connecting (yes/no/[fingerprint])? ",
+      ["yes", "no"],
+    ],
   ];
   test.each(asks)("asks with %s", async (_, output, expected) => {
     const dialog = await painted(output);

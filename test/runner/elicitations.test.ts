@@ -9,10 +9,27 @@ import { until } from "../support/until.ts";
 
 function ask(event: object, heard = true) {
   const seen: Prompt[] = [];
-  const ledger = openLedger({ session: "s_1", onChange: (prompt) => seen.push(prompt), onHurry: () => undefined });
+  const ledger = openLedger({
+    session: "s_1",
+    onChange: (prompt) => seen.push(prompt),
+    onHurry: () => undefined,
+  });
   let runs = true;
-  const elicitations = openElicitations({ ledger, host: "box", heard: () => heard, waits: () => runs });
-  const whole = { hook_event_name: "Elicitation", session_id: "x", transcript_path: "/x", cwd: "/x", mcp_server_name: "shop", message: "Where?", ...event };
+  const elicitations = openElicitations({
+    ledger,
+    host: "box",
+    heard: () => heard,
+    waits: () => runs,
+  });
+  const whole = {
+    hook_event_name: "Elicitation",
+    session_id: "x",
+    transcript_path: "/x",
+    cwd: "/x",
+    mcp_server_name: "shop",
+    message: "Where?",
+    ...event,
+  };
   const parsed = expectParsed(HookEvent, JSON.stringify(whole));
   if (parsed.hook_event_name !== "Elicitation") throw new Error("another event");
   const abort = new AbortController();
@@ -23,10 +40,23 @@ function ask(event: object, heard = true) {
   const prompt = seen[0];
   const view = parseJson(View, prompt?.view ?? "");
   const decide = (action: "approve" | "reject", given: Approval = {}) =>
-    ledger.decide({ type: "decide", decision: "d", prompt: prompt?.id ?? "", action, shown: sha256hex(prompt?.view ?? ""), device: "dev", name: "phone", ...given });
+    ledger.decide({
+      type: "decide",
+      decision: "d",
+      prompt: prompt?.id ?? "",
+      action,
+      shown: sha256hex(prompt?.view ?? ""),
+      device: "dev",
+      name: "phone",
+      ...given,
+    });
   return { reply, view, decide, abort, elicitations, state: () => ledger.get(prompt?.id ?? "") };
 }
-const schema = { type: "object", properties: { name: { type: "string", minLength: 2 } }, required: ["name"] };
+const schema = {
+  type: "object",
+  properties: { name: { type: "string", minLength: 2 } },
+  required: ["name"],
+};
 
 describe("what an MCP server asks", () => {
   test("is answered by what fits, and applied once Claude no longer waits for the hook", async () => {
@@ -62,7 +92,11 @@ describe("what an MCP server asks", () => {
     ["a script", "javascript:alert(1)", false],
     ["a file", "file:///etc/passwd", false],
     ["no address", "nowhere", false],
-    ["a page whose address holds a secret", "https://example.com/?access_token=abcdef0123456789", false],
+    [
+      "a page whose address holds a secret",
+      "https://example.com/?access_token=abcdef0123456789",
+      false,
+    ],
     ["an address beyond all bounds", `https://example.com/${"x".repeat(LIMITS.urlChars)}`, false],
   ];
   test.each(pages)("can be %s or not", async (_, url, open) => {
@@ -74,10 +108,16 @@ describe("what an MCP server asks", () => {
   });
 
   test("that can't be shown whole can only be declined, and secrets stay home", () => {
-    expect(ask({ requested_schema: { type: "object", properties: { a: { type: "object" } } } }).view?.actions).toEqual(["reject"]);
+    expect(
+      ask({ requested_schema: { type: "object", properties: { a: { type: "object" } } } }).view
+        ?.actions,
+    ).toEqual(["reject"]);
     expect(ask({ requested_schema: schema, mode: "dance" }).view?.actions).toEqual(["reject"]);
     const masked = ask({
-      requested_schema: { type: "object", properties: { key: { type: "string", default: "sk-ant-api03-abcdef" } } },
+      requested_schema: {
+        type: "object",
+        properties: { key: { type: "string", default: "sk-ant-api03-abcdef" } },
+      },
       message: "use sk-ant-api03-abcdef",
     });
     expect(JSON.stringify(masked.view)).not.toContain("abcdef");

@@ -7,31 +7,79 @@ const form = (properties: object, required: string[] = []) => {
   if (read === undefined) throw new Error("not read");
   return read;
 };
-const sent = (property: object, value: FieldValues[number], required = true) => formContent(form({ it: property }, required ? ["it"] : []), [value]);
+const sent = (property: object, value: FieldValues[number], required = true) =>
+  formContent(form({ it: property }, required ? ["it"] : []), [value]);
 
 describe("a form", () => {
   test("keeps titles, hints, bounds and what is filled in beforehand, in the order asked", () => {
     const { fields, values } = form(
       {
-        name: { type: "string", title: "Name", description: "of it", minLength: 2, maxLength: 5, pattern: "^a", default: "abc" },
+        name: {
+          type: "string",
+          title: "Name",
+          description: "of it",
+          minLength: 2,
+          maxLength: 5,
+          pattern: "^a",
+          default: "abc",
+        },
         mail: { type: "string", format: "email" },
         odd: { type: "string", format: "unknown" },
         env: { type: "string", enum: ["d", "p"], enumNames: ["Dev", "Prod"], default: "p" },
         one: { type: "string", oneOf: [{ const: "x", title: "The X" }, { const: "y" }] },
-        tags: { type: "array", items: { anyOf: [{ const: "a", title: "A" }] }, minItems: 1, default: ["a", "gone"] },
+        tags: {
+          type: "array",
+          items: { anyOf: [{ const: "a", title: "A" }] },
+          minItems: 1,
+          default: ["a", "gone"],
+        },
         count: { type: "integer", minimum: 1, maximum: 3, default: 2 },
         sure: { type: "boolean", default: false },
       },
       ["name"],
     );
     expect(fields).toEqual([
-      { name: "name", title: "Name", about: "of it · pattern ^a", required: true, type: "text", options: [], min: 2, max: 5, value: "abc" },
+      {
+        name: "name",
+        title: "Name",
+        about: "of it · pattern ^a",
+        required: true,
+        type: "text",
+        options: [],
+        min: 2,
+        max: 5,
+        value: "abc",
+      },
       { name: "mail", title: "mail", required: false, type: "text", options: [], format: "email" },
       { name: "odd", title: "odd", required: false, type: "text", options: [] },
-      { name: "env", title: "env", required: false, type: "one", options: ["Dev", "Prod"], value: [1] },
+      {
+        name: "env",
+        title: "env",
+        required: false,
+        type: "one",
+        options: ["Dev", "Prod"],
+        value: [1],
+      },
       { name: "one", title: "one", required: false, type: "one", options: ["The X", "y"] },
-      { name: "tags", title: "tags", required: false, type: "several", options: ["A"], min: 1, value: [0] },
-      { name: "count", title: "count", required: false, type: "integer", options: [], min: 1, max: 3, value: 2 },
+      {
+        name: "tags",
+        title: "tags",
+        required: false,
+        type: "several",
+        options: ["A"],
+        min: 1,
+        value: [0],
+      },
+      {
+        name: "count",
+        title: "count",
+        required: false,
+        type: "integer",
+        options: [],
+        min: 1,
+        max: 3,
+        value: 2,
+      },
       { name: "sure", title: "sure", required: false, type: "boolean", options: [], value: false },
     ]);
     expect(values).toEqual([[], [], [], ["d", "p"], ["x", "y"], ["a"], [], []]);
@@ -43,7 +91,14 @@ describe("a form", () => {
     [{ type: "object", properties: { a: { type: "object", properties: {} } } }],
     [{ type: "object", properties: { a: { type: "array", items: { type: "string" } } } }],
     [{ type: "object", properties: { a: {} } }],
-    [{ type: "object", properties: Object.fromEntries(Array.from({ length: 51 }, (_, i) => [i, { type: "boolean" }])) }],
+    [
+      {
+        type: "object",
+        properties: Object.fromEntries(
+          Array.from({ length: 51 }, (_, i) => [i, { type: "boolean" }]),
+        ),
+      },
+    ],
   ])("that asks for what can't be shown is not read: %#", (schema) => {
     expect(readForm(schema)).toBeUndefined();
   });
@@ -58,7 +113,12 @@ describe("a form", () => {
     ["no mail address", { type: "string", format: "email" }, "a b@c", undefined],
     ["a day", { type: "string", format: "date" }, "2026-02-03", "2026-02-03"],
     ["no day", { type: "string", format: "date" }, "2026-13-03", undefined],
-    ["a time", { type: "string", format: "date-time" }, "2026-02-03T04:05:06Z", "2026-02-03T04:05:06Z"],
+    [
+      "a time",
+      { type: "string", format: "date-time" },
+      "2026-02-03T04:05:06Z",
+      "2026-02-03T04:05:06Z",
+    ],
     ["no address", { type: "string", format: "uri" }, "somewhere", undefined],
     ["a whole number", { type: "integer", minimum: 1 }, 1, 1],
     ["a broken one", { type: "integer" }, 1.5, undefined],
@@ -72,7 +132,12 @@ describe("a form", () => {
     ["a choice that is not there", { type: "string", enum: ["a", "b"] }, [2], undefined],
     ["several choices", { type: "array", items: { enum: ["a", "b"] } }, [1, 0], ["b", "a"]],
     ["the same twice", { type: "array", items: { enum: ["a", "b"] } }, [1, 1], undefined],
-    ["too many choices", { type: "array", items: { enum: ["a", "b"] }, maxItems: 1 }, [1, 0], undefined],
+    [
+      "too many choices",
+      { type: "array", items: { enum: ["a", "b"] }, maxItems: 1 },
+      [1, 0],
+      undefined,
+    ],
     ["nothing", text, null, undefined],
   ];
   test.each(cases)("takes or refuses %s", (_, property, value, expected) => {

@@ -34,12 +34,19 @@ function openLog() {
 }
 
 function open(cols: number, rows: number) {
-  const term = new Terminal({ cols, rows, scrollback: SCROLLBACK_LINES, allowProposedApi: true, logLevel: "off" });
+  const term = new Terminal({
+    cols,
+    rows,
+    scrollback: SCROLLBACK_LINES,
+    allowProposedApi: true,
+    logLevel: "off",
+  });
   const log = openLog();
   const history = followHistory(term, log.apply);
   const encoder = new TextEncoder();
   const feed = async (text: string) => {
-    for (const slice of slices(encoder.encode(text), term.cols)) await new Promise<void>((resolve) => term.write(slice, () => resolve(history.sync())));
+    for (const slice of slices(encoder.encode(text), term.cols))
+      await new Promise<void>((resolve) => term.write(slice, () => resolve(history.sync())));
   };
   const scrollback = () => {
     const cell = term.buffer.normal.getNullCell();
@@ -69,10 +76,18 @@ describe("history", () => {
   });
 
   test("is reported in few operations while more is waiting, and at once where nothing is", async () => {
-    const term = new Terminal({ cols: 40, rows: 10, scrollback: SCROLLBACK_LINES, allowProposedApi: true });
+    const term = new Terminal({
+      cols: 40,
+      rows: 10,
+      scrollback: SCROLLBACK_LINES,
+      allowProposedApi: true,
+    });
     const ops: HistoryOp[] = [];
     const history = followHistory(term, (op) => ops.push(op));
-    const feed = (lines: string[], more: boolean) => new Promise<void>((resolve) => term.write(`${lines.join("\r\n")}\r\n`, () => resolve(history.sync(more))));
+    const feed = (lines: string[], more: boolean) =>
+      new Promise<void>((resolve) =>
+        term.write(`${lines.join("\r\n")}\r\n`, () => resolve(history.sync(more))),
+      );
     const lines = Array.from({ length: 60 }, (_, i) => `line ${i}`);
     for (let i = 0; i < 60; i += 20) await feed(lines.slice(i, i + 20), true);
     expect(ops).toEqual([]);
@@ -110,7 +125,9 @@ describe("history", () => {
   test("a cleared scrollback begins a new generation, and the old one stays whole", async () => {
     const { log, feed } = open(40, 5);
     await feed(Array.from({ length: 12 }, (_, i) => `old ${i}`).join("\r\n"));
-    await feed(`\x1b[2J\x1b[3J\x1b[H${Array.from({ length: 8 }, (_, i) => `new ${i}`).join("\r\n")}`);
+    await feed(
+      `\x1b[2J\x1b[3J\x1b[H${Array.from({ length: 8 }, (_, i) => `new ${i}`).join("\r\n")}`,
+    );
     expect(log.older).toEqual([Array.from({ length: 7 }, (_, i) => `old ${i}`)]);
     expect(log.lines()).toEqual(["new 0", "new 1", "new 2"]);
     await feed("\x1bc");
@@ -128,33 +145,68 @@ describe("history", () => {
     expect(log.lines()).toEqual(scrollback());
   });
 
-  test.each(Array.from({ length: 60 }, (_, seed) => seed))("after anything at all it equals the emulator's scrollback (seed %p)", async (seed) => {
-    const random = randomFrom(seed);
-    const { log, feed, history, scrollback, term } = open(random.int(20, 100), random.int(3, 30));
-    let count = 0;
-    const acts = [
-      () => feed(Array.from({ length: random.int(1, 40) }, () => `row ${count++} ${"x".repeat(random.int(0, 120))}`).join("\r\n")),
-      () => feed(`\x1b[${random.int(31, 36)}mcolour 漢字 e\u0301\x1b[0m\r\n`),
-      () => feed(`\x1b[${random.int(1, 20)};${random.int(1, 40)}Hmoved`),
-      () => feed(random.pick(["\x1b[2J", "\x1b[5L", "\x1b[3M", "\x1bM", "\x1b[4S", "\x1b[2T", "\x1b[2;5r", "\x1b[r", "\x1bD\x1bD", "\x1bE"])),
-      () => feed(random.pick(["\x1b[3J", "\x1b[?1049h", "\x1b[?1049l", "\x1b[?47h", "\x1b[?47l", "\x1b[!p"])),
-      async () => history.resize(random.int(10, 120), term.rows),
-      async () => history.resize(term.cols, random.int(2, 50)),
-      async () => history.resize(random.int(10, 120), random.int(2, 50)),
-    ];
-    for (let i = 0; i < 60; i++) await random.pick(acts)();
-    await feed("\x1b[?1049l\x1b[?47l\x1b[r\x1b[999H\r\n\r\n");
-    const held = scrollback();
-    expect(term.buffer.normal.baseY).toBeLessThan(SCROLLBACK_LINES); // else the oldest are in the log alone
-    expect(log.lines()).toEqual(held);
-  });
+  test.each(Array.from({ length: 60 }, (_, seed) => seed))(
+    "after anything at all it equals the emulator's scrollback (seed %p)",
+    async (seed) => {
+      const random = randomFrom(seed);
+      const { log, feed, history, scrollback, term } = open(random.int(20, 100), random.int(3, 30));
+      let count = 0;
+      const acts = [
+        () =>
+          feed(
+            Array.from(
+              { length: random.int(1, 40) },
+              () => `row ${count++} ${"x".repeat(random.int(0, 120))}`,
+            ).join("\r\n"),
+          ),
+        () => feed(`\x1b[${random.int(31, 36)}mcolour 漢字 e\u0301\x1b[0m\r\n`),
+        () => feed(`\x1b[${random.int(1, 20)};${random.int(1, 40)}Hmoved`),
+        () =>
+          feed(
+            random.pick([
+              "\x1b[2J",
+              "\x1b[5L",
+              "\x1b[3M",
+              "\x1bM",
+              "\x1b[4S",
+              "\x1b[2T",
+              "\x1b[2;5r",
+              "\x1b[r",
+              "\x1bD\x1bD",
+              "\x1bE",
+            ]),
+          ),
+        () =>
+          feed(
+            random.pick([
+              "\x1b[3J",
+              "\x1b[?1049h",
+              "\x1b[?1049l",
+              "\x1b[?47h",
+              "\x1b[?47l",
+              "\x1b[!p",
+            ]),
+          ),
+        async () => history.resize(random.int(10, 120), term.rows),
+        async () => history.resize(term.cols, random.int(2, 50)),
+        async () => history.resize(random.int(10, 120), random.int(2, 50)),
+      ];
+      for (let i = 0; i < 60; i++) await random.pick(acts)();
+      await feed("\x1b[?1049l\x1b[?47l\x1b[r\x1b[999H\r\n\r\n");
+      const held = scrollback();
+      expect(term.buffer.normal.baseY).toBeLessThan(SCROLLBACK_LINES); // else the oldest are in the log alone
+      expect(log.lines()).toEqual(held);
+    },
+  );
 
   test("with more lines than the emulator keeps, none is lost or doubled across changes of height", async () => {
     const { log, feed, history } = open(30, 10);
     const all: string[] = [];
     const random = randomFrom(7);
     for (let round = 0; round < 40; round++) {
-      const lines = Array.from({ length: random.int(1, 300) }, () => "").map((_, i) => `line ${all.length + i}`);
+      const lines = Array.from({ length: random.int(1, 300) }, () => "").map(
+        (_, i) => `line ${all.length + i}`,
+      );
       all.push(...lines);
       await feed(lines.map((line) => `${line}\r\n`).join(""));
       history.resize(30, random.int(3, 40));

@@ -7,14 +7,25 @@ import { type FromServer, InputRequest } from "../../src/types.ts";
 type Given = Partial<Extract<FromServer, { type: "input" }>>;
 
 function open(given: Partial<Modes> = {}) {
-  const modes: Modes = { applicationCursor: false, bracketedPaste: true, wheel: "sgr", middle: { x: 40, y: 12 }, ...given };
+  const modes: Modes = {
+    applicationCursor: false,
+    bracketedPaste: true,
+    wheel: "sgr",
+    middle: { x: 40, y: 12 },
+    ...given,
+  };
   const chunks: string[] = [];
   const state = { asked: false };
-  const apply = openInput({ write: (data) => void chunks.push(data), modes: () => modes, asked: () => state.asked });
+  const apply = openInput({
+    write: (data) => void chunks.push(data),
+    modes: () => modes,
+    asked: () => state.asked,
+  });
   let seq = 0;
   return {
     state,
-    apply: (given: Given) => apply({ type: "input", input: "q", session: "s", stream: "page", seq: ++seq, ...given }),
+    apply: (given: Given) =>
+      apply({ type: "input", input: "q", session: "s", stream: "page", seq: ++seq, ...given }),
     written: () => chunks.splice(0).join(""),
   };
 }
@@ -54,9 +65,28 @@ describe("what is typed from afar", () => {
         "Insert",
       ],
     });
-    expect(written()).toBe("\x1bOP\x1b[15~\x1b[24~\x1b[1;2P\x1b[15;5~\x1bx\x1bö\x1b\x18\x1b\r\x1b\x7f\0\x1d\x1f\x1b[1;5D\x1b[1;2A\x1b[1;8H\x1b[5;3~\x1b[2~");
-    const valid = (key: string) => v.safeParse(InputRequest, { stream: "s", seq: 1, keys: [key] }).success;
-    for (const key of ["F0", "F13", "M-", "M-\x1b", "M- ", "M-ab", "C-é", "C-", "S-a", "M-C-x", "x", "constructor", "M-\u202e", "C-M-S-Enter", "M-WheelUp"])
+    expect(written()).toBe(
+      "\x1bOP\x1b[15~\x1b[24~\x1b[1;2P\x1b[15;5~\x1bx\x1bö\x1b\x18\x1b\r\x1b\x7f\0\x1d\x1f\x1b[1;5D\x1b[1;2A\x1b[1;8H\x1b[5;3~\x1b[2~",
+    );
+    const valid = (key: string) =>
+      v.safeParse(InputRequest, { stream: "s", seq: 1, keys: [key] }).success;
+    for (const key of [
+      "F0",
+      "F13",
+      "M-",
+      "M-\x1b",
+      "M- ",
+      "M-ab",
+      "C-é",
+      "C-",
+      "S-a",
+      "M-C-x",
+      "x",
+      "constructor",
+      "M-\u202e",
+      "C-M-S-Enter",
+      "M-WheelUp",
+    ])
       expect([key, valid(key)]).toEqual([key, false]);
   });
 
@@ -86,7 +116,8 @@ describe("what is typed from afar", () => {
 
   test("is a shell command also where something unseen stands before its sign", () => {
     const { apply, written } = open();
-    for (const text of ["!ls", "\x01!ls", " \x1b\x7f !ls"]) expect(apply({ text, seq: 1, paste: true, enter: true }).result).toBe("shell");
+    for (const text of ["!ls", "\x01!ls", " \x1b\x7f !ls"])
+      expect(apply({ text, seq: 1, paste: true, enter: true }).result).toBe("shell");
     expect(written()).toBe("");
   });
 

@@ -35,23 +35,37 @@ describe("a login address", () => {
 
   test("is none in what a hostile file prints, however long that is", async () => {
     const began = performance.now();
-    expect(await loginOn(`\x1b]8;;https://example.com/login?${")".repeat(500_000)}x\x07words\x1b]8;;\x07`)).toBeUndefined();
+    expect(
+      await loginOn(
+        `\x1b]8;;https://example.com/login?${")".repeat(500_000)}x\x07words\x1b]8;;\x07`,
+      ),
+    ).toBeUndefined();
     expect(performance.now() - began).toBeLessThan(10_000); // it took minutes
   }, 300_000);
 
-  test("ends where the sentence goes on", () => expect(loginAddress("https://github.com/login/device).")).toBe("https://github.com/login/device"));
+  test("ends where the sentence goes on", () =>
+    expect(loginAddress("https://github.com/login/device).")).toBe(
+      "https://github.com/login/device",
+    ));
 });
 
 describe("the screen", () => {
   test.each([
     ["login-url-80x24", "bO4A89tStD_Of2ixjvxgyCFLBw4d62dicw74vb6LpIY"],
     ["auth-login-80x24", "mrDGegoOrrr8mwnfxHNtErfIUxcyjG2e0TpwkRC4_xY"],
-  ])("of the real CLI names its login page whole, and that it takes a code: %s", async (name, state) => {
-    const login = await loginOn(readFileSync(join(import.meta.dir, `../fixtures/screens/${name}.raw`)));
-    expect(login?.url).toStartWith("https://claude.com/cai/oauth/authorize?code=true&client_id=9d1c250a-e61b-44d9-88ed-5944d1962f5e&response_type=code");
-    expect(login?.url).toEndWith(`&state=${state}`);
-    expect(login?.pastes).toBe(true);
-  });
+  ])(
+    "of the real CLI names its login page whole, and that it takes a code: %s",
+    async (name, state) => {
+      const login = await loginOn(
+        readFileSync(join(import.meta.dir, `../fixtures/screens/${name}.raw`)),
+      );
+      expect(login?.url).toStartWith(
+        "https://claude.com/cai/oauth/authorize?code=true&client_id=9d1c250a-e61b-44d9-88ed-5944d1962f5e&response_type=code",
+      );
+      expect(login?.url).toEndWith(`&state=${state}`);
+      expect(login?.pastes).toBe(true);
+    },
+  );
 
   test("is read through the terminal's own wrapping, and a program's", async () => {
     expect((await loginOn(`Visit: ${OAUTH}\r\nThen come back`, 40))?.url).toBe(OAUTH);

@@ -5,18 +5,37 @@ import { type FromRunner, LIMITS } from "../../src/types.ts";
 import { expectParsed } from "../support/phone.ts";
 
 const common = { session_id: "x", transcript_path: "/x", cwd: "/x" };
-const event = (name: string, more: object = {}) => expectParsed(HookEvent, JSON.stringify({ hook_event_name: name, ...common, ...more }));
+const event = (name: string, more: object = {}) =>
+  expectParsed(HookEvent, JSON.stringify({ hook_event_name: name, ...common, ...more }));
 const tool = { tool_name: "Bash", tool_input: { command: "true" } };
 
 describe("what somebody away from the desk hears of Claude's turn", () => {
   test.each([
-    ["it finished, with its last words", event("Stop", { last_assistant_message: "Done. All steps are finished." }), "finished", "Done. All steps are finished."],
+    [
+      "it finished, with its last words",
+      event("Stop", { last_assistant_message: "Done. All steps are finished." }),
+      "finished",
+      "Done. All steps are finished.",
+    ],
     ["it finished without words", event("Stop"), "finished", ""],
-    ["it failed", event("StopFailure", { error: "unknown", last_assistant_message: "API Error: 400" }), "error", "API Error: 400"],
-    ["it failed, and only the kind is known", event("StopFailure", { error: "overloaded" }), "error", "overloaded"],
+    [
+      "it failed",
+      event("StopFailure", { error: "unknown", last_assistant_message: "API Error: 400" }),
+      "error",
+      "API Error: 400",
+    ],
+    [
+      "it failed, and only the kind is known",
+      event("StopFailure", { error: "overloaded" }),
+      "error",
+      "overloaded",
+    ],
     [
       "it waits for input",
-      event("Notification", { notification_type: "idle_prompt", message: "Claude is waiting for your input" }),
+      event("Notification", {
+        notification_type: "idle_prompt",
+        message: "Claude is waiting for your input",
+      }),
       "waiting",
       "Claude is waiting for your input",
     ],
@@ -25,7 +44,12 @@ describe("what somebody away from the desk hears of Claude's turn", () => {
   });
 
   test("nothing of prompts, which are told by themselves, or of the session's end", () => {
-    expect(noticeOf(event("Notification", { notification_type: "permission_prompt", message: "x" }), "working")).toBeUndefined();
+    expect(
+      noticeOf(
+        event("Notification", { notification_type: "permission_prompt", message: "x" }),
+        "working",
+      ),
+    ).toBeUndefined();
     expect(noticeOf(event("SessionEnd"), "finished")).toBeUndefined();
   });
 
@@ -39,10 +63,18 @@ describe("what somebody away from the desk hears of Claude's turn", () => {
 
   test("no secrets, and no more than so much, also where a secret is cut in two", () => {
     const secret = `sk-ant-api03-${"a1B2".repeat(20)}`;
-    const text = noticeOf(event("Stop", { last_assistant_message: `${"x ".repeat(LIMITS.noticeChars / 2 - 5)}${secret}` }), "working")?.text ?? "";
+    const text =
+      noticeOf(
+        event("Stop", {
+          last_assistant_message: `${"x ".repeat(LIMITS.noticeChars / 2 - 5)}${secret}`,
+        }),
+        "working",
+      )?.text ?? "";
     expect(text.length).toBe(LIMITS.noticeChars);
     expect(text).not.toContain("sk-ant-api");
-    const far = noticeOf(event("Stop", { last_assistant_message: "é".repeat(1_000_000) }), "working")?.text ?? "";
+    const far =
+      noticeOf(event("Stop", { last_assistant_message: "é".repeat(1_000_000) }), "working")?.text ??
+      "";
     expect(far).toBe("é".repeat(LIMITS.noticeChars));
   });
 

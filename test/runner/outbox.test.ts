@@ -10,7 +10,12 @@ const dir = mkdtempSync(join(tmpdir(), "outbox-test-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 let files = 0;
 const path = () => join(dir, `spool-${++files}`);
-const append = (from: number, size = 10): HistoryOp => ({ op: "append", generation: 0, from, lines: ["x".repeat(size)] });
+const append = (from: number, size = 10): HistoryOp => ({
+  op: "append",
+  generation: 0,
+  from,
+  lines: ["x".repeat(size)],
+});
 
 describe("the outbox", () => {
   test("hands operations over once, in order, and keeps them until they are acknowledged", () => {
@@ -83,43 +88,54 @@ describe("the outbox", () => {
   });
 
   test("a folder that can't be written costs lines, not the session", () => {
-    const outbox = openOutbox("/nonexistent/folder/spool", { memory: 50, spool: 1000, window: 1000 });
+    const outbox = openOutbox("/nonexistent/folder/spool", {
+      memory: 50,
+      spool: 1000,
+      window: 1000,
+    });
     for (let i = 0; i < 5; i++) outbox.add(append(i));
     expect(outbox.lost).toBe(4);
   });
 
-  test.each(Array.from({ length: 40 }, (_, seed) => seed))("whatever happens to the connection, everything arrives once and in order (seed %p)", (seed) => {
-    const random = randomFrom(seed);
-    const outbox = openOutbox(path(), { memory: random.int(100, 2000), spool: 1e7, window: random.int(50, 1000) });
-    let added = 0;
-    let stored = 0; // at the server: acknowledgements may be lost on the way
-    const arrived: number[] = [];
-    for (let step = 0; step < 400; step++) {
-      const act = random.int(0, 5);
-      if (act <= 2) outbox.add(append(added++, random.int(1, 80)));
-      else if (act === 3) {
+  test.each(Array.from({ length: 40 }, (_, seed) => seed))(
+    "whatever happens to the connection, everything arrives once and in order (seed %p)",
+    (seed) => {
+      const random = randomFrom(seed);
+      const outbox = openOutbox(path(), {
+        memory: random.int(100, 2000),
+        spool: 1e7,
+        window: random.int(50, 1000),
+      });
+      let added = 0;
+      let stored = 0; // at the server: acknowledgements may be lost on the way
+      const arrived: number[] = [];
+      for (let step = 0; step < 400; step++) {
+        const act = random.int(0, 5);
+        if (act <= 2) outbox.add(append(added++, random.int(1, 80)));
+        else if (act === 3) {
+          outbox.drain((seq, op) => {
+            if (random.int(0, 9) === 0) return false; // the socket is full
+            if (seq > stored && op.op === "append") {
+              arrived.push(op.from);
+              stored = seq;
+            }
+            return true;
+          });
+        } else if (act === 4) outbox.acknowledged(stored);
+        else outbox.resume(stored);
+      }
+      while (!outbox.isEmpty) {
+        outbox.resume(stored);
         outbox.drain((seq, op) => {
-          if (random.int(0, 9) === 0) return false; // the socket is full
-          if (seq > stored && op.op === "append") {
-            arrived.push(op.from);
-            stored = seq;
-          }
+          if (seq > stored && op.op === "append") arrived.push(op.from);
+          stored = Math.max(stored, seq);
           return true;
         });
-      } else if (act === 4) outbox.acknowledged(stored);
-      else outbox.resume(stored);
-    }
-    while (!outbox.isEmpty) {
-      outbox.resume(stored);
-      outbox.drain((seq, op) => {
-        if (seq > stored && op.op === "append") arrived.push(op.from);
-        stored = Math.max(stored, seq);
-        return true;
-      });
-      outbox.acknowledged(stored);
-    }
-    expect(arrived).toEqual(Array.from({ length: added }, (_, i) => i));
-  });
+        outbox.acknowledged(stored);
+      }
+      expect(arrived).toEqual(Array.from({ length: added }, (_, i) => i));
+    },
+  );
 });
 
 test("without a file it keeps what fits in memory, and every cut", () => {

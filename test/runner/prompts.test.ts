@@ -9,8 +9,17 @@ import { until } from "../support/until.ts";
 
 function open(dialogOpen = true) {
   const seen: Prompt[] = [];
-  const ledger = openLedger({ session: "s_1", onChange: (prompt) => seen.push(prompt), onHurry: () => undefined });
-  const hooked = openPrompts({ ledger, host: "box", dialogOpen: () => dialogOpen, watch: () => () => true });
+  const ledger = openLedger({
+    session: "s_1",
+    onChange: (prompt) => seen.push(prompt),
+    onHurry: () => undefined,
+  });
+  const hooked = openPrompts({
+    ledger,
+    host: "box",
+    dialogOpen: () => dialogOpen,
+    watch: () => () => true,
+  });
   const prompts = { ...hooked, ...ledger };
   const ask = (input: object, agent?: string, tool = "Bash") => {
     const event: PermissionRequest = {
@@ -27,11 +36,23 @@ function open(dialogOpen = true) {
     return { event, decision, abort, prompt: seen.at(-1) as Prompt };
   };
   const approve = ({ id, view }: Prompt, answers?: Answers) =>
-    prompts.decide({ type: "decide", decision: "d", prompt: id, action: "approve", shown: sha256hex(view), device: "dev", name: "phone", ...(answers && { answers }) });
+    prompts.decide({
+      type: "decide",
+      decision: "d",
+      prompt: id,
+      action: "approve",
+      shown: sha256hex(view),
+      device: "dev",
+      name: "phone",
+      ...(answers && { answers }),
+    });
   const state = (id: string) => prompts.get(id)?.state;
   return { prompts, ask, approve, state, seen };
 }
-const ran = ({ event }: { event: PermissionRequest }) => ({ ...event, hook_event_name: "PostToolUse" as const });
+const ran = ({ event }: { event: PermissionRequest }) => ({
+  ...event,
+  hook_event_name: "PostToolUse" as const,
+});
 
 describe("a prompt", () => {
   test("is claimed once: the second decision finds it answered, and the hook is told the first", async () => {
@@ -40,7 +61,16 @@ describe("a prompt", () => {
     expect(approve(asked.prompt)).toBe("sent");
     expect(approve(asked.prompt)).toBe("answered");
     expect(await asked.decision).toEqual({ behavior: "allow" });
-    expect(prompts.decide({ type: "decide", decision: "d", prompt: "p_none", action: "reject", device: "dev", name: "phone" })).toBe("gone");
+    expect(
+      prompts.decide({
+        type: "decide",
+        decision: "d",
+        prompt: "p_none",
+        action: "reject",
+        device: "dev",
+        name: "phone",
+      }),
+    ).toBe("gone");
   });
 
   test("that would be too much beside those that are open is left to the desk at once; what is settled makes room", async () => {
@@ -49,11 +79,29 @@ describe("a prompt", () => {
     const some = [1, 2, 3].map((i) => ask({ file_path: `/${i}`, content }, undefined, "Write"));
     expect(await ask({ file_path: "/4", content }, undefined, "Write").decision).toBeUndefined();
     for (const { prompt, decision } of some) {
-      expect(prompts.decide({ type: "decide", decision: "d", prompt: prompt.id, action: "reject", device: "dev", name: "phone" })).toBe("sent");
+      expect(
+        prompts.decide({
+          type: "decide",
+          decision: "d",
+          prompt: prompt.id,
+          action: "reject",
+          device: "dev",
+          name: "phone",
+        }),
+      ).toBe("sent");
       expect(await decision).toMatchObject({ behavior: "deny" });
     }
     const next = ask({ command: "true", description: content.slice(0, content.length / 2) });
-    expect(prompts.decide({ type: "decide", decision: "d", prompt: next.prompt.id, action: "reject", device: "dev", name: "phone" })).toBe("sent");
+    expect(
+      prompts.decide({
+        type: "decide",
+        decision: "d",
+        prompt: next.prompt.id,
+        action: "reject",
+        device: "dev",
+        name: "phone",
+      }),
+    ).toBe("sent");
     expect(await next.decision).toMatchObject({ behavior: "deny" });
   });
 
@@ -66,10 +114,19 @@ describe("a prompt", () => {
   test("is answered with words that reach Claude as they are, and everybody else without their secrets", async () => {
     const { ask, approve, seen } = open();
     const token = `ghp_${"a1B2c3D4".repeat(4)}`;
-    const asked = ask({ questions: [{ question: "Which token?", options: [{ label: "None" }] }] }, undefined, "AskUserQuestion");
+    const asked = ask(
+      { questions: [{ question: "Which token?", options: [{ label: "None" }] }] },
+      undefined,
+      "AskUserQuestion",
+    );
     expect(approve(asked.prompt, [{ options: [], text: `use ${token}` }])).toBe("sent");
-    expect(await asked.decision).toMatchObject({ behavior: "allow", updatedInput: { answers: { "Which token?": `use ${token}` } } });
-    const told = seen.map(({ answer }) => answer?.message).filter((message) => message !== undefined);
+    expect(await asked.decision).toMatchObject({
+      behavior: "allow",
+      updatedInput: { answers: { "Which token?": `use ${token}` } },
+    });
+    const told = seen
+      .map(({ answer }) => answer?.message)
+      .filter((message) => message !== undefined);
     expect(told.length).toBeGreaterThan(0);
     for (const message of told) expect(message).toBe(`use ${"•".repeat(token.length)}`);
   });
@@ -112,7 +169,9 @@ describe("a prompt", () => {
     for (let i = 0; i < 150; i++) approve(ask({ command: `${i} ${"x".repeat(20_000)}` }).prompt);
     const list = prompts.list();
     expect(list.map(({ id }) => id)).toContain(waiting.prompt.id);
-    expect(list.reduce((sum, { view }) => sum + view.length, 0)).toBeLessThanOrEqual(LIMITS.viewsChars);
+    expect(list.reduce((sum, { view }) => sum + view.length, 0)).toBeLessThanOrEqual(
+      LIMITS.viewsChars,
+    );
   });
 
   test("more than one message could carry is left to the desk", async () => {
@@ -140,25 +199,48 @@ test("every key of a tool's input is shown, also those that objects have of them
   const parsed = expectParsed(HookEvent, event);
   const keys = parsed.hook_event_name === "PermissionRequest" ? Object.keys(parsed.tool_input) : [];
   expect(keys.sort()).toEqual(["__proto__", "a", "constructor", "prototype"]);
-  const view = expectParsed(View, `{"tool":"t","input":${input},"cwd":"/","host":"h","actions":[]}`);
+  const view = expectParsed(
+    View,
+    `{"tool":"t","input":${input},"cwd":"/","host":"h","actions":[]}`,
+  );
   expect(Object.keys(view.input).sort()).toEqual(["__proto__", "a", "constructor", "prototype"]);
 });
 
 test("line separators in a message do not break the stream apart", () => {
-  const data = { session: "s", rev: 1, cols: 2, rows: 1, cursor: { x: 0, y: 0, visible: true }, title: "a\u2028b\u2029c", lines: { 0: "\u2028" } };
-  expect(parseEvent(`id: e:1\nevent: screen\ndata: ${JSON.stringify(data)}`)).toEqual({ id: "e:1", event: { name: "screen", data } });
+  const data = {
+    session: "s",
+    rev: 1,
+    cols: 2,
+    rows: 1,
+    cursor: { x: 0, y: 0, visible: true },
+    title: "a\u2028b\u2029c",
+    lines: { 0: "\u2028" },
+  };
+  expect(parseEvent(`id: e:1\nevent: screen\ndata: ${JSON.stringify(data)}`)).toEqual({
+    id: "e:1",
+    event: { name: "screen", data },
+  });
 });
 
 describe("questions", () => {
   const one = { question: "Which?", options: [{ label: "A" }, { label: "B" }] };
-  const several = { question: "What else?", multiSelect: true, options: [{ label: "C" }, { label: "D" }] };
+  const several = {
+    question: "What else?",
+    multiSelect: true,
+    options: [{ label: "C" }, { label: "D" }],
+  };
   const input = { questions: [one, several], kept: true };
 
   test("are answered in their own words, each by what it offers or by words of one's own", async () => {
     const { ask, approve, prompts } = open();
     const asked = ask(input, undefined, "AskUserQuestion");
-    expect(approve(asked.prompt, [{ options: [1] }, { options: [0, 1], text: " and E " }])).toBe("sent");
-    expect(await asked.decision).toEqual({ behavior: "allow", updatedInput: { ...input, answers: { "Which?": "B", "What else?": "C, D, and E" } } });
+    expect(approve(asked.prompt, [{ options: [1] }, { options: [0, 1], text: " and E " }])).toBe(
+      "sent",
+    );
+    expect(await asked.decision).toEqual({
+      behavior: "allow",
+      updatedInput: { ...input, answers: { "Which?": "B", "What else?": "C, D, and E" } },
+    });
     expect(prompts.get(asked.prompt.id)?.answer?.message).toBe("B · C, D, and E");
   });
 

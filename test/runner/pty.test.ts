@@ -27,7 +27,14 @@ function start(argv: string[], options: Partial<PtyOptions> = {}) {
     ...options,
   });
   const bytes = () => Buffer.concat(chunks);
-  return { pty, bytes, exits, text: () => bytes().toString(), stops: () => stops, exit: () => until("the program ends", () => exits[0], 20_000) };
+  return {
+    pty,
+    bytes,
+    exits,
+    text: () => bytes().toString(),
+    stops: () => stops,
+    exit: () => until("the program ends", () => exits[0], 20_000),
+  };
 }
 
 const cleanups: (() => void)[] = [];
@@ -51,11 +58,14 @@ describe("what bun-pty got wrong as shipped, row by row", () => {
       last = spent();
     }, 5);
     let received = 0;
-    const flood = start(["sh", "-c", "yes 0123456789012345678901234567890123456789 | head -c 60000000"], {
-      onData: (bytes) => {
-        received += bytes.length;
+    const flood = start(
+      ["sh", "-c", "yes 0123456789012345678901234567890123456789 | head -c 60000000"],
+      {
+        onData: (bytes) => {
+          received += bytes.length;
+        },
       },
-    });
+    );
     await until("it flows", () => received > 5_000_000);
     flood.pty.pause();
     await Bun.sleep(300);
@@ -110,14 +120,24 @@ describe("what bun-pty got wrong as shipped, row by row", () => {
       setInterval(nothing, 8);
       console.log(JSON.stringify([ours, await wakeUps()]));
       pty.kill("SIGKILL");`;
-    const child = Bun.spawn([process.execPath, "--eval", script], { stdout: "pipe", stderr: "inherit" });
-    const [ours, both] = v.parse(v.tuple([v.number(), v.number()]), JSON.parse(await new Response(child.stdout).text()));
+    const child = Bun.spawn([process.execPath, "--eval", script], {
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const [ours, both] = v.parse(
+      v.tuple([v.number(), v.number()]),
+      JSON.parse(await new Response(child.stdout).text()),
+    );
     expect(await child.exited).toBe(0);
     expect(ours).toBeLessThan(both - ours);
   });
 
   test("3: the asked signal arrives, and the exit comes with its own status after the last output", async () => {
-    const trap = start(["sh", "-c", "trap 'echo caught; exit 3' TERM; trap '' HUP; echo ready; while :; do sleep 0.05; done"]);
+    const trap = start([
+      "sh",
+      "-c",
+      "trap 'echo caught; exit 3' TERM; trap '' HUP; echo ready; while :; do sleep 0.05; done",
+    ]);
     await until("it is ready", () => trap.text().includes("ready"));
     trap.pty.kill("SIGHUP");
     await Bun.sleep(200);
@@ -170,15 +190,25 @@ describe("what bun-pty got wrong as shipped, row by row", () => {
     expect(errors.length).toBe(calls);
   });
 
-  test.skipIf(process.platform !== "linux")("7: after the exit no descriptor and no thread is left (counted in /proc)", async () => {
-    await start(["true"]).exit();
-    await Bun.sleep(200);
-    const count = () => [readdirSync("/proc/self/fd").length, readdirSync("/proc/self/task").length];
-    const before = count();
-    for (let i = 0; i < 10; i++) await start(["true"]).exit();
-    const after = await until("all is given back", () => count().every((n, i) => n <= (before[i] ?? 0) + 2) && count(), 5000);
-    expect(after.length).toBe(2);
-  });
+  test.skipIf(process.platform !== "linux")(
+    "7: after the exit no descriptor and no thread is left (counted in /proc)",
+    async () => {
+      await start(["true"]).exit();
+      await Bun.sleep(200);
+      const count = () => [
+        readdirSync("/proc/self/fd").length,
+        readdirSync("/proc/self/task").length,
+      ];
+      const before = count();
+      for (let i = 0; i < 10; i++) await start(["true"]).exit();
+      const after = await until(
+        "all is given back",
+        () => count().every((n, i) => n <= (before[i] ?? 0) + 2) && count(),
+        5000,
+      );
+      expect(after.length).toBe(2);
+    },
+  );
 
   test("8: a directory that is not there is an error before anything starts", () => {
     const dir = folder();
@@ -189,7 +219,9 @@ describe("what bun-pty got wrong as shipped, row by row", () => {
 
   test("9: the program gets exactly the environment that was given", async () => {
     process.env.PTY_TEST_UNWANTED = "1";
-    const env = start(["/usr/bin/env"], { env: { PATH: process.env.PATH, KEPT: "ä=1 'x'", GONE: undefined } });
+    const env = start(["/usr/bin/env"], {
+      env: { PATH: process.env.PATH, KEPT: "ä=1 'x'", GONE: undefined },
+    });
     await env.exit();
     delete process.env.PTY_TEST_UNWANTED;
     const names = env
@@ -197,17 +229,26 @@ describe("what bun-pty got wrong as shipped, row by row", () => {
       .split("\r\n")
       .filter((line) => line !== "");
     // PWD, OLDPWD and _ are the holding shell's own
-    expect(names.filter((line) => !/^(PWD|OLDPWD|_|PATH|SHELL)=/.test(line)).sort()).toEqual(["KEPT=ä=1 'x'", "TERM=xterm-256color"]);
+    expect(names.filter((line) => !/^(PWD|OLDPWD|_|PATH|SHELL)=/.test(line)).sort()).toEqual([
+      "KEPT=ä=1 'x'",
+      "TERM=xterm-256color",
+    ]);
   });
 
   test("10: TERM is set, unless one was given", async () => {
-    const given = start(["sh", "-c", "echo $TERM"], { env: { PATH: process.env.PATH, TERM: "xterm-kitty" } });
+    const given = start(["sh", "-c", "echo $TERM"], {
+      env: { PATH: process.env.PATH, TERM: "xterm-kitty" },
+    });
     await given.exit();
     expect(given.text()).toBe("xterm-kitty\r\n");
   });
 
   test("11: bytes come unchanged: invalid UTF-8, byte order marks, characters cut in two", async () => {
-    const raw = start(["sh", "-c", "stty -opost; printf '\\357\\273\\277\\377\\376\\200a\\342'; sleep 0.1; printf '\\202\\254'"]);
+    const raw = start([
+      "sh",
+      "-c",
+      "stty -opost; printf '\\357\\273\\277\\377\\376\\200a\\342'; sleep 0.1; printf '\\202\\254'",
+    ]);
     await raw.exit();
     expect([...raw.bytes()]).toEqual([0xef, 0xbb, 0xbf, 0xff, 0xfe, 0x80, 0x61, 0xe2, 0x82, 0xac]);
   });
@@ -247,12 +288,20 @@ describe("what bun-pty got wrong as shipped, row by row", () => {
       try {
         start(argv);
       } catch (error) {
-        return error instanceof StartError ? { code: error.exitCode, message: error.message } : error;
+        return error instanceof StartError
+          ? { code: error.exitCode, message: error.message }
+          : error;
       }
       return undefined;
     };
-    expect(failure(["no-such-program"])).toEqual({ code: 127, message: "no-such-program: command not found" });
-    expect(failure([join(dir, "plain")])).toMatchObject({ code: 126, message: expect.stringContaining("not executable") });
+    expect(failure(["no-such-program"])).toEqual({
+      code: 127,
+      message: "no-such-program: command not found",
+    });
+    expect(failure([join(dir, "plain")])).toMatchObject({
+      code: 126,
+      message: expect.stringContaining("not executable"),
+    });
     expect(() => spawn("no-such-program", [], { cwd: "/" })).toThrow("no-such-program not found");
   });
 });
@@ -278,7 +327,11 @@ test("the tail of the output is never lost", async () => {
 }, 30_000);
 
 test("held back at the very end, the tail still comes", async () => {
-  const tail = start(["sh", "-c", "echo begin; sleep 0.2; head -c 20000 /dev/zero | tr '\\0' x; echo END"]);
+  const tail = start([
+    "sh",
+    "-c",
+    "echo begin; sleep 0.2; head -c 20000 /dev/zero | tr '\\0' x; echo END",
+  ]);
   await until("it begins", () => tail.text().includes("begin"));
   tail.pty.pause();
   await Bun.sleep(1000); // it has ended by then
@@ -289,7 +342,11 @@ test("held back at the very end, the tail still comes", async () => {
 });
 
 test("somebody who keeps the terminal open does not keep the exit back", async () => {
-  const program = start(["sh", "-c", "trap '' HUP; (while echo still; do sleep 0.05; done) & sleep 0.1; exit 4"]);
+  const program = start([
+    "sh",
+    "-c",
+    "trap '' HUP; (while echo still; do sleep 0.05; done) & sleep 0.1; exit 4",
+  ]);
   expect(await program.exit()).toEqual({ code: 4 });
 });
 

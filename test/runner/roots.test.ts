@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { allowedFolder, completeFolder, isInside } from "../../src/runner/roots.ts";
@@ -11,7 +19,16 @@ let roots: string[];
 beforeAll(() => {
   dir = realpathSync(mkdtempSync(join(tmpdir(), "roots-test-")));
   root = join(dir, "src");
-  for (const name of ["src/app/deep", "src/apple", "src/Über uns", "src/.hidden/in", "src/two\nlines", "outside/app", "src2/app", "empty"])
+  for (const name of [
+    "src/app/deep",
+    "src/apple",
+    "src/Über uns",
+    "src/.hidden/in",
+    "src/two\nlines",
+    "outside/app",
+    "src2/app",
+    "empty",
+  ])
     mkdirSync(join(dir, name), { recursive: true });
   writeFileSync(join(root, "a-file"), "");
   symlinkSync(join(dir, "outside"), join(root, "out"));
@@ -68,14 +85,18 @@ describe("a folder is refused, in words,", () => {
     await expect(allowedFolder(roots, `${dir}/${typed}`)).rejects.toThrow(words);
   });
 
-  test.each(["../outside", "app/../../outside", "out", "", "~/../../..", "~root"])("typed as %p", async (typed) => {
-    if (typed === "") expect(await allowedFolder(roots, typed)).toBe(root);
-    else await expect(allowedFolder(roots, typed)).rejects.toThrow(/outside|not there/);
-  });
+  test.each(["../outside", "app/../../outside", "out", "", "~/../../..", "~root"])(
+    "typed as %p",
+    async (typed) => {
+      if (typed === "") expect(await allowedFolder(roots, typed)).toBe(root);
+      else await expect(allowedFolder(roots, typed)).rejects.toThrow(/outside|not there/);
+    },
+  );
 });
 
 describe("what was typed is completed", () => {
-  const below = async (typed: string) => (await completeFolder(roots, typed)).map((path) => path.replace(`${dir}/`, ""));
+  const below = async (typed: string) =>
+    (await completeFolder(roots, typed)).map((path) => path.replace(`${dir}/`, ""));
 
   test("from nothing to the roots", async () => {
     expect(await below("")).toEqual(["empty", "src"]);
@@ -100,8 +121,19 @@ describe("what was typed is completed", () => {
     expect(await below(`${dir}/link/app`)).toEqual(["src/app", "src/apple"]);
   });
 
-  test.each(["/outside/", "/src/out/", "/src/../", "/src/../outside/a", "/src/a-file/", "/src/nothing/", "/src\0/", "/src2/"])("to nothing from %p", async (typed) => {
-    expect((await completeFolder(roots, dir + typed)).filter((path) => !roots.includes(path))).toEqual([]);
+  test.each([
+    "/outside/",
+    "/src/out/",
+    "/src/../",
+    "/src/../outside/a",
+    "/src/a-file/",
+    "/src/nothing/",
+    "/src\0/",
+    "/src2/",
+  ])("to nothing from %p", async (typed) => {
+    expect(
+      (await completeFolder(roots, dir + typed)).filter((path) => !roots.includes(path)),
+    ).toEqual([]);
   });
 
   test("to so many and no more, however large the folder", async () => {

@@ -8,7 +8,8 @@ import { followScreen } from "../../src/runner/screen-questions.ts";
 import type { Prompt, SessionInfo } from "../../src/types.ts";
 import { until } from "../support/until.ts";
 
-const dialog = (name: string) => readFileSync(join(import.meta.dir, `../fixtures/dialogs/${name}-80x24.raw`));
+const dialog = (name: string) =>
+  readFileSync(join(import.meta.dir, `../fixtures/dialogs/${name}-80x24.raw`));
 const open: { close(): void }[] = [];
 afterEach(() => {
   for (const one of open.splice(0)) one.close();
@@ -19,7 +20,9 @@ function watch(isClaude: boolean) {
   const state = { activity: "unknown" as SessionInfo["activity"], pastes: false };
   const told: Prompt[] = [];
   const paint = async (bytes: string | Uint8Array) => {
-    screen.feed(typeof bytes === "string" ? new TextEncoder().encode(`\x1b[2J\x1b[H${bytes}`) : bytes);
+    screen.feed(
+      typeof bytes === "string" ? new TextEncoder().encode(`\x1b[2J\x1b[H${bytes}`) : bytes,
+    );
     await screen.settled();
   };
   const ledger = openLedger({
@@ -30,7 +33,13 @@ function watch(isClaude: boolean) {
     },
     onHurry: () => undefined,
   });
-  const screen = openScreen({ cols: 80, rows: 24, onChange: () => questions.changed(), onHold: () => undefined, onHistory: () => undefined });
+  const screen = openScreen({
+    cols: 80,
+    rows: 24,
+    onChange: () => questions.changed(),
+    onHold: () => undefined,
+    onHistory: () => undefined,
+  });
   const questions = followScreen({
     ...{ ledger, host: "box", cwd: "/x", isClaude },
     screen: () => screen,
@@ -41,12 +50,30 @@ function watch(isClaude: boolean) {
   open.push(questions, { close: () => screen.dispose() });
   const pending = () => ledger.list().find((prompt) => prompt.state === "pending");
   const decide = (prompt: Prompt, how: object) =>
-    ledger.decide({ type: "decide", decision: "d", prompt: prompt.id, action: "approve", shown: sha256hex(prompt.view), device: "dev", name: "phone", ...how });
+    ledger.decide({
+      type: "decide",
+      decision: "d",
+      prompt: prompt.id,
+      action: "approve",
+      shown: sha256hex(prompt.view),
+      device: "dev",
+      name: "phone",
+      ...how,
+    });
   const become = (activity: SessionInfo["activity"]) => {
     state.activity = activity;
     questions.changed();
   };
-  return { state, told, paint, questions, become, decide, next: () => until("a question", pending), pending };
+  return {
+    state,
+    told,
+    paint,
+    questions,
+    become,
+    decide,
+    next: () => until("a question", pending),
+    pending,
+  };
 }
 
 describe("what is read off the screen", () => {

@@ -62,7 +62,12 @@ test("a program's wheel is known by how it has set its mouse and screen", async 
 describe("a frame", () => {
   test("tells cursor, size and title", async () => {
     const frame = await drawn("\x1b]2;a title\x07ab\r\nc\x1b[?25l");
-    expect(frame).toMatchObject({ cols: 40, rows: 3, cursor: { x: 1, y: 1, visible: false }, title: "a title" });
+    expect(frame).toMatchObject({
+      cols: 40,
+      rows: 3,
+      cursor: { x: 1, y: 1, visible: false },
+      title: "a title",
+    });
   });
 
   test("a title is cut to its bound, a cursor past the last column stays on the screen", async () => {
@@ -84,7 +89,12 @@ describe("a frame", () => {
 
   test("queries are answered only where no terminal does", async () => {
     const answers: string[] = [];
-    const screen = openScreen({ ...quiet, cols: 20, rows: 4, onReply: (data) => answers.push(data) });
+    const screen = openScreen({
+      ...quiet,
+      cols: 20,
+      rows: 4,
+      onReply: (data) => answers.push(data),
+    });
     screen.feed(bytes("\x1b[c"));
     await screen.settled();
     expect(answers).toEqual(["\x1b[?1;2c"]);
@@ -133,7 +143,9 @@ test.each(readdirSync(fixtures).filter((name) => name.endsWith(".raw")))(
       const since = frameSince(server, viewer.rev);
       viewer.rows.length = since.rows;
       for (const [y, payload] of Object.entries(since.lines)) viewer.rows[Number(y)] = payload;
-      expect(viewer.rows).toEqual(Array.from({ length: truth.rows }, (_, y) => truth.lines[y] ?? ""));
+      expect(viewer.rows).toEqual(
+        Array.from({ length: truth.rows }, (_, y) => truth.lines[y] ?? ""),
+      );
     }
   },
 );

@@ -11,16 +11,31 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 test("a question that comes up, or is settled, before the server has answered the list of them is told with its answer", async () => {
   const server = playServer();
-  const wrapped = { name: "claude", command: "claude", hooks: true, args: [], env: { HOME: dir }, cwd: dir };
+  const wrapped = {
+    name: "claude",
+    command: "claude",
+    hooks: true,
+    args: [],
+    env: { HOME: dir },
+    cwd: dir,
+  };
   const session = openSession(wrapped, server.pairing, "0", { desk: true, unlogged: true });
   const { args, env } = session.program;
-  const url = /http:[^"]+/.exec(readFileSync(args[args.indexOf("--settings") + 1] ?? "", "utf8"))?.[0] ?? "";
+  const url =
+    /http:[^"]+/.exec(readFileSync(args[args.indexOf("--settings") + 1] ?? "", "utf8"))?.[0] ?? "";
   const ask = (command: string, signal: AbortSignal) =>
     fetch(url, {
       method: "POST",
       signal,
       headers: { authorization: `Bearer ${env.CLAUDE_REMOTE_HOOK_TOKEN}` },
-      body: JSON.stringify({ hook_event_name: "PermissionRequest", session_id: "s", transcript_path: "", cwd: dir, tool_name: "Bash", tool_input: { command } }),
+      body: JSON.stringify({
+        hook_event_name: "PermissionRequest",
+        session_id: "s",
+        transcript_path: "",
+        cwd: dir,
+        tool_name: "Bash",
+        tool_input: { command },
+      }),
     }).catch(() => undefined);
   const desk = new AbortController();
   const place = { next: 0, file: 0, at: 0 };
@@ -34,7 +49,11 @@ test("a question that comes up, or is settled, before the server has answered th
   expect((await server.next("status")).hooks).toBe("on"); // as the hook has shown meanwhile
 
   desk.abort();
-  expect((await server.next("prompt")).prompt).toMatchObject({ id: told.id, state: "answered", answer: { by: "desk" } });
+  expect((await server.next("prompt")).prompt).toMatchObject({
+    id: told.id,
+    state: "answered",
+    answer: { by: "desk" },
+  });
   const ended = session.end({ code: 0 });
   await server.next("exit");
   server.send({ type: "ended", session: session.id });

@@ -5,7 +5,9 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 
 function open() {
   const applied: string[] = [];
-  const sizes = openSizes({ cols: 120, rows: 40 }, ({ cols, rows }) => applied.push(`${cols}x${rows}`));
+  const sizes = openSizes({ cols: 120, rows: 40 }, ({ cols, rows }) =>
+    applied.push(`${cols}x${rows}`),
+  );
   return { sizes, applied };
 }
 
@@ -54,7 +56,11 @@ test("no program is made too small to draw", () => {
 
 test("where there is no desk, what the last phone wanted stays", () => {
   const applied: string[] = [];
-  const sizes = openSizes({ cols: 80, rows: 24 }, ({ cols, rows }) => applied.push(`${cols}x${rows}`), false);
+  const sizes = openSizes(
+    { cols: 80, rows: 24 },
+    ({ cols, rows }) => applied.push(`${cols}x${rows}`),
+    false,
+  );
   sizes.phone({ cols: 45, rows: 30 });
   sizes.phone(undefined);
   sizes.phone({ cols: 60, rows: 30 });

@@ -1,17 +1,38 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { entriesOf } from "../../src/runner/entries.ts";
-import { followTranscript, type Transcript, type TranscriptFile } from "../../src/runner/transcript.ts";
-import { type Entry, Entry as EntrySchema, LIMITS, parseJson, ToolInput, type TranscriptPlace } from "../../src/types.ts";
+import {
+  followTranscript,
+  type Transcript,
+  type TranscriptFile,
+} from "../../src/runner/transcript.ts";
+import {
+  type Entry,
+  Entry as EntrySchema,
+  LIMITS,
+  parseJson,
+  ToolInput,
+  type TranscriptPlace,
+} from "../../src/types.ts";
 import { randomFrom } from "../support/random.ts";
 import { until } from "../support/until.ts";
 
 const FIXTURE = readFileSync(resolve(import.meta.dir, "../fixtures/transcript.jsonl"), "utf8");
-const said = (text: string) => `${JSON.stringify({ type: "user", timestamp: "2026-11-20T10:00:00.000Z", message: { role: "user", content: text } })}\n`;
-const words = (entry: Entry | undefined) => (entry === undefined ? "" : entry.kind === "tool" ? `${entry.tool} ${entry.input}` : entry.text);
-const inputOf = (entry: Entry | undefined) => (entry?.kind === "tool" ? parseJson(ToolInput, entry.input) : undefined);
+const said = (text: string) =>
+  `${JSON.stringify({ type: "user", timestamp: "2026-11-20T10:00:00.000Z", message: { role: "user", content: text } })}\n`;
+const words = (entry: Entry | undefined) =>
+  entry === undefined ? "" : entry.kind === "tool" ? `${entry.tool} ${entry.input}` : entry.text;
+const inputOf = (entry: Entry | undefined) =>
+  entry?.kind === "tool" ? parseJson(ToolInput, entry.input) : undefined;
 
 describe("a line of Claude's transcript", () => {
   test("becomes what a person sees of it; what Claude keeps for itself is left out", () => {
@@ -19,7 +40,11 @@ describe("a line of Claude's transcript", () => {
     expect(entries.map(({ kind }) => kind).join(" ")).toBe(
       "user assistant tool result tool result tool result thinking assistant note result note user note note user note result user tool note note note",
     );
-    expect(inputOf(entries[6])).toMatchObject({ file_path: "/home/me/work/notes.txt", old_string: "two", new_string: "zwei" });
+    expect(inputOf(entries[6])).toMatchObject({
+      file_path: "/home/me/work/notes.txt",
+      old_string: "two",
+      new_string: "zwei",
+    });
     expect(entries[11]).toMatchObject({ kind: "result", id: "toolu_47", error: true });
     const told = entries.map(words);
     for (const text of [
@@ -38,23 +63,63 @@ describe("a line of Claude's transcript", () => {
 
   test("has no secrets: in what is said, in inputs by their names, in results, and where it is cut", () => {
     const secret = "sk-ant-api03-abcdefghij1234567890";
-    const line = (content: unknown, type = "assistant") => JSON.stringify({ type, message: { content } });
+    const line = (content: unknown, type = "assistant") =>
+      JSON.stringify({ type, message: { content } });
     const lines = [
       line(`the key is ${secret}`, "user"),
       line([{ type: "text", text: `use ${secret}` }]),
       line([{ type: "thinking", thinking: secret }]),
-      line([{ type: "tool_use", id: "a", name: "Bash", input: { command: `curl -H "Authorization: Bearer ${secret}"`, env: { password: "hunter2hunter2" } } }]),
-      line([{ type: "tool_result", tool_use_id: "a", content: [{ type: "text", text: `API_TOKEN=${"Zx81".repeat(5)}` }] }], "user"),
-      line([{ type: "tool_result", tool_use_id: "b", content: `${"x ".repeat(6 * 1024 - 8)}${secret}${" y".repeat(9000)}` }], "user"),
-      line([{ type: "tool_result", tool_use_id: "c", content: `-----BEGIN RSA PRIVATE KEY-----\n${"MIIEabcd1234\n".repeat(2000)}` }], "user"),
+      line([
+        {
+          type: "tool_use",
+          id: "a",
+          name: "Bash",
+          input: {
+            command: `curl -H "Authorization: Bearer ${secret}"`,
+            env: { password: "hunter2hunter2" },
+          },
+        },
+      ]),
+      line(
+        [
+          {
+            type: "tool_result",
+            tool_use_id: "a",
+            content: [{ type: "text", text: `API_TOKEN=${"Zx81".repeat(5)}` }],
+          },
+        ],
+        "user",
+      ),
+      line(
+        [
+          {
+            type: "tool_result",
+            tool_use_id: "b",
+            content: `${"x ".repeat(6 * 1024 - 8)}${secret}${" y".repeat(9000)}`,
+          },
+        ],
+        "user",
+      ),
+      line(
+        [
+          {
+            type: "tool_result",
+            tool_use_id: "c",
+            content: `-----BEGIN RSA PRIVATE KEY-----\n${"MIIEabcd1234\n".repeat(2000)}`,
+          },
+        ],
+        "user",
+      ),
     ];
     const text = JSON.stringify(lines.flatMap(entriesOf));
-    for (const part of ["abcdefghij", "sk-ant-api", "hunter2", "Zx81", "MIIE"]) expect(text).not.toContain(part);
+    for (const part of ["abcdefghij", "sk-ant-api", "hunter2", "Zx81", "MIIE"])
+      expect(text).not.toContain(part);
   });
 
   test("is cut where it is too long, too much or too deep, says so, and fits the wire", () => {
     const deep = JSON.parse(`${'{"a":'.repeat(3000)}1${"}".repeat(3000)}`);
-    const line = (content: unknown, type = "assistant") => JSON.stringify({ type, message: { content } });
+    const line = (content: unknown, type = "assistant") =>
+      JSON.stringify({ type, message: { content } });
     const tool = (input: unknown) => line([{ type: "tool_use", id: "t", name: "Write", input }]);
     const cases = [
       line("long ".repeat(50_000), "user"),
@@ -66,7 +131,10 @@ describe("a line of Claude's transcript", () => {
       tool({ list: Array.from({ length: 5000 }, (_, i) => i) }),
       line([{ type: "tool_result", tool_use_id: "t", content: "z".repeat(100_000) }], "user"),
       line(
-        Array.from({ length: 3000 }, (_, i) => ({ type: "text", text: `${i} ${"w".repeat(1000)}` })),
+        Array.from({ length: 3000 }, (_, i) => ({
+          type: "text",
+          text: `${i} ${"w".repeat(1000)}`,
+        })),
         "user",
       ),
     ];
@@ -75,15 +143,29 @@ describe("a line of Claude's transcript", () => {
       expect(entries.length).toBeGreaterThan(0);
       expect(entries.length).toBeLessThanOrEqual(LIMITS.entries);
       expect(JSON.stringify(entries).length).toBeLessThan(LIMITS.messageBytes / 2);
-      for (const entry of entries) expect(parseJson(EntrySchema, JSON.stringify(entry))).toEqual(entry);
+      for (const entry of entries)
+        expect(parseJson(EntrySchema, JSON.stringify(entry))).toEqual(entry);
       expect(JSON.stringify(entries)).toMatch(/… .*more/);
     }
-    expect(words(entriesOf(cases[7] ?? "")[0])).toEndWith(`… ${100_000 - 12 * 1024} more characters`);
+    expect(words(entriesOf(cases[7] ?? "")[0])).toEndWith(
+      `… ${100_000 - 12 * 1024} more characters`,
+    );
   });
 
   test("of any other kind, or of none, is skipped", () => {
     const random = randomFrom(1);
-    const odd = ["", "{", "null", "[]", '"text"', "5", '{"type":5}', '{"type":"user"}', '{"type":"user","message":5}', '{"type":"assistant","message":{"content":{}}}'];
+    const odd = [
+      "",
+      "{",
+      "null",
+      "[]",
+      '"text"',
+      "5",
+      '{"type":5}',
+      '{"type":"user"}',
+      '{"type":"user","message":5}',
+      '{"type":"assistant","message":{"content":{}}}',
+    ];
     const broken = [
       '{"type":"user","message":{"content":[null,5,{},{"type":"text"},{"type":"tool_use","id":1},{"type":"tool_result"}]}}',
       '{"type":"new-kind","message":{"content":"x"}}',
@@ -152,13 +234,30 @@ describe("a transcript that is followed", () => {
 
   test("survives garbage, and leaves out a line that is too large, with a word", async () => {
     const garbage = new Uint8Array(300_000).map((_, i) => (i * 7919) % 251);
-    const huge = Buffer.from(`{"type":"user","message":{"content":"${"x".repeat(9 * 1024 * 1024)}"}}\n`);
-    const path = file(Buffer.concat([Buffer.from(said("one")), garbage, Buffer.from("\n"), huge, Buffer.from(said("two")), garbage, Buffer.from(`\n${said("three")}`)]));
+    const huge = Buffer.from(
+      `{"type":"user","message":{"content":"${"x".repeat(9 * 1024 * 1024)}"}}\n`,
+    );
+    const path = file(
+      Buffer.concat([
+        Buffer.from(said("one")),
+        garbage,
+        Buffer.from("\n"),
+        huge,
+        Buffer.from(said("two")),
+        garbage,
+        Buffer.from(`\n${said("three")}`),
+      ]),
+    );
     const { transcript, texts } = server();
     transcript.resume(START);
     transcript.named(path);
     await until("all is read", () => texts().at(-1) === "three");
-    expect(texts()).toEqual(["one", "A part that is too large to be shown was left out.", "two", "three"]);
+    expect(texts()).toEqual([
+      "one",
+      "A part that is too large to be shown was left out.",
+      "two",
+      "three",
+    ]);
   });
 
   test("goes on where the server is, however often that is lost", async () => {
@@ -183,7 +282,9 @@ describe("a transcript that is followed", () => {
   }, 20_000);
 
   test("a server that has lost some of it, or all, gets that again", async () => {
-    const path = file(Array.from({ length: 2000 }, (_, i) => said(`line ${i} ${"x".repeat(200)}`)).join(""));
+    const path = file(
+      Array.from({ length: 2000 }, (_, i) => said(`line ${i} ${"x".repeat(200)}`)).join(""),
+    );
     const places: TranscriptPlace[] = [];
     const sent: string[] = [];
     const transcript = followTranscript({
@@ -252,7 +353,8 @@ describe("a transcript that is followed", () => {
     for (const path of [a, b, a, b, a]) transcript.named(path);
     await until("the first goes on", () => texts().includes("three"));
     await Bun.sleep(200);
-    for (const text of ["one", "two", "three"]) expect(texts().filter((other) => other === text)).toEqual([text]);
+    for (const text of ["one", "two", "three"])
+      expect(texts().filter((other) => other === text)).toEqual([text]);
   });
 
   test("a folder that turns into something else ends nothing", async () => {

@@ -7,12 +7,18 @@ import { type HomeServer, startHomeServer } from "../support/home-server.ts";
 import { openTty } from "../support/tty.ts";
 import { until } from "../support/until.ts";
 
-const captured = ["bash-permission-80x24", "streaming-80x24", "thinking-spinner-80x24", "edit-permission-80x24"].map((name) =>
-  readFileSync(join(import.meta.dir, "../fixtures/screens", `${name}.raw`)),
-);
+const captured = [
+  "bash-permission-80x24",
+  "streaming-80x24",
+  "thinking-spinner-80x24",
+  "edit-permission-80x24",
+].map((name) => readFileSync(join(import.meta.dir, "../fixtures/screens", `${name}.raw`)));
 const everyByte = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
 
-const places: [string, () => Promise<{ env: Record<string, string | undefined>; stop(): Promise<void> }>][] = [
+const places: [
+  string,
+  () => Promise<{ env: Record<string, string | undefined>; stop(): Promise<void> }>,
+][] = [
   [
     "with no server",
     async () => {
@@ -24,7 +30,11 @@ const places: [string, () => Promise<{ env: Record<string, string | undefined>; 
     "with a server that can't be reached",
     async () => {
       const home = emptyHome();
-      savePairing(join(home.dir, ".config/claude-remote/pairing.json"), { server: "http://127.0.0.1:9", device: "dev_x", secret: "A".repeat(43) });
+      savePairing(join(home.dir, ".config/claude-remote/pairing.json"), {
+        server: "http://127.0.0.1:9",
+        device: "dev_x",
+        secret: "A".repeat(43),
+      });
       return { env: home.env, stop: async () => home.remove() };
     },
   ],
@@ -43,7 +53,14 @@ describe.each(places)("a wrapped program %s", (_, prepare) => {
     place = await prepare();
   }, 30_000);
   afterAll(() => place.stop());
-  const wrapped = (argv: string[]) => [...SELF, "run", "--command", argv[0] ?? "", "--", ...argv.slice(1)];
+  const wrapped = (argv: string[]) => [
+    ...SELF,
+    "run",
+    "--command",
+    argv[0] ?? "",
+    "--",
+    ...argv.slice(1),
+  ];
   const run = (argv: string[]) => openTty(argv, { env: place.env, cwd: place.env.HOME ?? "/" });
 
   test("draws at the desk what it draws without the wrapper, to the byte", async () => {
@@ -61,8 +78,13 @@ describe.each(places)("a wrapped program %s", (_, prepare) => {
   }, 20_000);
 
   test("gets every byte that is typed: control characters, paste, kitty keys", async () => {
-    const typed = Buffer.concat([everyByte, Buffer.from("\x1b[200~pasted\r\ntext\x1b[201~\x1b[97;5u\x1b[<0;10;10M")]);
-    const tty = run(wrapped(["sh", "-c", `stty raw -echo; echo ready; head -c ${typed.length} | od -An -v -tx1`]));
+    const typed = Buffer.concat([
+      everyByte,
+      Buffer.from("\x1b[200~pasted\r\ntext\x1b[201~\x1b[97;5u\x1b[<0;10;10M"),
+    ]);
+    const tty = run(
+      wrapped(["sh", "-c", `stty raw -echo; echo ready; head -c ${typed.length} | od -An -v -tx1`]),
+    );
     await tty.sees("ready");
     tty.pty.write(new Uint8Array(typed));
     await tty.exited;
@@ -71,7 +93,13 @@ describe.each(places)("a wrapped program %s", (_, prepare) => {
   }, 20_000);
 
   test("follows the size of the terminal", async () => {
-    const tty = run(wrapped(["sh", "-c", "trap 'stty size' WINCH; stty size; echo ready; while :; do sleep 0.05; done"]));
+    const tty = run(
+      wrapped([
+        "sh",
+        "-c",
+        "trap 'stty size' WINCH; stty size; echo ready; while :; do sleep 0.05; done",
+      ]),
+    );
     await tty.sees("ready");
     await tty.sees("24 80");
     tty.resize(101, 31);
@@ -82,7 +110,10 @@ describe.each(places)("a wrapped program %s", (_, prepare) => {
 
   test("ends with its own exit code, or 128 + the signal", async () => {
     expect(await run(wrapped(["sh", "-c", "exit 37"])).exited).toEqual({ code: 37 });
-    expect(await run(wrapped(["sh", "-c", "kill -KILL $$"])).exited).toEqual({ code: 137, signal: "SIGKILL" });
+    expect(await run(wrapped(["sh", "-c", "kill -KILL $$"])).exited).toEqual({
+      code: 137,
+      signal: "SIGKILL",
+    });
   }, 20_000);
 
   test("is interrupted by Ctrl-C and stopped by Ctrl-Z, and goes on with fg", async () => {
@@ -91,7 +122,9 @@ describe.each(places)("a wrapped program %s", (_, prepare) => {
       script,
       `set -m\n${wrapped(["sh", "-c", "echo ready; exec cat"])
         .map((arg) => `'${arg}'`)
-        .join(" ")}\necho "stopped $?"\nstty -a | grep -o '.icanon'\nfg >/dev/null\necho "ended $?"\n`,
+        .join(
+          " ",
+        )}\necho "stopped $?"\nstty -a | grep -o '.icanon'\nfg >/dev/null\necho "ended $?"\n`,
     );
     const tty = run(["dash", script]);
     await tty.sees("ready"); // from here on the terminal is raw
@@ -118,12 +151,16 @@ describe.each(places)("a wrapped program %s", (_, prepare) => {
         .map((arg) => `'${arg}'`)
         .join(" ");
       // in the foreground, with its pid known
-      writeFileSync(script, `stty -g\nsh -c 'echo $$ >${pidFile}; exec ${command.replaceAll("'", "'\\''")}'\nwhile [ ! -e ${through} ]; do sleep 0.05; done\nstty -g\n`);
+      writeFileSync(
+        script,
+        `stty -g\nsh -c 'echo $$ >${pidFile}; exec ${command.replaceAll("'", "'\\''")}'\nwhile [ ! -e ${through} ]; do sleep 0.05; done\nstty -g\n`,
+      );
       const tty = run(["dash", script]);
       await tty.sees("ready");
       process.kill(Number(readFileSync(pidFile, "utf8")), signal);
       // of a wrapper that can do nothing any more the guard sees to it, and draws what is left
-      if (signal === "SIGKILL") await until("the guard is through", () => Buffer.from(tty.bytes()).includes("\x1b[?1049l"));
+      if (signal === "SIGKILL")
+        await until("the guard is through", () => Buffer.from(tty.bytes()).includes("\x1b[?1049l"));
       writeFileSync(through, "");
       await tty.exited;
       const settings =
@@ -137,7 +174,10 @@ describe.each(places)("a wrapped program %s", (_, prepare) => {
   );
 
   test("runs where nothing can be written, with its own exit code", async () => {
-    const tty = openTty(wrapped(["sh", "-c", "echo runs; exit 3"]), { env: { ...place.env, TMPDIR: "/nonexistent" }, cwd: place.env.HOME ?? "/" });
+    const tty = openTty(wrapped(["sh", "-c", "echo runs; exit 3"]), {
+      env: { ...place.env, TMPDIR: "/nonexistent" },
+      cwd: place.env.HOME ?? "/",
+    });
     expect(await tty.exited).toEqual({ code: 3 });
     await tty.sees("runs");
   });
@@ -164,20 +204,36 @@ describe("without a terminal", () => {
   const home = emptyHome();
   afterAll(() => home.remove());
   const run = (argv: string[], stdin: string) =>
-    Bun.spawn([...SELF, ...argv], { env: home.env, cwd: home.dir, stdin: new Blob([stdin]), stdout: "pipe", stderr: "pipe" });
+    Bun.spawn([...SELF, ...argv], {
+      env: home.env,
+      cwd: home.dir,
+      stdin: new Blob([stdin]),
+      stdout: "pipe",
+      stderr: "pipe",
+    });
 
   test("the program has our own streams, and nothing is added", async () => {
-    const child = run(["run", "--command", "sh", "--", "-c", "cat; echo err >&2; exit 5"], "in\0out");
+    const child = run(
+      ["run", "--command", "sh", "--", "-c", "cat; echo err >&2; exit 5"],
+      "in\0out",
+    );
     expect(await child.exited).toBe(5);
     expect(await new Response(child.stdout).text()).toBe("in\0out");
     expect(await new Response(child.stderr).text()).toBe("err\n");
   });
 
   test("a missing claude is said so, with how to get it, and 127", async () => {
-    const child = Bun.spawn([...SELF, "-p", "hi"], { env: { ...home.env, PATH: "/nowhere" }, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const child = Bun.spawn([...SELF, "-p", "hi"], {
+      env: { ...home.env, PATH: "/nowhere" },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
     expect(await child.exited).toBe(127);
     expect(await new Response(child.stdout).text()).toBe("");
-    expect(await new Response(child.stderr).text()).toContain("npm install -g @anthropic-ai/claude-code");
+    expect(await new Response(child.stderr).text()).toContain(
+      "npm install -g @anthropic-ai/claude-code",
+    );
   });
 
   test("death by a signal is 128 + n", async () => {

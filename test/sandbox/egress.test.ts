@@ -53,10 +53,14 @@ describe("the list of places", () => {
   });
 
   test("addresses of this machine and its networks are told from public ones", () => {
-    for (const address of ["1.1.1.1", "172.32.0.1", "2606:4700::1111"]) expect([address, isPublic(address)]).toEqual([address, true]);
-    const near = "127.0.0.1 10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 255.255.255.255 198.18.0.1";
-    const near6 = ":: ::1 fe80::1 fc00::1 fd00::1 ff02::1 ::ffff:127.0.0.1 ::ffff:1.1.1.1 64:ff9b::7f00:1 2002:7f00:1:: 2001::1 nonsense";
-    for (const address of [...near.split(" "), ...near6.split(" ")]) expect([address, isPublic(address)]).toEqual([address, false]);
+    for (const address of ["1.1.1.1", "172.32.0.1", "2606:4700::1111"])
+      expect([address, isPublic(address)]).toEqual([address, true]);
+    const near =
+      "127.0.0.1 10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 255.255.255.255 198.18.0.1";
+    const near6 =
+      ":: ::1 fe80::1 fc00::1 fd00::1 ff02::1 ::ffff:127.0.0.1 ::ffff:1.1.1.1 64:ff9b::7f00:1 2002:7f00:1:: 2001::1 nonsense";
+    for (const address of [...near.split(" "), ...near6.split(" ")])
+      expect([address, isPublic(address)]).toEqual([address, false]);
   });
 });
 
@@ -69,17 +73,29 @@ describe("the way out", () => {
     port: 0,
     async fetch(request) {
       const { host } = new URL(request.url);
-      requests.push({ url: request.url, host: request.headers.get("host") ?? host, headers: [...request.headers.keys()], body: await request.text() });
+      requests.push({
+        url: request.url,
+        host: request.headers.get("host") ?? host,
+        headers: [...request.headers.keys()],
+        body: await request.text(),
+      });
       return new Response("here I am");
     },
   });
   /** Says what it hears, back. */
-  const echo = createServer((socket) => void socket.on("error", () => undefined).pipe(socket)).listen(0, "127.0.0.1");
+  const echo = createServer(
+    (socket) => void socket.on("error", () => undefined).pipe(socket),
+  ).listen(0, "127.0.0.1");
   const portOf = (server: Server) => (server.address() as { port: number }).port;
   let egress: Server;
   let tls: Server;
   beforeAll(async () => {
-    const list = allowList([`localhost:${api.port}`, `localhost:${portOf(echo)}`, "localhost", "localhost:1"]);
+    const list = allowList([
+      `localhost:${api.port}`,
+      `localhost:${portOf(echo)}`,
+      "localhost",
+      "localhost:1",
+    ]);
     egress = await listenForEgress(path, list);
     tls = await listenForEgress(join(dir, "tls.sock"), list, portOf(echo));
   });
@@ -105,25 +121,36 @@ describe("the way out", () => {
     });
 
   test("a listed place is reached by a plain request, and by CONNECT", async () => {
-    const plain = await say(`GET http://localhost:${api.port}/x?y=1 HTTP/1.1\r\nHost: localhost:${api.port}\r\nProxy-Connection: keep-alive\r\nX-Mine: 1\r\n\r\n`);
+    const plain = await say(
+      `GET http://localhost:${api.port}/x?y=1 HTTP/1.1\r\nHost: localhost:${api.port}\r\nProxy-Connection: keep-alive\r\nX-Mine: 1\r\n\r\n`,
+    );
     expect(plain).toStartWith("HTTP/1.1 200");
     expect(plain).toEndWith("here I am");
-    expect(requests.at(-1)).toMatchObject({ url: `http://localhost:${api.port}/x?y=1`, host: `localhost:${api.port}` });
+    expect(requests.at(-1)).toMatchObject({
+      url: `http://localhost:${api.port}/x?y=1`,
+      host: `localhost:${api.port}`,
+    });
     expect(requests.at(-1)?.headers).toContain("x-mine");
     expect(requests.at(-1)?.headers).not.toContain("proxy-connection");
     let asked = false;
-    const tunnel = await say(`CONNECT localhost:${api.port} HTTP/1.1\r\nHost: x\r\n\r\n`, path, () => {
-      if (asked) return undefined;
-      asked = true;
-      return `POST /tunnel HTTP/1.1\r\nHost: localhost:${api.port}\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc`;
-    });
+    const tunnel = await say(
+      `CONNECT localhost:${api.port} HTTP/1.1\r\nHost: x\r\n\r\n`,
+      path,
+      () => {
+        if (asked) return undefined;
+        asked = true;
+        return `POST /tunnel HTTP/1.1\r\nHost: localhost:${api.port}\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc`;
+      },
+    );
     expect(tunnel).toStartWith("HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 200");
     expect(requests.at(-1)).toMatchObject({ body: "abc" });
   });
 
   test("a body that comes with its header arrives whole", async () => {
     const body = "x".repeat(300_000);
-    await say(`POST http://localhost:${api.port}/ HTTP/1.1\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    await say(
+      `POST http://localhost:${api.port}/ HTTP/1.1\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
     expect(requests.at(-1)?.body).toBe(body);
   });
 
@@ -139,9 +166,14 @@ describe("the way out", () => {
       "169.254.169.254:80",
     ]) {
       const refused = await say(`CONNECT ${target} HTTP/1.1\r\n\r\n`);
-      expect([target, refused.split("\r\n")[0]]).toEqual([target, expect.stringMatching(/^HTTP\/1\.1 40[03] /)]);
+      expect([target, refused.split("\r\n")[0]]).toEqual([
+        target,
+        expect.stringMatching(/^HTTP\/1\.1 40[03] /),
+      ]);
     }
-    expect(await say("CONNECT Example.com:443 HTTP/1.1\r\n\r\n")).toContain("`--sandbox-host Example.com` puts it there");
+    expect(await say("CONNECT Example.com:443 HTTP/1.1\r\n\r\n")).toContain(
+      "`--sandbox-host Example.com` puts it there",
+    );
     expect(requests.length).toBe(before);
   });
 
@@ -171,7 +203,10 @@ describe("the way out", () => {
       `connect ${here} HTTP/1.1`,
     ]) {
       const refused = await say(`${request}\r\n\r\n`);
-      expect([request, refused.split("\r\n")[0]]).toEqual([request, expect.stringMatching(/^HTTP\/1\.1 40[03] /)]);
+      expect([request, refused.split("\r\n")[0]]).toEqual([
+        request,
+        expect.stringMatching(/^HTTP\/1\.1 40[03] /),
+      ]);
     }
     expect(requests.length).toBe(before);
   });
@@ -179,7 +214,9 @@ describe("the way out", () => {
   test("the Host that is told on is that of the place, and a second request in the same breath goes nowhere else", async () => {
     const before = requests.length;
     const here = `localhost:${api.port}`;
-    const heard = await say(`GET http://${here}/one HTTP/1.1\r\nHost: example.com\r\n\r\nGET http://example.com/two HTTP/1.1\r\nHost: example.com\r\n\r\n`);
+    const heard = await say(
+      `GET http://${here}/one HTTP/1.1\r\nHost: example.com\r\n\r\nGET http://example.com/two HTTP/1.1\r\nHost: example.com\r\n\r\n`,
+    );
     expect(heard.match(/HTTP\/1\.1 200/g)).toHaveLength(1);
     expect(requests.slice(before).map(({ url }) => url)).toEqual([`http://${here}/one`]);
   });
@@ -192,7 +229,9 @@ describe("the way out", () => {
   });
 
   test("a header without an end is cut off, and so is one that stops", async () => {
-    expect(await say(`GET http://localhost:${api.port}/ HTTP/1.1\r\nX: ${"x".repeat(40_000)}`)).toStartWith("HTTP/1.1 400");
+    expect(
+      await say(`GET http://localhost:${api.port}/ HTTP/1.1\r\nX: ${"x".repeat(40_000)}`),
+    ).toStartWith("HTTP/1.1 400");
     const half = await new Promise<string>((resolve) => {
       let heard = "";
       const client = connect({ path, allowHalfOpen: true }, () => client.end("CONNECT local"));
@@ -246,14 +285,20 @@ describe("the way out", () => {
             resolve(Buffer.from(data));
           }),
         ).listen(0, "127.0.0.1", () => {
-          connectTls({ port: portOf(server), host: "127.0.0.1", servername }).on("error", () => undefined);
+          connectTls({ port: portOf(server), host: "127.0.0.1", servername }).on(
+            "error",
+            () => undefined,
+          );
         });
       });
     const through = async (first: Buffer | string) => {
       const heard = await new Promise<string>((resolve) => {
         let text = "";
         let sent = false;
-        const client = connect(join(dir, "tls.sock"), () => void client.write(`CONNECT localhost:${portOf(echo)} HTTP/1.1\r\n\r\n`));
+        const client = connect(
+          join(dir, "tls.sock"),
+          () => void client.write(`CONNECT localhost:${portOf(echo)} HTTP/1.1\r\n\r\n`),
+        );
         client.on("data", (data) => {
           text += data.toString("latin1");
           if (sent && text.includes(Buffer.from(first).toString("latin1"))) client.destroy();
@@ -270,7 +315,8 @@ describe("the way out", () => {
     test("the server that a handshake asks for is read, in whatever pieces it comes", async () => {
       const bytes = await hello("api.anthropic.com");
       expect(serverAsked(bytes)).toBe("api.anthropic.com");
-      for (let end = 0; end < bytes.length; end += 7) expect(serverAsked(bytes.subarray(0, end))).toBeUndefined();
+      for (let end = 0; end < bytes.length; end += 7)
+        expect(serverAsked(bytes.subarray(0, end))).toBeUndefined();
     });
 
     test("what is no handshake, or a broken one, asks for nobody", async () => {
@@ -295,7 +341,10 @@ describe("the way out", () => {
       twice.writeUInt16BE(twice.length - 5, 3);
       twice.writeUIntBE(twice.length - 9, 6, 3);
       expect([serverAsked(bytes), serverAsked(twice)]).toEqual(["a.example", ""]);
-      const plain = await say(`GET http://localhost:${portOf(echo)}/ HTTP/1.1\r\n\r\n`, join(dir, "tls.sock"));
+      const plain = await say(
+        `GET http://localhost:${portOf(echo)}/ HTTP/1.1\r\n\r\n`,
+        join(dir, "tls.sock"),
+      );
       expect(plain).toStartWith("HTTP/1.1 400");
     });
 

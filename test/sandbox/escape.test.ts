@@ -1,9 +1,24 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { emptyHome } from "../support/home.ts";
-import { containers, ENGINE, everythingIn, NO_SANDBOX, runInside, sandboxesOf } from "../support/sandbox.ts";
+import {
+  containers,
+  ENGINE,
+  everythingIn,
+  NO_SANDBOX,
+  runInside,
+  sandboxesOf,
+} from "../support/sandbox.ts";
 import { until } from "../support/until.ts";
 
 const SECRET = `secret-${crypto.randomUUID()}`;
@@ -23,7 +38,19 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
   const home = emptyHome();
   const work = join(home.dir, "work");
   const git = (...args: string[]) => {
-    const ran = Bun.spawnSync(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always", ...args], { cwd: work, env: { ...home.env } });
+    const ran = Bun.spawnSync(
+      [
+        "git",
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b",
+        "-c",
+        "protocol.file.allow=always",
+        ...args,
+      ],
+      { cwd: work, env: { ...home.env } },
+    );
     if (!ran.success) throw new Error(ran.stderr.toString());
     return ran.stdout.toString();
   };
@@ -37,7 +64,20 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
     writeFileSync(join(home.dir, ".claude/.credentials.json"), SECRET);
     const lib = mkdtempSync(join(home.dir, "lib-"));
     Bun.spawnSync(["git", "init", "-q", lib]);
-    Bun.spawnSync(["git", "-C", lib, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"]);
+    Bun.spawnSync([
+      "git",
+      "-C",
+      lib,
+      "-c",
+      "user.name=a",
+      "-c",
+      "user.email=a@b",
+      "commit",
+      "-q",
+      "--allow-empty",
+      "-m",
+      "x",
+    ]);
     git("init", "-q");
     git("submodule", "add", "-q", lib, "third/lib");
     git("config", "core.hooksPath", ".husky/_");
@@ -55,23 +95,38 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
 
   const onRecord = () => {
     const folder = join(sandboxesOf(home), "running");
-    return existsSync(folder) ? readdirSync(folder).flatMap((name) => (name.endsWith(".json") ? [name.slice(0, -".json".length)] : [])) : [];
+    return existsSync(folder)
+      ? readdirSync(folder).flatMap((name) =>
+          name.endsWith(".json") ? [name.slice(0, -".json".length)] : [],
+        )
+      : [];
   };
 
   /** Runs it, and sees to it that nothing outside is another for it: the project, but for `left`, containers, networks, temporary folders. */
-  async function attempt(script: string, options: { flags?: string[]; env?: Record<string, string>; left?: string[] } = {}) {
+  async function attempt(
+    script: string,
+    options: { flags?: string[]; env?: Record<string, string>; left?: string[] } = {},
+  ) {
     const outside = async () => ({
       project: Object.fromEntries(
-        Object.entries(everythingIn(work)).filter(([path]) => !(options.left ?? []).some((left) => path === left || path.startsWith(`${left}/`))),
+        Object.entries(everythingIn(work)).filter(
+          ([path]) =>
+            !(options.left ?? []).some((left) => path === left || path.startsWith(`${left}/`)),
+        ),
       ),
-      networks: Bun.spawnSync(["docker", "network", "ls", "--format", "{{.Name}}"]).stdout.toString().includes("claude-remote"),
+      networks: Bun.spawnSync(["docker", "network", "ls", "--format", "{{.Name}}"])
+        .stdout.toString()
+        .includes("claude-remote"),
       temporary: readdirSync(join(home.dir, "tmp")),
       secret: everythingIn(join(home.dir, ".ssh")),
     });
     const before = await outside();
     const child = runInside(home, work, script, options.flags, options.env);
     // told apart from other people's by what is on record here
-    const name = await Promise.race([until("the container is on record", () => onRecord()[0], 590_000), child.then(() => "")]);
+    const name = await Promise.race([
+      until("the container is on record", () => onRecord()[0], 590_000),
+      child.then(() => ""),
+    ]);
     const ran = await child;
     expect(name).toStartWith("claude-remote-");
     expect(await containers()).not.toContain(name);
@@ -81,7 +136,9 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
   }
 
   test("the project is there, and can be written to", async () => {
-    const { code, out } = await attempt("pwd; ls -A; echo new > made.txt; cat made.txt; exit 3", { left: ["made.txt"] });
+    const { code, out } = await attempt("pwd; ls -A; echo new > made.txt; cat made.txt; exit 3", {
+      left: ["made.txt"],
+    });
     expect(out).toStartWith("/workspace\n");
     expect(out).toEndWith("new\n");
     expect(code).toBe(3);
@@ -103,11 +160,15 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
 
   test("a variable is let in where it is named, and its value stands in no command line", async () => {
     const script = "env; sleep 1";
-    const child = attempt(script, { flags: ["--sandbox-pass", "MY_TOKEN"], env: { MY_TOKEN: SECRET, OTHER: SECRET } });
+    const child = attempt(script, {
+      flags: ["--sandbox-pass", "MY_TOKEN"],
+      env: { MY_TOKEN: SECRET, OTHER: SECRET },
+    });
     let over = false;
     void child.finally(() => (over = true));
     let lines = "";
-    for (; !over; await Bun.sleep(50)) lines += Bun.spawnSync(["ps", "-eww", "-o", "args"]).stdout.toString();
+    for (; !over; await Bun.sleep(50))
+      lines += Bun.spawnSync(["ps", "-eww", "-o", "args"]).stdout.toString();
     const { out } = await child;
     expect(out).toContain(`MY_TOKEN=${SECRET}`);
     expect(out).not.toContain("OTHER=");
@@ -130,7 +191,9 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
     expect(out).not.toContain("REACHED");
     expect(out).not.toContain("RESOLVED");
     expect(out).not.toContain("URING");
-    expect([...out.matchAll(/FAMILY (\d+)/g)].map(([, family]) => Number(family))).toEqual([1, 2, 10, 16]); // local, IP, IPv6, netlink
+    expect([...out.matchAll(/FAMILY (\d+)/g)].map(([, family]) => Number(family))).toEqual([
+      1, 2, 10, 16,
+    ]); // local, IP, IPv6, netlink
     expect(out).toContain("Seccomp_filters:\t2\n"); // the engine's and ours, also before the first process
     expect(out.match(/^Seccomp_filters/gm)).toHaveLength(1);
     expect(out + err).not.toContain(SECRET);
@@ -142,7 +205,9 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
 
   test("a listed place is reached", async () => {
     const api = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("listed") });
-    const { out } = await attempt(`curl -sS -m 5 http://localhost:${api.port}/`, { flags: ["--sandbox-host", `localhost:${api.port}`] });
+    const { out } = await attempt(`curl -sS -m 5 http://localhost:${api.port}/`, {
+      flags: ["--sandbox-host", `localhost:${api.port}`],
+    });
     api.stop(true);
     expect(out).toBe("listed");
   }, 60_000);
@@ -179,12 +244,18 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
   }, 60_000);
 
   test("nor where the repository may be written to: a commit can be made, and that is all", async () => {
-    const commit = "echo x > committed.txt; git add -A && git -c user.name=c -c user.email=c@d commit -qm inside && git log --oneline | wc -l";
+    const commit =
+      "echo x > committed.txt; git add -A && git -c user.name=c -c user.email=c@d commit -qm inside && git log --oneline | wc -l";
     const before = everythingIn(join(work, ".git"));
-    const { out } = await attempt(`${orders}; ${commit}`, { flags: ["--sandbox-git"], left: ["", ".git", "committed.txt"] });
+    const { out } = await attempt(`${orders}; ${commit}`, {
+      flags: ["--sandbox-git"],
+      left: ["", ".git", "committed.txt"],
+    });
     expect(out).toBe("2\n");
     const after = everythingIn(join(work, ".git"));
-    const changed = Object.keys({ ...before, ...after }).filter((path) => before[path] !== after[path] && !/^(objects|refs|logs)(\/|$)/.test(path));
+    const changed = Object.keys({ ...before, ...after }).filter(
+      (path) => before[path] !== after[path] && !/^(objects|refs|logs)(\/|$)/.test(path),
+    );
     expect(changed.toSorted()).toEqual(["COMMIT_EDITMSG", "index"]);
     expect(git("status", "--short")).toBe("");
     expect(git("log", "--format=%s", "-1")).toBe("inside\n");
@@ -200,23 +271,33 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
        (echo x > /etc/x) && echo ROOT; (echo x > /usr/bin/x) && echo ROOT; dmesg 2>/dev/null | head -1; hostname x && echo RENAMED; date -s 2000-01-01 && echo CLOCK
        cat /proc/kcore | head -c 10 | wc -c; python3 -c 1; nsenter -t 1 -m true && echo ENTERED; find / -xdev -perm -4000 -user root -exec {} --help \\; >/dev/null 2>&1; id -u; ulimit -c`,
     );
-    for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]) expect(out).toContain(`${set}:\t0000000000000000`);
+    for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"])
+      expect(out).toContain(`${set}:\t0000000000000000`);
     expect(out).toContain("NoNewPrivs:\t1");
     expect(out).toContain("Seccomp:\t2");
-    expect(out.match(/^(MOUNTED|UNSHARED|CHROOTED|NODE|OWNED|SYSCTL|SYSFS|SYSRQ|ROOT|RENAMED|CLOCK|ENTERED)$/gm)).toBeNull();
+    expect(
+      out.match(
+        /^(MOUNTED|UNSHARED|CHROOTED|NODE|OWNED|SYSCTL|SYSFS|SYSRQ|ROOT|RENAMED|CLOCK|ENTERED)$/gm,
+      ),
+    ).toBeNull();
     expect(out).not.toMatch(/^(vd|sd|nvme|kmsg|mem$)/m);
     expect(err).toContain("Read-only file system");
   }, 60_000);
 
   test("a fork bomb goes off inside its bound, and the host has its processes", async () => {
     const mark = `BOMB=${crypto.randomUUID()}`; // in the environment of all that it makes
-    const mine = () => readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && environment(pid).includes(mark)).length;
+    const mine = () =>
+      readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && environment(pid).includes(mark))
+        .length;
     let most = 0;
     const timer = setInterval(() => {
       most = Math.max(most, mine());
     }, 100);
     const script = "bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 2; echo over; exit 5";
-    const { code } = await attempt(script, { flags: ["--sandbox-pass", "BOMB"], env: { BOMB: mark.slice("BOMB=".length) } });
+    const { code } = await attempt(script, {
+      flags: ["--sandbox-pass", "BOMB"],
+      env: { BOMB: mark.slice("BOMB=".length) },
+    });
     clearInterval(timer);
     expect([5, 137, 143, 254, 1]).toContain(code);
     expect(most).toBeGreaterThan(100);
@@ -244,7 +325,11 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
 
   test("what is outside can be run by nobody but the wrapper: no folder that would lead around it is taken", async () => {
     const refused = async (cwd: string, env: Record<string, string> = {}) => {
-      const { code, err, out } = await runInside({ ...home, env: { ...home.env, ...env } }, cwd, "echo IN");
+      const { code, err, out } = await runInside(
+        { ...home, env: { ...home.env, ...env } },
+        cwd,
+        "echo IN",
+      );
       expect([cwd, code, out]).toEqual([cwd, 126, ""]);
       return err;
     };
@@ -259,7 +344,9 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
       "/etc",
     ])
       await refused(around);
-    expect(await refused(join(home.dir, ".local/share/claude-remote/sandbox/homes"))).toContain("it lies in");
+    expect(await refused(join(home.dir, ".local/share/claude-remote/sandbox/homes"))).toContain(
+      "it lies in",
+    );
     mkdirSync(join(home.dir, "linked"));
     Bun.spawnSync(["ln", "-s", join(home.dir, ".ssh"), join(home.dir, "linked/.claude")]);
     expect(await refused(join(home.dir, "linked"))).toContain("is a link or worse");
@@ -271,7 +358,10 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
       [{ DOCKER_HOST: "tcp://127.0.0.1:1" }, "DOCKER_HOST leads elsewhere"],
       [{ PATH: join(process.execPath, "..") }, "there is no docker command here"],
     ] as const) {
-      const { code, out, err } = await runInside(home, work, "echo IN; touch ran.txt", [], { ...ENGINE, ...env });
+      const { code, out, err } = await runInside(home, work, "echo IN; touch ran.txt", [], {
+        ...ENGINE,
+        ...env,
+      });
       expect([words, code, out]).toEqual([words, 126, ""]);
       expect(err).toContain(words);
     }

@@ -19,7 +19,10 @@ test("who starts a sandbox from afar is told that its image is being built, or w
   process.env.PATH = `${dir}:${path}`;
   const said: string[] = [];
   const ask = () => imageTrouble((text) => void said.push(text));
-  const builds = () => (existsSync(join(dir, "builds")) ? readFileSync(join(dir, "builds"), "utf8").length / "build\n".length : 0);
+  const builds = () =>
+    existsSync(join(dir, "builds"))
+      ? readFileSync(join(dir, "builds"), "utf8").length / "build\n".length
+      : 0;
 
   writeFileSync(join(dir, "broken"), "");
   expect(await ask()).toContain("is being built");

@@ -1,12 +1,26 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { containerArgs } from "../../src/sandbox/container.ts";
 import { IMAGE } from "../../src/sandbox/engine.ts";
 import { takenFrom } from "../../src/sandbox/git.ts";
 import { firstSession, INSIDE, pathOutside, sandboxHome } from "../../src/sandbox/home.ts";
-import { guarded, makePlaceholders, missing, projectFolder, removePlaceholders } from "../../src/sandbox/project.ts";
+import {
+  guarded,
+  makePlaceholders,
+  missing,
+  projectFolder,
+  removePlaceholders,
+} from "../../src/sandbox/project.ts";
 import { everythingIn } from "../support/sandbox.ts";
 
 let dir: string;
@@ -15,8 +29,23 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 const git = (...args: string[]) =>
-  expect(Bun.spawnSync(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always", ...args], { cwd: dir }).exitCode).toBe(0);
-const paths = (all: { path: string; writable?: boolean }[]) => all.map(({ path, writable }) => (writable ? `${path} rw` : path)).toSorted();
+  expect(
+    Bun.spawnSync(
+      [
+        "git",
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b",
+        "-c",
+        "protocol.file.allow=always",
+        ...args,
+      ],
+      { cwd: dir },
+    ).exitCode,
+  ).toBe(0);
+const paths = (all: { path: string; writable?: boolean }[]) =>
+  all.map(({ path, writable }) => (writable ? `${path} rw` : path)).toSorted();
 
 describe("what is guarded in a project", () => {
   test("the whole of .git, and what names programs to a claude outside, whether or not they are there", () => {
@@ -26,7 +55,15 @@ describe("what is guarded in a project", () => {
 
   test("in a repository that may be written to, where git takes programs from", () => {
     git("init", "-q");
-    const inGit = ["commondir", "config", "config.worktree", "hooks", "info", "modules", "worktrees"].map((name) => `.git/${name}`);
+    const inGit = [
+      "commondir",
+      "config",
+      "config.worktree",
+      "hooks",
+      "info",
+      "modules",
+      "worktrees",
+    ].map((name) => `.git/${name}`);
     expect(paths(guarded(dir, true))).toEqual([".claude", ".git rw", ...inGit, ".mcp.json"]);
   });
 
@@ -40,7 +77,13 @@ describe("what is guarded in a project", () => {
     git("config", "core.hooksPath", ".husky/_");
     writeFileSync(join(dir, "git.conf"), "[alias]\nx = status\n");
     git("config", "include.path", "../git.conf");
-    expect(paths(takenFrom(dir))).toEqual([".husky/_", "empty", "git.conf", "lib/.git", "third/lib/.git"]);
+    expect(paths(takenFrom(dir))).toEqual([
+      ".husky/_",
+      "empty",
+      "git.conf",
+      "lib/.git",
+      "third/lib/.git",
+    ]);
     const all = guarded(dir, false);
     expect(paths(all)).toEqual([
       ".claude",
@@ -71,13 +114,22 @@ describe("what is guarded in a project", () => {
   test("every other repository: submodules of submodules, worktrees, clones, and one whose folder has another name", () => {
     git("init", "-q", "--separate-git-dir", ".bare");
     for (const name of ["deep", "lib"]) git("init", "-q", name);
-    for (const name of ["deep", "lib", "."]) git("-C", name, "commit", "-q", "--allow-empty", "-m", "x");
+    for (const name of ["deep", "lib", "."])
+      git("-C", name, "commit", "-q", "--allow-empty", "-m", "x");
     git("-C", "lib", "submodule", "add", "-q", "../deep", "in/deep");
     git("-C", "lib", "commit", "-qm", "x");
     git("submodule", "add", "-q", "./lib", "third/lib");
     git("submodule", "update", "-q", "--init", "--recursive");
     git("worktree", "add", "-q", "trees/other");
-    const found = [".bare", "deep/.git", "lib/.git", "lib/in/deep/.git", "third/lib/.git", "third/lib/in/deep/.git", "trees/other/.git"];
+    const found = [
+      ".bare",
+      "deep/.git",
+      "lib/.git",
+      "lib/in/deep/.git",
+      "third/lib/.git",
+      "third/lib/in/deep/.git",
+      "trees/other/.git",
+    ];
     expect(paths(takenFrom(dir))).toEqual(found);
   });
 
@@ -91,7 +143,17 @@ describe("what is guarded in a project", () => {
     symlinkSync("../../scripts/pre-commit", join(dir, ".git/hooks/pre-commit"));
     symlinkSync("../claude.json", join(dir, ".claude/settings.json"));
     const all = guarded(dir, false);
-    expect(paths(all)).toEqual([".claude", ".git", ".gitconfig", ".mcp.json", "claude.json", "conf rw", "conf/other.conf", "scripts rw", "scripts/pre-commit"]);
+    expect(paths(all)).toEqual([
+      ".claude",
+      ".git",
+      ".gitconfig",
+      ".mcp.json",
+      "claude.json",
+      "conf rw",
+      "conf/other.conf",
+      "scripts rw",
+      "scripts/pre-commit",
+    ]);
     const before = everythingIn(dir);
     makePlaceholders(dir, all);
     git("status");
@@ -105,7 +167,13 @@ describe("what is guarded in a project", () => {
     git("-C", "lib", "commit", "-q", "--allow-empty", "-m", "x");
     git("submodule", "add", "-q", "./lib", ".claude/skills");
     git("config", "core.hooksPath", ".claude/hooks/git");
-    expect(paths(guarded(dir, false))).toEqual([".claude", ".git", ".mcp.json", "lib rw", "lib/.git"]);
+    expect(paths(guarded(dir, false))).toEqual([
+      ".claude",
+      ".git",
+      ".mcp.json",
+      "lib rw",
+      "lib/.git",
+    ]);
   });
 
   test("git runs nothing out here for a project that wants it to: not to fetch what it lacks, nor a git of the project's own", () => {
@@ -119,9 +187,16 @@ describe("what is guarded in a project", () => {
     git("commit", "-qm", "x");
     git("sparse-checkout", "init", "--cone", "--sparse-index");
     git("sparse-checkout", "set", "in");
-    const tree = Bun.spawnSync(["git", "rev-parse", "HEAD:out"], { cwd: dir }).stdout.toString().trim();
+    const tree = Bun.spawnSync(["git", "rev-parse", "HEAD:out"], { cwd: dir })
+      .stdout.toString()
+      .trim();
     rmSync(join(dir, ".git/objects", tree.slice(0, 2), tree.slice(2)));
-    const orders = { "core.repositoryformatversion": "1", "extensions.partialClone": "origin", "remote.origin.promisor": "true", "protocol.ext.allow": "always" };
+    const orders = {
+      "core.repositoryformatversion": "1",
+      "extensions.partialClone": "origin",
+      "remote.origin.promisor": "true",
+      "protocol.ext.allow": "always",
+    };
     for (const [name, value] of Object.entries({
       ...orders,
       "remote.origin.url": `ext::sh -c ${touch("FETCHED").replace(" ", "% ")}`,
@@ -131,7 +206,10 @@ describe("what is guarded in a project", () => {
     mkdirSync(join(dir, "bin"));
     writeFileSync(join(dir, "bin/git"), `#!/bin/sh\n${touch("RAN")}\n`, { mode: 0o755 });
     const ask = `import { takenFrom } from "${join(import.meta.dir, "../../src/sandbox/git.ts")}"; takenFrom(${JSON.stringify(dir)})`;
-    const { exitCode } = Bun.spawnSync([process.execPath, "-e", ask], { cwd: dir, env: { ...process.env, PATH: `./bin:${process.env.PATH}` } });
+    const { exitCode } = Bun.spawnSync([process.execPath, "-e", ask], {
+      cwd: dir,
+      env: { ...process.env, PATH: `./bin:${process.env.PATH}` },
+    });
     expect(exitCode).toBe(0);
     expect(readdirSync(dir).filter((name) => /^[A-Z]+$/.test(name))).toEqual([]);
   });
@@ -153,7 +231,14 @@ describe("what is guarded in a project", () => {
     const before = everythingIn(dir);
     const all = guarded(dir, true);
     const absent = missing(dir, all);
-    expect(paths(absent)).toEqual([".claude", ".git/commondir", ".git/config.worktree", ".git/modules", ".git/worktrees", ".mcp.json"]);
+    expect(paths(absent)).toEqual([
+      ".claude",
+      ".git/commondir",
+      ".git/config.worktree",
+      ".git/modules",
+      ".git/worktrees",
+      ".mcp.json",
+    ]);
     makePlaceholders(dir, absent);
     expect(missing(dir, all)).toEqual([]);
     git("status");
@@ -170,14 +255,17 @@ describe("what is guarded in a project", () => {
 
 test("a project folder is its real path, and neither holds nor lies in what must stay out", () => {
   const [held, within] = [join(dir, "home"), join(dir, "home/data")];
-  for (const path of ["home/data/x", "home/project", "homely"]) mkdirSync(join(dir, path), { recursive: true });
+  for (const path of ["home/data/x", "home/project", "homely"])
+    mkdirSync(join(dir, path), { recursive: true });
   symlinkSync(join(dir, "home/project"), join(dir, "short"));
   symlinkSync(dir, join(dir, "home/around"));
   const keepOut = { holds: [held, join(dir, "not/there")], within: [within] };
   expect(projectFolder(join(dir, "short"), keepOut)).toBe(join(dir, "home/project"));
   expect(projectFolder(join(dir, "homely"), keepOut)).toBe(join(dir, "homely"));
   for (const path of ["", "home", "home/data", "home/data/x", "home/around"])
-    expect(() => projectFolder(join(dir, path), keepOut)).toThrow("is no project folder for a sandbox");
+    expect(() => projectFolder(join(dir, path), keepOut)).toThrow(
+      "is no project folder for a sandbox",
+    );
 });
 
 test("paths inside are told as they are out here; whatever else is left as it is", () => {
@@ -186,14 +274,25 @@ test("paths inside are told as they are out here; whatever else is left as it is
   const out = (path: string) => pathOutside(path, "/src/my project", home);
   expect(out("/workspace")).toBe("/src/my project");
   expect(out("/workspace/a/../b")).toBe("/src/my project/b");
-  expect(out("/home/claude/.claude/projects/-workspace/x.jsonl")).toBe(`${home.config}/projects/-workspace/x.jsonl`);
+  expect(out("/home/claude/.claude/projects/-workspace/x.jsonl")).toBe(
+    `${home.config}/projects/-workspace/x.jsonl`,
+  );
   expect(out("/home/claude/x")).toBe(`${home.home}/x`);
-  for (const path of ["/workspace/../etc/passwd", "/workspacex", "/home/claude/../../root/.claude/x", "relative", "/etc/passwd", ""]) expect(out(path)).toBe(path);
+  for (const path of [
+    "/workspace/../etc/passwd",
+    "/workspacex",
+    "/home/claude/../../root/.claude/x",
+    "relative",
+    "/etc/passwd",
+    "",
+  ])
+    expect(out(path)).toBe(path);
 });
 
 test("the first claude that told its status is the session's own; of a folder full of them a part is looked at", () => {
   expect(firstSession(dir)).toBeUndefined();
-  for (const name of ["12.json", "9.json", "9.key", "x.json", "-1.json", "123456789.json"]) writeFileSync(join(dir, name), "");
+  for (const name of ["12.json", "9.json", "9.key", "x.json", "-1.json", "123456789.json"])
+    writeFileSync(join(dir, name), "");
   expect(firstSession(dir)).toBe(9);
   expect(firstSession(join(dir, "9.json"))).toBeUndefined(); // what can't be read says nothing
 });
@@ -212,7 +311,9 @@ test("the docker command holds names of variables, never values, and any path", 
     },
     ...{ pass: ["ANTHROPIC_API_KEY"], hooks: 4711, tty: true, program: rest },
   });
-  expect(args).toContain('"type=bind","source=/a,b ""c""/.git","target=/workspace/.git","readonly"');
+  expect(args).toContain(
+    '"type=bind","source=/a,b ""c""/.git","target=/workspace/.git","readonly"',
+  );
   expect(args.slice(args.indexOf(image))).toEqual([
     image,
     "perl",

@@ -16,8 +16,16 @@ export interface Attached extends Tty {
 }
 
 /** Attaches to a session in a terminal of this size. */
-export function openAttached(server: HomeServer, args: string[], size: { cols?: number; rows?: number } = {}): Attached {
-  const tty = openTty([...SELF, "attach", ...args], { env: server.home.env, cwd: server.home.dir, ...size });
+export function openAttached(
+  server: HomeServer,
+  args: string[],
+  size: { cols?: number; rows?: number } = {},
+): Attached {
+  const tty = openTty([...SELF, "attach", ...args], {
+    env: server.home.env,
+    cwd: server.home.dir,
+    ...size,
+  });
   const shown = () => tty.screen.text().slice(0, -1);
   return {
     ...tty,
@@ -30,7 +38,10 @@ export function openAttached(server: HomeServer, args: string[], size: { cols?: 
         const theirs = desk.screen.text();
         const top = Math.max(0, theirs.length - rows.length);
         const used = (lines: string[]) => lines.join("\n").trimEnd();
-        return [0, top].some((from) => used(theirs.slice(from, from + rows.length)) === used(rows)) && used(rows) !== "";
+        return (
+          [0, top].some((from) => used(theirs.slice(from, from + rows.length)) === used(rows)) &&
+          used(rows) !== ""
+        );
       };
       await until("both show the same", same, 15_000).catch((error: Error) => {
         throw new Error(`${error.message}; the desk:\n${desk.text()}\nattached:\n${tty.text()}`);

@@ -8,7 +8,9 @@ import { openTty, type Tty } from "./tty.ts";
 /** Where the pinned npm package keeps the real CLI for this platform. */
 function claudeDir(): string {
   const scope = resolve(import.meta.dir, "../../node_modules/@anthropic-ai");
-  const name = readdirSync(scope).find((entry) => entry.startsWith("claude-code-") && existsSync(join(scope, entry, "claude")));
+  const name = readdirSync(scope).find(
+    (entry) => entry.startsWith("claude-code-") && existsSync(join(scope, entry, "claude")),
+  );
   if (name === undefined) throw new Error("the real claude is not installed: run bun install");
   return join(scope, name);
 }
@@ -24,7 +26,11 @@ export interface RealClaude {
 }
 
 /** The environment in which claude starts without its first-run questions, but for what `unsettled` takes back. */
-export function claudeEnv(home: HomeServer["home"], api: MockApi, unsettled: object = {}): Record<string, string | undefined> {
+export function claudeEnv(
+  home: HomeServer["home"],
+  api: MockApi,
+  unsettled: object = {},
+): Record<string, string | undefined> {
   const config = join(home.dir, ".claude");
   const work = join(home.dir, "work");
   mkdirSync(config, { recursive: true });
@@ -55,16 +61,27 @@ export async function startRealClaude(
   args: string[] = [],
   env: Record<string, string> = {},
   ready = "manual mode on",
-  { cols = 100, rows = 30, unsettled = {} }: { cols?: number; rows?: number; unsettled?: object } = {},
+  {
+    cols = 100,
+    rows = 30,
+    unsettled = {},
+  }: { cols?: number; rows?: number; unsettled?: object } = {},
 ): Promise<RealClaude> {
   const api = startMockApi();
   const work = join(server.home.dir, "work");
-  const tty = openTty([...SELF, ...(args.includes("--permission-mode") ? [] : ["--permission-mode", "manual"]), ...args], {
-    env: { ...claudeEnv(server.home, api, unsettled), ...env },
-    cwd: work,
-    cols,
-    rows,
-  });
+  const tty = openTty(
+    [
+      ...SELF,
+      ...(args.includes("--permission-mode") ? [] : ["--permission-mode", "manual"]),
+      ...args,
+    ],
+    {
+      env: { ...claudeEnv(server.home, api, unsettled), ...env },
+      cwd: work,
+      cols,
+      rows,
+    },
+  );
   await tty.sees(ready, 30_000);
   return {
     api,

@@ -18,7 +18,11 @@ export interface Dashboard {
   /** A session whose runner the test plays. */
   playRunner(id: string, prompts?: Prompt[], info?: object, device?: Phone): Promise<Socket>;
   /** A daemon that the test plays, on a machine of its own. */
-  playDaemon(name: string, says?: Partial<RunnerInfo>, device?: Phone): Promise<{ socket: Socket; device: Phone; close(): void }>;
+  playDaemon(
+    name: string,
+    says?: Partial<RunnerInfo>,
+    device?: Phone,
+  ): Promise<{ socket: Socket; device: Phone; close(): void }>;
   openPaired(): Promise<PhonePage>;
   /** Starts another server on the same data. */
   start(port?: number): Promise<RunningServer>;
@@ -27,7 +31,8 @@ export interface Dashboard {
 
 export async function openDashboard(): Promise<Dashboard> {
   const data = mkdtempSync(join(tmpdir(), "page-test-"));
-  const start = (port = 0) => startServer({ host: "127.0.0.1", port, data, insecureLan: false, log: () => undefined });
+  const start = (port = 0) =>
+    startServer({ host: "127.0.0.1", port, data, insecureLan: false, log: () => undefined });
   const server = await start();
   const machine = await pairDevice(server.pairingLink(), "machine", "laptop");
   const browser = await startBrowser();
@@ -39,7 +44,12 @@ export async function openDashboard(): Promise<Dashboard> {
     async playRunner(id, prompts = [], info = {}, device = machine) {
       const socket = await openSocket(dashboard.server.origin, device);
       socket.send(hello);
-      socket.send({ type: "session", session: { ...sessionInfo(id), cwd: `/home/me/${id}`, ...info }, first: 1, prompts });
+      socket.send({
+        type: "session",
+        session: { ...sessionInfo(id), cwd: `/home/me/${id}`, ...info },
+        first: 1,
+        prompts,
+      });
       await socket.next("resume");
       socket.beat();
       return socket;
@@ -67,13 +77,35 @@ export async function openDashboard(): Promise<Dashboard> {
 }
 
 export function makePrompt(session: string, id: string, view: object): Prompt {
-  const whole = { tool: "Bash", input: {}, cwd: `/home/me/${session}`, host: "box", actions: ["approve", "reject"], ...view };
-  return { id, session, kind: "permission", state: "pending", created_at: Date.now(), view: JSON.stringify(whole) };
+  const whole = {
+    tool: "Bash",
+    input: {},
+    cwd: `/home/me/${session}`,
+    host: "box",
+    actions: ["approve", "reject"],
+    ...view,
+  };
+  return {
+    id,
+    session,
+    kind: "permission",
+    state: "pending",
+    created_at: Date.now(),
+    view: JSON.stringify(whole),
+  };
 }
 
 /** A frame of plain rows. */
 export const screen = (session: string, rev: number, lines: string[], more: object = {}) => ({
   type: "screen",
   session,
-  frame: { rev, cols: 80, rows: lines.length, cursor: { x: 0, y: 0, visible: true }, title: "", lines: Object.fromEntries(lines.map((line, y) => [y, line])), ...more },
+  frame: {
+    rev,
+    cols: 80,
+    rows: lines.length,
+    cursor: { x: 0, y: 0, visible: true },
+    title: "",
+    lines: Object.fromEntries(lines.map((line, y) => [y, line])),
+    ...more,
+  },
 });

@@ -22,7 +22,11 @@ export interface FreshHome {
 export function freshHome(): FreshHome {
   const home = emptyHome();
   const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
-  const env: FreshHome["env"] = { ...home.env, CLAUDE_REMOTE_EMBEDDED: undefined, CLAUDE_REMOTE_PORT: String(probe.port) };
+  const env: FreshHome["env"] = {
+    ...home.env,
+    CLAUDE_REMOTE_EMBEDDED: undefined,
+    CLAUDE_REMOTE_PORT: String(probe.port),
+  };
   probe.stop(true);
   const data = join(home.dir, ".local/share/claude-remote");
   return {
@@ -32,12 +36,29 @@ export function freshHome(): FreshHome {
     seat: () => (existsSync(data) ? readSeat(data) : undefined),
     machine() {
       const Pairing = v.object({ server: v.string(), device: v.string(), secret: v.string() });
-      const pairing = expectParsed(Pairing, readFileSync(join(home.dir, ".config/claude-remote/pairing.json"), "utf8"));
-      return phoneOf(pairing.server, pairing.device, fromBase64url(pairing.secret) ?? new Uint8Array());
+      const pairing = expectParsed(
+        Pairing,
+        readFileSync(join(home.dir, ".config/claude-remote/pairing.json"), "utf8"),
+      );
+      return phoneOf(
+        pairing.server,
+        pairing.device,
+        fromBase64url(pairing.secret) ?? new Uint8Array(),
+      );
     },
     async cli(...argv) {
-      const child = Bun.spawn([...SELF, ...argv], { env, cwd: home.dir, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-      const [code, out, err] = await Promise.all([child.exited, new Response(child.stdout).text(), new Response(child.stderr).text()]);
+      const child = Bun.spawn([...SELF, ...argv], {
+        env,
+        cwd: home.dir,
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const [code, out, err] = await Promise.all([
+        child.exited,
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+      ]);
       return { code, out, err };
     },
     remove() {

@@ -1,5 +1,14 @@
 import type { ServerWebSocket } from "bun";
-import { connectionKeys, deviceKeys, helloMac, openFrame, parseAuthorization, randomNonce, sealFrame, toBase64url } from "../../src/auth.ts";
+import {
+  connectionKeys,
+  deviceKeys,
+  helloMac,
+  openFrame,
+  parseAuthorization,
+  randomNonce,
+  sealFrame,
+  toBase64url,
+} from "../../src/auth.ts";
 import type { Pairing } from "../../src/runner/link.ts";
 import { FromRunner, PROTOCOL, parseJson } from "../../src/types.ts";
 
@@ -30,14 +39,20 @@ export function startFakeServer() {
         const { data } = opened;
         data.keys = connectionKeys(secret, data.nonce, nonce, "c_1");
         const proof = toBase64url(helloMac(deviceKeys(secret), "dev_1", data.nonce, nonce, "c_1"));
-        opened.sendText(JSON.stringify({ type: "hello", protocol: PROTOCOL, conn: "c_1", nonce, mac: proof }));
+        opened.sendText(
+          JSON.stringify({ type: "hello", protocol: PROTOCOL, conn: "c_1", nonce, mac: proof }),
+        );
         socket = opened;
         connections++;
       },
       message(from, frame) {
-        const text = typeof frame === "string" ? undefined : openFrame(from.data.keys.c2s, from.data.received++, frame);
+        const text =
+          typeof frame === "string"
+            ? undefined
+            : openFrame(from.data.keys.c2s, from.data.received++, frame);
         const message = text === undefined ? undefined : parseJson(FromRunner, text);
-        if (message === undefined) throw new Error("a message of our own runner that a server could not read");
+        if (message === undefined)
+          throw new Error("a message of our own runner that a server could not read");
         received.push(message);
       },
       close(closed) {
@@ -46,7 +61,11 @@ export function startFakeServer() {
     },
   });
   return {
-    pairing: { server: `http://127.0.0.1:${server.port}`, device: "dev_1", secret: toBase64url(secret) } satisfies Pairing,
+    pairing: {
+      server: `http://127.0.0.1:${server.port}`,
+      device: "dev_1",
+      secret: toBase64url(secret),
+    } satisfies Pairing,
     /** What the runner has said. */
     received,
     get connections() {
@@ -56,7 +75,8 @@ export function startFakeServer() {
       return socket !== undefined;
     },
     /** Sends something, sealed as it should be. */
-    say: (text: string) => socket?.sendBinary(sealFrame(socket.data.keys.s2c, socket.data.sent++, text)),
+    say: (text: string) =>
+      socket?.sendBinary(sealFrame(socket.data.keys.s2c, socket.data.sent++, text)),
     /** Sends bytes as they are. */
     raw: (data: Uint8Array | string) => socket?.send(data),
     stop: () => server.stop(true),

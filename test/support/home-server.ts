@@ -19,19 +19,36 @@ export interface HomeServer {
 }
 
 /** `publicPort`: where runners find it instead, such as a proxy that can be cut. */
-export async function startHomeServer(options: { publicPort?: number; args?: string[]; env?: Record<string, string>; ca?: string } = {}): Promise<HomeServer> {
+export async function startHomeServer(
+  options: { publicPort?: number; args?: string[]; env?: Record<string, string>; ca?: string } = {},
+): Promise<HomeServer> {
   const home = emptyHome();
   Object.assign(home.env, options.env);
   let log = "";
   let port = 0;
-  const publicUrl = options.publicPort === undefined ? [] : ["--public-url", `http://127.0.0.1:${options.publicPort}`];
+  const publicUrl =
+    options.publicPort === undefined
+      ? []
+      : ["--public-url", `http://127.0.0.1:${options.publicPort}`];
   const start = () => {
-    const child = Bun.spawn([...SELF, "server", "--port", String(port), "--data", join(home.dir, "data"), ...publicUrl, ...(options.args ?? [])], {
-      env: home.env,
-      stdin: "ignore",
-      stdout: "ignore",
-      stderr: "pipe",
-    });
+    const child = Bun.spawn(
+      [
+        ...SELF,
+        "server",
+        "--port",
+        String(port),
+        "--data",
+        join(home.dir, "data"),
+        ...publicUrl,
+        ...(options.args ?? []),
+      ],
+      {
+        env: home.env,
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "pipe",
+      },
+    );
     void (async () => {
       for await (const chunk of child.stderr) log += new TextDecoder().decode(chunk);
     })();
@@ -43,8 +60,17 @@ export async function startHomeServer(options: { publicPort?: number; args?: str
   const code = await until("the server prints a link", () => /#pair=\S+/.exec(log)?.[0]);
   const link = `${origin}/${code}`;
   const machine = await pairDevice(link, "machine", "test machine", options.ca);
-  savePairing(join(home.dir, ".config/claude-remote/pairing.json"), { server: publicUrl[1] ?? origin, device: machine.device, secret: toBase64url(machine.secret) });
-  const phone = await pairDevice(`${origin}/${new URL(await machine.mint("viewer")).hash}`, "viewer", "test phone", options.ca);
+  savePairing(join(home.dir, ".config/claude-remote/pairing.json"), {
+    server: publicUrl[1] ?? origin,
+    device: machine.device,
+    secret: toBase64url(machine.secret),
+  });
+  const phone = await pairDevice(
+    `${origin}/${new URL(await machine.mint("viewer")).hash}`,
+    "viewer",
+    "test phone",
+    options.ca,
+  );
   return {
     home,
     origin,

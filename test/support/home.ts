@@ -5,17 +5,31 @@ import { join, resolve } from "node:path";
 const binary = process.env.CLAUDE_REMOTE_BINARY;
 
 /** The command that starts claude-remote: from source, or the single binary where the tests are to run against that. */
-export const SELF: readonly [string, ...string[]] = binary === undefined ? [process.execPath, resolve(import.meta.dir, "../../src/cli.ts")] : [resolve(binary)];
+export const SELF: readonly [string, ...string[]] =
+  binary === undefined
+    ? [process.execPath, resolve(import.meta.dir, "../../src/cli.ts")]
+    : [resolve(binary)];
 
 /** An empty home of its own, and the environment that leads there: nothing of the user's is read or written, and no server is started unasked. */
-export function emptyHome(): { dir: string; env: Record<string, string | undefined>; remove(): void } {
+export function emptyHome(): {
+  dir: string;
+  env: Record<string, string | undefined>;
+  remove(): void;
+} {
   const dir = mkdtempSync(join(tmpdir(), "claude-remote-test-"));
   const work = join(dir, "work");
   mkdirSync(work);
   const { PATH = "", LANG } = process.env;
   // `bun run` adds this project's own tools, claude among them
   const path = PATH.split(":").filter((dir) => !dir.endsWith("node_modules/.bin"));
-  const env = { PATH: [join(process.execPath, ".."), ...path].join(":"), LANG, TERM: "xterm-256color", HOME: dir, TMPDIR: join(dir, "tmp"), CLAUDE_REMOTE_EMBEDDED: "0" };
+  const env = {
+    PATH: [join(process.execPath, ".."), ...path].join(":"),
+    LANG,
+    TERM: "xterm-256color",
+    HOME: dir,
+    TMPDIR: join(dir, "tmp"),
+    CLAUDE_REMOTE_EMBEDDED: "0",
+  };
   mkdirSync(env.TMPDIR);
   return { dir, env, remove: () => rmSync(dir, { recursive: true, force: true }) };
 }

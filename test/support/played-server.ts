@@ -1,4 +1,13 @@
-import { connectionKeys, deviceKeys, helloMac, openFrame, parseAuthorization, randomNonce, sealFrame, toBase64url } from "../../src/auth.ts";
+import {
+  connectionKeys,
+  deviceKeys,
+  helloMac,
+  openFrame,
+  parseAuthorization,
+  randomNonce,
+  sealFrame,
+  toBase64url,
+} from "../../src/auth.ts";
 import type { Pairing } from "../../src/runner/link.ts";
 import { FromRunner, type FromServer, PROTOCOL } from "../../src/types.ts";
 import { expectParsed } from "./phone.ts";
@@ -17,27 +26,44 @@ export function playServer() {
     port: 0,
     fetch(request, server) {
       const nonce = parseAuthorization(request.headers.get("authorization"))?.nonce ?? "";
-      return server.upgrade(request, { data: { nonce } }) ? undefined : new Response(null, { status: 426 });
+      return server.upgrade(request, { data: { nonce } })
+        ? undefined
+        : new Response(null, { status: 426 });
     },
     websocket: {
       open(socket) {
         const nonce = randomNonce();
-        const mac = toBase64url(helloMac(deviceKeys(secret), pairing.device, socket.data.nonce, nonce, "c_1"));
+        const mac = toBase64url(
+          helloMac(deviceKeys(secret), pairing.device, socket.data.nonce, nonce, "c_1"),
+        );
         keys = connectionKeys(secret, socket.data.nonce, nonce, "c_1");
         received = 0;
         let sent = 0;
-        send = (message) => void socket.sendBinary(sealFrame(keys.s2c, sent++, JSON.stringify(message)));
-        socket.sendText(JSON.stringify({ type: "hello", protocol: PROTOCOL, conn: "c_1", nonce, mac }));
+        send = (message) =>
+          void socket.sendBinary(sealFrame(keys.s2c, sent++, JSON.stringify(message)));
+        socket.sendText(
+          JSON.stringify({ type: "hello", protocol: PROTOCOL, conn: "c_1", nonce, mac }),
+        );
       },
-      message: (_, frame) => void (typeof frame === "string" || said.push(expectParsed(FromRunner, openFrame(keys.c2s, received++, frame) ?? ""))),
+      message: (_, frame) =>
+        void (
+          typeof frame === "string" ||
+          said.push(expectParsed(FromRunner, openFrame(keys.c2s, received++, frame) ?? ""))
+        ),
     },
   });
-  const pairing: Pairing = { server: `http://127.0.0.1:${server.port}`, device: "dev_1", secret: toBase64url(secret) };
+  const pairing: Pairing = {
+    server: `http://127.0.0.1:${server.port}`,
+    device: "dev_1",
+    secret: toBase64url(secret),
+  };
   return {
     pairing,
     send: (message: FromServer) => send(message),
     /** The next message of this kind; those before it are passed over. */
-    next<Type extends FromRunner["type"]>(type: Type): Promise<Extract<FromRunner, { type: Type }>> {
+    next<Type extends FromRunner["type"]>(
+      type: Type,
+    ): Promise<Extract<FromRunner, { type: Type }>> {
       return until(`a ${type}`, () => {
         for (let message = said[taken]; message !== undefined; message = said[taken]) {
           taken++;

@@ -1,4 +1,14 @@
-import { connectionKeys, deviceKeys, helloMac, mac, openFrame, randomNonce, sameMac, sealFrame, signRequest } from "../../src/auth.ts";
+import {
+  connectionKeys,
+  deviceKeys,
+  helloMac,
+  mac,
+  openFrame,
+  randomNonce,
+  sameMac,
+  sealFrame,
+  signRequest,
+} from "../../src/auth.ts";
 import { FromServer, Greeting, PROTOCOL, parseJson } from "../../src/types.ts";
 import { expectParsed, type Phone } from "./phone.ts";
 import { until } from "./until.ts";
@@ -10,8 +20,17 @@ const BEAT_MS = 2000;
 export async function openSocket(origin: string, device: Phone) {
   const nonce = randomNonce();
   const keys = deviceKeys(device.secret);
-  const authorization = signRequest(keys, { method: "GET", host: new URL(origin).host, target: "/ws", device: device.device, ts: Math.floor(Date.now() / 1000), nonce });
-  const socket = new WebSocket(`${origin.replace("http", "ws")}/ws`, { headers: { authorization } });
+  const authorization = signRequest(keys, {
+    method: "GET",
+    host: new URL(origin).host,
+    target: "/ws",
+    device: device.device,
+    ts: Math.floor(Date.now() / 1000),
+    nonce,
+  });
+  const socket = new WebSocket(`${origin.replace("http", "ws")}/ws`, {
+    headers: { authorization },
+  });
   socket.binaryType = "arraybuffer";
   const messages: (string | ArrayBuffer)[] = [];
   let closed: number | undefined;
@@ -28,21 +47,33 @@ export async function openSocket(origin: string, device: Phone) {
   let received = 0;
   return {
     greeting,
-    proved: sameMac(greeting.mac, helloMac(keys, device.device, nonce, greeting.nonce, greeting.conn)),
+    proved: sameMac(
+      greeting.mac,
+      helloMac(keys, device.device, nonce, greeting.nonce, greeting.conn),
+    ),
     raw: (data: string | Uint8Array) => socket.send(data),
-    seal: (message: unknown, sequence = sent++) => sealFrame(connection.c2s, sequence, JSON.stringify(message)),
+    seal: (message: unknown, sequence = sent++) =>
+      sealFrame(connection.c2s, sequence, JSON.stringify(message)),
     /** The same of bytes that need be no JSON, nor even text. */
     sealBytes(payload: Uint8Array, sequence = sent++) {
-      const body = new Uint8Array([...new Uint8Array(new BigUint64Array([BigInt(sequence)]).buffer).reverse(), ...payload]);
+      const body = new Uint8Array([
+        ...new Uint8Array(new BigUint64Array([BigInt(sequence)]).buffer).reverse(),
+        ...payload,
+      ]);
       return new Uint8Array([...mac(connection.c2s, body), ...body]);
     },
     send(message: unknown) {
       socket.send(this.seal(message));
     },
-    async next<Type extends FromServer["type"]>(type: Type): Promise<Extract<FromServer, { type: Type }>> {
+    async next<Type extends FromServer["type"]>(
+      type: Type,
+    ): Promise<Extract<FromServer, { type: Type }>> {
       for (;;) {
         const frame = await until(`a ${type}`, () => messages.shift());
-        const message = expectParsed(FromServer, openFrame(connection.s2c, received++, new Uint8Array(frame as ArrayBuffer)) ?? "");
+        const message = expectParsed(
+          FromServer,
+          openFrame(connection.s2c, received++, new Uint8Array(frame as ArrayBuffer)) ?? "",
+        );
         if (message.type === type) return message as Extract<FromServer, { type: Type }>;
       }
     },
@@ -58,4 +89,12 @@ export async function openSocket(origin: string, device: Phone) {
   };
 }
 export const hello = { type: "hello", protocol: PROTOCOL, version: "0", host: "test" };
-export const sessionInfo = (id: string) => ({ id, host: "box", cwd: "/x", command: "claude", started_at: Date.now(), hooks: "on", activity: "idle" });
+export const sessionInfo = (id: string) => ({
+  id,
+  host: "box",
+  cwd: "/x",
+  command: "claude",
+  started_at: Date.now(),
+  hooks: "on",
+  activity: "idle",
+});

@@ -9,20 +9,29 @@ import { type MockApi, startMockApi } from "./mock-anthropic.ts";
 import { openTty, type Tty } from "./tty.ts";
 
 /** What the name of a test says where no container can be had; empty where one can. */
-export const NO_SANDBOX = await sandboxTrouble().then((trouble = lacksImage()) => (trouble === undefined ? "" : ` (skipped: ${trouble})`));
+export const NO_SANDBOX = await sandboxTrouble().then((trouble = lacksImage()) =>
+  trouble === undefined ? "" : ` (skipped: ${trouble})`,
+);
 
 /** Without the image that ours is built on, and no registry that gives it, there is an engine but nothing to run in it. */
 function lacksImage(): string | undefined {
-  const has = (image: string) => Bun.spawnSync(["docker", "image", "inspect", image], { stdout: "ignore", stderr: "ignore" }).exitCode === 0;
+  const has = (image: string) =>
+    Bun.spawnSync(["docker", "image", "inspect", image], { stdout: "ignore", stderr: "ignore" })
+      .exitCode === 0;
   const base = /^FROM (\S+)$/m.exec(dockerfile)?.[1] ?? "";
   return has(IMAGE) || has(base) ? undefined : `the engine has no ${base}`;
 }
 
 /** The engine that the tests use, for an environment of their own. */
-export const ENGINE = Object.fromEntries(["DOCKER_HOST"].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+export const ENGINE = Object.fromEntries(
+  ["DOCKER_HOST"].flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name]]],
+  ),
+);
 
 /** The sandboxes' folder of a home. */
-export const sandboxesOf = (home: { dir: string }) => join(home.dir, ".local/share/claude-remote/sandbox");
+export const sandboxesOf = (home: { dir: string }) =>
+  join(home.dir, ".local/share/claude-remote/sandbox");
 
 /** A project's home inside, as it is out here. */
 export function homeInside(home: { dir: string }, work: string): SandboxHome {
@@ -33,7 +42,10 @@ export function homeInside(home: { dir: string }, work: string): SandboxHome {
 
 /** The names of the containers that exist, of those that begin with ours. */
 export async function containers(): Promise<string[]> {
-  const child = Bun.spawn(["docker", "ps", "--all", "--filter", "label=claude-remote", "--format", "{{.Names}}"], { stdout: "pipe" });
+  const child = Bun.spawn(
+    ["docker", "ps", "--all", "--filter", "label=claude-remote", "--format", "{{.Names}}"],
+    { stdout: "pipe" },
+  );
   return (await new Response(child.stdout).text()).split("\n").filter((name) => name !== "");
 }
 
@@ -51,14 +63,21 @@ export async function runInside(
   flags: string[] = [],
   env: Record<string, string> = {},
 ): Promise<Ran> {
-  const child = Bun.spawn([...SELF, "run", "--sandbox", ...flags, "--command", "bash", "--", "-c", script], {
-    env: { ...home.env, ...ENGINE, ...env },
-    cwd: work,
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [code, out, err] = await Promise.all([child.exited, new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const child = Bun.spawn(
+    [...SELF, "run", "--sandbox", ...flags, "--command", "bash", "--", "-c", script],
+    {
+      env: { ...home.env, ...ENGINE, ...env },
+      cwd: work,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    },
+  );
+  const [code, out, err] = await Promise.all([
+    child.exited,
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
   return { code, out, err };
 }
 
@@ -67,8 +86,11 @@ export function everythingIn(folder: string): Record<string, string> {
   const all: Record<string, string> = {};
   const look = (path: string) => {
     const stat = lstatSync(path);
-    const hash = stat.isFile() ? new Bun.CryptoHasher("sha256").update(readFileSync(path)).digest("hex") : "";
-    all[relative(folder, path)] = `${stat.mode.toString(8)} ${stat.uid}:${stat.gid} ${stat.isSymbolicLink() ? readlinkSync(path) : hash}`;
+    const hash = stat.isFile()
+      ? new Bun.CryptoHasher("sha256").update(readFileSync(path)).digest("hex")
+      : "";
+    all[relative(folder, path)] =
+      `${stat.mode.toString(8)} ${stat.uid}:${stat.gid} ${stat.isSymbolicLink() ? readlinkSync(path) : hash}`;
     if (stat.isDirectory()) for (const name of readdirSync(path)) look(join(path, name));
   };
   look(folder);
@@ -98,16 +120,35 @@ export function settle(server: HomeServer, work: string) {
 }
 
 /** The real claude in a sandbox, on a terminal. */
-export async function startSandboxed(server: HomeServer): Promise<{ api: MockApi; tty: Tty; work: string; say(script: string): Promise<void>; quit(): Promise<void> }> {
+export async function startSandboxed(server: HomeServer): Promise<{
+  api: MockApi;
+  tty: Tty;
+  work: string;
+  say(script: string): Promise<void>;
+  quit(): Promise<void>;
+}> {
   const work = join(server.home.dir, "work");
   const { api, passed, port } = settle(server, work);
   const pass = Object.keys(passed).flatMap((name) => ["--sandbox-pass", name]);
-  const tty = openTty([...SELF, "run", "--sandbox", "--sandbox-host", `localhost:${port}`, ...pass, "--", "--permission-mode", "manual"], {
-    env: { ...server.home.env, ...ENGINE, ...passed },
-    cwd: work,
-    cols: 100,
-    rows: 30,
-  });
+  const tty = openTty(
+    [
+      ...SELF,
+      "run",
+      "--sandbox",
+      "--sandbox-host",
+      `localhost:${port}`,
+      ...pass,
+      "--",
+      "--permission-mode",
+      "manual",
+    ],
+    {
+      env: { ...server.home.env, ...ENGINE, ...passed },
+      cwd: work,
+      cols: 100,
+      rows: 30,
+    },
+  );
   await tty.sees("manual mode on", 120_000);
   return {
     api,

@@ -17,7 +17,13 @@ export interface Tty {
 
 export function openTty(
   argv: readonly string[],
-  options: { env?: Record<string, string | undefined>; cwd?: string; cols?: number; rows?: number; silent?: boolean } = {},
+  options: {
+    env?: Record<string, string | undefined>;
+    cwd?: string;
+    cols?: number;
+    rows?: number;
+    silent?: boolean;
+  } = {},
 ): Tty {
   const [command = "", ...args] = argv;
   const cols = options.cols ?? 80;

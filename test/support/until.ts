@@ -1,9 +1,14 @@
 /** Waits until `probe` gives something other than false, undefined or null; fails with what was waited for. */
-export async function until<T>(what: string, probe: () => T | Promise<T>, ms = 10_000): Promise<Exclude<T, false | undefined | null>> {
+export async function until<T>(
+  what: string,
+  probe: () => T | Promise<T>,
+  ms = 10_000,
+): Promise<Exclude<T, false | undefined | null>> {
   const end = performance.now() + ms;
   for (;;) {
     const value = await probe();
-    if (value !== false && value !== undefined && value !== null) return value as Exclude<T, false | undefined | null>;
+    if (value !== false && value !== undefined && value !== null)
+      return value as Exclude<T, false | undefined | null>;
     if (performance.now() > end) throw new Error(`waited ${ms} ms in vain until ${what}`);
     await Bun.sleep(20);
   }
