@@ -1,4 +1,4 @@
-import { parseRow, ROW_STYLE, type Run } from "../src/types.ts";
+import { parseRow, ROW_STYLE, type Run } from "../src/row.ts";
 import { el } from "./dom.ts";
 
 const CLASSES: Record<string, string> = {
@@ -54,9 +54,4 @@ export function colour(code: string | undefined): string | undefined {
   const level = (n: number) => (n === 0 ? 0 : 55 + n * 40);
   const cube = index - 16;
   return `rgb(${level(Math.floor(cube / 36))} ${level(Math.floor(cube / 6) % 6)} ${level(cube % 6)})`;
-}
-
-/** The text of a row alone. */
-export function rowText(payload: string): string {
-  return payload.split("\n", 1)[0] ?? "";
 }

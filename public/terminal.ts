@@ -1,7 +1,8 @@
+import { rowText } from "../src/row.ts";
 import type { Frame, OutputPage, ViewerEvents } from "../src/types.ts";
 import { el } from "./dom.ts";
 import { guarded } from "./known.ts";
-import { drawRow, rowText } from "./rows.ts";
+import { drawRow } from "./rows.ts";
 import { openWheel } from "./wheel.ts";
 
 /** Lines of history fetched at once (as many come with the stream), and the most that stay on the page. */

@@ -79,6 +79,8 @@ const side = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.sc
 const row = text(LIMITS.rowChars);
 const line = v.pipe(count, v.maxValue(LIMITS.line));
 
+const rgb = v.pipe(v.string(), v.regex(/^#[0-9a-f]{6}$/));
+
 export const Frame = v.object({
   /** Version of the screen; a frame builds on any earlier one. */
   rev: count,
@@ -88,7 +90,14 @@ export const Frame = v.object({
   title: text(LIMITS.titleChars),
   /** A program has the whole screen (the alternate one) and scrolls by itself. */
   full: v.optional(v.boolean()),
-  /** Payloads (see rows.ts) of the rows that changed, by row number from 0. */
+  /** The colours of the terminal that the program draws for, where they are known. */
+  ground: v.optional(rgb),
+  ink: v.optional(rgb),
+  /** The whole screen is shown reversed (DECSCNM). */
+  reverse: v.optional(v.boolean()),
+  /** What is typed is not echoed: a password is asked for. */
+  secret: v.optional(v.boolean()),
+  /** Payloads (see row.ts) of the rows that changed, by row number from 0. */
   lines: v.record(v.pipe(v.string(), v.regex(/^\d{1,4}$/)), row),
 });
 export type Frame = v.InferOutput<typeof Frame>;
@@ -754,36 +763,6 @@ export const ApiError = v.object({ error: v.object({ code: v.string(), message: 
 /** Characters that a person can't see or that change how others are read: controls, format, bidi, odd spaces, tabs. Whoever shows what is to be judged marks them. */
 export const UNSEEN =
   /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\u00a0\u2000-\u200a\u202f\u205f\u3000\u115f\u1160\u3164\uffa0]/u;
-
-/** A stretch of a row in one style. */
-export interface Run {
-  text: string;
-  /** See src/runner/rows.ts: letters for attributes, then f and g with a colour. */
-  style: string;
-}
-
-/** A style: letters, then the colours of text and ground, each a palette index or #rrggbb. */
-export const ROW_STYLE = /^([bdiuvshw]*)(?:f(\d{1,3}|#[0-9a-f]{6}))?(?:g(\d{1,3}|#[0-9a-f]{6}))?$/;
-
-/** Takes a row's payload apart; whatever is not of that form is plain text. */
-export function parseRow(payload: string): Run[] {
-  const at = payload.indexOf("\n");
-  if (at < 0) return payload === "" ? [] : [{ text: payload, style: "" }];
-  const text = payload.slice(0, at);
-  const runs: Run[] = [];
-  let start = 0;
-  for (const part of payload.slice(at + 1).split(" ")) {
-    const length = Number.parseInt(part, 10);
-    if (!(length > 0)) break;
-    runs.push({
-      text: text.slice(start, start + length),
-      style: part.slice(String(length).length),
-    });
-    start += length;
-  }
-  if (start < text.length) runs.push({ text: text.slice(start), style: "" });
-  return runs;
-}
 
 /** Parses JSON text with a schema; undefined where either fails. */
 export function parseJson<S extends v.GenericSchema>(

@@ -1,4 +1,4 @@
-import { parseRow, ROW_STYLE } from "../types.ts";
+import { parseRow, ROW_STYLE } from "../row.ts";
 
 const ATTRIBUTES: Record<string, number> = { b: 1, d: 2, i: 3, u: 4, v: 7, h: 8, s: 9 };
 /** What moves the cursor, or turns the direction of text around: none of it is ever passed on, whoever sent it. */

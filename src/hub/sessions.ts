@@ -219,8 +219,8 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     frame(id: string, frame: Frame, mayStore = true): Live {
       const known = lives.get(id);
       const titled = known?.live.title !== frame.title;
-      const live = applyFrame(known?.live ?? this.live(id), frame); // changes the one that is known
-      const entry = known ?? { live, storedAt: Number.NEGATIVE_INFINITY };
+      const live = applyFrame(known?.live ?? this.live(id), frame);
+      const entry = { live, storedAt: known?.storedAt ?? Number.NEGATIVE_INFINITY };
       lives.set(id, entry);
       const at = performance.now();
       if (mayStore && (titled || at - entry.storedAt >= STORE_SCREEN_MS)) {

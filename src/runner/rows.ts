@@ -2,10 +2,8 @@ import type { IBufferCell, IBufferLine } from "@xterm/headless";
 import { LIMITS } from "../types.ts";
 
 /**
- * Turns a row of the emulator into the payload that travels: the row's text and, where anything is styled, a line feed
- * and its runs, each `<length in UTF-16 units><style>`, separated by spaces: "ok done\n2bf2 5". A style is any of b (bold)
- * d (dim) i (italic) u (underline) v (inverse) s (strike) h (hidden) w (characters two cells wide), then `f` and `g`
- * for the colours of text and ground: a palette index or #rrggbb. Blank cells at the end are left out.
+ * Turns a row of the emulator into the payload that travels (see row.ts). Blank cells at the end
+ * are left out.
  */
 export function rowPayload(line: IBufferLine, cols: number, cell: IBufferCell): string {
   let end = Math.min(cols, line.length);

@@ -5,17 +5,11 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { drawnRow } from "../../src/attach/rows.ts";
 import { applyFrame, frameSince, type Live } from "../../src/hub/live.ts";
+import { parseRow, ROW_STYLE } from "../../src/row.ts";
 import { parseDialog } from "../../src/runner/dialogs.ts";
 import { openScreen } from "../../src/runner/screen.ts";
 import { wrapUnseen } from "../../src/runner/wrap.ts";
-import {
-  type Frame,
-  FromRunner,
-  type HistoryOp,
-  LIMITS,
-  parseRow,
-  ROW_STYLE,
-} from "../../src/types.ts";
+import { type Frame, FromRunner, type HistoryOp, LIMITS } from "../../src/types.ts";
 import { attack, oddText, patience, type Random, watchUnhandled } from "../support/hostile.ts";
 
 const unhandled = watchUnhandled();
