@@ -1,7 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readHooks } from "../src/demo/hooks.ts";
-import { TOKEN_VARIABLE } from "../src/runner/hooks.ts";
 import type { Prompt } from "../src/types.ts";
 import { until } from "../test/support/until.ts";
 import { openBareViewer } from "./bare-viewer.ts";
@@ -96,14 +95,13 @@ async function startClaude(
   const claude = join(bin, "claude");
   writeFileSync(
     claude,
-    `#!/bin/sh\numask 077; printf '%s\\n%s\\n' "$2" "$${TOKEN_VARIABLE}" >'${told}.part'; mv '${told}.part' '${told}'; stty raw -echo; exec cat\n`,
+    `#!/bin/sh\numask 077; printf '%s' "$2" >'${told}.part'; mv '${told}.part' '${told}'; stty raw -echo; exec cat\n`,
   );
   chmodSync(claude, 0o755);
   const wrapped = await place.claudeRemote([], { CLAUDE_REMOTE_CLAUDE: claude });
-  const [settings = "", token = ""] = await until(
+  const settings = await until(
     "the program has the hooks",
-    () => existsSync(told) && readFileSync(told, "utf8").split("\n"),
+    () => existsSync(told) && readFileSync(told, "utf8"),
   );
-  process.env[TOKEN_VARIABLE] = token; // where the client looks for it
   return { wrapped, hooks: readHooks(["--settings", settings]) };
 }

@@ -27,7 +27,8 @@ export function sessionState(
 }
 
 /** How a session ended, in words; empty where all was well. */
-export function exitWords({ code, signal, lost }: Exit): string {
+export function exitWords({ code, signal, lost, background }: Exit): string {
+  if (background !== undefined) return `it goes on in the background (claude attach ${background})`;
   if (lost === true) return "lost: its claude-remote was killed";
   if (signal === "SIGKILL") return "killed (SIGKILL)";
   return signal !== undefined ? `ended by ${signal}` : code === 0 ? "" : `exit code ${code}`;

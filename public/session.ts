@@ -243,6 +243,8 @@ function troubleOf(session: SessionSummary, empty: boolean): string | undefined 
     const how = session.exit === null ? "" : exitWords(session.exit);
     return `This session is over${how === "" ? "" : `: ${how}`}.${empty ? "" : " This is what it left on the screen."}`;
   }
+  if (session.background !== undefined)
+    return `The conversation went on in the background: claude attach ${session.background}. The terminal may show another one.`;
   return session.hooks === "off"
     ? "Hooks are off in this session: what Claude asks is read off its screen."
     : undefined;

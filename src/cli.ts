@@ -24,6 +24,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   __demo: async () => (await import("./demo/agent.ts")).playAgent,
   __session: async () => (await import("./commands/session.ts")).session,
   __sweep: async () => (await import("./sandbox/records.ts")).sweepLeft,
+  __hook: async () => (await import("./commands/hook.ts")).hook,
   __deliver: async () => async (argv) => {
     const [{ deliver }, { loadPairing }, { pairingPath }] = await Promise.all([
       import("./runner/rest.ts"),

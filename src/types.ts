@@ -316,11 +316,16 @@ export type Approval = v.InferOutput<ReturnType<typeof v.object<typeof approval,
 /** With a rejection: what was read off the screen is no question at all, and nothing is to be pressed. */
 const dismiss = v.optional(v.literal(true));
 
+/** Claude Code's short name of a session in the background, as `claude attach` takes it. */
+const backgroundJob = v.pipe(v.string(), v.regex(/^[0-9a-f]{8}$/));
+
 export const Exit = v.object({
   code: v.pipe(v.number(), v.integer()),
   signal: v.optional(text(16)),
   /** The process that wrapped it was killed: nobody saw how it ended. */
   lost: v.optional(v.boolean()),
+  /** The conversation goes on without it: the id of Claude's own background session. */
+  background: v.optional(backgroundJob),
 });
 export type Exit = v.InferOutput<typeof Exit>;
 
@@ -377,9 +382,11 @@ export const SessionInfo = v.object({
   sandbox: v.optional(v.boolean(), false),
   /** Where a daemon started it on demand: what to start it with again. */
   args: v.optional(StartArgs),
+  /** The conversation has moved to a session of Claude's own in the background; the terminal may show another. */
+  background: v.optional(backgroundJob),
 });
 export type SessionInfo = v.InferOutput<typeof SessionInfo>;
-export type SessionStatus = Pick<SessionInfo, "hooks" | "activity">;
+export type SessionStatus = Pick<SessionInfo, "hooks" | "activity" | "background">;
 
 /**
  * A key by its name, as tmux has them (`Enter`, `F1`, `C-c`, `M-x`, `C-M-x`, `S-Up`, `C-Left`), or a turn of the mouse wheel. C, M and S are
@@ -487,7 +494,13 @@ export const FromRunner = v.variant("type", [
     result: inputResult,
     seq: v.pipe(v.number(), v.safeInteger(), v.minValue(-1)),
   }),
-  v.object({ type: v.literal("status"), session: id, hooks, activity }),
+  v.object({
+    type: v.literal("status"),
+    session: id,
+    hooks,
+    activity,
+    background: v.optional(backgroundJob),
+  }),
   v.object({ type: v.literal("auth_url"), session: id, url: authUrl }),
   /** Something about a turn that somebody away from the desk may want to hear; `working` takes back what was not yet told. */
   v.object({

@@ -73,7 +73,8 @@ export function stateWords(
 }
 
 /** Why a program is over. */
-export function exitWords({ code, signal, lost }: Exit): string {
+export function exitWords({ code, signal, lost, background }: Exit): string {
+  if (background !== undefined) return `it goes on in the background (claude attach ${background})`;
   if (lost === true) return "lost, as its claude-remote was killed";
   return signal === "SIGKILL"
     ? "killed (SIGKILL)"

@@ -59,3 +59,8 @@ export function logPath(): string {
 export function runnerDir(): string {
   return join(xdg("XDG_STATE_HOME", ".local/state"), "claude-remote", "runner");
 }
+
+/** Where settings for claude stay as long as claude may start a session with them again. */
+export function keptSettingsDir(): string {
+  return join(xdg("XDG_STATE_HOME", ".local/state"), "claude-remote", "settings");
+}

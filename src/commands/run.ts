@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { version } from "../../package.json";
+import { hasFlag, isOverAtOnce } from "../runner/claude/arguments.ts";
 import type { Pairing } from "../runner/link.ts";
 import { loadPairing } from "../runner/pairing.ts";
 import { findProgram, StartError } from "../runner/program.ts";
@@ -16,7 +17,7 @@ import {
 } from "../runner/wrap.ts";
 import type { Sandbox, SandboxChoice } from "../sandbox/sandbox.ts";
 import { type Config, loadConfig } from "./config.ts";
-import { configPath, keptOut, pairingPath, sandboxDir } from "./places.ts";
+import { configPath, keptOut, keptSettingsDir, pairingPath, sandboxDir } from "./places.ts";
 import { say } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
@@ -27,12 +28,6 @@ const NO_CLAUDE = `Claude Code is not installed here, or not on the PATH. Get it
 or see https://claude.com/claude-code. Without it, \`claude-remote demo\` shows what this does, and
 \`claude-remote run --command PROG -- ARGS\` wraps any other program.`;
 
-/** Claude's own commands that are over at once and ask nothing, or print a token: they run untouched, and no phone is bothered with them. */
-const MAINTENANCE = new Set(
-  "auto-mode doctor gateway import install kill logs mcp plugin plugins purge respawn rm setup-token stop update upgrade".split(
-    " ",
-  ),
-);
 /** How many times over one claude-remote may have started another: more is a script named claude that leads back to us. */
 const DEEPEST = 5;
 /** A server that has gone is looked for only after the program has started, in ms. */
@@ -93,8 +88,14 @@ export function sandboxChoice({
 
 /** Runs claude with what it was given; resolves with its exit code. */
 export async function runClaude(args: readonly string[], how: How = {}): Promise<number> {
-  if (how.sandbox !== undefined)
-    return runProgram(programOf("claude", args), { ...how, alone: isAlone(args) }); // the image's own
+  const alone = isOverAtOnce(args);
+  if (how.sandbox !== undefined) {
+    if (hasFlag(args, "--bg", "--background"))
+      throw new UsageError(
+        "run: a sandbox ends with its session, and with it what --bg leaves in the background; start it without --bg",
+      );
+    return runProgram(programOf("claude", args), { ...how, alone }); // the image's own
+  }
   const { claude } = lenientConfig();
   const depth = Number(process.env.CLAUDE_REMOTE_DEPTH) || 0;
   if (depth >= DEEPEST)
@@ -106,18 +107,7 @@ export async function runClaude(args: readonly string[], how: How = {}): Promise
     ...programOf(claude, args, true),
     env: { ...process.env, CLAUDE_REMOTE_DEPTH: String(depth + 1) },
   };
-  return isAlone(args)
-    ? unlessMissing(program, () => passThrough(program))
-    : runProgram(program, how);
-}
-
-/** Whether claude is over at once, or prints and asks nothing. */
-function isAlone(args: readonly string[]): boolean {
-  const end = args.indexOf("--");
-  const prints = args
-    .slice(0, end < 0 ? args.length : end)
-    .some((arg) => arg === "--print" || /^-c?pc?$/.test(arg));
-  return prints || MAINTENANCE.has(args[0] ?? "");
+  return alone ? unlessMissing(program, () => passThrough(program)) : runProgram(program, how);
 }
 
 /** What is wrapped, here and now. */
@@ -227,6 +217,7 @@ async function show(
         onHeard: server?.heard,
         started,
         sandbox,
+        kept: keptSettingsDir(),
       }),
     )
     .catch((error: unknown) => {

@@ -197,7 +197,11 @@ export function endedMessage(session: SessionSummary, waiting: number): PushMess
     kind: "ended",
     tag: session.id,
     title,
-    body: shown(`It ended on ${host}${how}.`),
+    body: shown(
+      exit?.background === undefined
+        ? `It ended on ${host}${how}.`
+        : `Its conversation goes on in the background on ${host}: claude attach ${exit.background}`,
+    ),
     hash: `#/s/${session.id}`,
     silent: plain,
     waiting,

@@ -50,6 +50,8 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
   };
   const logins = new Map<string, string>(); // never stored: it is of use only while it is on the screen
 
+  const moved = new Map<string, string>(); // sessions whose conversation is in the background, and its name there; told again by whoever comes back
+
   // whoever was running when the server went down is away until it comes back
   disk
     .query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE status = 'running'")
@@ -70,6 +72,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       ended_at,
       offline_since,
     } = row;
+    const background = moved.get(id);
     const exit = row.exit === null ? null : (parseJson(ExitSchema, row.exit) ?? null);
     return {
       id,
@@ -86,6 +89,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       exit,
       offline_since,
       auth_url: logins.get(id) ?? null,
+      ...(background === undefined ? {} : { background }),
       desk: row.desk === 1,
       unlogged: of(id) === memory,
       sandbox: row.sandbox === 1,
@@ -169,6 +173,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       first: number,
     ): { outputSeq: number; isNew: boolean } | undefined {
       const row = one.get(info.id);
+      this.moved(info.id, info.background);
       if (row === null) {
         const db = info.unlogged ? memory : disk;
         db.query(`INSERT INTO sessions (id, device_id, host, cwd, command, status, hooks, activity, started_at, desk, sandbox, args)
@@ -204,9 +209,16 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     },
 
     status(id: string, status: SessionStatus): void {
+      this.moved(id, status.background);
       of(id)
         .query("UPDATE sessions SET hooks = ?, activity = ? WHERE id = ?")
         .run(status.hooks, status.activity, id);
+    },
+
+    /** The conversation of a session went to the background, or is back. */
+    moved(id: string, background: string | undefined): void {
+      if (background === undefined) moved.delete(id);
+      else moved.set(id, background);
     },
 
     /** The screen of a session names a login page, or no longer. */
@@ -263,6 +275,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       if (known !== undefined) storeScreen(id, known.live);
       lives.delete(id);
       logins.delete(id);
+      moved.delete(id);
       of(id)
         .query(
           "UPDATE sessions SET status = 'ended', exit = ?, ended_at = ?, offline_since = NULL WHERE id = ? AND status <> 'ended'",
@@ -276,6 +289,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       if (known !== undefined) storeScreen(id, known.live);
       lives.delete(id); // it may never come back
       logins.delete(id);
+      moved.delete(id);
       of(id)
         .query(
           "UPDATE sessions SET status = 'offline', offline_since = ? WHERE id = ? AND status = 'running'",

@@ -22,6 +22,8 @@ export interface AskingOptions {
   isClaude: boolean;
   /** Claude Code's own folder, as it is out here. */
   configDir: string;
+  /** The socket that hooks call, where claude runs out here. */
+  hookSocket?: string | undefined;
   /** Where a path of Claude's is out here. */
   outside: ((path: string) => string) | undefined;
   screen(): Screen | undefined;
@@ -44,6 +46,7 @@ export function openAsking({
   cwd,
   isClaude,
   configDir,
+  hookSocket,
   outside,
   screen,
   activity,
@@ -117,7 +120,7 @@ export function openAsking({
       prompts.note(event);
     },
   };
-  const hooks = isClaude ? listenForHooks(handlers, outside) : undefined;
+  const hooks = isClaude ? listenForHooks(handlers, outside, hookSocket) : undefined;
 
   return {
     ledger,

@@ -1,7 +1,9 @@
 import { timingSafeEqual } from "node:crypto";
+import { chmodSync } from "node:fs";
 import * as v from "valibot";
 import { randomNonce } from "../auth.ts";
 import { LIMITS, parseJson, ToolInput } from "../types.ts";
+import { ownCommand } from "./program.ts";
 
 /** One hook event may have this many bytes: Claude may ask to write a large file. */
 const EVENT_BYTES = 8 * 1024 * 1024;
@@ -15,6 +17,8 @@ const PERSON_TIMEOUT_S = 86_400;
 const EVENT_TIMEOUT_S = 5;
 /** An event comes at once: one that is silent for so long is given up, in seconds. Bun would write so on the user's screen were it not told. */
 const IDLE_S = 10;
+/** On a socket `server.timeout` is without effect (Bun 1.4.4), so requests there have no limit at all; the types don't know that it can be set. */
+const NEVER_IDLE: object = { idleTimeout: 0 };
 /** The variable that carries the token: hooks name it, so that the token itself stands in no file and no argv. */
 export const TOKEN_VARIABLE = "CLAUDE_REMOTE_HOOK_TOKEN";
 
@@ -99,7 +103,7 @@ export interface HookListener {
   readonly settings: { hooks: Record<string, unknown> };
   /** To be added to Claude's environment. */
   readonly env: Record<string, string>;
-  /** Where they call. */
+  /** The port they call; 0 where it is a socket. */
   readonly port: number;
   close(): void;
 }
@@ -113,12 +117,14 @@ export interface HookHandlers {
 }
 
 /**
- * Listens on loopback for Claude Code's hooks, with a random token for this session. Whatever comes is parsed like any hostile input.
- * `outside` says where a path of Claude's is out here.
+ * Listens for Claude Code's hooks. With `socket`, the path of a socket that only this user can reach, they are commands that do nothing once
+ * nobody listens there: Claude keeps its settings for sessions that outlive this one. Without it they are HTTP requests on loopback, with a
+ * random token for this session. Whatever comes is parsed like any hostile input. `outside` says where a path of Claude's is out here.
  */
 export function listenForHooks(
   handlers: HookHandlers,
   outside: (path: string) => string = (path) => path,
+  socket?: string,
 ): HookListener {
   const token = randomNonce();
   const expected = `Bearer ${token}`;
@@ -126,22 +132,20 @@ export function listenForHooks(
   let taken = 0;
   const asked: number[] = []; // when, in ms
 
-  const server = Bun.serve({
-    hostname: "127.0.0.1",
-    port: 0,
+  const isOurs = (request: Request, port: number | undefined): boolean => {
+    if (socket !== undefined) return true; // the file system has kept others out
+    const given = request.headers.get("authorization") ?? "";
+    return (
+      given.length === expected.length &&
+      timingSafeEqual(Buffer.from(given), Buffer.from(expected)) &&
+      request.headers.get("host") === `127.0.0.1:${port}` &&
+      !request.headers.has("origin")
+    );
+  };
+  const handling = {
     maxRequestBodySize: EVENT_BYTES,
-    idleTimeout: IDLE_S,
-    async fetch(request, server) {
-      const given = request.headers.get("authorization") ?? "";
-      const same =
-        given.length === expected.length &&
-        timingSafeEqual(Buffer.from(given), Buffer.from(expected));
-      if (
-        !same ||
-        request.headers.get("host") !== `127.0.0.1:${server.port}` ||
-        request.headers.has("origin")
-      )
-        return new Response(null, { status: 403 });
+    async fetch(request: Request, server: Bun.Server<undefined>) {
+      if (!isOurs(request, server.port)) return new Response(null, { status: 403 });
       const now = Math.floor(performance.now() / 1000);
       if (now !== second) [second, taken] = [now, 0];
       if (++taken > EVENTS_PER_SECOND) return new Response(null, { status: 429 });
@@ -176,20 +180,24 @@ export function listenForHooks(
       });
     },
     error: () => new Response(null, { status: 500 }), // no decision: the dialog at the desk stays
-  });
+  };
+  const server =
+    socket === undefined
+      ? Bun.serve({ ...handling, hostname: "127.0.0.1", port: 0, idleTimeout: IDLE_S })
+      : Bun.serve({ ...handling, unix: socket, ...NEVER_IDLE });
 
-  const hook = (timeout: number) => [
-    {
-      hooks: [
-        {
+  if (socket !== undefined) chmodSync(socket, 0o600);
+  const way = (asks: boolean) =>
+    socket === undefined
+      ? {
           type: "http",
           url: `http://127.0.0.1:${server.port}/hook`,
           headers: { Authorization: `Bearer $${TOKEN_VARIABLE}` },
           allowedEnvVars: [TOKEN_VARIABLE],
-          timeout,
-        },
-      ],
-    },
+        }
+      : { type: "command", command: hookCommand(socket, asks) };
+  const hook = (timeout: number) => [
+    { hooks: [{ ...way(timeout === PERSON_TIMEOUT_S), timeout }] },
   ];
   const events = [
     "PostToolUse",
@@ -208,18 +216,27 @@ export function listenForHooks(
         ...Object.fromEntries(events.map((event) => [event, hook(EVENT_TIMEOUT_S)])),
       },
     },
-    env: { [TOKEN_VARIABLE]: token },
+    env: socket === undefined ? { [TOKEN_VARIABLE]: token } : {},
     port: server.port ?? 0,
     close: () => void server.stop(true),
   };
 }
 
-/** Where a proxy is set, hooks must not travel through it: the listener is on this machine. Empty where nothing has to change. */
-export function proxyExceptions(env: Record<string, string | undefined>): Record<string, string> {
-  if (!Object.keys(env).some((name) => /^(https?|all)_proxy$/i.test(name))) return {};
-  const given = env.no_proxy ?? env.NO_PROXY ?? "";
-  if (given.split(",").some((host) => host.trim() === "127.0.0.1" || host.trim() === "*"))
-    return {};
-  const list = given === "" ? "127.0.0.1" : `${given},127.0.0.1`;
-  return { NO_PROXY: list, no_proxy: list };
+/**
+ * The command that passes an event on to whoever listens on a socket. Claude gives it to bash, zsh or sh, also in sessions that outlive this
+ * one: then neither the socket nor this program need be there, and nothing is done. Claude waits for it at every tool call, so what only
+ * tells something goes through curl where there is one: it starts in a few milliseconds, we in forty. A question is ended by a signal, which
+ * only reaches what has taken the shell's place.
+ */
+function hookCommand(socket: string, asks: boolean): string {
+  const quoted = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
+  const [program, ...args] = ownCommand();
+  const own = `exec ${[program, ...args, "__hook", socket].map(quoted).join(" ")}`;
+  const curl = `curl -q -s -m ${EVENT_TIMEOUT_S - 1} --noproxy '*' -H Expect: --unix-socket ${quoted(socket)} --data-binary @- http://127.0.0.1/hook`;
+  return [
+    `[ -S ${quoted(socket)} ] || exit 0`,
+    ...(asks ? [] : [`command -v curl >/dev/null 2>&1 && { ${curl} >/dev/null 2>&1; exit 0; }`]),
+    `[ -x ${quoted(program)} ] || exit 0`,
+    own,
+  ].join("; ");
 }

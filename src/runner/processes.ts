@@ -3,6 +3,14 @@ import { readdirSync, readFileSync } from "node:fs";
 /** In the environment of everything that a session of a daemon's runs, so that nothing of it is overlooked, whoever its parent is by now. */
 export const MARK = "CLAUDE_REMOTE_SESSION";
 
+/**
+ * What Claude Code's own daemon and the sessions that it runs in the background are started with: they inherit our environment, but outlive every
+ * session, and what they run is other people's work, too (measured with 2.1.328 and 2.1.332).
+ */
+const IN_BACKGROUND = / daemon run | --bg-pty-host | --bg-spare /;
+/** So many steps up from a process its ancestors are looked at. */
+const ANCESTORS = 32;
+
 /** Reads a small file of /proc; undefined where the process is gone, or not for us. */
 function readProc(path: string): string | undefined {
   try {
@@ -33,22 +41,37 @@ export function birthOf(pid: number): string | undefined {
 
 /**
  * Every process that was started within a session of a daemon's, newest first and each as soon as it is found: one that does nothing but
- * start the next and go would be gone by the end of a list. Of the dead the kernel shows no environment.
+ * start the next and go would be gone by the end of a list. Of the dead the kernel shows no environment. Not what Claude runs in the background.
  */
 export function* processesOf(session: string): Generator<number> {
   const mark = `${MARK}=${session}`;
   if (process.platform === "linux") {
     const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
     for (const pid of pids.map(Number).sort((a, b) => b - a))
-      if (readProc(`/proc/${pid}/environ`)?.split("\0").includes(mark) === true) yield pid;
+      if (isMarked(pid, mark) && !isInBackground(pid, mark)) yield pid;
     return;
   }
   const lines = Bun.spawnSync(["ps", "-axEww", "-o", "pid=,command="])
     .stdout.toString()
     .split("\n");
   for (const line of lines.reverse())
-    if (line.split(" ").includes(mark)) yield Number.parseInt(line, 10);
+    if (line.split(" ").includes(mark) && !IN_BACKGROUND.test(line))
+      yield Number.parseInt(line, 10);
 }
+
+/** Whether a process is Claude's daemon, or runs below it. */
+function isInBackground(pid: number, mark: string): boolean {
+  let at: number | undefined = pid;
+  for (let step = 0; step < ANCESTORS && at !== undefined && isMarked(at, mark); step++) {
+    if (IN_BACKGROUND.test(`${readProc(`/proc/${at}/cmdline`)?.replaceAll("\0", " ")}`))
+      return true;
+    at = parentOf(at);
+  }
+  return false;
+}
+
+const isMarked = (pid: number, mark: string): boolean =>
+  readProc(`/proc/${pid}/environ`)?.split("\0").includes(mark) === true;
 
 /** Signals a process; one that is gone, or whose number is another user's by now, is none of our concern. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): void {

@@ -1,12 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { homedir, hostname, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { randomNonce } from "../auth.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.ts";
 import { openAsking } from "./asking.ts";
+import { backgrounded, goesOn } from "./claude/background.ts";
+import { keepSettings, sweepSettings } from "./claude/kept-settings.ts";
 import { transcriptOf, trustedTranscript } from "./evidence.ts";
-import { proxyExceptions } from "./hooks.ts";
 import { openInput } from "./input.ts";
 import { type LateScreen, openLateScreen } from "./late-screen.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
@@ -27,6 +28,9 @@ import type { Program, Watch } from "./wrap.ts";
 const FAREWELL_MS = 1000;
 /** Claude answers somebody, so its hook for what was said should have come by now; otherwise hooks are off. In ms. */
 const HOOKS_DUE_MS = 3000;
+
+/** A socket's path has at most this many bytes (`sun_path` on macOS, which Linux exceeds by four). */
+const SOCKET_PATH_BYTES = 103;
 
 export interface Session {
   readonly id: string;
@@ -52,6 +56,8 @@ export interface SessionOptions {
   started?: Started | undefined;
   /** It runs in there. */
   sandbox?: Sandbox | undefined;
+  /** The folder for settings that claude may want again after the session; by default they go with it. */
+  kept?: string | undefined;
 }
 
 /** What a daemon has settled of a session that it starts: its id, its own folder, and what it is to be started with again. */
@@ -66,11 +72,13 @@ export function openSession(
   given: Program,
   pairing: Pairing,
   version: string,
-  { desk, unlogged, onLost, onHeard, started, sandbox }: SessionOptions,
+  { desk, unlogged, onLost, onHeard, started, sandbox, kept: keptDir }: SessionOptions,
 ): Session {
   const id = started?.id ?? `s_${randomNonce()}`;
   const host = hostname();
   const dir = started?.dir ?? mkdtempSync(join(tmpdir(), "claude-remote-"));
+  const socket = hookSocket(dir);
+  const kept = keptDir ?? join(dir, "settings");
   const configDir =
     sandbox?.configDir ??
     given.env.CLAUDE_CONFIG_DIR ??
@@ -106,7 +114,13 @@ export function openSession(
   const sendStatus = (change: Partial<SessionInfo>) => {
     Object.assign(info, change);
     if (resumed)
-      link?.send({ type: "status", session: id, hooks: info.hooks, activity: info.activity });
+      link?.send({
+        type: "status",
+        session: id,
+        hooks: info.hooks,
+        activity: info.activity,
+        background: info.background,
+      });
   };
   const drain = () => {
     if (!resumed || link === undefined) return;
@@ -147,6 +161,7 @@ export function openSession(
       cwd: given.cwd,
       isClaude: given.hooks,
       configDir,
+      hookSocket: sandbox === undefined ? socket : undefined,
       outside: sandbox?.outside,
       onChange: tell,
     },
@@ -174,16 +189,11 @@ export function openSession(
     const env = { ...given.env, ...hooks.env };
     if (sandbox !== undefined)
       return sandbox.enclose(
-        { ...given, args: ["--settings", sandbox.settings(merged.settings), ...merged.args], env },
+        { ...given, args: merged.args(sandbox.settings(merged.json)), env },
         hooks.port,
       );
-    const file = join(dir, "settings.json");
-    writeFileSync(file, merged.settings, { mode: 0o600 });
-    return {
-      ...given,
-      args: ["--settings", file, ...merged.args],
-      env: { ...env, ...proxyExceptions(given.env) },
-    };
+    const settings = merged.fromFile ? keepSettings(kept, id, merged.json) : merged.json;
+    return { ...given, args: merged.args(settings), env };
   };
 
   const onMessage = (message: FromServer) => {
@@ -296,8 +306,8 @@ export function openSession(
         status = followStatus(
           sandbox?.statusDir ?? join(configDir, "sessions"),
           sandbox?.program ?? (() => programPid(pty.holder)),
-          (activity, inTurn) => {
-            sendStatus({ activity });
+          (activity, inTurn, background) => {
+            sendStatus({ activity, background });
             asking.activityChanged(activity);
             if (inTurn && info.hooks === "waiting")
               setTimeout(
@@ -330,7 +340,14 @@ export function openSession(
       await last?.settled();
       await confirmed;
       showing.close();
-      exit = { exit: how, ended_at: Date.now() };
+      const background =
+        hooks === undefined
+          ? undefined
+          : goesOn(configDir, info.background ?? backgrounded(last?.plain() ?? []));
+      exit = {
+        exit: background === undefined ? how : { ...how, background },
+        ended_at: Date.now(),
+      };
       transcript.finish();
       let stored = false;
       if (link?.up === true) {
@@ -361,7 +378,16 @@ export function openSession(
       outbox.close();
       last?.dispose();
       rmSync(dir, { recursive: true, force: true });
+      rmSync(dirname(socket), { recursive: true, force: true });
+      sweepSettings(kept, configDir, id);
       return trouble;
     },
   };
+}
+
+/** Where hooks call: in the session's own folder, or, where that has too long a name for a socket, in a short one. */
+function hookSocket(dir: string): string {
+  const path = join(dir, "hooks");
+  if (Buffer.byteLength(path) <= SOCKET_PATH_BYTES) return path;
+  return join(mkdtempSync("/tmp/claude-remote-"), "hooks");
 }

@@ -13,19 +13,23 @@ const StatusFile = v.looseObject({
   status: v.picklist(["idle", "busy", "waiting"]),
   waitingFor: v.optional(v.string()),
   sessionId: v.optional(v.string()),
+  /** The conversation was handed to a session in the background: by `←` at an empty prompt, which opens the agents view. */
+  parkedJobId: v.optional(
+    v.fallback(v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{8}$/))), undefined),
+  ),
 });
 export type Activity = SessionInfo["activity"];
 
 /**
  * Follows the undocumented file in which Claude Code says whether it is busy or waits: an extra signal: no decision
  * hangs on it, only the word that one was applied (evidence.ts). `dir` holds these files, `program` finds claude's pid once it runs; `inTurn` is whether Claude is answering somebody.
- * `onConversation` hears Claude's own id of the conversation, also where no hook has come, until it makes something of it.
+ * `parked` is the background session that has its conversation by now, if one has. `onConversation` hears Claude's own id of the conversation, also where no hook has come, until it makes something of it.
  * `later` does something in so many ms, unless what it gives is called before.
  */
 export function followStatus(
   dir: string,
   program: () => number | undefined,
-  onChange: (activity: Activity, inTurn: boolean) => void,
+  onChange: (activity: Activity, inTurn: boolean, parked: string | undefined) => void,
   onConversation: (id: string) => boolean,
   later: (ms: number, act: () => void) => () => void = (ms, act) => {
     const timer = setTimeout(act, ms);
@@ -34,6 +38,7 @@ export function followStatus(
 ) {
   let pid: number | undefined;
   let activity: Activity = "unknown";
+  let parked: string | undefined;
   let conversation = "";
   let quick = false;
 
@@ -42,9 +47,11 @@ export function followStatus(
     const text = pid === undefined ? undefined : readIfThere(join(dir, `${pid}.json`));
     const parsed = text === undefined ? undefined : parseJson(StatusFile, text);
     const now = parsed?.status ?? (text === undefined ? "unknown" : activity); // half written: wait
-    if (now !== activity) {
+    const job = text === undefined || parsed !== undefined ? parsed?.parkedJobId : parked;
+    if (now !== activity || job !== parked) {
       activity = now;
-      onChange(now, now === "busy" || parsed?.waitingFor === "permission prompt");
+      parked = job;
+      onChange(now, now === "busy" || parsed?.waitingFor === "permission prompt", job);
     }
     const id = parsed?.sessionId ?? conversation;
     if (id !== conversation && onConversation(id)) conversation = id;

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { entriesOf } from "../../src/runner/entries.ts";
@@ -6,12 +6,8 @@ import type { Pty } from "../../src/runner/pty.ts";
 import { openScreen, type Screen } from "../../src/runner/screen.ts";
 import type { Watcher, Program as Wrapped } from "../../src/runner/wrap.ts";
 import { type Entry, type HistoryOp, parseJson } from "../../src/types.ts";
+import { callHook, hookSocket } from "../support/hook-socket.ts";
 
-const Settings = v.object({
-  hooks: v.object({
-    PermissionRequest: v.tuple([v.object({ hooks: v.tuple([v.object({ url: v.string() })]) })]),
-  }),
-});
 const Reply = v.object({
   hookSpecificOutput: v.object({
     decision: v.object({
@@ -78,19 +74,13 @@ export function openProgram(dir: string, holder: number) {
   const entries: Entry[] = [];
   const typed: string[] = [];
   let watcher: Watcher | undefined;
-  let hook: { url: string; token: string } | undefined;
+  let hook: string | undefined;
   let running = Promise.resolve();
 
   const post = async (event: object, signal?: AbortSignal) => {
     if (hook === undefined) throw new Error("there is no hook");
     const common = { session_id: CONVERSATION, transcript_path: transcript, cwd: dir };
-    const response = await fetch(hook.url, {
-      method: "POST",
-      headers: { authorization: `Bearer ${hook.token}` },
-      body: JSON.stringify({ ...common, ...event }),
-      ...(signal === undefined ? {} : { signal }),
-    });
-    return response.text();
+    return (await callHook(hook, { ...common, ...event }, signal)).text();
   };
   const write = (line: object) => {
     const text = JSON.stringify(line);
@@ -135,13 +125,7 @@ export function openProgram(dir: string, holder: number) {
     idle: () => running,
     begin(program: Wrapped, made: Watcher): void {
       watcher = made;
-      const file = program.args[program.args.indexOf("--settings") + 1] ?? "";
-      const settings = parseJson(Settings, readFileSync(file, "utf8"));
-      if (settings === undefined) throw new Error("the settings have no hook");
-      hook = {
-        url: settings.hooks.PermissionRequest[0].hooks[0].url,
-        token: program.env.CLAUDE_REMOTE_HOOK_TOKEN ?? "",
-      };
+      hook = hookSocket(program.args);
       void post({ hook_event_name: "UserPromptSubmit" });
     },
     /** The desk's terminal has another size. */

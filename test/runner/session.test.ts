@@ -1,8 +1,9 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSession } from "../../src/runner/session.ts";
+import { callHook, hookSocket } from "../support/hook-socket.ts";
 import { playServer } from "../support/played-server.ts";
 import { until } from "../support/until.ts";
 
@@ -20,23 +21,20 @@ test("a question that comes up, or is settled, before the server has answered th
     cwd: dir,
   };
   const session = openSession(wrapped, server.pairing, "0", { desk: true, unlogged: true });
-  const { args, env } = session.program;
-  const url =
-    /http:[^"]+/.exec(readFileSync(args[args.indexOf("--settings") + 1] ?? "", "utf8"))?.[0] ?? "";
+  const socket = hookSocket(session.program.args);
   const ask = (command: string, signal: AbortSignal) =>
-    fetch(url, {
-      method: "POST",
-      signal,
-      headers: { authorization: `Bearer ${env.CLAUDE_REMOTE_HOOK_TOKEN}` },
-      body: JSON.stringify({
+    callHook(
+      socket,
+      {
         hook_event_name: "PermissionRequest",
         session_id: "s",
         transcript_path: "",
         cwd: dir,
         tool_name: "Bash",
         tool_input: { command },
-      }),
-    }).catch(() => undefined);
+      },
+      signal,
+    ).catch(() => undefined);
   const desk = new AbortController();
   const place = { next: 0, file: 0, at: 0 };
 

@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { proxyExceptions } from "../../src/runner/hooks.ts";
 import { mergeSettings } from "../../src/runner/settings.ts";
 
 const ours = { hooks: { PermissionRequest: [{ hooks: ["ours"] }] } };
@@ -10,15 +9,15 @@ const merge = (args: string[], cwd = "/") => {
   const merged = mergeSettings(args, cwd, ours);
   return merged === undefined
     ? undefined
-    : { args: merged.args, settings: JSON.parse(merged.settings) };
+    : { args: merged.args("OURS"), settings: JSON.parse(merged.json) };
 };
 
 test("hooks are added, and the other arguments stay as they are", () => {
   expect(merge(["--model", "opus", "say hi"])).toEqual({
-    args: ["--model", "opus", "say hi"],
+    args: ["--settings", "OURS", "--model", "opus", "say hi"],
     settings: ours,
   });
-  expect(merge(["mcp", "list"])?.args).toEqual(["mcp", "list"]);
+  expect(merge(["mcp", "list"])?.args).toEqual(["--settings", "OURS", "mcp", "list"]);
 });
 
 test("the user's own flag is merged in, given as JSON or as a file, in either form; the last one counts", () => {
@@ -34,7 +33,7 @@ test("the user's own flag is merged in, given as JSON or as a file, in either fo
     },
   };
   expect(merge(["--settings", JSON.stringify(theirs), "-c"])).toEqual({
-    args: ["-c"],
+    args: ["--settings", "OURS", "-c"],
     settings: both,
   });
   expect(
@@ -48,6 +47,8 @@ test("the user's own flag is merged in, given as JSON or as a file, in either fo
 
 test("what comes after `--` is not a flag", () => {
   expect(merge(["-p", "--", "--settings", "{", "--bare"])?.args).toEqual([
+    "--settings",
+    "OURS",
     "-p",
     "--",
     "--settings",
@@ -64,20 +65,52 @@ test("where hooks are switched off or the user's settings can't be read, nothing
     ["--settings", "/no/such/file"],
     ["--settings", '{"disableAllHooks":true}'],
     ["--settings", '{"hooks":"x"}'],
+    ["--settings", ""],
+    ["--settings", "/"],
+    ["--settings"],
   ]) {
     expect(merge(args)).toBeUndefined();
   }
 });
 
-test("hooks stay out of a proxy, and where there is none the environment is not touched", () => {
-  expect(proxyExceptions({ PATH: "/bin" })).toEqual({});
-  expect(proxyExceptions({ HTTPS_PROXY: "http://proxy" })).toEqual({
-    NO_PROXY: "127.0.0.1",
-    no_proxy: "127.0.0.1",
-  });
-  expect(proxyExceptions({ http_proxy: "http://proxy", NO_PROXY: "localhost" })).toEqual({
-    NO_PROXY: "localhost,127.0.0.1",
-    no_proxy: "localhost,127.0.0.1",
-  });
-  expect(proxyExceptions({ http_proxy: "http://proxy", no_proxy: "127.0.0.1" })).toEqual({});
+test("ours stands where theirs stood, so that the words around it belong to what they belonged to", () => {
+  for (const [given, ours] of [
+    ["--add-dir lib --settings {} prompt", "--add-dir lib --settings OURS prompt"],
+    ["--allowedTools Edit --settings={} -- x", "--allowedTools Edit --settings=OURS -- x"],
+    ["prompt --mcp-config a b --settings {}", "prompt --mcp-config a b --settings OURS"],
+    ["--settings {} --tools Read --settings {} y", "--settings {} --tools Read --settings OURS y"],
+    ["-n --settings --settings {} z", "-n --settings --settings OURS z"],
+    ["--system-prompt --settings prompt", "--settings OURS --system-prompt --settings prompt"],
+  ] as const)
+    expect(merge(given.split(" "))?.args).toEqual(ours.split(" "));
+});
+
+test("a value that looks like a flag switches nothing off", () => {
+  expect(merge(["--append-system-prompt", "--bare"])?.settings).toEqual(ours);
+  expect(merge(["-n", "--safe-mode", "hi"])?.settings).toEqual(ours);
+});
+
+test("rules about paths below a settings file mean the same paths after it was merged", () => {
+  const dir = realpathSync(mkdtempSync(join(tmpdir(), "settings-test-")));
+  const permissions = {
+    deny: ["Read(/secret/**)", "Read(//etc/**)", "Read(~/x)", "Edit(src/**)", "WebFetch"],
+    allow: ["Write(/out/*)", "Bash(/bin/ls *)"],
+    defaultMode: "/plan",
+  };
+  writeFileSync(join(dir, "s.json"), JSON.stringify({ permissions }));
+  symlinkSync(join(dir, "s.json"), join(dir, "link.json"));
+  mkdirSync(join(dir, "sub"));
+  for (const [name, cwd] of [
+    ["s.json", dir],
+    ["../link.json", join(dir, "sub")],
+  ] as const)
+    expect(merge(["--settings", name], cwd)?.settings.permissions).toEqual({
+      deny: [`Read(/${dir}/secret/**)`, "Read(//etc/**)", "Read(~/x)", "Edit(src/**)", "WebFetch"],
+      allow: [`Write(/${dir}/out/*)`, "Bash(/bin/ls *)"],
+      defaultMode: "/plan",
+    });
+  expect(merge(["--settings", JSON.stringify({ permissions })])?.settings.permissions).toEqual(
+    permissions,
+  );
+  rmSync(dir, { recursive: true });
 });

@@ -7,6 +7,8 @@ import { openTty, type Tty } from "./tty.ts";
 
 /** Where the pinned npm package keeps the real CLI for this platform. */
 function claudeDir(): string {
+  const given = process.env.CLAUDE_REMOTE_TEST_CLAUDE;
+  if (given !== undefined) return given;
   const scope = resolve(import.meta.dir, "../../node_modules/@anthropic-ai");
   const name = readdirSync(scope).find(
     (entry) => entry.startsWith("claude-code-") && existsSync(join(scope, entry, "claude")),
@@ -14,6 +16,9 @@ function claudeDir(): string {
   if (name === undefined) throw new Error("the real claude is not installed: run bun install");
   return join(scope, name);
 }
+
+/** The real CLI itself; another version where CLAUDE_REMOTE_TEST_CLAUDE names its folder. */
+export const claudeProgram = () => join(claudeDir(), "claude");
 
 /** The real Claude Code, wrapped, in a terminal; it talks to a mock API on loopback and keeps to a home of its own. */
 export interface RealClaude {
