@@ -4,12 +4,13 @@ import { readdirSync, readFileSync } from "node:fs";
 export const MARK = "CLAUDE_REMOTE_SESSION";
 
 /**
- * What Claude Code's own daemon and the sessions that it runs in the background are started with: they inherit our environment, but outlive every
- * session, and what they run is other people's work, too (measured with 2.1.328 and 2.1.332).
+ * Claude Code's own daemon, and in the environment of the sessions that it runs in the background and of all that these start: they inherit our
+ * environment, but outlive every session, and what they run is other people's work, too (measured with 2.1.328 and 2.1.332).
  */
-const IN_BACKGROUND = / daemon run | --bg-pty-host | --bg-spare /;
-/** So many steps up from a process its ancestors are looked at. */
-const ANCESTORS = 32;
+const DAEMON = / daemon run | --bg-pty-host | --bg-spare /;
+const JOB = "CLAUDE_JOB_DIR=";
+/** Where we run in such a session ourselves, all that we start has that, too. */
+const WITHIN_JOB = process.env.CLAUDE_JOB_DIR !== undefined;
 
 /** Reads a small file of /proc; undefined where the process is gone, or not for us. */
 function readProc(path: string): string | undefined {
@@ -47,31 +48,28 @@ export function* processesOf(session: string): Generator<number> {
   const mark = `${MARK}=${session}`;
   if (process.platform === "linux") {
     const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-    for (const pid of pids.map(Number).sort((a, b) => b - a))
-      if (isMarked(pid, mark) && !isInBackground(pid, mark)) yield pid;
+    for (const pid of pids.map(Number).sort((a, b) => b - a)) if (isOf(mark, pid)) yield pid;
     return;
   }
   const lines = Bun.spawnSync(["ps", "-axEww", "-o", "pid=,command="])
     .stdout.toString()
     .split("\n");
   for (const line of lines.reverse())
-    if (line.split(" ").includes(mark) && !IN_BACKGROUND.test(line))
+    if (
+      line.split(" ").includes(mark) &&
+      !DAEMON.test(line) &&
+      (WITHIN_JOB || !line.includes(` ${JOB}`))
+    )
       yield Number.parseInt(line, 10);
 }
 
-/** Whether a process is Claude's daemon, or runs below it. */
-function isInBackground(pid: number, mark: string): boolean {
-  let at: number | undefined = pid;
-  for (let step = 0; step < ANCESTORS && at !== undefined && isMarked(at, mark); step++) {
-    if (IN_BACKGROUND.test(`${readProc(`/proc/${at}/cmdline`)?.replaceAll("\0", " ")}`))
-      return true;
-    at = parentOf(at);
-  }
-  return false;
+/** Whether a process belongs to the session with this mark, and not to what Claude runs in the background. */
+function isOf(mark: string, pid: number): boolean {
+  const env = readProc(`/proc/${pid}/environ`)?.split("\0") ?? [];
+  if (!env.includes(mark)) return false;
+  if (!WITHIN_JOB && env.some((variable) => variable.startsWith(JOB))) return false;
+  return !DAEMON.test(readProc(`/proc/${pid}/cmdline`)?.replaceAll("\0", " ") ?? "");
 }
-
-const isMarked = (pid: number, mark: string): boolean =>
-  readProc(`/proc/${pid}/environ`)?.split("\0").includes(mark) === true;
 
 /** Signals a process; one that is gone, or whose number is another user's by now, is none of our concern. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): void {
