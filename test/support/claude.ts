@@ -70,12 +70,14 @@ export async function startRealClaude(
     cols = 100,
     rows = 30,
     unsettled = {},
-  }: { cols?: number; rows?: number; unsettled?: object } = {},
+    through = [],
+  }: { cols?: number; rows?: number; unsettled?: object; through?: string[] } = {},
 ): Promise<RealClaude> {
   const api = startMockApi();
   const work = join(server.home.dir, "work");
   const tty = openTty(
     [
+      ...through,
       ...SELF,
       ...(args.includes("--permission-mode") ? [] : ["--permission-mode", "manual"]),
       ...args,
