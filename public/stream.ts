@@ -3,7 +3,7 @@ import { RequestError, send } from "./api.ts";
 import { takeServer } from "./bar.ts";
 import type { Identity } from "./keys.ts";
 import { isFresh } from "./launch.ts";
-import { PAGE_LINES } from "./terminal.ts";
+import { PAGE_LINES } from "./session/history-window.ts";
 
 /** The server sends something every 10 s; after this long without, the stream is taken for dead, in ms. */
 const SILENCE_MS = 25_000;
