@@ -4,7 +4,7 @@ import { send } from "./api.ts";
 import { takeServer } from "./bar.ts";
 import type { Identity } from "./keys.ts";
 import { isFresh } from "./launch.ts";
-import { PAGE_LINES } from "./terminal.ts";
+import { PAGE_LINES } from "./session/history-window.ts";
 
 export type { StreamState } from "../src/viewer/event-stream.ts";
 
