@@ -3,7 +3,7 @@ import { AuditEntry } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { ago, baseName, el } from "./dom.ts";
 import type { Identity } from "./keys.ts";
-import { visibleText } from "./visible.ts";
+import { visibleName, visibleText } from "./visible.ts";
 
 const Page = v.object({ entries: v.array(AuditEntry) });
 
@@ -28,7 +28,7 @@ export function auditList(identity: Identity): { element: HTMLElement; load(): P
       (rows) => list.append(...rows),
       (error: unknown) => {
         if (!(error instanceof RequestError)) throw error;
-        list.append(el("li", { text: error.message }));
+        list.append(el("li", {}, ...visibleName(error.message)));
       },
     );
   return {
@@ -47,8 +47,8 @@ function row(entry: AuditEntry): HTMLElement {
     "li",
     {},
     time,
-    el("span", {}, ...visibleText(inWords(entry))),
-    ...(about === null ? [] : [el("code", {}, ...visibleText(about))]),
+    el("span", {}, ...visibleName(inWords(entry))),
+    ...(about === null ? [] : [el("code", {}, ...visibleText(about, { keep: "" }))]),
   );
 }
 

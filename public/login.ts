@@ -1,5 +1,6 @@
 import { el, mark } from "./dom.ts";
 import type { Input } from "./typing.ts";
+import { visibleText } from "./visible.ts";
 
 /** A login page that the session names: to be opened or copied here, and the code from there pasted back. */
 export function openLogin(type: (input: Input) => void) {
@@ -90,7 +91,7 @@ export function openLogin(type: (input: Input) => void) {
       element.hidden = url === null || url === dismissed;
       if (url === null) return;
       link.href = url;
-      where.textContent = new URL(url).host;
+      where.replaceChildren(...visibleText(new URL(url).host));
     },
   };
 }
