@@ -16,6 +16,7 @@ import { openStopping } from "./stop.ts";
 import { openStream } from "./stream.ts";
 import { openTabs } from "./tabs.ts";
 import { openTerminal } from "./terminal.ts";
+import { visibleName } from "./visible.ts";
 
 /** What has been drawn is acknowledged at most this often, in ms, but where it is little only so often: the server waits after 2 s or 64 kB. */
 const SEEN_MS = 250;
@@ -118,7 +119,7 @@ export function showSession(
     if (session !== undefined) {
       const name = baseName(session.cwd);
       const sign = sessionMark(session);
-      title.replaceChildren(mark(sign), name, ...titleOf(session.title));
+      title.replaceChildren(mark(sign), ...visibleName(name), ...titleOf(session.title));
       about.replaceChildren(...sessionAbout(session));
       showPlace(name, sign === "you", waitsElsewhere(id), title, about);
       const words = troubleOf(session, terminal.isEmpty());
@@ -225,6 +226,7 @@ export function showSession(
     draw,
     close() {
       closed = true;
+      deck.close();
       clearTimeout(ack);
       size.close();
       stopping.close();
