@@ -227,6 +227,7 @@ export function showSession(
       closed = true;
       clearTimeout(ack);
       size.close();
+      terminal.close();
       stopping.close();
       composer.close();
       close();
