@@ -229,6 +229,7 @@ export function showSession(
       deck.close();
       clearTimeout(ack);
       size.close();
+      terminal.close();
       stopping.close();
       composer.close();
       close();
