@@ -1,6 +1,7 @@
 import { setLink, showLink, showPlace } from "./bar.ts";
 import { showDevices } from "./devices.ts";
 import { el, find } from "./dom.ts";
+import { watchFaults } from "./fault.ts";
 import { showList } from "./home.ts";
 import { keepSubscribed, startWorker } from "./install.ts";
 import { type Identity, loadIdentity } from "./keys.ts";
@@ -12,6 +13,7 @@ import { showStart } from "./start.ts";
 import type { StreamState } from "./stream.ts";
 import { followViewport } from "./viewport.ts";
 
+watchFaults();
 const code = takeCode(); // before anything else
 
 /** Times in words are brought up to date this often, in ms. */

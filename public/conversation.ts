@@ -294,6 +294,6 @@ function resultPart({ text, error }: Result): HTMLElement {
       class: error ? "result failed" : "result",
       attrs: { tabindex: "0", dir: "auto", "aria-label": error ? "Failed with" : "Result" },
     },
-    ...visibleText(said, "\t"),
+    ...visibleText(said, { keep: "\n\t", prose: true }),
   );
 }

@@ -33,7 +33,7 @@ export function openPast(identity: Identity) {
     says.replaceChildren(...title);
   };
   const row = (id: string, title: string, when: string) => {
-    const words = () => visibleText(title, " ");
+    const words = () => visibleText(title, { keep: "", prose: true });
     const radio = el("input", {
       attrs: { type: "radio", name: "conversation", value: id },
       on: { change: () => choose(id, words()) },
@@ -49,7 +49,10 @@ export function openPast(identity: Identity) {
   };
   const draw = (conversations: Conversation[]) => {
     const known = conversations.find(({ id }) => id === chosen);
-    choose(known?.id ?? "", known === undefined ? ["a new one"] : visibleText(known.title, " "));
+    choose(
+      known?.id ?? "",
+      known === undefined ? ["a new one"] : visibleText(known.title, { keep: "", prose: true }),
+    );
     list.replaceChildren(
       row("", "a new one", ""),
       ...conversations.map(({ id, title, at }) => row(id, title || "untitled", ago(at))),

@@ -1,28 +1,27 @@
-import { UNSEEN } from "../src/types.ts";
+import { hiddenSign, type VisibleOptions, visibleParts } from "../src/visible-text.ts";
 import { el } from "./dom.ts";
 
-/** Text for a person to judge: every unseen character stands as its code point, marked, but for line feeds and what `besides` holds. */
-export function visibleText(text: string, besides = ""): (Node | string)[] {
-  const parts: (Node | string)[] = [];
-  let plain = "";
-  for (const char of text) {
-    if (char === "\n" || besides.includes(char) || !UNSEEN.test(char)) {
-      plain += char;
-      continue;
-    }
-    if (plain !== "") parts.push(plain);
-    plain = "";
-    const code = (char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
-    parts.push(
-      el("span", {
-        class: "unseen",
-        text: char === "\t" ? "⇥" : `U+${code}`,
-        attrs: { title: `U+${code}` },
-      }),
+/** Three marks on one base, or more, may reach out of their line: such a cluster gets a box of its own. */
+const STACKS = /(\P{M}[\p{Mn}\p{Me}]{3,})/u;
+
+/** Text for a person to judge, as the page draws it: hidden characters stand as code points, marked. */
+export function visibleText(text: string, options?: VisibleOptions): (Node | string)[] {
+  return visibleParts(text, options).flatMap(({ text, hidden }): (Node | string)[] =>
+    hidden === undefined
+      ? inLine(text)
+      : [el("span", { class: "unseen", text: hiddenSign(hidden), attrs: { title: hidden } })],
+  );
+}
+
+/** The same for a name or a sentence, where some scripts need joiners. */
+export const visibleProse = (text: string) => visibleText(text, { prose: true });
+
+function inLine(text: string): (Node | string)[] {
+  return text
+    .split(STACKS)
+    .flatMap((piece, i) =>
+      piece === "" ? [] : i % 2 === 0 ? [piece] : [el("span", { class: "stack", text: piece })],
     );
-  }
-  if (plain !== "") parts.push(plain);
-  return parts;
 }
 
 /** A path for a person: each part has its own direction of reading, and turns no other around. */
@@ -31,6 +30,6 @@ export function visiblePath(path: string): (Node | string)[] {
     .split("/")
     .flatMap((part, i) => [
       ...(i > 0 ? ["/"] : []),
-      ...(part === "" ? [] : [el("bdi", {}, ...visibleText(part, " "))]),
+      ...(part === "" ? [] : [el("bdi", {}, ...visibleText(part))]),
     ]);
 }

@@ -763,10 +763,6 @@ export type ViewerEvents = {
 
 export const ApiError = v.object({ error: v.object({ code: v.string(), message: v.string() }) });
 
-/** Characters that a person can't see or that change how others are read: controls, format, bidi, odd spaces, tabs. Whoever shows what is to be judged marks them. */
-export const UNSEEN =
-  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\u00a0\u2000-\u200a\u202f\u205f\u3000\u115f\u1160\u3164\uffa0]/u;
-
 /** Parses JSON text with a schema; undefined where either fails. */
 export function parseJson<S extends v.GenericSchema>(
   schema: S,
