@@ -4,7 +4,7 @@ import { el } from "./dom.ts";
 import { elicitation } from "./elicitation.ts";
 import { questionForm } from "./questions.ts";
 import { screenQuestion } from "./screen-question.ts";
-import { visibleText } from "./visible.ts";
+import { visibleName, visibleText } from "./visible.ts";
 
 /** What an approval may bring along: the answers to questions, something for good, a plan that was edited. */
 export interface ApprovalForm {
@@ -23,11 +23,12 @@ export interface ApprovalForm {
   dismiss?: string;
 }
 
-/** The form of one prompt; `onChange` comes with each change. */
+/** The form of one prompt; `onChange` comes with each change, `onText` where what would be approved is another text now. */
 export function approvalForm(
   prompt: Prompt,
   view: View | undefined,
   onChange: () => void,
+  onText: () => void,
 ): ApprovalForm {
   const other =
     view === undefined
@@ -62,7 +63,7 @@ export function approvalForm(
   const radio = (init: (input: HTMLInputElement) => void = () => undefined) =>
     el("input", {
       attrs: { type: "radio", name: `always-${prompt.id}` },
-      on: { change: onChange },
+      on: { change: onText },
       init,
     });
   const isPlan = prompt.kind === "plan";
@@ -75,7 +76,7 @@ export function approvalForm(
         "label",
         {},
         box,
-        el("strong", {}, ...visibleText(says)),
+        el("strong", {}, ...visibleName(says)),
         el("span", { class: "writes" }, ...visibleText(writes)),
       ),
     };
@@ -101,11 +102,22 @@ export function approvalForm(
       ? view.input.plan
       : undefined;
   const plan = el("textarea", {
-    attrs: { rows: "8", "aria-label": "The plan" },
-    on: { input: onChange },
+    class: "whole-text",
+    attrs: { rows: "8", dir: "auto", "aria-label": "The plan" },
+    on: {
+      input() {
+        grow(plan);
+        onText();
+      },
+    },
     init: (area) => (area.value = original ?? ""),
   });
-  const edit = el("details", { class: "why" }, el("summary", { text: "Edit the plan" }), plan);
+  const edit = el(
+    "details",
+    { class: "why", on: { toggle: () => grow(plan) } },
+    el("summary", { text: "Edit the plan" }),
+    plan,
+  );
   const chosen = () => choices.findIndex(({ box }) => box.checked);
   const edited = () => original !== undefined && plan.value !== original;
   return {
@@ -124,4 +136,13 @@ export function approvalForm(
       ...(edited() ? { plan: plan.value } : {}),
     }),
   };
+}
+
+/** As high as its text: no part of that is hidden within. */
+function grow(area: HTMLTextAreaElement): void {
+  const box = area.closest(".content");
+  const top = box?.scrollTop ?? 0;
+  area.style.height = "auto";
+  area.style.height = `${area.scrollHeight + area.offsetHeight - area.clientHeight}px`;
+  box?.scrollTo(0, top); // it was shorter for a moment
 }

@@ -4,7 +4,7 @@ import { call, RequestError } from "./api.ts";
 import { ago, baseName, el } from "./dom.ts";
 import { isolated } from "./fault.ts";
 import type { Identity } from "./keys.ts";
-import { visibleText } from "./visible.ts";
+import { visibleName, visibleText } from "./visible.ts";
 
 const Page = v.object({ entries: v.array(AuditEntry) });
 
@@ -29,7 +29,7 @@ export function auditList(identity: Identity): { element: HTMLElement; load(): P
       (rows) => list.append(...rows),
       (error: unknown) => {
         if (!(error instanceof RequestError)) throw error;
-        list.append(el("li", { text: error.message }));
+        list.append(el("li", {}, ...visibleName(error.message)));
       },
     );
   return {
@@ -48,8 +48,8 @@ function row(entry: AuditEntry): HTMLElement {
     "li",
     {},
     time,
-    el("span", {}, ...visibleText(inWords(entry))),
-    ...(about === null ? [] : [el("code", {}, ...visibleText(about))]),
+    el("span", {}, ...visibleName(inWords(entry))),
+    ...(about === null ? [] : [el("code", {}, ...visibleText(about, { keep: "" }))]),
   );
 }
 

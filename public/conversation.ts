@@ -9,7 +9,7 @@ import { el } from "./dom.ts";
 import { isolated } from "./fault.ts";
 import { formatted } from "./formatted.ts";
 import { inputParts } from "./input.ts";
-import { visibleText } from "./visible.ts";
+import { visibleName, visibleProse, visibleText } from "./visible.ts";
 
 /** Entries fetched at first, and when one reads backwards; the most that stay on the page while one follows the end. */
 const FIRST_ENTRIES = 60;
@@ -92,13 +92,13 @@ export function openConversation(fetchPage: Fetch) {
           article(
             "user",
             el("span", { class: "spoken", text: "You:" }),
-            el("p", { class: "verbatim", attrs: { dir: "auto" } }, ...visibleText(entry.text)),
+            el("p", { class: "verbatim", attrs: { dir: "auto" } }, ...visibleProse(entry.text)),
           ),
         ];
       case "assistant":
         return [article("assistant", ...formatted(entry.text))];
       case "note":
-        return [article("note", el("p", { attrs: { dir: "auto" } }, ...visibleText(entry.text)))];
+        return [article("note", el("p", { attrs: { dir: "auto" } }, ...visibleProse(entry.text)))];
       case "thinking":
         return [
           article(
@@ -261,7 +261,7 @@ function toolFold({ tool, input: json }: Extract<Entry, { kind: "tool" }>) {
   let result: Result | undefined;
   const outcome = el("span", { class: "outcome", text: "…" });
   const line = el("span", { class: "line", attrs: { dir: "auto" } }, ...visibleText(lineOf(input)));
-  const { details, fill } = fold([el("strong", {}, ...visibleText(tool)), line, outcome], () => [
+  const { details, fill } = fold([el("strong", {}, ...visibleName(tool)), line, outcome], () => [
     ...inputParts({ tool, input }),
     ...(result === undefined ? [] : [resultPart(result)]),
   ]);

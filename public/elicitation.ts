@@ -10,7 +10,7 @@ import {
 import { webAddress } from "../src/viewer/web-address.ts";
 import type { ApprovalForm } from "./approval.ts";
 import { el } from "./dom.ts";
-import { visibleText } from "./visible.ts";
+import { visibleName, visibleProse, visibleText } from "./visible.ts";
 
 /** What an MCP server asks: a form with what it wants to know, or a page that it wants to be opened. */
 export function elicitation(
@@ -34,9 +34,9 @@ export function elicitation(
       "p",
       { class: "described" },
       "asked by the MCP server ",
-      el("strong", {}, ...visibleText(server)),
+      el("strong", {}, ...visibleName(server)),
     ),
-    el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(message)),
+    el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleProse(message)),
     ...(url === undefined ? [] : pageParts(url, open)),
     ...inputs.map(({ element }) => element),
   );
@@ -121,7 +121,7 @@ function fieldInput(field: Field, id: string): FieldInput {
   ];
   const hint = hints.filter((part) => part !== undefined).join(" · ");
   const about_ =
-    hint === "" ? [] : [el("span", { attrs: { id: `about-${id}` } }, ...visibleText(hint))];
+    hint === "" ? [] : [el("span", { attrs: { id: `about-${id}` } }, ...visibleProse(hint))];
   const described = hint === "" ? {} : { "aria-describedby": `about-${id}` };
   const bound = (name: string, number: number | undefined) =>
     number === undefined ? {} : { [name]: String(number) };
@@ -139,7 +139,7 @@ function fieldInput(field: Field, id: string): FieldInput {
         "label",
         {},
         ...boxes.slice(i, i + 1),
-        el("strong", { attrs: { dir: "auto" } }, ...visibleText(label)),
+        el("strong", { attrs: { dir: "auto" } }, ...visibleName(label)),
       ),
     );
     const none =
@@ -150,7 +150,7 @@ function fieldInput(field: Field, id: string): FieldInput {
       element: el(
         "fieldset",
         { class: "question", attrs: described },
-        el("legend", {}, ...visibleText(title), ...about_),
+        el("legend", {}, ...visibleName(title), ...about_),
         ...labels,
         ...none,
       ),
@@ -173,7 +173,7 @@ function fieldInput(field: Field, id: string): FieldInput {
       element: el(
         "div",
         { class: "question" },
-        el("label", {}, box, el("strong", {}, ...visibleText(title)), ...about_),
+        el("label", {}, box, el("strong", {}, ...visibleName(title)), ...about_),
       ),
       value: () => box.checked,
     };
@@ -207,7 +207,7 @@ function fieldInput(field: Field, id: string): FieldInput {
     element: el(
       "div",
       { class: "question" },
-      el("label", { class: "field", attrs: { for: id } }, ...visibleText(title), ...about_),
+      el("label", { class: "field", attrs: { for: id } }, ...visibleName(title), ...about_),
       input,
     ),
     value() {

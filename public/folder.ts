@@ -2,7 +2,7 @@ import { FoldersAnswer, LIMITS, type RunnerInfo } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { el } from "./dom.ts";
 import type { Identity } from "./keys.ts";
-import { visiblePath } from "./visible.ts";
+import { setWords, visiblePath } from "./visible.ts";
 
 /** What is typed is completed once nothing was typed for this long, in ms. */
 const PAUSE_MS = 200;
@@ -84,12 +84,14 @@ export function openFolder(identity: Identity, onChange: () => void) {
     if (mine !== asked) return;
     show(answer instanceof RequestError ? [] : answer.folders);
     const none = path.endsWith("/") ? "No folders in there." : "No folder begins like that.";
-    state.textContent =
+    setWords(
+      state,
       answer instanceof RequestError
         ? answer.message
         : found.length > 0
           ? `${found.length} ${found.length === 1 ? "folder" : "folders"}`
-          : none;
+          : none,
+    );
   };
   const changed = () => {
     const seen = visiblePath(field.value);

@@ -1,6 +1,6 @@
 import { webAddress } from "../src/viewer/web-address.ts";
 import { el } from "./dom.ts";
-import { visibleText } from "./visible.ts";
+import { visibleProse, visibleText } from "./visible.ts";
 
 /** Quotes and lists within each other are drawn to this depth; what is deeper stays as it was written. */
 const DEPTH = 5;
@@ -186,7 +186,7 @@ function inline(text: string, open: readonly string[] = []): (Node | string)[] {
   const hopeless = new Set<string>(); // has no end from here on, so it is looked for no more
   let written = 0;
   const add = (from: number, end: number, ...nodes: (Node | string)[]) => {
-    parts.push(...visibleText(text.slice(written, from)), ...nodes);
+    parts.push(...visibleProse(text.slice(written, from)), ...nodes);
     written = end;
     return end;
   };
@@ -289,7 +289,7 @@ function link(label: string, target: string): (Node | string)[] | undefined {
   const anchor = el(
     "a",
     { attrs: { href: url.href, rel: "noreferrer noopener", target: "_blank" } },
-    ...visibleText(label),
+    ...visibleProse(label),
   );
   const same = label === url.href || `${label}/` === url.href;
   return same

@@ -1,6 +1,7 @@
 import { webAddress } from "../src/viewer/web-address.ts";
 import { el, mark } from "./dom.ts";
 import type { Input } from "./typing.ts";
+import { visibleText } from "./visible.ts";
 
 /** A login page that the session names: to be opened or copied here, and the code from there pasted back. */
 export function openLogin(type: (input: Input) => void) {
@@ -92,7 +93,7 @@ export function openLogin(type: (input: Input) => void) {
       element.hidden = page === undefined || url === dismissed;
       if (page === undefined) return; // what is no address can't be opened; the terminal shows it as it is
       link.href = page.href;
-      where.textContent = page.host;
+      where.replaceChildren(...visibleText(page.host));
     },
   };
 }

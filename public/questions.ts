@@ -1,6 +1,6 @@
 import type { Answers, Questions } from "../src/types.ts";
 import { el } from "./dom.ts";
-import { visibleText } from "./visible.ts";
+import { visibleProse, visibleText } from "./visible.ts";
 
 /** A prompt's questions as a form: options by touch, or words of one's own. */
 export interface QuestionForm {
@@ -32,10 +32,10 @@ export function questionForm(
         "label",
         {},
         ...boxes.slice(n, n + 1),
-        el("strong", { attrs: { dir: "auto" } }, ...visibleText(label)),
+        el("strong", { attrs: { dir: "auto" } }, ...visibleProse(label)),
         ...(description === undefined
           ? []
-          : [el("span", { attrs: { dir: "auto" } }, ...visibleText(description))]),
+          : [el("span", { attrs: { dir: "auto" } }, ...visibleProse(description))]),
         ...(preview === undefined ? [] : [el("pre", {}, ...visibleText(preview))]),
       ),
     );
@@ -51,7 +51,7 @@ export function questionForm(
       element: el(
         "fieldset",
         { class: "question" },
-        el("legend", { attrs: { dir: "auto" } }, ...visibleText(question)),
+        el("legend", { attrs: { dir: "auto" } }, ...visibleProse(question)),
         ...labels,
         own,
       ),

@@ -7,7 +7,7 @@ import type { Identity } from "./keys.ts";
 import { type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { titleOf } from "./list.ts";
 import { openStream } from "./stream.ts";
-import { visibleText } from "./visible.ts";
+import { setWords, visibleName, visibleProse } from "./visible.ts";
 
 type Found = SearchAnswer["results"][number];
 const KINDS: Record<Found["kind"], [name: string, place: string]> = {
@@ -86,7 +86,7 @@ export function showSearch(
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       asked = false; // again once the connection is back
-      state.textContent = error.message;
+      setWords(state, error.message);
     }
   };
   const close = openStream(
@@ -106,11 +106,13 @@ export function showSearch(
 function row({ session, cwd, title, kind, place, snippet }: Found): HTMLElement {
   const [name, where] = KINDS[kind];
   const href = where === "" ? `#/s/${session}` : `#/s/${session}/${where}/${place}`;
-  const parts = snippet.map(({ text, hit }) => el(hit ? "mark" : "span", {}, ...visibleText(text)));
+  const parts = snippet.map(({ text, hit }) =>
+    el(hit ? "mark" : "span", {}, ...visibleProse(text)),
+  );
   const about = el(
     "span",
     { class: "about" },
-    el("strong", { text: baseName(cwd) }),
+    el("strong", {}, ...visibleName(baseName(cwd))),
     ` · ${name}`,
     ...titleOf(title),
   );

@@ -6,7 +6,7 @@ import { openComposer } from "./composer.ts";
 import { openConversation } from "./conversation.ts";
 import { openDeck } from "./deck.ts";
 import { baseName, el, mark, setMark } from "./dom.ts";
-import { openFit } from "./fit.ts";
+import { SizeLease } from "./fit.ts";
 import type { Identity } from "./keys.ts";
 import { guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { exitWords, sessionAbout, sessionMark, titleOf } from "./list.ts";
@@ -16,6 +16,7 @@ import { openStopping } from "./stop.ts";
 import { openStream } from "./stream.ts";
 import { openTabs } from "./tabs.ts";
 import { openTerminal } from "./terminal.ts";
+import { visibleName } from "./visible.ts";
 
 /** What has been drawn is acknowledged at most this often, in ms, but where it is little only so often: the server waits after 2 s or 64 kB. */
 const SEEN_MS = 250;
@@ -77,10 +78,15 @@ export function showSession(
     () => composer.rest(),
   );
   known.deck = deck;
-  const size = openFit(identity, id, terminal.capacity, (on) => composer.setFit(on));
+  const room = {
+    element: terminal.element,
+    capacity: terminal.capacity,
+    isCovered: () => cards.querySelector(".card") !== null,
+  };
+  const size = new SizeLease(identity, id, room, (on) => composer.setFit(on));
   const stopping = openStopping(identity, id, (input) => composer.type(input));
   const composer = openComposer(identity, id, {
-    fit: size.fit,
+    fit: (on) => size.fit(on),
     answer: deck.press,
     stop: stopping.open,
     typed: stopping.typed,
@@ -118,7 +124,7 @@ export function showSession(
     if (session !== undefined) {
       const name = baseName(session.cwd);
       const sign = sessionMark(session);
-      title.replaceChildren(mark(sign), name, ...titleOf(session.title));
+      title.replaceChildren(mark(sign), ...visibleName(name), ...titleOf(session.title));
       about.replaceChildren(...sessionAbout(session));
       showPlace(name, sign === "you", waitsElsewhere(id), title, about);
       const words = troubleOf(session, terminal.isEmpty());
@@ -136,6 +142,7 @@ export function showSession(
     login.show(session?.auth_url ?? null, isLive());
     composer.element.hidden = session?.status === "ended";
     composer.enable(isLive() && runs, deck.open(), isLive());
+    size.enable(isLive() && runs);
   };
   const fetchAll = guarded(async () => {
     const before = deck.known();
@@ -196,7 +203,7 @@ export function showSession(
           if (event.data.session !== id) return;
           terminal.draw(event.data);
           stopping.reacted();
-          size.drawn(event.data.cols);
+          size.drawn(event.data);
           follow();
           seenRev = event.data.rev;
           unackedChars += Object.values(event.data.lines).join("").length;
@@ -225,8 +232,10 @@ export function showSession(
     draw,
     close() {
       closed = true;
+      deck.close();
       clearTimeout(ack);
       size.close();
+      terminal.close();
       stopping.close();
       composer.close();
       close();

@@ -1,7 +1,7 @@
 import type { OutputPage, ViewerEvents } from "../../src/types.ts";
 import { el } from "../dom.ts";
 import { guarded } from "../known.ts";
-import { drawRow } from "../rows.ts";
+import type { RowView } from "./row-view.ts";
 
 /** Lines of history fetched at once (as many come with the stream), and the most that stay on the page. */
 export const PAGE_LINES = 100;
@@ -51,14 +51,16 @@ export class HistoryWindow {
   /** What scrolls; it has `older` and `element` in it. */
   readonly #scroller: HTMLElement;
   readonly #fetchLines: FetchLines;
+  readonly #rows: RowView;
   #shown: Shown = { state: "empty" };
   #reload: Reload = { state: "idle" };
   #loadingOlder = false;
   /** Whether the reader was at the bottom at the last scroll: a smaller window alone does not move them away. */
   #atBottom = true;
 
-  constructor(scroller: HTMLElement, fetchLines: FetchLines) {
+  constructor(scroller: HTMLElement, fetchLines: FetchLines, rows: RowView) {
     this.#scroller = scroller;
+    this.#rows = rows;
     this.#fetchLines = fetchLines;
     scroller.addEventListener("scroll", () => {
       const { scrollHeight, scrollTop, clientHeight } = scroller;
@@ -97,7 +99,7 @@ export class HistoryWindow {
     this.keepBottom(() => {
       for (let number = shown.next - 1; number >= from; number--)
         this.element.lastElementChild?.remove();
-      this.element.append(...lines.map((row, i) => drawLine(from + i, row)));
+      this.element.append(...lines.map((row, i) => drawLine(this.#rows, from + i, row)));
       shown.next = event.next;
       while (this.element.childElementCount > KEPT_LINES) {
         this.element.firstElementChild?.remove();
@@ -148,7 +150,7 @@ export class HistoryWindow {
     if (generation !== now.generation) return;
     const height = this.#scroller.scrollHeight;
     const from = page.lines[0]?.line ?? before;
-    this.element.prepend(...drawLines(page.lines, from, before));
+    this.element.prepend(...drawLines(this.#rows, page.lines, from, before));
     now.first = page.lines.length === 0 ? 0 : from;
     this.older.hidden = now.first === 0;
     this.#scroller.scrollTop += this.#scroller.scrollHeight - height; // what was in view stays there
@@ -159,7 +161,7 @@ export class HistoryWindow {
     const first = lines[0]?.line ?? next;
     this.#shown = { state: "following", generation, first, next };
     this.keepBottom(() => {
-      this.element.replaceChildren(...drawLines(lines, first, next));
+      this.element.replaceChildren(...drawLines(this.#rows, lines, first, next));
       this.older.hidden = first === 0;
     });
   }
@@ -192,16 +194,21 @@ export class HistoryWindow {
   }
 }
 
-function drawLine(number: number, payload: string): HTMLElement {
+function drawLine(rows: RowView, number: number, payload: string): HTMLElement {
   return el("div", {
     class: "row",
     attrs: { "data-line": String(number) },
-    init: (row) => drawRow(row, payload),
+    init: (row) => rows.draw(row, payload),
   });
 }
 
 /** Lines numbered from `from` to `to`, with the places marked where some are missing. */
-function drawLines(lines: OutputPage["lines"], from: number, to: number): HTMLElement[] {
+function drawLines(
+  view: RowView,
+  lines: OutputPage["lines"],
+  from: number,
+  to: number,
+): HTMLElement[] {
   let number = from;
   const gapUpTo = (at: number) => {
     const lost = at - number;
@@ -212,7 +219,7 @@ function drawLines(lines: OutputPage["lines"], from: number, to: number): HTMLEl
   const rows = lines.flatMap(({ line, row }) => {
     const gap = gapUpTo(line);
     number++;
-    return [...gap, drawLine(line, row)];
+    return [...gap, drawLine(view, line, row)];
   });
   return [...rows, ...gapUpTo(to)];
 }

@@ -36,6 +36,8 @@ const DISPENSABLE: [RegExp, string][] = [
   [/ overflow-anchor(?:: none)?: /, "it switches off what those browsers do not do"],
   [/ cursor: \w+: safari_ios [^,]*$/, "phones have no pointer"],
   [/ resize(?:: \w+)?: safari_ios [^,]*$/, "phones have no handle to drag"],
+  [/ font-variant-emoji(?:: unicode)?: /, "the terminal has a box for each such character"],
+  [/ :selection: safari_ios /, "iOS shows a selection of its own"],
   [/ scrollbar-width(?:: none)?: /, "a scroll bar is then seen"],
   [/ forced-color-adjust(?:: none)?: /, "those browsers have no forced colours"],
 ];
