@@ -1,9 +1,10 @@
 import { setLink, showLink, showPlace } from "./bar.ts";
 import { showDevices } from "./devices.ts";
 import { el, find } from "./dom.ts";
+import { watchFaults } from "./fault.ts";
 import { showList } from "./home.ts";
 import { keepSubscribed, startWorker } from "./install.ts";
-import { type Identity, loadIdentity } from "./keys.ts";
+import { type Identity, loadIdentity, StorageError } from "./keys.ts";
 import { known, type Shown } from "./known.ts";
 import { pairView, takeCode } from "./pairing.ts";
 import { showSearch } from "./search.ts";
@@ -12,6 +13,7 @@ import { showStart } from "./start.ts";
 import type { StreamState } from "./stream.ts";
 import { followViewport } from "./viewport.ts";
 
+watchFaults();
 const code = takeCode(); // before anything else
 
 /** Times in words are brought up to date this often, in ms. */
@@ -95,11 +97,6 @@ function streamState(next: StreamState, reason?: string): void {
 }
 
 start().catch((error: unknown) => {
-  view.replaceChildren(
-    el("p", {
-      class: "said",
-      attrs: { role: "alert" },
-      text: `This browser lets the page keep nothing, so it can't stay paired. Is this a private window? Open it in an ordinary one. (${error})`,
-    }),
-  );
+  if (!(error instanceof StorageError)) throw error;
+  view.replaceChildren(el("p", { class: "said", attrs: { role: "alert" }, text: error.message }));
 });

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { AuditEntry } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { ago, baseName, el } from "./dom.ts";
+import { isolated } from "./fault.ts";
 import type { Identity } from "./keys.ts";
 import { visibleName, visibleText } from "./visible.ts";
 
@@ -21,7 +22,7 @@ export function auditList(identity: Identity): { element: HTMLElement; load(): P
     const { entries } = await call(identity, Page, "GET", `/api/audit${query}`);
     last = entries.at(-1)?.id ?? 0;
     more.hidden = last <= 1;
-    return entries.map(row);
+    return entries.flatMap((entry) => isolated(() => [row(entry)], []));
   };
   const older = () =>
     take(`?before=${last}`).then(

@@ -38,7 +38,9 @@ export function showLink(): void {
       ? "live"
       : link.state === "refused"
         ? "not paired"
-        : `reconnecting…${age}`,
+        : link.state === "broken"
+          ? "stopped"
+          : `reconnecting…${age}`,
   );
   linkState.dataset.state = kind;
   const insecure = link.insecure

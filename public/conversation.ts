@@ -6,6 +6,7 @@ import {
   type ViewerEvents,
 } from "../src/types.ts";
 import { el } from "./dom.ts";
+import { isolated } from "./fault.ts";
 import { formatted } from "./formatted.ts";
 import { inputParts } from "./input.ts";
 import { visibleName, visibleProse, visibleText } from "./visible.ts";
@@ -131,7 +132,7 @@ export function openConversation(fetchPage: Fetch) {
     }
   };
   const drawAll = (page: TranscriptPage["entries"]) =>
-    page.flatMap(({ n, entry }) => draw(n, entry));
+    page.flatMap(({ n, entry }) => isolated(() => draw(n, entry), [unshown(n)]));
 
   const append = (page: TranscriptPage["entries"]) => {
     const added = drawAll(page.filter(({ n }) => n >= next));
@@ -232,6 +233,14 @@ export function openConversation(fetchPage: Fetch) {
     },
   };
 }
+
+/** Stands for an entry that could not be drawn. */
+const unshown = (n: number) =>
+  el(
+    "article",
+    { class: "entry note", attrs: { "data-n": String(n) } },
+    el("p", { text: "This entry can't be shown here. The terminal on the machine has it." }),
+  );
 
 /** Something folded; what is inside is made when it is opened. */
 function fold(summary: (Node | string)[], inside: () => HTMLElement[]) {

@@ -2,6 +2,7 @@ import { isOpen, type Prompt, type SessionSummary } from "../src/types.ts";
 import { isLive } from "./bar.ts";
 import { type Card, promptCard } from "./card.ts";
 import { baseName, el, sandboxTag } from "./dom.ts";
+import { isolated } from "./fault.ts";
 import type { Identity } from "./keys.ts";
 import { known } from "./known.ts";
 import { visibleName } from "./visible.ts";
@@ -111,11 +112,12 @@ export function openDeck(
 
     /** Brings the cards up to date, oldest first; one that stands there never moves. */
     draw(): void {
-      for (const prompt of here().sort((a, b) => a.created_at - b.created_at)) {
-        const known = cards.get(prompt.id);
-        if (isOpen(prompt) && known?.view !== prompt.view) deal(prompt, known);
-        else if (known?.update(prompt)) armAll();
-      }
+      for (const prompt of here().sort((a, b) => a.created_at - b.created_at))
+        isolated(() => {
+          const known = cards.get(prompt.id);
+          if (isOpen(prompt) && known?.view !== prompt.view) deal(prompt, known);
+          else if (known?.update(prompt)) armAll();
+        }, undefined);
       deck.enable();
     },
 

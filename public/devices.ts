@@ -5,6 +5,7 @@ import { call, RequestError } from "./api.ts";
 import { auditList } from "./audit.ts";
 import { showPlace } from "./bar.ts";
 import { ago, el } from "./dom.ts";
+import { isolated } from "./fault.ts";
 import { inviteView } from "./invite.ts";
 import type { Identity } from "./keys.ts";
 import { type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
@@ -154,7 +155,7 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
       .sort(
         (a, b) => Number(b.self) - Number(a.self) || (b.last_seen_at ?? 0) - (a.last_seen_at ?? 0),
       );
-    list.replaceChildren(...paired.map(row));
+    list.replaceChildren(...paired.flatMap((device) => isolated(() => [row(device)], [])));
     const rest = paired.filter(({ self }) => !self);
     const names = rest
       .map(({ name, kind }) => (kind === "viewer" ? name : `${name} (runs sessions)`))

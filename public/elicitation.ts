@@ -7,6 +7,7 @@ import {
   type Prompt,
   type View,
 } from "../src/types.ts";
+import { webAddress } from "../src/viewer/web-address.ts";
 import type { ApprovalForm } from "./approval.ts";
 import { el } from "./dom.ts";
 import { visibleName, visibleProse, visibleText } from "./visible.ts";
@@ -56,9 +57,8 @@ export function elicitation(
 
 /** A page's whole address, its host set apart: that is what one looks at before one opens it. */
 function pageParts(url: string, open: boolean): HTMLElement[] {
-  const page = URL.canParse(url) ? new URL(url) : undefined;
-  if (page === undefined || !/^https?:$/.test(page.protocol) || !open)
-    return [el("p", { class: "path" }, ...visibleText(url))];
+  const page = webAddress(url);
+  if (page === undefined || !open) return [el("p", { class: "path" }, ...visibleText(url))];
   const at = page.href.indexOf(page.host, page.protocol.length);
   const said = el("span", { attrs: { role: "status" } });
   const copy = () => {

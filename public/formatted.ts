@@ -1,3 +1,4 @@
+import { webAddress } from "../src/viewer/web-address.ts";
 import { el } from "./dom.ts";
 import { visibleProse, visibleText } from "./visible.ts";
 
@@ -283,8 +284,8 @@ function closingMark(text: string, mark: string, from: number): number {
 
 /** A link out of here, with where it really leads beside it, unless that is what it says; nothing but http and https is one. */
 function link(label: string, target: string): (Node | string)[] | undefined {
-  const url = /^https?:\/\//.test(target) ? URL.parse(target) : null;
-  if (url === null) return undefined;
+  const url = webAddress(target);
+  if (url === undefined) return undefined;
   const anchor = el(
     "a",
     { attrs: { href: url.href, rel: "noreferrer noopener", target: "_blank" } },

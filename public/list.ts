@@ -1,5 +1,6 @@
 import type { Exit, RunnerInfo, SessionSummary } from "../src/types.ts";
 import { ago, baseName, el, find, type Mark, mark, sandboxTag, since } from "./dom.ts";
+import { isolated } from "./fault.ts";
 import { awayWords, isAway } from "./runners.ts";
 import { visibleName, visiblePath } from "./visible.ts";
 
@@ -130,7 +131,14 @@ function awayView(runner: RunnerInfo, sessions: SessionSummary[]): HTMLElement {
   );
 }
 
-function row(session: SessionSummary, state = sessionState(session, "")): HTMLElement {
+/** A session's row; where it can't be drawn, at least a way into the session. */
+function row(session: SessionSummary, state?: string): HTMLElement {
+  const { id } = session;
+  const plain = el("li", { class: "session" }, el("a", { text: id, attrs: { href: `#/s/${id}` } }));
+  return isolated(() => wholeRow(session, state), plain);
+}
+
+function wholeRow(session: SessionSummary, state = sessionState(session, "")): HTMLElement {
   const { id, status, cwd, title, command, started_at, ended_at } = session;
   const name = baseName(cwd);
   const above = cwd.replace(/\/+$/, "").slice(0, -name.length - 1);

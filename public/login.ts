@@ -1,3 +1,4 @@
+import { webAddress } from "../src/viewer/web-address.ts";
 import { el, mark } from "./dom.ts";
 import type { Input } from "./typing.ts";
 import { visibleText } from "./visible.ts";
@@ -88,10 +89,11 @@ export function openLogin(type: (input: Input) => void) {
       if (url === shown) return;
       shown = url;
       said.textContent = "";
-      element.hidden = url === null || url === dismissed;
-      if (url === null) return;
-      link.href = url;
-      where.replaceChildren(...visibleText(new URL(url).host));
+      const page = url === null ? undefined : webAddress(url);
+      element.hidden = page === undefined || url === dismissed;
+      if (page === undefined) return; // what is no address can't be opened; the terminal shows it as it is
+      link.href = page.href;
+      where.replaceChildren(...visibleText(page.host));
     },
   };
 }

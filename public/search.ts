@@ -2,6 +2,7 @@ import { LIMITS, SearchAnswer } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { showPlace } from "./bar.ts";
 import { baseName, el } from "./dom.ts";
+import { isolated } from "./fault.ts";
 import type { Identity } from "./keys.ts";
 import { type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { titleOf } from "./list.ts";
@@ -31,7 +32,7 @@ export function searchForm(text = ""): HTMLElement {
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (input.value.trim() !== "")
-      location.hash = `#/search?q=${encodeURIComponent(input.value.trim())}`;
+      location.hash = `#/search?${new URLSearchParams({ q: input.value.trim() })}`;
   };
   return el(
     "form",
@@ -81,7 +82,7 @@ export function showSearch(
             ? `The newest ${results.length} places, there may be more`
             : `${results.length} places`;
       state.textContent = `${results.length === 0 ? "Nothing was found" : many}${partial ? ". Some of the newest output is not searched yet: try again in a moment" : ""}.`;
-      list.replaceChildren(...results.map(row));
+      list.replaceChildren(...results.flatMap((found) => isolated(() => [row(found)], [])));
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       asked = false; // again once the connection is back

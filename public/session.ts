@@ -6,7 +6,7 @@ import { openComposer } from "./composer.ts";
 import { openConversation } from "./conversation.ts";
 import { openDeck } from "./deck.ts";
 import { baseName, el, mark, setMark } from "./dom.ts";
-import { openFit } from "./fit.ts";
+import { SizeLease } from "./fit.ts";
 import type { Identity } from "./keys.ts";
 import { guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { exitWords, sessionAbout, sessionMark, titleOf } from "./list.ts";
@@ -78,10 +78,15 @@ export function showSession(
     () => composer.rest(),
   );
   known.deck = deck;
-  const size = openFit(identity, id, terminal.capacity, (on) => composer.setFit(on));
+  const room = {
+    element: terminal.element,
+    capacity: terminal.capacity,
+    isCovered: () => cards.querySelector(".card") !== null,
+  };
+  const size = new SizeLease(identity, id, room, (on) => composer.setFit(on));
   const stopping = openStopping(identity, id, (input) => composer.type(input));
   const composer = openComposer(identity, id, {
-    fit: size.fit,
+    fit: (on) => size.fit(on),
     answer: deck.press,
     stop: stopping.open,
     typed: stopping.typed,
@@ -137,6 +142,7 @@ export function showSession(
     login.show(session?.auth_url ?? null, isLive());
     composer.element.hidden = session?.status === "ended";
     composer.enable(isLive() && runs, deck.open(), isLive());
+    size.enable(isLive() && runs);
   };
   const fetchAll = guarded(async () => {
     const before = deck.known();
@@ -197,7 +203,7 @@ export function showSession(
           if (event.data.session !== id) return;
           terminal.draw(event.data);
           stopping.reacted();
-          size.drawn(event.data.cols);
+          size.drawn(event.data);
           follow();
           seenRev = event.data.rev;
           unackedChars += Object.values(event.data.lines).join("").length;
@@ -229,6 +235,7 @@ export function showSession(
       deck.close();
       clearTimeout(ack);
       size.close();
+      terminal.close();
       stopping.close();
       composer.close();
       close();

@@ -36,43 +36,46 @@ export function openTyping(identity: Identity, session: string, events: TypingEv
   const pump = async () => {
     if (sending) return;
     sending = true;
-    for (let input = queue[0]; input !== undefined; input = queue[0]) {
-      if (since === 0) since = performance.now();
-      try {
-        await call(identity, Applied, "POST", `/api/sessions/${session}/input`, {
-          stream,
-          seq,
-          ...input,
-        });
-        seq++;
-        since = 0;
-        const late = queue[0] !== input; // closed meanwhile
-        if (!late) queue.shift();
-        events.onArrived(input, late);
-        events.onState("");
-      } catch (error) {
-        if (!(error instanceof RequestError)) throw error;
-        if (queue[0] !== input) break;
-        if (
-          error.code === "shell" &&
-          confirm("This runs as a shell command, without a question first. Run it?")
-        ) {
-          queue[0] = { ...input, shell: true };
-        } else if (
-          (error.status === 0 || error.status === 503) &&
-          performance.now() - since < GIVE_UP_MS
-        ) {
-          events.onState("Not sent yet: the connection is away.");
-          await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-        } else {
+    try {
+      for (let input = queue[0]; input !== undefined; input = queue[0]) {
+        if (since === 0) since = performance.now();
+        try {
+          await call(identity, Applied, "POST", `/api/sessions/${session}/input`, {
+            stream,
+            seq,
+            ...input,
+          });
+          seq++;
           since = 0;
-          [stream, seq] = [randomNonce(), 1]; // it may have arrived after all, or do so still: the next must not be taken for it
-          events.onReturned(queue.splice(0)); // what came after was meant to come after this
-          events.onState(error.code === "shell" ? "" : error.message);
+          const late = queue[0] !== input; // closed meanwhile
+          if (!late) queue.shift();
+          events.onArrived(input, late);
+          events.onState("");
+        } catch (error) {
+          if (!(error instanceof RequestError)) throw error;
+          if (queue[0] !== input) break;
+          if (
+            error.code === "shell" &&
+            confirm("This runs as a shell command, without a question first. Run it?")
+          ) {
+            queue[0] = { ...input, shell: true };
+          } else if (
+            (error.status === 0 || error.status === 503) &&
+            performance.now() - since < GIVE_UP_MS
+          ) {
+            events.onState("Not sent yet: the connection is away.");
+            await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+          } else {
+            since = 0;
+            [stream, seq] = [randomNonce(), 1]; // it may have arrived after all, or do so still: the next must not be taken for it
+            events.onReturned(queue.splice(0)); // what came after was meant to come after this
+            events.onState(error.code === "shell" ? "" : error.message);
+          }
         }
       }
+    } finally {
+      sending = false; // also after an exception of our own: what is typed next is sent
     }
-    sending = false;
   };
 
   return {

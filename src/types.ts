@@ -22,6 +22,9 @@ export const LIMITS = {
   rowChars: 64 * 1024,
   /** Rows and columns of a terminal. */
   screenSide: 2000,
+  /** A phone makes a terminal no smaller than this, so that a slip does not wreck a program's screen. */
+  leastCols: 20,
+  leastRows: 5,
   /** All rows of a screen, in UTF-16 units: as JSON they fit into one message, whatever stands in them. */
   screenChars: 512 * 1024,
   /** The number of a line of history. */

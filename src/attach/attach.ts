@@ -200,6 +200,7 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
       offer();
     },
     onGone: (words) => leave({ code: 1, words }),
+    onFault: say,
   });
 
   const resized = () => {

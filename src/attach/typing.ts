@@ -44,33 +44,37 @@ export function openTyping(client: Client, session: string, { onState, onAsked }
   const pump = async () => {
     let since = performance.now();
     let told = false;
-    for (let input = queue[0]; input !== undefined; input = queue[0]) {
-      try {
-        await client.call(Applied, "POST", `/api/sessions/${session}/input`, {
-          stream,
-          seq,
-          ...input,
-        });
-        seq++;
-        since = performance.now();
-        queue.shift();
-        waiting -= input.text?.length ?? 0;
-        if (told) onState("");
-        told = false;
-      } catch (error) {
-        if (!(error instanceof RequestError)) throw error;
-        if (error.code === "asked") {
-          drop("");
-          onAsked();
-        } else if (error.status !== 0 && error.status !== 503) drop(`Not typed: ${error.message}`);
-        else if (performance.now() - since < GIVE_UP_MS) {
-          onState("Not sent yet: the connection is away.");
-          told = true;
-          await Bun.sleep(RETRY_MS);
-        } else drop("What was typed did not arrive in 30 s, and was dropped.");
+    try {
+      for (let input = queue[0]; input !== undefined; input = queue[0]) {
+        try {
+          await client.call(Applied, "POST", `/api/sessions/${session}/input`, {
+            stream,
+            seq,
+            ...input,
+          });
+          seq++;
+          since = performance.now();
+          queue.shift();
+          waiting -= input.text?.length ?? 0;
+          if (told) onState("");
+          told = false;
+        } catch (error) {
+          if (!(error instanceof RequestError)) throw error;
+          if (error.code === "asked") {
+            drop("");
+            onAsked();
+          } else if (error.status !== 0 && error.status !== 503)
+            drop(`Not typed: ${error.message}`);
+          else if (performance.now() - since < GIVE_UP_MS) {
+            onState("Not sent yet: the connection is away.");
+            told = true;
+            await Bun.sleep(RETRY_MS);
+          } else drop("What was typed did not arrive in 30 s, and was dropped.");
+        }
       }
+    } finally {
+      sending = undefined; // also after an exception of our own: what is typed next is sent
     }
-    sending = undefined;
   };
 
   const add = (input: Input) => {
