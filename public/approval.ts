@@ -23,12 +23,12 @@ export interface ApprovalForm {
   dismiss?: string;
 }
 
-/** The form of one prompt; `onChange` comes with each change, `onText` where what would be approved is another text now. */
+/** The form of one prompt; `onChange` comes with each change, `onText` where a part of the text is another now, or counts now. */
 export function approvalForm(
   prompt: Prompt,
   view: View | undefined,
   onChange: () => void,
-  onText: () => void,
+  onText: (part: HTMLElement) => void,
 ): ApprovalForm {
   const other =
     view === undefined
@@ -63,7 +63,7 @@ export function approvalForm(
   const radio = (init: (input: HTMLInputElement) => void = () => undefined) =>
     el("input", {
       attrs: { type: "radio", name: `always-${prompt.id}` },
-      on: { change: onText },
+      on: { change: ({ target }) => target instanceof HTMLElement && onText(labelOf(target)) },
       init,
     });
   const isPlan = prompt.kind === "plan";
@@ -103,11 +103,11 @@ export function approvalForm(
       : undefined;
   const plan = el("textarea", {
     class: "whole-text",
-    attrs: { rows: "8", dir: "auto", "aria-label": "The plan" },
+    attrs: { rows: "3", dir: "auto", "aria-label": "The plan" },
     on: {
       input() {
         grow(plan);
-        onText();
+        onText(plan);
       },
     },
     init: (area) => (area.value = original ?? ""),
@@ -137,6 +137,8 @@ export function approvalForm(
     }),
   };
 }
+
+const labelOf = (input: HTMLElement) => input.closest("label") ?? input;
 
 /** As high as its text: no part of that is hidden within. */
 function grow(area: HTMLTextAreaElement): void {

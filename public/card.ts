@@ -99,7 +99,7 @@ export function promptCard(
     first,
     view,
     () => refresh(),
-    () => unread(),
+    (part) => unread(part),
   );
   const approve = el("button", {
     class: "approve",
@@ -158,7 +158,15 @@ export function promptCard(
   );
   const box = el(
     "div",
-    { class: "content", attrs: { tabindex: "0", role: "group", "aria-label": "What is asked" } },
+    {
+      class: "content",
+      attrs: {
+        role: "group",
+        "aria-label": "What is asked",
+        // a form has fields to scroll by
+        ...(form.questions === undefined ? { tabindex: "0" } : {}),
+      },
+    },
     text,
     ...(form.dismiss === undefined ? [] : [dismiss]),
   );
@@ -248,8 +256,8 @@ export function promptCard(
   }
   arm();
   /** What would be approved is another text than what was read. */
-  function unread(): void {
-    reading.restart();
+  function unread(part: HTMLElement): void {
+    reading.mustSee(part);
     refresh();
   }
   // Tab passes by a button that is disabled, and it may be quicker than the next frame

@@ -20,7 +20,11 @@ export function inputParts(
   form?: HTMLElement,
   covers: string[] = [],
 ): HTMLElement[] {
-  if (form !== undefined) return [form, ...rest(input, covers)];
+  if (form !== undefined) {
+    const more = rest(input, covers);
+    for (const part of more) part.tabIndex = 0; // it may be longer than what the fields scroll to
+    return [form, ...more];
+  }
   if (tool === "Bash" && typeof input.command === "string") {
     const described =
       typeof input.description === "string"

@@ -3,9 +3,12 @@ const SLACK_PX = 12;
 /** In a box lower than this nothing can be read, in CSS pixels. */
 const LEAST_PX = 20;
 
-/** A block of text that has no blocks of its own; where it begins and ends, from the top of all the text, in CSS pixels. */
+/** A block of text that has no blocks of its own. Places are from the top of all the text, in CSS pixels. */
 interface TextBlock {
   top: number;
+  bottom: number;
+  /** A field that nothing is written in. */
+  empty: boolean;
   lines: number;
   lineHeight: number;
 }
@@ -15,13 +18,15 @@ interface TextBlock {
  * many lines are below. What it holds may grow, and the box may be turned with its phone.
  */
 export class Reading {
-  /** Whether the end was in sight since the text last changed. */
-  ended = false;
   /** Lines that stand below what is in sight, in whole or in part. */
   below = 0;
   /** The lowest place that was in sight, from the top of the text, in CSS pixels. */
   private seenTo = 0;
+  /** What has an end that was not in sight yet: the text, and what was changed in it. */
+  private readonly unseen: Set<HTMLElement>;
   private blocks: TextBlock[] = [];
+  /** Where that ends which is to be read: an empty field holds nothing. */
+  private end = 0;
   /** The text or the box has another size than when it was measured. */
   private resized = true;
   private frame: number | undefined;
@@ -37,6 +42,7 @@ export class Reading {
     private readonly text: HTMLElement,
     private readonly onLook: () => void,
   ) {
+    this.unseen = new Set([text]);
     const { signal } = this.closing;
     box.addEventListener("scroll", () => this.lookSoon(), { passive: true, signal });
     document.addEventListener("visibilitychange", () => this.lookSoon(), { signal });
@@ -44,16 +50,23 @@ export class Reading {
     this.sizes.observe(text);
   }
 
-  /** The text is another: its end has to be seen again. */
-  restart(): void {
-    this.ended = false;
+  /** Whether the ends of all that has to be read were in sight. */
+  get ended(): boolean {
+    return this.unseen.size === 0;
+  }
+
+  /** A part of the text is another now, or counts now: its end has to be seen. */
+  mustSee(part: HTMLElement): void {
+    this.unseen.add(part);
     this.resized = true;
     this.lookSoon();
   }
 
   /** Goes to what was not in sight yet. */
   goOn(): void {
-    this.box.scrollTop = Math.max(0, this.seenTo - 1.5 * this.lineHeight());
+    const [first] = this.unseen;
+    if (first !== this.text) first?.scrollIntoView({ block: "end" });
+    else this.box.scrollTop = Math.max(0, this.seenTo - 1.5 * this.lineHeight());
   }
 
   /** Turns one page. */
@@ -82,12 +95,15 @@ export class Reading {
     this.resized = false;
     const text = this.text.getBoundingClientRect();
     const edge = this.box.getBoundingClientRect().bottom - text.top;
-    const atEnd = text.height <= edge + SLACK_PX;
     if (this.box.clientHeight >= LEAST_PX) {
       this.seenTo = Math.max(this.seenTo, edge);
-      this.ended ||= atEnd;
+      const top = edge - this.box.clientHeight;
+      for (const part of this.unseen) {
+        const end = part === this.text ? this.end : part.getBoundingClientRect().bottom - text.top;
+        if (end > top && end <= edge + SLACK_PX) this.unseen.delete(part);
+      }
     }
-    this.below = atEnd ? 0 : Math.max(1, this.linesBelow(edge));
+    this.below = text.height <= edge + SLACK_PX ? 0 : Math.max(1, this.linesBelow(edge));
     this.onLook();
   }
 
@@ -100,6 +116,8 @@ export class Reading {
 
   private measure(): void {
     this.blocks = textBlocks(this.text);
+    const written = this.blocks.filter(({ empty }) => !empty);
+    this.end = Math.max(0, ...written.map(({ bottom }) => bottom));
     this.box.style.maxHeight = "";
     const height = this.box.clientHeight;
     if (this.text.getBoundingClientRect().height <= height + 1) return;
@@ -132,7 +150,9 @@ function textBlocks(text: HTMLElement): TextBlock[] {
     const above = number(style.paddingTop) + number(style.borderTopWidth);
     const below = number(style.paddingBottom) + number(style.borderBottomWidth);
     const lines = Math.max(1, Math.round((bottom - top - above - below) / lineHeight));
-    return [{ top: top + above - start, lines, lineHeight }];
+    const field = element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement;
+    const empty = field && element.value === "";
+    return [{ top: top + above - start, bottom: bottom - start, empty, lines, lineHeight }];
   });
 }
 
