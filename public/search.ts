@@ -82,7 +82,7 @@ export function showSearch(
             ? `The newest ${results.length} places, there may be more`
             : `${results.length} places`;
       state.textContent = `${results.length === 0 ? "Nothing was found" : many}${partial ? ". Some of the newest output is not searched yet: try again in a moment" : ""}.`;
-      list.replaceChildren(...results.flatMap((found) => isolated(() => [row(found)], [])));
+      list.replaceChildren(...results.flatMap((found) => isolated(() => [row(found, text)], [])));
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       asked = false; // again once the connection is back
@@ -103,9 +103,12 @@ export function showSearch(
   return { draw, close };
 }
 
-function row({ session, cwd, title, kind, place, snippet }: Found): HTMLElement {
+function row({ session, cwd, title, kind, place, snippet }: Found, searched: string): HTMLElement {
   const [name, where] = KINDS[kind];
-  const href = where === "" ? `#/s/${session}` : `#/s/${session}/${where}/${place}`;
+  const href =
+    where === ""
+      ? `#/s/${session}`
+      : `#/s/${session}/${where}/${place}?${new URLSearchParams({ q: searched })}`;
   const parts = snippet.map(({ text, hit }) =>
     el(hit ? "mark" : "span", {}, ...visibleProse(text)),
   );

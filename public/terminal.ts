@@ -1,6 +1,6 @@
-import type { Frame, OutputPage, ViewerEvents } from "../src/types.ts";
+import type { Frame, ViewerEvents } from "../src/types.ts";
 import { el } from "./dom.ts";
-import { HistoryWindow } from "./session/history-window.ts";
+import { type FetchLines, HistoryWindow } from "./session/history-window.ts";
 import { LiveScreen, ROW_EM } from "./session/live-screen.ts";
 import { RowView } from "./session/row-view.ts";
 import { openWheel } from "./wheel.ts";
@@ -23,10 +23,7 @@ export const capacityOf = (width: number, height: number) => ({
 });
 
 /** The screen of a session with its history above, in one scrolling column of text; `turn` takes what is for the wheel of a program that has the whole screen. */
-export function openTerminal(
-  fetchLines: (before: number, limit: number) => Promise<OutputPage>,
-  turn: (up: boolean, steps: number) => void,
-) {
+export function openTerminal(fetchLines: FetchLines, turn: (up: boolean, steps: number) => void) {
   const text = el("div", { class: "terminal", attrs: { "aria-hidden": "true" } });
   const spoken = el("div", { class: "spoken", attrs: { role: "log", "aria-label": "Terminal" } });
   const element = el(
@@ -40,7 +37,7 @@ export function openTerminal(
   const history = new HistoryWindow(element, fetchLines, rows);
   element.prepend(history.older);
   text.append(history.element, screen.element);
-  element.append(rows.font.element);
+  element.append(history.bar.element, rows.font.element);
   let speak: ReturnType<typeof setTimeout> | undefined;
   openWheel(element, () => screen.full, turn);
 
@@ -100,8 +97,8 @@ export function openTerminal(
     /** Resolves once what is being fetched is there. */
     loaded: () => history.loaded(),
 
-    /** Scrolls to a line of history. */
-    reveal: (number: number) => history.reveal(number),
+    /** Shows a line of history in its place, with these words marked. */
+    reveal: (number: number, words: readonly string[]) => history.reveal(number, words),
 
     close: () => rows.close(),
   };

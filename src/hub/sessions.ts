@@ -316,6 +316,17 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
         .all(id, generation, Math.min(before, next), limit);
       return { generation, next, lines: lines.reverse() };
     },
+
+    /** The `limit` lines from number `from` on of the newest generation, oldest first. */
+    linesFrom(id: string, from: number, limit: number): OutputPage {
+      const { generation, next } = this.history(id);
+      const lines = of(id)
+        .query<{ line: number; row: string }, [string, number, number, number, number]>(
+          "SELECT line, row FROM output_log WHERE session_id = ? AND generation = ? AND line >= ? AND line < ? ORDER BY line LIMIT ?",
+        )
+        .all(id, generation, from, next, limit);
+      return { generation, next, lines };
+    },
   };
 }
 
