@@ -1,9 +1,10 @@
 import * as v from "valibot";
-import { type Approval, type Prompt, Questions, type View } from "../src/types.ts";
+import { type Approval, LIMITS, type Prompt, Questions, type View } from "../src/types.ts";
 import { el } from "./dom.ts";
 import { elicitation } from "./elicitation.ts";
 import { questionForm } from "./questions.ts";
 import { screenQuestion } from "./screen-question.ts";
+import { EXACT, grow, limit } from "./text-box.ts";
 import { visibleText } from "./visible.ts";
 
 /** What an approval may bring along: the answers to questions, something for good, a plan that was edited. */
@@ -101,11 +102,19 @@ export function approvalForm(
       ? view.input.plan
       : undefined;
   const plan = el("textarea", {
-    attrs: { rows: "8", "aria-label": "The plan" },
+    attrs: { rows: "8", "aria-label": "The plan", ...EXACT },
     on: { input: onChange },
     init: (area) => (area.value = original ?? ""),
   });
-  const edit = el("details", { class: "why" }, el("summary", { text: "Edit the plan" }), plan);
+  grow(plan);
+  const size = limit(plan, LIMITS.planChars);
+  const edit = el(
+    "details",
+    { class: "why" },
+    el("summary", { text: "Edit the plan" }),
+    plan,
+    size.note,
+  );
   const chosen = () => choices.findIndex(({ box }) => box.checked);
   const edited = () => original !== undefined && plan.value !== original;
   return {
@@ -119,9 +128,12 @@ export function approvalForm(
           : isPlan
             ? "Approve, accept edits"
             : "Approve for good",
-    given: () => ({
-      ...(chosen() < 0 ? {} : { always: chosen() }),
-      ...(edited() ? { plan: plan.value } : {}),
-    }),
+    given: () =>
+      edited() && !size.fits()
+        ? undefined
+        : {
+            ...(chosen() < 0 ? {} : { always: chosen() }),
+            ...(edited() ? { plan: plan.value } : {}),
+          },
   };
 }

@@ -1,11 +1,12 @@
 import * as v from "valibot";
 import { sha256hex } from "../src/auth.ts";
-import { isOpen, type Prompt, parseJson, View } from "../src/types.ts";
+import { isOpen, LIMITS, type Prompt, parseJson, View } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { approvalForm } from "./approval.ts";
 import { el, mark, setMark } from "./dom.ts";
 import { inputParts } from "./input.ts";
 import type { Identity } from "./keys.ts";
+import { fitKeyboard, grow, limit } from "./text-box.ts";
 import { visibleText } from "./visible.ts";
 
 /** Buttons take no tap for this long after a card appeared, so that nobody hits what was not there a moment ago, in ms. */
@@ -73,8 +74,16 @@ export function promptCard(
       placeholder: "Goes along with Reject",
       "aria-label": "Message to Claude with the rejection",
     },
-    on: { input: () => refresh() },
+    on: {
+      input() {
+        fitKeyboard(message, false);
+        refresh();
+      },
+    },
+    init: (box) => fitKeyboard(box, false),
   });
+  grow(message);
+  const size = limit(message, LIMITS.messageChars);
   const form = approvalForm(first, view, () => refresh());
   const approve = el("button", {
     class: "approve",
@@ -105,6 +114,7 @@ export function promptCard(
     { class: "why" },
     el("summary", { text: "Tell Claude what to do instead" }),
     message,
+    size.note,
   );
   const asker = view?.agent === undefined ? "" : ` · from the ${view.agent} agent`;
   const where = view === undefined ? "" : `in ${view.cwd} on ${view.host}${asker}`;
@@ -169,7 +179,7 @@ export function promptCard(
   function refresh(): void {
     const off = !armed || busy || !live || !isOpen(prompt);
     const words = message.value.trim() !== ""; // they go along with a no alone
-    reject.disabled = off;
+    reject.disabled = off || !size.fits();
     dismiss.disabled = off;
     reject.textContent = words ? "Reject and say this" : (form.words?.reject ?? "Reject");
     approve.disabled = off || words || form.given() === undefined;

@@ -1,4 +1,5 @@
 import { el, mark } from "./dom.ts";
+import { EXACT } from "./text-box.ts";
 import type { Input } from "./typing.ts";
 
 /** A login page that the session names: to be opened or copied here, and the code from there pasted back. */
@@ -34,9 +35,8 @@ export function openLogin(type: (input: Input) => void) {
       type: "text",
       "aria-label": "Code from the login page",
       placeholder: "Code from there",
+      ...EXACT,
       autocomplete: "one-time-code",
-      autocapitalize: "off",
-      spellcheck: "false",
       maxlength: "2000",
     },
   });
