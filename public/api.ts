@@ -8,6 +8,7 @@ import {
   stringToSign,
 } from "../src/auth.ts";
 import { ApiError, parseJson } from "../src/types.ts";
+import { RequestError } from "../src/viewer/request-error.ts";
 import { type Identity, macWith } from "./keys.ts";
 
 /** How long a request may take, in ms. */
@@ -17,22 +18,13 @@ const REQUEST_MS = 15_000;
 export const UNREACHABLE =
   "The server can't be reached. Is the machine with claude-remote on, and are you on the same network?";
 
+export { RequestError };
+
 const Clock = v.object({
   error: v.object({ code: v.literal("clock") }),
   time: v.number(),
   mac: v.string(),
 });
-
-/** The server said no, in its own words, or can't be reached (`code` is then "offline"). */
-export class RequestError extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string,
-  ) {
-    super(message);
-  }
-}
 
 let clockOffset = 0; // seconds that the server is ahead of this device
 
@@ -67,18 +59,16 @@ export async function send(
       nonce: randomNonce(),
     };
     const header = authorization(signed, await macWith(identity.request, stringToSign(signed)));
-    let response: Response;
-    try {
-      response = await fetch(target, {
-        method,
-        headers: { ...headers, authorization: header },
-        signal: signal ?? AbortSignal.timeout(REQUEST_MS),
-        ...(body === "" ? {} : { body }),
-      });
-    } catch (error) {
-      if (signal?.aborted) throw error;
+    const init = {
+      method,
+      headers: { ...headers, authorization: header },
+      signal: signal ?? AbortSignal.timeout(REQUEST_MS),
+      ...(body === "" ? {} : { body }),
+    };
+    // nothing but the sending itself: an exception of our own is no failure of the network
+    const response = await fetch(target, init).catch(() => {
       throw new RequestError(0, "offline", UNREACHABLE);
-    }
+    });
     if (response.ok) return response;
     const text = await textOf(response);
     const clock = parseJson(Clock, text);

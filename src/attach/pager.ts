@@ -1,4 +1,4 @@
-import { UNSEEN } from "../types.ts";
+import { hiddenSign, visibleParts } from "../visible-text.ts";
 
 /** A piece of text that a person is to read. */
 export interface Block {
@@ -12,8 +12,10 @@ export interface Block {
 
 const SGR = { bold: "\x1b[1m", dim: "\x1b[2m" };
 
-/** How many columns a character may take: what is not plain counts as two, so that no terminal puts the end of a line out of sight. */
-const columns = (char: string) => (/^[ -~]$/.test(char) ? 1 : 2);
+/** How many columns text may take: each code point that is not plain counts as two, so that no terminal puts the end of a line out of sight. */
+const columns = (text: string) => (/^[ -~]*$/.test(text) ? text.length : 2 * [...text].length);
+
+const segmenter = new Intl.Segmenter();
 
 /** Text on one line of so many columns at most, every unseen character as its code point. */
 export function visibleLine(text: string, width: number): string {
@@ -28,17 +30,7 @@ export function wrap({ text, style, sign = "", more = sign }: Block, width: numb
     const rows: string[] = [];
     let row = "";
     let used = 0;
-    for (const char of line) {
-      const hidden = UNSEEN.test(char);
-      const code = hidden
-        ? (char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")
-        : "";
-      const shown = !hidden
-        ? char
-        : char === "\t"
-          ? "\x1b[7m⇥\x1b[27m"
-          : `\x1b[7mU+${code}\x1b[27m`;
-      const size = code === "" || char === "\t" ? columns(char) : code.length + 2;
+    const add = (shown: string, size: number) => {
       if (used + size > room) {
         rows.push(row);
         row = "";
@@ -46,6 +38,17 @@ export function wrap({ text, style, sign = "", more = sign }: Block, width: numb
       }
       row += shown;
       used += size;
+    };
+    for (const { text, hidden } of visibleParts(line)) {
+      if (hidden === undefined)
+        for (const { segment } of segmenter.segment(text)) {
+          const whole = columns(segment) <= room;
+          for (const piece of whole ? [segment] : segment) add(piece, columns(piece));
+        }
+      else {
+        const sign = hiddenSign(hidden);
+        add(`\x1b[7m${sign}\x1b[27m`, columns(sign));
+      }
     }
     return [...rows, row];
   });

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { type Prompt, parseJson, Questions, ScreenQuestion, View } from "../types.ts";
+import { visibleName } from "../visible-text.ts";
 import type { Block } from "./pager.ts";
 
 /** One thing to choose. */
@@ -221,7 +222,7 @@ export function outcome(prompt: Prompt, device: string): string {
     return state === "expired" ? "The session ended before anybody answered." : "Answered.";
   const said =
     (kind === "question" || kind === "screen") && answer.message !== undefined
-      ? `Answered “${answer.message}”`
+      ? `Answered “${visibleName(answer.message)}”`
       : "Approved";
   const what =
     answer.decision === "approve"
@@ -232,7 +233,7 @@ export function outcome(prompt: Prompt, device: string): string {
           : "Rejected"
         : "Answered";
   if (answer.by === "desk") return `${what} at the desk.`;
-  const who = answer.device === device ? "" : ` by ${answer.name ?? "another device"}`;
+  const who = answer.device === device ? "" : ` by ${visibleName(answer.name ?? "another device")}`;
   const receipt = {
     applied: ": applied.",
     sent: ": sent…",

@@ -8,6 +8,7 @@ import {
   SHOWN_WHOLE,
   View,
 } from "../types.ts";
+import { visibleString } from "../visible-text.ts";
 import type { Postage } from "./push-service.ts";
 
 /** A message may have some 4 kB once it is encrypted (RFC 8030): its text takes at most this much as JSON, in bytes. */
@@ -32,18 +33,9 @@ const TOOLS: Record<string, [title: string, part: string]> = {
   Screen: ["A question on the screen", "above"],
 };
 
-/** Characters that nobody sees, or that change how others are read; line feeds stay, and what holds emoji together. */
-const UNSEEN = /(?![\n\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-
-/** Text for a notification: nothing unseen in it, and no longer than so many bytes of JSON. */
+/** Text for a notification: every hidden character as its code point, and no longer than so many bytes of JSON. */
 function shown(text: string, bytes = BODY_BYTES): string {
-  const visible = text
-    .slice(0, bytes)
-    .replace(UNSEEN, (char) =>
-      char === "\t"
-        ? " "
-        : `U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`,
-    );
+  const visible = visibleString(text.slice(0, bytes), { prose: true });
   const size = (part: string) => Buffer.byteLength(JSON.stringify(part));
   if (text.length <= bytes && size(visible) <= bytes) return visible;
   let end = visible.length;

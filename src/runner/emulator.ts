@@ -1,6 +1,8 @@
 import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
 import { type IUnicodeVersionProvider, Terminal } from "@xterm/headless";
+import { mendCopying } from "./buffer-line.ts";
 import { SCROLLBACK_LINES } from "./history.ts";
+import { endSoftWraps } from "./soft-wraps.ts";
 
 /** So many characters (accents, joiners) are added to the one that stands in a cell; the next begins a cell of its own. */
 const JOINED = 16;
@@ -63,5 +65,7 @@ export function openEmulator(cols: number, rows: number): Terminal {
   };
   for (const [final, fits] of Object.entries(most))
     term.parser.registerCsiHandler({ final }, ([count = 0]) => Number(count) > fits());
+  mendCopying(term.buffer.normal.getLine(0));
+  endSoftWraps(term);
   return term;
 }

@@ -53,6 +53,7 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
   let newest: IMarker | undefined; // on the line numbered next - 1
   let lines: string[] = []; // taken and not yet reported: the last before `next`
   let chars = 0;
+  let newestGoesOn = false; // in the first row of the screen
 
   const flush = () => {
     if (lines.length > 0) emit({ op: "append", generation, from: next - lines.length, lines });
@@ -78,10 +79,23 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
       buffer.type === "normal" && buffer.baseY > 0
         ? term.registerMarker(-buffer.cursorY - 1)
         : undefined;
+    newestGoesOn = newest !== undefined && buffer.getLine(buffer.baseY)?.isWrapped === true;
+  };
+
+  /** The newest line went on in the first row of the screen, and that was erased: it is told once more, as it ends now. */
+  const mend = () => {
+    if (!newestGoesOn || newest === undefined || newest.isDisposed || next === 0) return;
+    const { line } = newest;
+    if (term.buffer.normal.getLine(line + 1)?.isWrapped === true) return;
+    newestGoesOn = false;
+    flush();
+    emit({ op: "truncate", generation, to: next - 1 });
+    take(next - 1, line, line + 1);
   };
 
   const look = () => {
     if (term.buffer.active.type !== "normal") return;
+    mend();
     const { baseY } = term.buffer.normal;
     let start = 0;
     let from = next;

@@ -168,12 +168,13 @@ export function maskedRows(
   let last = end;
   while (last - end < ABOVE && buffer.getLine(last)?.isWrapped === true) last++;
   const rows: Row[] = [];
-  for (let y = first; y < last; y++) {
-    const line = buffer.getLine(y);
+  for (let y = first, line = buffer.getLine(y); y < last; y++) {
+    const next = buffer.getLine(y + 1);
     rows.push({
-      payload: line === undefined ? "" : rowPayload(line, cols, cell),
+      payload: line === undefined ? "" : rowPayload(line, cols, cell, next),
       continues: line?.isWrapped === true,
     });
+    line = next;
   }
   const masked = maskRows(rows, cols, cursor < 0 ? -1 : cursor - first);
   return masked.slice(start - first, end - first);

@@ -7,6 +7,8 @@ import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.
 import { openAsking } from "./asking.ts";
 import { backgrounded, goesOn } from "./claude/background.ts";
 import { keepSettings, sweepSettings } from "./claude/kept-settings.ts";
+import { SessionColours } from "./colours.ts";
+import { EchoWatch } from "./echo.ts";
 import { transcriptOf, trustedTranscript } from "./evidence.ts";
 import { openInput } from "./input.ts";
 import { type LateScreen, openLateScreen } from "./late-screen.ts";
@@ -144,7 +146,10 @@ export function openSession(
     sendFrame: (frame) => link?.send({ type: "screen", session: id, frame }),
     sendLogin: (url) => link?.send({ type: "auth_url", session: id, url }),
   });
+  const colours = new SessionColours(given.env.COLORFGBG);
+  let echo: EchoWatch | undefined;
   const screenChanged = () => {
+    echo?.stir();
     asking.screenChanged();
     showing.changed();
   };
@@ -244,6 +249,7 @@ export function openSession(
         trouble = message.message;
         return;
       case "ping":
+        return echo?.check(); // every 2 s: a program may turn the echo off long after it has printed anything
       case "start": // a daemon's
       case "find":
         return;
@@ -283,13 +289,18 @@ export function openSession(
         onChange: screenChanged,
         onHold: hold,
         onHistory,
+        colours,
+        hidesInput: pty.hidesInput,
         ...(reply === undefined ? {} : { onReply: reply }),
       };
       const own = openLateScreen(options, () => resumed && showing.whole());
       late = own;
       write = pty.write;
+      const watched = new EchoWatch(pty.hidesInput, () => showing.changed());
+      echo = watched;
       type = openInput({
         write(data) {
+          watched.stir();
           asking.touch();
           pty.write(data);
         },
@@ -329,6 +340,8 @@ export function openSession(
       );
       const onTyped = (bytes: Uint8Array) => {
         sizes?.typed(bytes);
+        watched.stir();
+        if (colours.typed(bytes)) showing.changed();
         if (isTyped(bytes)) asking.typed();
       };
       return { onOutput: own.feed, onResize: sizes.desk, onTyped };
@@ -338,6 +351,8 @@ export function openSession(
       status?.close();
       const last = await late?.loaded();
       await last?.settled();
+      last?.ended();
+      echo?.close();
       await confirmed;
       showing.close();
       const background =

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { Terminal } from "@xterm/headless";
+import { goesOn, rowText } from "../../src/row.ts";
+import { openEmulator } from "../../src/runner/emulator.ts";
 import { followHistory, SCROLLBACK_LINES, slices } from "../../src/runner/history.ts";
-import { rowPayload } from "../../src/runner/rows.ts";
+import { maskedRows } from "../../src/runner/secrets.ts";
 import type { HistoryOp } from "../../src/types.ts";
 import { randomFrom } from "../support/random.ts";
 
@@ -34,28 +36,25 @@ function openLog() {
 }
 
 function open(cols: number, rows: number) {
-  const term = new Terminal({
-    cols,
-    rows,
-    scrollback: SCROLLBACK_LINES,
-    allowProposedApi: true,
-    logLevel: "off",
-  });
+  const term = openEmulator(cols, rows);
   const log = openLog();
   const history = followHistory(term, log.apply);
   const encoder = new TextEncoder();
+  const decoder = new TextDecoder();
   const feed = async (text: string) => {
-    for (const slice of slices(encoder.encode(text), term.cols))
-      await new Promise<void>((resolve) => term.write(slice, () => resolve(history.sync())));
+    for (const slice of slices(encoder.encode(text), term.cols)) {
+      const part = decoder.decode(slice, { stream: true });
+      await new Promise<void>((resolve) => term.write(part, () => resolve(history.sync())));
+    }
   };
-  const scrollback = () => {
-    const cell = term.buffer.normal.getNullCell();
-    return Array.from({ length: term.buffer.normal.baseY }, (_, y) => {
-      const line = term.buffer.normal.getLine(y);
-      return line === undefined ? "" : rowPayload(line, term.cols, cell);
-    });
+  const rowsOf = (start: number, end: number) => {
+    const buffer = term.buffer.normal;
+    return maskedRows(buffer, start, end, term.cols, buffer.getNullCell());
   };
-  return { term, log, history, feed, scrollback };
+  const scrollback = () => rowsOf(0, term.buffer.normal.baseY);
+  /** What stands on the screen. */
+  const shown = () => rowsOf(term.buffer.normal.baseY, term.buffer.normal.length);
+  return { term, log, history, feed, scrollback, shown };
 }
 
 describe("history", () => {
@@ -213,5 +212,110 @@ describe("history", () => {
     }
     expect(log.lines()).toEqual(all.slice(0, log.lines().length));
     expect(log.lines().length).toBeGreaterThan(SCROLLBACK_LINES);
+  });
+});
+
+/** Rows as the lines that were printed: each with all that it goes on in. */
+function joined(rows: readonly string[]): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const row of rows) {
+    line += rowText(row);
+    if (goesOn(row)) continue;
+    lines.push(line);
+    line = "";
+  }
+  return line === "" ? lines : [...lines, line];
+}
+const bare = (text: string) => text.replace(/\p{Cc}\[[\d;:]*m/gu, "").replace(/ +$/, "");
+
+describe("a line that the terminal wraps", () => {
+  const pieces = [
+    "word",
+    "a",
+    " ",
+    "    ",
+    "漢字",
+    "👨‍👩‍👧",
+    "🇩🇪",
+    "e\u0301",
+    "क्षि",
+    "ก็",
+    "😀",
+    "https://example.com/a?b=c",
+    "\x1b[1;31mred\x1b[0m",
+    "\x1b[44m  on blue  \x1b[0m",
+    "\x1b[4:3;58:2::1:2:3mcurly \x1b[59mline\x1b[0m",
+    "password=hunter22222hunter22222",
+  ];
+  test.each(Array.from({ length: 40 }, (_, seed) => seed))(
+    "is the same once its rows are put together, in whatever width it came and is now (seed %p)",
+    async (seed) => {
+      const random = randomFrom(seed + 1000);
+      const { log, feed, history, shown, scrollback } = open(
+        random.int(10, 100),
+        random.int(2, 20),
+      );
+      const printed: string[] = [];
+      for (let round = 0; round < 12; round++) {
+        for (let i = random.int(1, 12); i > 0; i--) {
+          const words = Array.from({ length: random.int(0, 40) }, () => random.pick(pieces));
+          const line = words
+            .filter((word) => seed % 2 === 0 || !word.includes("password"))
+            .join("");
+          printed.push(line);
+          await feed(`${line}\r\n`);
+        }
+        if (random.int(0, 2) === 0) history.resize(random.int(10, 120), random.int(2, 30));
+      }
+      expect(log.lines()).toEqual(scrollback());
+      const all = [...log.lines(), ...shown()];
+      const dots = (text: string) => text.replaceAll("hunter22222", "•".repeat(11));
+      const lines = joined(all).map(bare);
+      while (lines.at(-1) === "") lines.pop();
+      const wanted = printed.map(bare);
+      while (wanted.at(-1) === "") wanted.pop();
+      if (seed % 2 === 1) expect(lines).toEqual(wanted);
+      // what is a secret is told by what stands around it: the length alone is compared
+      else
+        expect(lines.map((line) => line.length)).toEqual(wanted.map((line) => dots(line).length));
+    },
+  );
+
+  test("goes on from the newest line of history in the first row of the screen, until that is cleared", async () => {
+    const { log, feed, scrollback } = open(20, 3);
+    const long = "0123456789".repeat(5);
+    await feed(`${long}\r\nx`);
+    expect(log.lines()).toEqual(["01234567890123456789\n+"]);
+    await feed("\x1b[H\x1b[2J");
+    expect(log.lines()).toEqual(["01234567890123456789"]);
+    await feed("one\r\ntwo\r\nthree\r\nfour");
+    expect(log.lines()).toEqual(["01234567890123456789", "one"]);
+    expect(log.lines()).toEqual(scrollback());
+  });
+
+  test("ends where its end was erased, where lines were put into it, and where they were taken out", async () => {
+    const long = "0123456789".repeat(5);
+    const after = async (text: string) => {
+      const { feed, shown } = open(20, 6);
+      await feed(`${long}\r\n${text}`);
+      return shown().map((row) => `${rowText(row)}${goesOn(row) ? "+" : ""}`);
+    };
+    const whole = ["01234567890123456789+", "01234567890123456789+", "0123456789", "", "", ""];
+    expect(await after("")).toEqual(whole);
+    expect((await after("\x1b[H\x1b[5C\x1b[K"))[0]).toBe("01234");
+    expect((await after("\x1b[H\x1b[2K"))[0]).toBe("");
+    expect((await after("\x1b[H\x1b[1K"))[0]).toBe(" 1234567890123456789+");
+    expect((await after("\x1b[H\x1b[5C\x1b[99X"))[0]).toBe("01234");
+    expect((await after("\x1b[H\x1b[5C\x1b[3X"))[0]).toBe("01234   890123456789+");
+    expect((await after("\x1b[2H\x1b[L")).slice(0, 3)).toEqual([
+      "01234567890123456789",
+      "",
+      "01234567890123456789+",
+    ]);
+    expect((await after("\x1b[2H\x1b[M")).slice(0, 2)).toEqual([
+      "01234567890123456789",
+      "0123456789",
+    ]);
   });
 });
