@@ -7,7 +7,9 @@ export type { Input } from "../src/viewer/input-queue.ts";
 
 /** With the server away what was sent is tried again after this long, in ms. */
 const RETRY_MS = 1500;
-const Applied = v.object({ applied: v.number() });
+const Applied = v.object({ applied: v.number(), unconfirmed: v.optional(v.boolean(), false) });
+/** Claude may have it, or not. */
+const UNCONFIRMED = "Typed, but Claude has not said that it has it: look at the screen.";
 
 export interface TypingEvents {
   /** How it fares, in words; empty where all is well. */
@@ -20,9 +22,13 @@ export interface TypingEvents {
 
 /** What is typed on the page to a session. */
 export function openTyping(identity: Identity, session: string, events: TypingEvents): InputQueue {
+  let unsure = false;
   const send = (request: object): Promise<Outcome> =>
     call(identity, Applied, "POST", `/api/sessions/${session}/input`, request).then(
-      () => ({ kind: "applied" }),
+      ({ unconfirmed }) => {
+        unsure = unconfirmed;
+        return { kind: "applied" };
+      },
       (error: unknown) => {
         if (!(error instanceof RequestError)) throw error;
         const { status, code, message } = error;
@@ -38,7 +44,7 @@ export function openTyping(identity: Identity, session: string, events: TypingEv
     confirmShell: () => confirm("This runs as a shell command, without a question first. Run it?"),
     onArrived(input, late) {
       events.onArrived(input, late);
-      events.onState("");
+      events.onState(unsure ? UNCONFIRMED : "");
     },
     onReturned(inputs, failure) {
       events.onReturned(inputs);

@@ -477,8 +477,8 @@ const conversations = v.pipe(
 export const FoldersAnswer = v.object({ folders });
 export const ConversationsAnswer = v.object({ conversations });
 export type Conversation = v.InferOutput<typeof conversations>[number];
-/** What became of an input; refused are those into an open question, a `!` that nobody confirmed, and a number out of turn. */
-const inputResult = v.picklist(["applied", "asked", "shell", "order"]);
+/** What became of an input; `unconfirmed` is a message of which nothing tells that Claude has it. Refused are those into an open question, shell commands that nobody confirmed, messages that would mix with a draft at the desk, and a number out of turn. */
+const inputResult = v.picklist(["applied", "unconfirmed", "asked", "shell", "draft", "order"]);
 export type InputResult = v.InferOutput<typeof inputResult>;
 
 export const FromRunner = v.variant("type", [

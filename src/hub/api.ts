@@ -197,7 +197,8 @@ function settled(hub: Hub, id: string, action: Decision, device: Device): Respon
 
 const INPUT_REFUSALS = {
   asked: "A question is open: answer that first.",
-  shell: "Text that begins with ! runs as a shell command, without a question.",
+  shell: "This runs as a shell command, without a question.",
+  draft: "Something is half typed at the desk, and can't be put aside: look at the terminal first.",
   order: "Something typed before this has not arrived.",
 };
 
@@ -211,6 +212,7 @@ async function input(hub: Hub, { id, body }: Call): Promise<Response> {
   if (session.status === "ended") return fail(410, "gone", "This session is over.");
   const typed = await hub.runners.type(id, parsed);
   if (typed === "away" || typed === "unknown") return fail(...REFUSALS[typed]);
+  if (typed.result === "unconfirmed") return reply({ applied: typed.seq, unconfirmed: true });
   return typed.result === "applied"
     ? reply({ applied: typed.seq })
     : fail(409, typed.result, INPUT_REFUSALS[typed.result], { applied: typed.seq });

@@ -54,7 +54,11 @@ export const HookEvent = v.variant("hook_event_name", [
     ...common,
     ...tool,
   }),
-  v.object({ hook_event_name: v.picklist(["UserPromptSubmit", "SessionEnd"]), ...common }),
+  v.object({
+    hook_event_name: v.picklist(["UserPromptSubmit", "SessionEnd"]),
+    ...common,
+    prompt: v.optional(v.string()),
+  }),
   v.object({
     hook_event_name: v.picklist(["Stop", "StopFailure"]),
     ...common,

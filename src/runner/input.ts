@@ -1,4 +1,5 @@
 import { type FromServer, HARMLESS_KEYS, type InputResult, LIMITS } from "../types.ts";
+import type { MessageWriter } from "./claude/message-writer.ts";
 import type { Modes } from "./screen.ts";
 
 type Input = Extract<FromServer, { type: "input" }>;
@@ -74,7 +75,19 @@ export interface InputOptions {
   modes(): Modes;
   /** Whether a question waits that keys could answer. */
   asked(): boolean;
+  /** Types messages, where the program is Claude. */
+  messages?: Pick<MessageWriter, "busy" | "idle" | "send"> | undefined;
+  /** What stands at the program's prompt already makes a shell command of what is typed. */
+  inShell?(): boolean;
 }
+
+/** What became of an input, and the last of its stream that was applied. */
+export interface Typed {
+  result: InputResult;
+  seq: number;
+}
+/** Of a message that takes its time, `later` is what becomes of it. */
+export type TypedSoFar = Typed & { later?: Promise<Typed> };
 
 /** Text of a stream that goes on: `paste` as its parts had it. */
 interface Held {
@@ -86,8 +99,16 @@ interface Held {
  * What is typed from afar: in order and each once for every stream, and never into an open question. A text that comes in
  * parts is held until its last part is there, so that the program gets all of it or nothing.
  */
-export function openInput({ write, modes, asked }: InputOptions) {
+export function openInput({
+  write,
+  modes,
+  asked,
+  messages,
+  inShell = () => false,
+}: InputOptions): (input: Input) => TypedSoFar {
   const places = new Map<string, number>();
+  /** Messages on their way: sent again, one of them is answered as the first time. */
+  const sending = new Map<string, Promise<Typed>>();
   const held = new Map<string, Held>();
 
   /** Forgets a stream: what it sends next is out of turn. */
@@ -107,7 +128,17 @@ export function openInput({ write, modes, asked }: InputOptions) {
     }
   };
 
-  return function apply(input: Input): { result: InputResult; seq: number } {
+  const apply = (input: Input): TypedSoFar => {
+    const at = { result: "applied", seq: input.seq } as const;
+    const underway = sending.get(`${input.stream} ${input.seq}`);
+    if (underway !== undefined) return { ...at, later: underway };
+    if (messages?.busy === true) {
+      const later = messages.idle().then(() => {
+        const typed = apply(input);
+        return typed.later ?? typed;
+      });
+      return { ...at, later };
+    }
     const last = places.get(input.stream) ?? (input.seq === 0 ? -1 : 0); // a stream begins with 0 or 1
     if (input.seq <= last) return { result: "applied", seq: last }; // sent again, as its answer was lost
     if (input.seq !== last + 1) return { result: "order", seq: last };
@@ -122,8 +153,13 @@ export function openInput({ write, modes, asked }: InputOptions) {
     const answers =
       text !== "" || input.enter === true || keys.some((key) => !HARMLESS_KEYS.has(key));
     if (answers && asked()) return { result: "asked", seq: last };
-    if (text.trimStart().startsWith("!") && input.shell !== true)
-      return { result: "shell", seq: last };
+    const sends = text !== "" && input.enter === true && keys.length === 0;
+    // what is typed key by key belongs to what stands there; it needs no question either, as somebody sees it
+    const isWhole = input.paste === true || input.shell !== true;
+    const isMessage = messages !== undefined && sends && isWhole && input.more !== true;
+    // of a message the writer asks that itself, once a draft is put aside
+    const runs = text.trimStart().startsWith("!") || (answers && !isMessage && inShell());
+    if (runs && input.shell !== true) return { result: "shell", seq: last };
     places.delete(input.stream);
     places.set(input.stream, input.seq);
     for (const [oldest] of places) {
@@ -136,6 +172,30 @@ export function openInput({ write, modes, asked }: InputOptions) {
       return { result: "applied", seq: input.seq };
     }
     held.delete(input.stream);
+    if (isMessage) {
+      const id = `${input.stream} ${input.seq}`;
+      const sent = messages
+        .send(text, input.shell === true)
+        .then((result): Typed => {
+          if (result === undefined) press(input, text, before, part);
+          if (result === undefined || result === "received")
+            return { result: "applied", seq: input.seq };
+          if (result === "unconfirmed") return { result, seq: input.seq };
+          places.set(input.stream, last);
+          return { result, seq: last };
+        })
+        .finally(() => sending.delete(id));
+      sending.set(id, sent);
+      return { ...at, later: sent };
+    }
+    press(input, text, before, part);
+    return { result: "applied", seq: input.seq };
+  };
+
+  /** Writes an input as the keys and the paste that it is. */
+  const press = (input: Input, text: string, before: Held | undefined, part: string) => {
+    const { keys = [] } = input;
+    const paste = input.paste === true;
     const { applicationCursor, bracketedPaste, wheel, middle } = modes();
     const turn = (up: boolean) => {
       if (wheel === "keys")
@@ -160,6 +220,6 @@ export function openInput({ write, modes, asked }: InputOptions) {
         : keyBytes(key, applicationCursor),
     );
     write(typed + (input.enter === true ? "\r" : "") + pressed.join(""));
-    return { result: "applied", seq: input.seq };
   };
+  return apply;
 }

@@ -46,6 +46,8 @@ export interface Screen {
   /** The visible rows with their secrets: to be compared here, never to be sent. */
   plain(): string[];
   cursor(): Frame["cursor"];
+  /** Whether a cell is faint, as suggestions are. */
+  isDim(x: number, y: number): boolean;
   /** How the program has set its terminal for what is typed. */
   modes(): Modes;
   /** A login page that the screen names, and whether a code from there is to be pasted. */
@@ -261,6 +263,14 @@ export function openScreen(options: ScreenOptions): Screen {
     text: () => (earlier()?.rows ?? rows()).map(rowText),
     plain: () => earlier()?.plain ?? plain(),
     cursor: () => earlier()?.about.cursor ?? cursor(),
+    isDim: (x, y) => {
+      const { active } = term.buffer;
+      const faint = active
+        .getLine(active.baseY + y)
+        ?.getCell(x, cell)
+        ?.isDim();
+      return (faint ?? 0) !== 0; // a bit of a mask
+    },
     modes() {
       const { applicationCursorKeysMode, bracketedPasteMode, mouseTrackingMode } = term.modes;
       const tracked = mouseTrackingMode !== "none" && mouseTrackingMode !== "x10"; // X10's own mode knows no wheel

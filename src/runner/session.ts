@@ -5,18 +5,22 @@ import { randomNonce } from "../auth.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.ts";
 import { openAsking } from "./asking.ts";
-import { backgrounded, goesOn } from "./claude/background.ts";
+import { backgrounded, conversationOf, goesOn } from "./claude/background.ts";
+import { type InputBox, readInputBox } from "./claude/input-box.ts";
 import { keepSettings, sweepSettings } from "./claude/kept-settings.ts";
+import { holdsMessage, messageArrived } from "./claude/message-arrived.ts";
+import { MessageWriter } from "./claude/message-writer.ts";
 import { SessionColours } from "./colours.ts";
 import { EchoWatch } from "./echo.ts";
 import { transcriptOf, trustedTranscript } from "./evidence.ts";
-import { openInput } from "./input.ts";
+import { openInput, type Typed, type TypedSoFar } from "./input.ts";
 import { type LateScreen, openLateScreen } from "./late-screen.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
 import { openNotices } from "./notices.ts";
 import { openOutbox } from "./outbox.ts";
 import { programPid } from "./program.ts";
 import type { Pty } from "./pty.ts";
+import { fileSize } from "./real-file.ts";
 import { leaveRest, prepareLoss } from "./rest.ts";
 import { maskSecrets } from "./secrets.ts";
 import { mergeSettings } from "./settings.ts";
@@ -112,6 +116,9 @@ export function openSession(
   let resumed = false; // the server knows this session on the present connection
   let left: () => void = () => undefined;
   let trouble: string | undefined;
+  let talk = ""; // Claude's own id of the conversation
+  let heard = ""; // what Claude was told last, as its hook tells
+  let typedAt = Number.NEGATIVE_INFINITY; // when a key was pressed at the desk
 
   const sendStatus = (change: Partial<SessionInfo>) => {
     Object.assign(info, change);
@@ -154,6 +161,45 @@ export function openSession(
     showing.changed();
   };
 
+  /** Claude's input box, as far as the screen shows it. */
+  const box = (): InputBox | undefined => {
+    const shown = screen();
+    return (
+      shown && readInputBox({ rows: shown.plain(), cursor: shown.cursor(), isDim: shown.isDim })
+    );
+  };
+  /** Where Claude writes down the conversation that the terminal shows; empty where it has not begun. */
+  const conversationFile = () => {
+    const job = info.background;
+    const parked = job === undefined ? undefined : conversationOf(configDir, job);
+    return transcriptOf(parked ?? talk, configDir);
+  };
+  /** Tells what became of an input, of a message once that is known. */
+  const answerInput = (input: string, typed: TypedSoFar) => {
+    const answer = ({ result, seq }: Typed) =>
+      void link?.send({ type: "typed", input, result, seq });
+    if (typed.later === undefined) answer(typed);
+    else void typed.later.then(answer);
+  };
+  const messageWriter = (pty: Pty) =>
+    new MessageWriter({
+      write(data) {
+        asking.touch();
+        pty.write(data);
+      },
+      box,
+      asked: asking.asked,
+      typedAt: () => typedAt,
+      watch(text) {
+        const file = conversationFile();
+        const since = fileSize(file) ?? 0;
+        heard = "";
+        if (file !== "") return () => messageArrived(file, since, text);
+        // of a conversation's first message the file tells late
+        return () => holdsMessage(heard, text) || messageArrived(conversationFile(), 0, text);
+      },
+    });
+
   const untold = new Set<string>(); // prompts that changed after the list of them was sent, before the server answered
   const tell = (prompt: Prompt | undefined) => {
     if (prompt === undefined) return;
@@ -178,6 +224,7 @@ export function openSession(
     onHurry: (hurry) => status?.hurry(hurry),
     onHook(event) {
       if (info.hooks !== "on") sendStatus({ hooks: "on" });
+      if (event.hook_event_name === "UserPromptSubmit") heard = event.prompt ?? "";
       notices.note(event);
       transcript.named(event.transcript_path);
     },
@@ -230,11 +277,10 @@ export function openSession(
           tell(ledger.get(message.prompt));
         });
       case "input":
-        return void link?.send({
-          type: "typed",
-          input: message.input,
-          ...(type?.(message) ?? { result: "order", seq: message.seq - 1 }),
-        });
+        return answerInput(
+          message.input,
+          type?.(message) ?? { result: "order", seq: message.seq - 1 },
+        );
       case "resize":
         return sizes?.phone(
           message.cols === null || message.rows === undefined
@@ -312,6 +358,8 @@ export function openSession(
             middle: { x: 1, y: 1 },
           },
         asked: asking.asked,
+        inShell: () => hooks !== undefined && box()?.shell === true,
+        messages: hooks && messageWriter(pty),
       });
       if (hooks !== undefined) {
         status = followStatus(
@@ -326,7 +374,10 @@ export function openSession(
                 HOOKS_DUE_MS,
               );
           },
-          (conversation) => transcript.named(transcriptOf(conversation, configDir)),
+          (conversation) => {
+            talk = conversation;
+            return transcript.named(transcriptOf(conversation, configDir));
+          },
         );
       }
       signal = pty.kill;
@@ -342,7 +393,10 @@ export function openSession(
         sizes?.typed(bytes);
         watched.stir();
         if (colours.typed(bytes)) showing.changed();
-        if (isTyped(bytes)) asking.typed();
+        if (isTyped(bytes)) {
+          typedAt = performance.now();
+          asking.typed();
+        }
       };
       return { onOutput: own.feed, onResize: sizes.desk, onTyped };
     },

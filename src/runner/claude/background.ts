@@ -10,6 +10,8 @@ const FILE_BYTES = 4 * 1024 * 1024;
 /** The sessions that Claude's own daemon runs (measured with 2.1.328 and 2.1.332). */
 const Roster = v.looseObject({ workers: v.record(v.string(), v.unknown()) });
 
+const Job = v.looseObject({ sessionId: v.string() });
+
 /** The name of the background session that `/background` leaves a conversation to, as claude prints it when it ends. */
 export function backgrounded(rows: readonly string[]): string | undefined {
   for (const row of rows.toReversed()) {
@@ -24,6 +26,11 @@ export function goesOn(configDir: string, job: string | undefined): string | und
   if (job === undefined) return undefined;
   const roster = parseJson(Roster, read(join(configDir, "daemon/roster.json")));
   return roster !== undefined && Object.hasOwn(roster.workers, job) ? job : undefined;
+}
+
+/** Claude's own id of a background session's conversation. */
+export function conversationOf(configDir: string, job: string): string | undefined {
+  return parseJson(Job, read(join(configDir, "jobs", job, "state.json")))?.sessionId;
 }
 
 /** All that Claude remembers of sessions in the background, as text: among it the flags with which it starts them again. */
