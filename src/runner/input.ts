@@ -64,6 +64,9 @@ export function keyBytes(key: string, applicationCursor: boolean): string {
   return alt === undefined ? sent : `\x1b${sent}`;
 }
 
+/** Keys that send what stands at a prompt. */
+const SENDING = new Set(["Enter", "M-Enter", "C-m", "C-j"]);
+
 /** A turn of the wheel is so many lines to a program that knows no mouse, as in xterm. */
 const WHEEL_LINES = 3;
 
@@ -158,7 +161,8 @@ export function openInput({
     const isWhole = input.paste === true || input.shell !== true;
     const isMessage = messages !== undefined && sends && isWhole && input.more !== true;
     // of a message the writer asks that itself, once a draft is put aside
-    const runs = text.trimStart().startsWith("!") || (answers && !isMessage && inShell());
+    const types = text !== "" || input.enter === true || keys.some((key) => SENDING.has(key));
+    const runs = text.trimStart().startsWith("!") || (types && !isMessage && inShell());
     if (runs && input.shell !== true) return { result: "shell", seq: last };
     places.delete(input.stream);
     places.set(input.stream, input.seq);

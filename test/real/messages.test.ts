@@ -142,7 +142,7 @@ test("a draft that can't be put aside, as another is already, is left alone, and
 test.each([
   ["!", () => claude.tty.type("!")],
   ["M-! at the desk", () => claude.tty.type("\x1b!")],
-  ["M-! on the phone", async () => void (await press("M-!"))],
+  ["M-! on the phone", async () => expect((await press("M-!")).status).toBe(200)],
 ])(
   "in a box left in shell mode by %s plain words are asked about before they run",
   async (name, enter) => {
@@ -166,6 +166,19 @@ test.each([
     expect(existsSync(join(claude.work, file))).toBe(false);
     expect(await send(`touch ${file}`, { shell: true })).toEqual(taken);
     await until("it has run", () => existsSync(join(claude.work, file)));
+    // Claude answers to what came of it, and takes no keys before that
+    await claude.tty.sees(new RegExp(`<bash-input>touch ${file}</bash-input>[^]*done \\d`));
   },
   60_000,
 );
+
+test("shell mode can be left from the phone", async () => {
+  await atRest();
+  claude.tty.type("!");
+  await until("it is in shell mode", () => box().trim() === "!");
+  await until("it was left", async () => {
+    await press("BSpace");
+    return box().trim() === "❯";
+  });
+  expect(await send("long 2 after all")).toEqual(taken);
+}, 30_000);
