@@ -7,6 +7,7 @@ import type { Identity } from "./keys.ts";
 import { type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { titleOf } from "./list.ts";
 import { openStream } from "./stream.ts";
+import { EXACT } from "./text-box.ts";
 import { setWords, visibleName, visibleProse } from "./visible.ts";
 
 type Found = SearchAnswer["results"][number];
@@ -26,6 +27,7 @@ export function searchForm(text = ""): HTMLElement {
       "aria-label": "Search all sessions",
       maxlength: String(LIMITS.queryChars),
       enterkeyhint: "search",
+      ...EXACT,
     },
   });
   input.value = text;

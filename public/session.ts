@@ -13,6 +13,7 @@ import { exitWords, sessionAbout, sessionMark, titleOf } from "./list.ts";
 import { openLogin } from "./login.ts";
 import { followRunners, isCut } from "./runners.ts";
 import { pageQuery } from "./session/page-range.ts";
+import { openTerminalKeyboard } from "./session/terminal-keyboard.ts";
 import { openStopping } from "./stop.ts";
 import { openStream } from "./stream.ts";
 import { openTabs } from "./tabs.ts";
@@ -89,6 +90,7 @@ export function showSession(
     typed: stopping.typed,
   });
   composer.element.prepend(stopping.element);
+  openTerminalKeyboard(terminal.element, composer.keyboard);
   composer.enable(false, 0, false);
   const login = openLogin(composer.type);
   view.replaceChildren(login.element, tabs.element, hint, cards, composer.element);
@@ -131,6 +133,7 @@ export function showSession(
       hint.dataset.calm = String(words === undefined);
       after.draw(session);
       stopping.draw(session);
+      composer.setClaude(session.hooks !== "none");
       setMark(terminal.element, sign);
     }
     deck.draw();
@@ -200,6 +203,7 @@ export function showSession(
         case "screen":
           if (event.data.session !== id) return;
           terminal.draw(event.data);
+          composer.setSecret(event.data.secret === true);
           stopping.reacted();
           size.drawn(event.data);
           follow();

@@ -7,6 +7,10 @@ import { openWheel } from "./wheel.ts";
 
 /** Type that can be read on a phone, in CSS pixels. */
 const READABLE_PX = 13;
+/** Type is never smaller, nor larger; and so small only where all columns need it, not all rows. In CSS pixels. */
+const SMALLEST_PX = 7;
+const LARGEST_PX = 18;
+const READABLE_LEAST_PX = 11;
 /** A cell's width in units of the type's size, where it was not measured: that of most fonts. */
 const CELL_EM = 0.602;
 /** The spoken log lags behind the screen, in ms. */
@@ -45,12 +49,12 @@ export function openTerminal(fetchLines: FetchLines, turn: (up: boolean, steps: 
   /** The largest type in which all columns fit, and the rows where that leaves it legible; beyond that the terminal pans. */
   const fit = () => {
     const { width, height } = room();
-    const cellEm = rows.font.cellEm ?? CELL_EM;
-    const byHeight = Math.max(11, height / screen.rows / ROW_EM);
-    const size = Math.max(7, Math.min(18, byHeight, width / screen.cols / cellEm));
-    const type = rows.font.typeOf(size);
-    text.style.fontSize = `${type.size}px`;
-    if (type.cell !== undefined) text.style.setProperty("--cell", `${type.cell}px`);
+    const byHeight = Math.max(READABLE_LEAST_PX, height / screen.rows / ROW_EM);
+    const most = Math.min(LARGEST_PX, byHeight);
+    const type = rows.font.choose(SMALLEST_PX, most, width / screen.cols);
+    const size = type?.size ?? Math.max(SMALLEST_PX, Math.min(most, width / screen.cols / CELL_EM));
+    text.style.fontSize = `${size}px`;
+    if (type !== undefined) text.style.setProperty("--cell", `${type.cell}px`);
     text.style.minWidth = `${screen.cols}ch`; // its place in the middle does not depend on what stands there
   };
   rows.onFont(() => history.keepBottom(fit));

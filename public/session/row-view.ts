@@ -20,10 +20,10 @@ interface Row {
  * colours become others. A row with selected text stays as it is until the selection ends.
  */
 export class RowView {
-  readonly font = new CellFont(() => {
-    this.#refit();
-    this.#redrawAll();
-  });
+  readonly font = new CellFont(
+    () => this.#redrawAll(),
+    () => this.#refit(),
+  );
   readonly #text: HTMLElement;
   readonly #look: Look;
   readonly #rows = new WeakMap<Node, Row>();

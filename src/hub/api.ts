@@ -257,6 +257,12 @@ function events(hub: Hub, { request, url, device }: Call): Response {
   });
 }
 
+/** Requests with text that a person wrote. */
+const WITH_TEXT = /^\/api\/(?:sessions\/[\w-]+\/input|prompts\/[\w-]+\/(?:approve|reject))$/;
+/** How long the body of a request to this address may be, in bytes. */
+export const bodyLimit = (path: string): number =>
+  WITH_TEXT.test(path) ? LIMITS.textBodyBytes : LIMITS.bodyBytes;
+
 /** Every signed endpoint but `/ws`. */
 export const ROUTES: readonly Route[] = [
   ["GET", /^\/events$/, events],

@@ -142,8 +142,9 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
           op.to,
           id,
         );
+        // the row before may have gone on in what is taken back
         db.query("UPDATE search_places SET line = min(line, ?) WHERE session_id = ?").run(
-          op.to,
+          Math.max(0, op.to - 1),
           id,
         );
         return;
