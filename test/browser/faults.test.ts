@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Dashboard, openDashboard, screen } from "../support/dashboard.ts";
 import { Engine, pairEngine } from "../support/engines.ts";
 
@@ -69,3 +69,24 @@ test("a page whose stream can't be read says so, and does not say that it reconn
   await page.see({ role: "button", name: "Reload" });
   await page.close();
 }, 90_000);
+
+test("a browser that has no more room for the page's drafts and choices still does what it is told", async () => {
+  const socket = await dashboard.playRunner("full");
+  socket.send(screen("full", 1, ["ready"]));
+  const page = await engine.open({
+    before:
+      "Storage.prototype.setItem = () => { throw new DOMException('no room', 'QuotaExceededError'); };",
+  });
+  await pairEngine(page, await dashboard.machine.mint("viewer"));
+  await page.goto(`${dashboard.server.origin}/#/s/full`);
+  await page.see({ text: "ready", within: ".screen" });
+  await page.tap({ role: "tab", name: "Conversation" });
+  await page.see({ text: /No conversation yet/ });
+  await page.tap({ role: "tab", name: "Terminal" });
+  await page.fill({ label: "Type to the session" }, "on we go");
+  await page.tap({ role: "button", name: "Send" });
+  expect(await socket.next("input")).toMatchObject({ text: "on we go" });
+  expect(await page.errors()).toEqual([]);
+  await page.close();
+  socket.close();
+}, 60_000);
