@@ -52,22 +52,22 @@ export interface Card {
 
 /**
  * A card for one prompt: what Claude wants, whole, where, and the answers. `from` leads to the session where it isn't on the
- * page already; `onGone` is called when the card has had its time. `changed`: it takes the place of a card whose view is no
- * longer what is asked, with what was written there.
+ * page already; `onGone` is called when the card has had its time. `words` were written already, to go along with a
+ * rejection; `changed`: it takes the place of a card whose view is no longer what is asked.
  */
 export function promptCard(
   identity: Identity,
   first: Prompt,
   from: HTMLElement | undefined,
   onGone: () => void,
-  changed?: { words: string },
+  { words, changed }: { words: string; changed: boolean },
 ): Card {
   let prompt = first;
   let live = true;
   let reason = "";
   let armed = false;
   /** Why it can't be approved yet, where that was told. */
-  let hint = changed === undefined ? "" : CHANGED;
+  let hint = changed ? CHANGED : "";
   let busy = false;
   const view = parseJson(View, first.view);
   const sign = mark("you");
@@ -93,7 +93,7 @@ export function promptCard(
       "aria-label": "Message to Claude with the rejection",
     },
     on: { input: () => refresh() },
-    init: (area) => (area.value = changed?.words ?? ""),
+    init: (area) => (area.value = words),
   });
   const form = approvalForm(
     first,
@@ -131,6 +131,7 @@ export function promptCard(
     el("summary", { text: "Tell Claude what to do instead" }),
     message,
   );
+  details.open = words !== "";
   const where =
     view === undefined
       ? []
@@ -159,7 +160,7 @@ export function promptCard(
   const box = el(
     "div",
     {
-      class: "content",
+      class: "asked",
       attrs: {
         role: "group",
         "aria-label": "What is asked",
