@@ -1,9 +1,10 @@
 import * as v from "valibot";
-import { type Approval, type Prompt, Questions, type View } from "../src/types.ts";
+import { type Approval, LIMITS, type Prompt, Questions, type View } from "../src/types.ts";
 import { el } from "./dom.ts";
 import { elicitation } from "./elicitation.ts";
 import { questionForm } from "./questions.ts";
 import { screenQuestion } from "./screen-question.ts";
+import { EXACT, limit } from "./text-box.ts";
 import { visibleName, visibleText } from "./visible.ts";
 
 /** What an approval may bring along: the answers to questions, something for good, a plan that was edited. */
@@ -103,20 +104,22 @@ export function approvalForm(
       : undefined;
   const plan = el("textarea", {
     class: "whole-text",
-    attrs: { rows: "3", dir: "auto", "aria-label": "The plan" },
+    attrs: { rows: "3", dir: "auto", "aria-label": "The plan", ...EXACT },
     on: {
       input() {
-        grow(plan);
+        showWhole(plan);
         onText(plan);
       },
     },
     init: (area) => (area.value = original ?? ""),
   });
+  const size = limit(plan, LIMITS.planChars);
   const edit = el(
     "details",
-    { class: "why", on: { toggle: () => grow(plan) } },
+    { class: "why", on: { toggle: () => showWhole(plan) } },
     el("summary", { text: "Edit the plan" }),
     plan,
+    size.note,
   );
   const chosen = () => choices.findIndex(({ box }) => box.checked);
   const edited = () => original !== undefined && plan.value !== original;
@@ -131,17 +134,20 @@ export function approvalForm(
           : isPlan
             ? "Approve, accept edits"
             : "Approve for good",
-    given: () => ({
-      ...(chosen() < 0 ? {} : { always: chosen() }),
-      ...(edited() ? { plan: plan.value } : {}),
-    }),
+    given: () =>
+      edited() && !size.fits()
+        ? undefined
+        : {
+            ...(chosen() < 0 ? {} : { always: chosen() }),
+            ...(edited() ? { plan: plan.value } : {}),
+          },
   };
 }
 
 const labelOf = (input: HTMLElement) => input.closest("label") ?? input;
 
 /** As high as its text: no part of that is hidden within. */
-function grow(area: HTMLTextAreaElement): void {
+function showWhole(area: HTMLTextAreaElement): void {
   const box = area.closest(".asked");
   const top = box?.scrollTop ?? 0;
   area.style.height = "auto";

@@ -1,12 +1,13 @@
 import * as v from "valibot";
 import { sha256hex } from "../src/auth.ts";
-import { isOpen, type Prompt, parseJson, View } from "../src/types.ts";
+import { isOpen, LIMITS, type Prompt, parseJson, View } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { approvalForm } from "./approval.ts";
 import { el, mark, setMark } from "./dom.ts";
 import { inputParts } from "./input.ts";
 import type { Identity } from "./keys.ts";
 import { Reading } from "./prompts/reading.ts";
+import { fitKeyboard, grow, limit } from "./text-box.ts";
 import { bdi, setWords, visibleName, visiblePath, visibleProse } from "./visible.ts";
 
 /** Buttons take no tap for this long after a card appeared, so that nobody hits what was not there a moment ago, in ms. */
@@ -92,9 +93,19 @@ export function promptCard(
       placeholder: "Goes along with Reject",
       "aria-label": "Message to Claude with the rejection",
     },
-    on: { input: () => refresh() },
-    init: (area) => (area.value = words),
+    on: {
+      input() {
+        fitKeyboard(message, false);
+        refresh();
+      },
+    },
+    init(box) {
+      box.value = words;
+      fitKeyboard(box, false);
+    },
   });
+  grow(message);
+  const size = limit(message, LIMITS.messageChars);
   const form = approvalForm(
     first,
     view,
@@ -130,6 +141,7 @@ export function promptCard(
     { class: "why" },
     el("summary", { text: "Tell Claude what to do instead" }),
     message,
+    size.note,
   );
   details.open = words !== "";
   const where =
@@ -234,7 +246,7 @@ export function promptCard(
   function refresh(): void {
     const off = !armed || busy || !live || !isOpen(prompt);
     const words = message.value.trim() !== ""; // they go along with a no alone
-    reject.disabled = off;
+    reject.disabled = off || !size.fits();
     dismiss.disabled = off;
     reject.textContent = words ? "Reject and say this" : (form.words?.reject ?? "Reject");
     approve.disabled = off || words || !reading.ended || form.given() === undefined;

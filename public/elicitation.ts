@@ -5,11 +5,13 @@ import {
   type FieldValues,
   LIMITS,
   type Prompt,
+  textChars,
   type View,
 } from "../src/types.ts";
 import { webAddress } from "../src/viewer/web-address.ts";
 import type { ApprovalForm } from "./approval.ts";
 import { el } from "./dom.ts";
+import { EXACT, grow, limit } from "./text-box.ts";
 import { visibleName, visibleProse, visibleText } from "./visible.ts";
 
 /** What an MCP server asks: a form with what it wants to know, or a page that it wants to be opened. */
@@ -25,8 +27,16 @@ export function elicitation(
   const inputs = fields.map((field, i) => fieldInput(field, `${prompt.id}-${i}`));
   const given = () => {
     const values = inputs.map(({ value }) => value());
-    return values.includes(undefined) ? undefined : values.filter((value) => value !== undefined);
+    const total = textChars(values);
+    tooMuch.textContent =
+      total > LIMITS.formChars
+        ? `Too long: all fields together may have ${LIMITS.formChars.toLocaleString()} characters, and have ${total.toLocaleString()}.`
+        : "";
+    return values.includes(undefined) || total > LIMITS.formChars
+      ? undefined
+      : values.filter((value) => value !== undefined);
   };
+  const tooMuch = el("p", { class: "limit", attrs: { role: "status", "data-over": "true" } });
   const element = el(
     "div",
     { class: "questions elicited", on: { input: onChange, change: onChange } },
@@ -39,6 +49,7 @@ export function elicitation(
     el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleProse(message)),
     ...(url === undefined ? [] : pageParts(url, open)),
     ...inputs.map(({ element }) => element),
+    tooMuch,
   );
   const isPage = url !== undefined;
   return {
@@ -178,6 +189,28 @@ function fieldInput(field: Field, id: string): FieldInput {
       value: () => box.checked,
     };
   }
+  const label = el(
+    "label",
+    { class: "field", attrs: { for: id } },
+    ...visibleName(title),
+    ...about_,
+  );
+  if (type === "text" && format === undefined) {
+    const box = el("textarea", {
+      attrs: { id, rows: "1", dir: "auto", ...EXACT, ...described },
+      init: (made) => (made.value = field.value === undefined ? "" : String(field.value)),
+    });
+    box.required = required;
+    grow(box);
+    const size = limit(box, Math.min(max ?? LIMITS.messageChars, LIMITS.messageChars));
+    return {
+      element: el("div", { class: "question" }, label, box, size.note),
+      value() {
+        if (box.value.trim() === "") return required ? undefined : null;
+        return size.fits() && [...box.value].length >= (min ?? 0) ? box.value : undefined;
+      },
+    };
+  }
   const isNumber = type !== "text";
   const shape = isNumber
     ? {
@@ -196,7 +229,7 @@ function fieldInput(field: Field, id: string): FieldInput {
   const input = el("input", {
     attrs: {
       id,
-      autocomplete: "off",
+      ...EXACT,
       ...shape,
       ...described,
       ...(required ? { required: "" } : {}),
@@ -204,12 +237,7 @@ function fieldInput(field: Field, id: string): FieldInput {
     init: (made) => (made.value = field.value === undefined ? "" : String(field.value)),
   });
   return {
-    element: el(
-      "div",
-      { class: "question" },
-      el("label", { class: "field", attrs: { for: id } }, ...visibleName(title), ...about_),
-      input,
-    ),
+    element: el("div", { class: "question" }, label, input),
     value() {
       if (input.value.trim() === "" && !input.validity.badInput) return required ? undefined : null;
       const short = !isNumber && [...input.value].length < (min ?? 0); // browsers check only what was typed

@@ -2,6 +2,7 @@ import { FoldersAnswer, LIMITS, type RunnerInfo } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { el } from "./dom.ts";
 import type { Identity } from "./keys.ts";
+import { EXACT } from "./text-box.ts";
 import { setWords, visiblePath } from "./visible.ts";
 
 /** What is typed is completed once nothing was typed for this long, in ms. */
@@ -29,10 +30,7 @@ export function openFolder(identity: Identity, onChange: () => void) {
       "aria-expanded": "false",
       "aria-controls": "folders",
       maxlength: String(LIMITS.pathChars),
-      autocomplete: "off",
-      autocapitalize: "off",
-      autocorrect: "off",
-      spellcheck: "false",
+      ...EXACT,
       enterkeyhint: "done",
     },
   });

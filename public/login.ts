@@ -1,5 +1,6 @@
 import { webAddress } from "../src/viewer/web-address.ts";
 import { el, mark } from "./dom.ts";
+import { EXACT } from "./text-box.ts";
 import type { Input } from "./typing.ts";
 import { visibleText } from "./visible.ts";
 
@@ -36,9 +37,8 @@ export function openLogin(type: (input: Input) => void) {
       type: "text",
       "aria-label": "Code from the login page",
       placeholder: "Code from there",
+      ...EXACT,
       autocomplete: "one-time-code",
-      autocapitalize: "off",
-      spellcheck: "false",
       maxlength: "2000",
     },
   });

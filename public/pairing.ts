@@ -4,6 +4,7 @@ import { RequestError, strangeAnswer, UNREACHABLE } from "./api.ts";
 import { el, mark } from "./dom.ts";
 import { iosGuide, isIosTab } from "./ios.ts";
 import { type Identity, StorageError, saveIdentity } from "./keys.ts";
+import { EXACT } from "./text-box.ts";
 
 /** Takes the pairing code out of the address, before anything else can see it there. */
 export function takeCode(): string | undefined {
@@ -65,9 +66,7 @@ export function pairView(
     attrs: {
       type: "text",
       id: "link",
-      autocomplete: "off",
-      autocapitalize: "off",
-      spellcheck: "false",
+      ...EXACT,
       placeholder: `${location.origin}/#pair=…`,
       required: "",
     },

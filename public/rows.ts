@@ -130,6 +130,10 @@ function drawPiece(piece: Piece): HTMLElement {
   switch (piece.kind) {
     case "text": {
       const element = span("", piece.text);
+      if (piece.boxed === true) {
+        element.className = "cell";
+        element.style.width = cellsOf([...piece.text].length);
+      }
       if (piece.spacing !== 0) element.style.letterSpacing = cellsOf(piece.spacing);
       return element;
     }

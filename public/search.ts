@@ -7,6 +7,7 @@ import type { Identity } from "./keys.ts";
 import { type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { titleOf } from "./list.ts";
 import { openStream } from "./stream.ts";
+import { EXACT } from "./text-box.ts";
 import { setWords, visibleName, visibleProse } from "./visible.ts";
 
 type Found = SearchAnswer["results"][number];
@@ -26,6 +27,7 @@ export function searchForm(text = ""): HTMLElement {
       "aria-label": "Search all sessions",
       maxlength: String(LIMITS.queryChars),
       enterkeyhint: "search",
+      ...EXACT,
     },
   });
   input.value = text;
@@ -51,14 +53,10 @@ export function showSearch(
 ): Shown {
   const state = el("p", { class: "state", text: "Searching…", attrs: { role: "status" } });
   const list = el("ul", { class: "results" });
-  view.replaceChildren(
-    el("h1", { class: "spoken", text: "Search" }),
-    searchForm(text),
-    state,
-    list,
-  );
+  const heading = el("h1", { text: "Search" });
+  view.replaceChildren(searchForm(text), state, list);
   view.className = "list";
-  const draw = () => showPlace("Search", false, waitsElsewhere());
+  const draw = () => showPlace("Search", false, waitsElsewhere(), heading);
   draw();
   let asked = false;
   const ask = async () => {
@@ -82,7 +80,7 @@ export function showSearch(
             ? `The newest ${results.length} places, there may be more`
             : `${results.length} places`;
       state.textContent = `${results.length === 0 ? "Nothing was found" : many}${partial ? ". Some of the newest output is not searched yet: try again in a moment" : ""}.`;
-      list.replaceChildren(...results.flatMap((found) => isolated(() => [row(found)], [])));
+      list.replaceChildren(...results.flatMap((found) => isolated(() => [row(found, text)], [])));
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       asked = false; // again once the connection is back
@@ -103,9 +101,12 @@ export function showSearch(
   return { draw, close };
 }
 
-function row({ session, cwd, title, kind, place, snippet }: Found): HTMLElement {
+function row({ session, cwd, title, kind, place, snippet }: Found, searched: string): HTMLElement {
   const [name, where] = KINDS[kind];
-  const href = where === "" ? `#/s/${session}` : `#/s/${session}/${where}/${place}`;
+  const href =
+    where === ""
+      ? `#/s/${session}`
+      : `#/s/${session}/${where}/${place}?${new URLSearchParams({ q: searched })}`;
   const parts = snippet.map(({ text, hit }) =>
     el(hit ? "mark" : "span", {}, ...visibleProse(text)),
   );

@@ -3,7 +3,7 @@ import { openAfter } from "./after.ts";
 import { call, RequestError, send } from "./api.ts";
 import { isLive, showPlace } from "./bar.ts";
 import { openComposer } from "./composer.ts";
-import { openConversation } from "./conversation.ts";
+import { Conversation } from "./conversation.ts";
 import { openDeck } from "./deck.ts";
 import { baseName, el, mark, setMark } from "./dom.ts";
 import { SizeLease } from "./fit.ts";
@@ -12,6 +12,8 @@ import { guarded, known, type OnStream, type Shown, take, waitsElsewhere } from 
 import { exitWords, sessionAbout, sessionMark, titleOf } from "./list.ts";
 import { openLogin } from "./login.ts";
 import { followRunners, isCut } from "./runners.ts";
+import { pageQuery } from "./session/page-range.ts";
+import { openTerminalKeyboard } from "./session/terminal-keyboard.ts";
 import { openStopping } from "./stop.ts";
 import { openStream } from "./stream.ts";
 import { openTabs } from "./tabs.ts";
@@ -30,6 +32,8 @@ const SEEN_AGAIN_MS = 2000;
 interface Wanted {
   part: string | undefined;
   place: number | undefined;
+  /** Words that were found there. */
+  words: readonly string[];
 }
 
 /** One session: its terminal and its conversation, what it asks, and where one types. */
@@ -38,24 +42,18 @@ export function showSession(
   id: string,
   view: HTMLElement,
   onStream: OnStream,
-  { part, place }: Wanted,
+  { part, place, words }: Wanted,
 ): Shown {
-  const fetchLines = (before: number, limit: number) =>
-    call(
-      identity,
-      OutputPage,
-      "GET",
-      `/api/sessions/${id}/output?limit=${limit}${before === Number.MAX_SAFE_INTEGER ? "" : `&before=${before}`}`,
-    );
-  const terminal = openTerminal(fetchLines, (up, steps) => composer.turn(up, steps));
-  const fetchEntries = (before: number | undefined, limit: number) =>
-    call(
-      identity,
-      TranscriptPage,
-      "GET",
-      `/api/sessions/${id}/transcript?limit=${limit}${before === undefined ? "" : `&before=${before}`}`,
-    );
-  const talk = openConversation(fetchEntries);
+  const terminal = openTerminal(
+    (range, limit) =>
+      call(identity, OutputPage, "GET", `/api/sessions/${id}/output?${pageQuery(range, limit)}`),
+    (up, steps) => composer.turn(up, steps),
+  );
+  const path = `/api/sessions/${id}/transcript`;
+  const talk = new Conversation(
+    (range, limit) => call(identity, TranscriptPage, "GET", `${path}?${pageQuery(range, limit)}`),
+    part === "talk" && place !== undefined ? { n: place, words } : undefined,
+  );
   const asked = part === "talk" ? "talk" : part === "line" ? "terminal" : undefined;
   const tabs = openTabs(
     id,
@@ -63,7 +61,7 @@ export function showSession(
     (tab) => guarded(() => talk.show(tab === "talk"))(),
     asked,
   );
-  let sought = place; // once
+  let sought = part === "line" ? place : undefined; // once
   const title = el("h1");
   const about = el("p", { class: "about" });
   const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } });
@@ -92,6 +90,7 @@ export function showSession(
     typed: stopping.typed,
   });
   composer.element.prepend(stopping.element);
+  openTerminalKeyboard(terminal.element, composer.keyboard);
   composer.enable(false, 0, false);
   const login = openLogin(composer.type);
   view.replaceChildren(login.element, tabs.element, hint, cards, composer.element);
@@ -134,6 +133,7 @@ export function showSession(
       hint.dataset.calm = String(words === undefined);
       after.draw(session);
       stopping.draw(session);
+      composer.setClaude(session.hooks !== "none");
       setMark(terminal.element, sign);
     }
     deck.draw();
@@ -157,8 +157,9 @@ export function showSession(
     draw();
     follow();
     await talk.refresh();
-    if (sought !== undefined) await (part === "talk" ? talk : terminal).reveal(sought);
+    const line = sought;
     sought = undefined;
+    if (line !== undefined) await terminal.reveal(line, words);
   });
   /** Tells the server what has been drawn, so that it sends what comes next. */
   const acknowledge = () => {
@@ -202,6 +203,7 @@ export function showSession(
         case "screen":
           if (event.data.session !== id) return;
           terminal.draw(event.data);
+          composer.setSecret(event.data.secret === true);
           stopping.reacted();
           size.drawn(event.data);
           follow();
@@ -217,7 +219,11 @@ export function showSession(
           begins = false;
           return;
         case "transcript":
-          if (event.data.session === id) guarded(() => talk.event(event.data), talk.refresh)();
+          if (event.data.session === id)
+            guarded(
+              () => talk.event(event.data),
+              () => talk.refresh(),
+            )();
           return;
         default:
           if (take(event)) draw();

@@ -1,12 +1,16 @@
-import type { Frame, OutputPage, ViewerEvents } from "../src/types.ts";
+import type { Frame, ViewerEvents } from "../src/types.ts";
 import { el } from "./dom.ts";
-import { HistoryWindow } from "./session/history-window.ts";
+import { type FetchLines, HistoryWindow } from "./session/history-window.ts";
 import { LiveScreen, ROW_EM } from "./session/live-screen.ts";
 import { RowView } from "./session/row-view.ts";
 import { openWheel } from "./wheel.ts";
 
 /** Type that can be read on a phone, in CSS pixels. */
 const READABLE_PX = 13;
+/** Type is never smaller, nor larger; and so small only where all columns need it, not all rows. In CSS pixels. */
+const SMALLEST_PX = 7;
+const LARGEST_PX = 18;
+const READABLE_LEAST_PX = 11;
 /** A cell's width in units of the type's size, where it was not measured: that of most fonts. */
 const CELL_EM = 0.602;
 /** The spoken log lags behind the screen, in ms. */
@@ -19,10 +23,7 @@ export const capacityOf = (width: number, height: number) => ({
 });
 
 /** The screen of a session with its history above, in one scrolling column of text; `turn` takes what is for the wheel of a program that has the whole screen. */
-export function openTerminal(
-  fetchLines: (before: number, limit: number) => Promise<OutputPage>,
-  turn: (up: boolean, steps: number) => void,
-) {
+export function openTerminal(fetchLines: FetchLines, turn: (up: boolean, steps: number) => void) {
   const text = el("div", { class: "terminal", attrs: { "aria-hidden": "true" } });
   const spoken = el("div", { class: "spoken", attrs: { role: "log", "aria-label": "Terminal" } });
   const element = el(
@@ -36,7 +37,7 @@ export function openTerminal(
   const history = new HistoryWindow(element, fetchLines, rows);
   element.prepend(history.older);
   text.append(history.element, screen.element);
-  element.append(rows.font.element);
+  element.append(history.bar.element, rows.font.element);
   let speak: ReturnType<typeof setTimeout> | undefined;
   openWheel(element, () => screen.full, turn);
 
@@ -48,12 +49,12 @@ export function openTerminal(
   /** The largest type in which all columns fit, and the rows where that leaves it legible; beyond that the terminal pans. */
   const fit = () => {
     const { width, height } = room();
-    const cellEm = rows.font.cellEm ?? CELL_EM;
-    const byHeight = Math.max(11, height / screen.rows / ROW_EM);
-    const size = Math.max(7, Math.min(18, byHeight, width / screen.cols / cellEm));
-    const type = rows.font.typeOf(size);
-    text.style.fontSize = `${type.size}px`;
-    if (type.cell !== undefined) text.style.setProperty("--cell", `${type.cell}px`);
+    const byHeight = Math.max(READABLE_LEAST_PX, height / screen.rows / ROW_EM);
+    const most = Math.min(LARGEST_PX, byHeight);
+    const type = rows.font.choose(SMALLEST_PX, most, width / screen.cols);
+    const size = type?.size ?? Math.max(SMALLEST_PX, Math.min(most, width / screen.cols / CELL_EM));
+    text.style.fontSize = `${size}px`;
+    if (type !== undefined) text.style.setProperty("--cell", `${type.cell}px`);
     text.style.minWidth = `${screen.cols}ch`; // its place in the middle does not depend on what stands there
   };
   rows.onFont(() => history.keepBottom(fit));
@@ -96,8 +97,8 @@ export function openTerminal(
     /** Resolves once what is being fetched is there. */
     loaded: () => history.loaded(),
 
-    /** Scrolls to a line of history. */
-    reveal: (number: number) => history.reveal(number),
+    /** Shows a line of history in its place, with these words marked. */
+    reveal: (number: number, words: readonly string[]) => history.reveal(number, words),
 
     close: () => rows.close(),
   };

@@ -290,6 +290,28 @@ describe("the terminal", () => {
     40_000,
   );
 
+  test("is asked for its colours where they matter, and its answer is nobody's typing", async () => {
+    const runner = await playRunner("light");
+    const attached = openAttached(server, ["light"]);
+    await attached.sees("this is light");
+    const written = () => Buffer.from(attached.bytes()).toString();
+    expect(written()).not.toContain("\x1b]11;?");
+    runner.send(
+      screen("light", 2, ["let x\n3f#0000a0 2", "plain"], { ground: "#ffffff", ink: "#111111" }),
+    );
+    await until("it is asked", () => written().includes("\x1b]11;?\x1b\\"));
+    attached.type("\x1b]10;rgb:ffff/ffff/ffff\x1b\\\x1b]11;rgb:1e1e/");
+    attached.type("1e1e/1e1e\x1b\\");
+    await until("it is drawn on its own ground", () =>
+      written().includes("\x1b[38;2;17;17;17;48;2;255;255;255mplain"),
+    );
+    attached.type("q");
+    expect((await runner.typed()).text).toBe("q"); // and nothing before it
+    attached.chord("d");
+    await attached.exited;
+    runner.close();
+  }, 40_000);
+
   test("gets no control characters from a session, whatever its rows and its title hold", async () => {
     const runner = await playRunner("hostile", { cwd: "/x/hos\u001b]0;tile", host: "b\u009dox" });
     const evil = "\x1b]52;c;AAAA\x07\x1b[2J\x9b5n\x9d0;x\x9c\r\b\0\x7f\u202eabc";

@@ -3,8 +3,8 @@ import type { CellFont, Face } from "./cell-font.ts";
 
 /** A stretch of a run that is drawn in one way. */
 export type Piece =
-  /** One cell a character, with so much space between them, in cells. */
-  | { kind: "text"; text: string; spacing: number }
+  /** One cell a character, with so much space between them, in cells; in a box of these cells or without. */
+  | { kind: "text"; text: string; spacing: number; boxed?: boolean }
   /** Clusters in a box of their cells; several only where they are `alike`: one cell each, and of one width. */
   | { kind: "box"; text: string; cells: number; drawn: number | undefined; alike: boolean }
   /** A character that nobody sees, or that changes how others are read: no cell, but a mark. */
@@ -61,7 +61,14 @@ export function piecesOf(
     }
     for (const character of hidden) pieces.push({ kind: "hidden", ...character });
   }
-  return pieces;
+  return boxed(pieces, face);
+}
+
+/** Slanted text may be longer than its characters: a box keeps what follows in its place. */
+function boxed(pieces: Piece[], face: Face): Piece[] {
+  return face.includes("i")
+    ? pieces.map((piece) => (piece.kind === "text" ? { ...piece, boxed: true } : piece))
+    : pieces;
 }
 
 /** How one cluster is drawn that is so many cells wide in the font, if that is known. */

@@ -20,10 +20,10 @@ interface Row {
  * colours become others. A row with selected text stays as it is until the selection ends.
  */
 export class RowView {
-  readonly font = new CellFont(() => {
-    this.#refit();
-    this.#redrawAll();
-  });
+  readonly font = new CellFont(
+    () => this.#redrawAll(),
+    () => this.#refit(),
+  );
   readonly #text: HTMLElement;
   readonly #look: Look;
   readonly #rows = new WeakMap<Node, Row>();
@@ -82,7 +82,7 @@ export class RowView {
     for (const row of rows)
       for (const start of [row, this.#next(row)]) {
         if (start === undefined || done.has(start)) continue;
-        const line = this.#lineOf(start);
+        const line = this.lineOf(start);
         for (const part of line) done.add(part);
         const texts = line.map((part) => rowText(this.#rows.get(part)?.payload ?? ""));
         if (!texts.some(mayLink) && !line.some((part) => this.#rows.get(part)?.links.length))
@@ -97,7 +97,7 @@ export class RowView {
   }
 
   /** The rows of the line that this one is part of: each but the last goes on in the next. */
-  #lineOf(row: HTMLElement): HTMLElement[] {
+  lineOf(row: HTMLElement): HTMLElement[] {
     const line = [row];
     for (let before = this.#previous(row); before !== undefined && this.#goesOn(before); ) {
       if (line.unshift(before) > LINE_ROWS) break;

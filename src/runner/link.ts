@@ -199,7 +199,7 @@ export function openLink(options: LinkOptions): Link {
       }
       session.received++;
       if (message.type === "ping") link.send({ type: "pong" });
-      else options.onMessage(message);
+      options.onMessage(message);
     };
     ws.onclose = ({ reason }) => {
       if (ws !== socket) return;

@@ -15,7 +15,7 @@ export interface Dashboard {
   server: RunningServer;
   machine: Phone;
   browser: Browser;
-  /** The server's folder. */
+  /** The folder with the server's database. */
   data: string;
   /** A session whose runner the test plays. */
   playRunner(id: string, prompts?: Prompt[], info?: object, device?: Phone): Promise<Socket>;
