@@ -40,9 +40,7 @@ describe.each([...ENGINE_NAMES])("in %s", (name) => {
     ).toBe("echo harmlessU+2800U+034F");
     await page.evaluate(`document.querySelector(".asked").scrollTo(0, 100)`);
     expect(await page.evaluate<boolean>(`document.querySelector(".approve").disabled`)).toBe(true);
-    await page.evaluate(
-      `document.querySelector(".asked").scrollTo(0, 100_000)`,
-    );
+    await page.evaluate(`document.querySelector(".asked").scrollTo(0, 100_000)`);
     await page.click({ role: "button", name: "Approve" });
     expect((await socket.next("decide")).shown).toBe(sha256hex(prompt.view));
     expect(await page.errors()).toEqual([]);
