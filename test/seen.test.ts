@@ -227,10 +227,8 @@ describe("what does not fit the screen", () => {
       );
       for (let i = 0; i < 5; i++) await page.mouse.wheel(0, 100);
       await until("nothing is below", async () => !(await below.isVisible()));
-      for (const box of await card.locator(":is([type=radio]):visible").all())
-        await box.check({ force: true });
-      for (const box of await card.locator(":is([type=checkbox]):visible").all())
-        await box.check({ force: true });
+      for (const box of await card.locator(".question :is([type=radio], [type=checkbox])").all())
+        await box.evaluate((input) => input.click());
       await until("it is armed", () => approve.isEnabled());
       await approve.click();
       expect((await socket.next("decide")).shown).toBe(sha256hex(prompt(session, kind, view).view));

@@ -91,7 +91,13 @@ export class Reading {
   /** Looks how far the text is in sight now. */
   look(): void {
     if (!this.box.isConnected || document.visibilityState === "hidden") return;
-    if (this.resized) this.measure();
+    if (this.resized) {
+      const { scrollTop, clientHeight, scrollHeight } = this.box;
+      const wasAtEnd = scrollTop > 0 && scrollTop + clientHeight >= scrollHeight - SLACK_PX;
+      this.measure();
+      // another height moves the text: somebody who reads its end, or a part of it, stays there
+      this.box.scrollTop = wasAtEnd ? this.box.scrollHeight : scrollTop;
+    }
     this.resized = false;
     const text = this.text.getBoundingClientRect();
     const edge = this.box.getBoundingClientRect().bottom - text.top;
