@@ -204,13 +204,8 @@ describe("a session at a desk", () => {
     attached.type(`\x1b[200~${long}\x1b[201~`);
     attached.type("end");
     await until("the paste is there", () => readFileSync(file, "utf8").endsWith("end"), 20_000);
-    expect(
-      readFileSync(file, "utf8")
-        .slice(before)
-        .replaceAll("\x1b[200~", "")
-        .replaceAll("\x1b[201~", "")
-        .slice(-long.length - 3),
-    ).toBe(`${long}end`);
+    // one paste for the program, though it travelled in parts
+    expect(readFileSync(file, "utf8").slice(before)).toBe(`\x1b[200~${long}\x1b[201~end`);
     await shell.quit();
   }, 60_000);
 

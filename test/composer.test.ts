@@ -117,10 +117,12 @@ describe("a text box", () => {
       page.getByLabel("Notes"),
     ]) {
       const before = await measure(box);
-      await put(box, SENTENCE.repeat(3));
+      await put(box, `${SENTENCE}\n`.repeat(3));
       const after = await measure(box);
       expect(after.height).toBeGreaterThan(before.height);
       expect(after.hidden).toBeLessThanOrEqual(1);
+      await put(box, "");
+      expect((await measure(box)).height).toBeLessThanOrEqual(before.height);
     }
     await close();
   }, 60_000);
