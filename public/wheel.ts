@@ -83,7 +83,7 @@ function followTouch(element: HTMLElement, decide: Decide, scroll: (down: number
     const finger = touches[0];
     const zoomed = (window.visualViewport?.scale ?? 1) > 1.01; // then one finger moves the zoomed page
     touch =
-      finger === undefined || touches.length > 1 || zoomed
+      finger === undefined || touches[1] !== undefined || zoomed
         ? { state: "browser" }
         : { state: "undecided", x: finger.clientX, y: finger.clientY };
   };
@@ -103,7 +103,7 @@ function followTouch(element: HTMLElement, decide: Decide, scroll: (down: number
     touch.y = y;
   };
   const onEnd = ({ touches }: TouchEvent) => {
-    touch = touches.length === 0 ? { state: "none" } : { state: "browser" };
+    touch = touches[0] === undefined ? { state: "none" } : { state: "browser" };
   };
   element.addEventListener("touchstart", onStart, { passive: true });
   element.addEventListener("touchmove", onMove, { passive: false }); // its first move decides
