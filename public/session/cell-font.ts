@@ -116,9 +116,10 @@ export class CellFont {
    * the shift of the row's top. Fonts draw them as high as their own lines, or somewhat less.
    */
   stretch(rowEm: number): { scale: number; shiftEm: number } | undefined {
-    const context = document.createElement("canvas").getContext("2d");
-    if (context === null || this.#type === undefined) return undefined;
+    if (this.#type === undefined) return undefined;
     const { size } = this.#type;
+    const context = document.createElement("canvas").getContext("2d");
+    if (context === null) return undefined;
     context.font = `${LARGE_PX}px ${getComputedStyle(this.element).fontFamily}`;
     const block = context.measureText("█");
     const line = el("span", { text: "█" });

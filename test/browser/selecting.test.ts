@@ -99,6 +99,22 @@ describe.each([...ENGINE_NAMES])("in %s", (name) => {
       close();
     }, 90_000);
 
+    test("in the history survives when all other lines are exchanged, which are shown once it ends", async () => {
+      const { close, append, texts } = await show("exchanged", ["live"], ["old", "older"]);
+      await select([0, 1], [1, 3]);
+      const before = await selected();
+      append(500, ["far", "farther"]);
+      await page.waitFor(
+        "it says that more came",
+        `[...document.querySelectorAll(".history .nothing")].some((line) => line.textContent.includes("More lines"))`,
+      );
+      expect(await selected()).toBe(before);
+      expect((await texts()).slice(0, 2)).toEqual(["old", "older"]);
+      await unselect();
+      await until("the newest are there", async () => (await texts()).includes("farther"));
+      close();
+    }, 90_000);
+
     test("in the history survives what is appended, and three clicks hold only their own row", async () => {
       const { close, send, append, texts } = await show(
         "older",
