@@ -90,6 +90,10 @@ describe.each([...ENGINE_NAMES, AS_OLD])("the page in %s", (run) => {
       ]);
       await go(`#/s/${session}`);
       await page.see({ text: "make one" });
+      const sideways = await page.evaluate<string[]>(
+        "[...document.querySelectorAll('.card, .card *')].filter((e) => e.scrollWidth > e.clientWidth && /auto|scroll/.test(getComputedStyle(e).overflowX)).map((e) => e.className)",
+      );
+      expect(sideways).toEqual([]);
       await page.tap({ role: "button", name: "Approve" });
       const approved = await socket.next("decide");
       expect(approved).toMatchObject({ prompt: `${session}-1`, action: "approve" });
