@@ -9,10 +9,11 @@ import {
   type View,
 } from "../src/types.ts";
 import { webAddress } from "../src/viewer/web-address.ts";
+import { visibleString } from "../src/visible-text.ts";
 import type { ApprovalForm } from "./approval.ts";
 import { el } from "./dom.ts";
 import { EXACT, grow, limit } from "./text-box.ts";
-import { visibleName, visibleProse, visibleText } from "./visible.ts";
+import { visibleName, visiblePath, visibleProse, visibleText } from "./visible.ts";
 
 /** What an MCP server asks: a form with what it wants to know, or a page that it wants to be opened. */
 export function elicitation(
@@ -111,6 +112,8 @@ interface FieldInput {
   value(): FieldValues[number] | undefined;
 }
 
+/** What is longer may not fit a field on a narrow phone, in UTF-16 units. */
+const FIELD_CHARS = 20;
 const INPUT_TYPES = { email: "email", uri: "url", date: "date", "date-time": "text" } as const;
 
 function fieldInput(field: Field, id: string): FieldInput {
@@ -204,7 +207,7 @@ function fieldInput(field: Field, id: string): FieldInput {
     grow(box);
     const size = limit(box, Math.min(max ?? LIMITS.messageChars, LIMITS.messageChars));
     return {
-      element: el("div", { class: "question" }, label, box, size.note),
+      element: el("div", { class: "question" }, label, box, wholeValue(box), size.note),
       value() {
         if (box.value.trim() === "") return required ? undefined : null;
         return size.fits() && [...box.value].length >= (min ?? 0) ? box.value : undefined;
@@ -237,7 +240,7 @@ function fieldInput(field: Field, id: string): FieldInput {
     init: (made) => (made.value = field.value === undefined ? "" : String(field.value)),
   });
   return {
-    element: el("div", { class: "question" }, label, input),
+    element: el("div", { class: "question" }, label, input, wholeValue(input)),
     value() {
       if (input.value.trim() === "" && !input.validity.badInput) return required ? undefined : null;
       const short = !isNumber && [...input.value].length < (min ?? 0); // browsers check only what was typed
@@ -245,4 +248,21 @@ function fieldInput(field: Field, id: string): FieldInput {
       return isNumber ? Number(input.value) : input.value;
     },
   };
+}
+
+/**
+ * What a field holds, below it: where it may be longer than the field shows, or has characters that
+ * can't be seen. All of it is sent.
+ */
+function wholeValue(field: HTMLInputElement | HTMLTextAreaElement): HTMLElement {
+  const whole = el("p", { class: "path" });
+  const draw = () => {
+    const { value } = field;
+    const cut = field instanceof HTMLInputElement && value.length > FIELD_CHARS;
+    whole.hidden = !cut && visibleString(value, { prose: true }) === value;
+    whole.replaceChildren(...(whole.hidden ? [] : visiblePath(value)));
+  };
+  field.addEventListener("input", draw);
+  draw();
+  return whole;
 }

@@ -2,7 +2,6 @@ import { FoldersAnswer, LIMITS, type RunnerInfo } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { el } from "./dom.ts";
 import type { Identity } from "./keys.ts";
-import { EXACT } from "./text-box.ts";
 import { setWords, visiblePath } from "./visible.ts";
 
 /** What is typed is completed once nothing was typed for this long, in ms. */
@@ -30,7 +29,10 @@ export function openFolder(identity: Identity, onChange: () => void) {
       "aria-expanded": "false",
       "aria-controls": "folders",
       maxlength: String(LIMITS.pathChars),
-      ...EXACT,
+      autocomplete: "off",
+      autocapitalize: "off",
+      autocorrect: "off",
+      spellcheck: "false",
       enterkeyhint: "done",
     },
   });

@@ -25,8 +25,8 @@ const KEYS: [label: string, name: string, key: string][] = [
   ["⌫", "Backspace", "BSpace"],
   ["home", "Home", "Home"],
   ["end", "End", "End"],
-  ["pgup", "Page Up", "PageUp"],
-  ["pgdn", "Page Down", "PageDown"],
+  ["pgup", "PgUp: Page Up", "PageUp"],
+  ["pgdn", "PgDn: Page Down", "PageDown"],
 ];
 /** Keys that are pressed again for as long as they are held. */
 const REPEATS = /^(?:Up|Down|Left|Right|BSpace|PageUp|PageDown)$/;

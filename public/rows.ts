@@ -17,6 +17,9 @@ const LINES: Record<string, string> = { s: "strike", o: "over" };
 /** What pictures are made of: block elements, and those for legacy computing. */
 const PICTURE = /^[\u2580-\u259f\u{1fb00}-\u{1fbaf} ]+$/u;
 
+/** Pictures that keep their form when they are made smaller. */
+const EMOJI = /\p{Extended_Pictographic}/u;
+
 /** The font and the colours that rows are drawn with. */
 export interface Look {
   font: CellFont | undefined;
@@ -66,7 +69,7 @@ function runsOf(payload: string, links: readonly Link[]): (Run & { link?: Link }
 /** A link to another page; the terminal is hidden from screen readers, so that it has no tab stop. */
 function anchor({ href }: Link, nodes: (Node | string)[]): HTMLElement {
   const link = document.createElement("a");
-  link.className = "link";
+  link.className = "address";
   link.href = href;
   link.title = href;
   link.target = "_blank";
@@ -89,7 +92,9 @@ function drawRun({ text, style }: Run, look: Look): (Node | string)[] {
 
 /** A piece of a run that has no style. */
 function drawPlain(piece: Piece): Node | string {
-  return piece.kind === "text" && piece.spacing === 0 ? piece.text : drawPiece(piece);
+  return piece.kind === "text" && piece.spacing === 0 && !piece.boxed
+    ? piece.text
+    : drawPiece(piece);
 }
 
 /** A run in its style. Decorations are set on each piece: those of a parent do not reach into a box. */
@@ -130,8 +135,8 @@ function drawPiece(piece: Piece): HTMLElement {
   switch (piece.kind) {
     case "text": {
       const element = span("", piece.text);
-      if (piece.boxed === true) {
-        element.className = "cell";
+      if (piece.boxed) {
+        element.className = piece.tall ? "cell tall" : "cell";
         element.style.width = cellsOf([...piece.text].length);
       }
       if (piece.spacing !== 0) element.style.letterSpacing = cellsOf(piece.spacing);
@@ -145,13 +150,14 @@ function drawPiece(piece: Piece): HTMLElement {
 }
 
 /** Clusters in a box of their cells; glyphs that are wider are squeezed, as terminals do. */
-function box({ text, cells, drawn }: Extract<Piece, { kind: "box" }>): HTMLElement {
-  const element = span(cells === 2 ? "cell wide" : "cell", "");
-  if (cells > 2) element.style.width = cellsOf(cells);
+function box({ text, cells, drawn, alike, tall }: Extract<Piece, { kind: "box" }>): HTMLElement {
+  const element = span(tall ? "cell tall" : cells === 2 && !alike ? "cell wide" : "cell", "");
+  if (alike && cells > 1) element.style.width = cellsOf(cells);
   if (drawn === undefined || drawn <= cells * SPILLS) element.textContent = text;
   else {
     const squeezed = span("squeezed", text);
-    squeezed.style.transform = `scaleX(${(cells / drawn).toFixed(5)})`;
+    const part = (cells / drawn).toFixed(5);
+    squeezed.style.transform = EMOJI.test(text) ? `scale(${part})` : `scaleX(${part})`;
     element.append(squeezed);
   }
   return element;

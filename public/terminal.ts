@@ -55,6 +55,12 @@ export function openTerminal(fetchLines: FetchLines, turn: (up: boolean, steps: 
     const size = type?.size ?? Math.max(SMALLEST_PX, Math.min(most, width / screen.cols / CELL_EM));
     text.style.fontSize = `${size}px`;
     if (type !== undefined) text.style.setProperty("--cell", `${type.cell}px`);
+    const tall = rows.font.stretch(ROW_EM);
+    if (tall !== undefined)
+      text.style.setProperty(
+        "--tall",
+        `translateY(${tall.shiftEm.toFixed(4)}em) scaleY(${tall.scale.toFixed(4)})`,
+      );
     text.style.minWidth = `${screen.cols}ch`; // its place in the middle does not depend on what stands there
   };
   rows.onFont(() => history.keepBottom(fit));

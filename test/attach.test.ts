@@ -1,8 +1,10 @@
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { sha256hex } from "../src/auth.ts";
-import { SessionDetail } from "../src/types.ts";
+import { databaseFile } from "../src/db.ts";
+import { type Prompt, SessionDetail } from "../src/types.ts";
 import { openAttached } from "./support/attached.ts";
 import { makePrompt, screen } from "./support/dashboard.ts";
 import { emptyHome, SELF } from "./support/home.ts";
@@ -51,14 +53,14 @@ async function openShell(
 }
 
 /** A session whose runner the test plays. */
-async function playRunner(id: string, info: object = {}) {
+async function playRunner(id: string, info: object = {}, prompts: Prompt[] = []) {
   const socket = await openSocket(server.origin, machine);
   socket.send(hello);
   socket.send({
     type: "session",
     session: { ...sessionInfo(id), cwd: `/home/me/${id}`, ...info },
     first: 1,
-    prompts: [],
+    prompts,
   });
   await socket.next("resume");
   socket.send(screen(id, 1, [`this is ${id}`]));
@@ -202,13 +204,8 @@ describe("a session at a desk", () => {
     attached.type(`\x1b[200~${long}\x1b[201~`);
     attached.type("end");
     await until("the paste is there", () => readFileSync(file, "utf8").endsWith("end"), 20_000);
-    expect(
-      readFileSync(file, "utf8")
-        .slice(before)
-        .replaceAll("\x1b[200~", "")
-        .replaceAll("\x1b[201~", "")
-        .slice(-long.length - 3),
-    ).toBe(`${long}end`);
+    // one paste for the program, though it travelled in parts
+    expect(readFileSync(file, "utf8").slice(before)).toBe(`\x1b[200~${long}\x1b[201~end`);
     await shell.quit();
   }, 60_000);
 
@@ -330,8 +327,8 @@ describe("the terminal", () => {
         note: evil,
       }),
     });
-    await attached.sees("U+001B");
-    expect(attached.text()).toContain("U+202E");
+    await attached.sees("U+202E"); // the status line alone has none
+    expect(attached.text()).toContain("U+001B");
     attached.type("\x1b");
     await attached.sees("the last");
     attached.chord("d");
@@ -480,6 +477,42 @@ describe("a question", () => {
     await attached.sees("this is asks");
     attached.type("on");
     expect(await runner.typed()).toMatchObject({ text: "on" });
+    attached.chord("d");
+    await attached.exited;
+    runner.exit({ code: 0 });
+    await runner.next("ended");
+    runner.close();
+  }, 40_000);
+
+  test("that asks something else meanwhile is shown anew, and takes no answer for what it was", async () => {
+    const asking = (command: string) => makePrompt("changes", "p_change", { input: { command } });
+    const first = asking("echo harmless");
+    const second = {
+      ...asking(["echo more", ...Array<string>(60).fill("true"), "rm -rf /"].join("\n")),
+      created_at: first.created_at,
+    };
+    const before = await playRunner("changes", {}, [first]);
+    const attached = openAttached(server, ["changes"]);
+    await attached.sees("echo harmless");
+    await server.restart("SIGTERM", async () => {
+      const db = new Database(databaseFile(join(server.home.dir, "data")));
+      db.run("UPDATE prompts SET view = ? WHERE id = ?", [second.view, second.id]);
+      db.close();
+    });
+    before.close();
+    const runner = await playRunner("changes", {}, [second]);
+    await attached.sees("echo more", 20_000);
+    await until("it is told to read on", async () => {
+      await Bun.sleep(600); // nobody types meanwhile
+      attached.type("y");
+      await Bun.sleep(300);
+      return attached.text().includes("read it to its end first");
+    });
+    attached.type("\x1b[F"); // End
+    await attached.sees("rm -rf /");
+    await Bun.sleep(600);
+    attached.type("y");
+    expect((await runner.next("decide")).shown).toBe(sha256hex(second.view));
     attached.chord("d");
     await attached.exited;
     runner.exit({ code: 0 });

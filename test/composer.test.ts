@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { CDPSession, Locator } from "playwright-core";
 import { databaseFile } from "../src/db.ts";
 import { LIMITS } from "../src/types.ts";
+import { readToEnd } from "./support/browser.ts";
 import { type Dashboard, makePrompt, openDashboard } from "./support/dashboard.ts";
 import { openSessionPage } from "./support/session-page.ts";
 import { until } from "./support/until.ts";
@@ -117,10 +118,12 @@ describe("a text box", () => {
       page.getByLabel("Notes"),
     ]) {
       const before = await measure(box);
-      await put(box, SENTENCE.repeat(3));
+      await put(box, `${SENTENCE}\n`.repeat(3));
       const after = await measure(box);
       expect(after.height).toBeGreaterThan(before.height);
       expect(after.hidden).toBeLessThanOrEqual(1);
+      await put(box, "");
+      expect((await measure(box)).height).toBeLessThanOrEqual(before.height);
     }
     await close();
   }, 60_000);
@@ -417,7 +420,10 @@ describe("long text", () => {
     await plan.getByText("Too long by 10 characters").waitFor();
     expect(await plan.locator(".approve").isDisabled()).toBe(true);
     await set(plan.getByLabel("The plan"), LIMITS.planChars);
-    await until("it fits", () => plan.locator(".approve").isEnabled());
+    await until("it fits, and its end was read", async () => {
+      await readToEnd(plan);
+      return plan.locator(".approve").isEnabled();
+    });
     await plan.locator(".approve").click();
     const { plan: sent } = await socket.next("decide");
     expect(sent?.length).toBe(LIMITS.planChars); // 147 kB as UTF-8, and no 413
@@ -427,7 +433,10 @@ describe("long text", () => {
     await ask.getByText("Too long by 2 characters").waitFor();
     expect(await ask.locator(".approve").isDisabled()).toBe(true);
     await set(ask.getByLabel("Something else"), LIMITS.messageChars);
-    await until("it fits", () => ask.locator(".approve").isEnabled());
+    await until("it fits, and its end was read", async () => {
+      await readToEnd(ask);
+      return ask.locator(".approve").isEnabled();
+    });
     await close();
   }, 60_000);
 });

@@ -68,6 +68,8 @@ for (const [width, height] of [
     const composer = await box(".composer");
     expect(composer.height).toBeLessThan(64); // one row
     await sideBySide();
+    const views = await box(".views");
+    expect(views.y + views.height).toBeCloseTo(composer.y, 0); // nothing empty takes room between them
     await shot("plain");
     // what may stand above them takes a row of its own, across
     await page.locator(".stuck p").evaluate((p, words) => (p.textContent = words), HANGS);

@@ -125,8 +125,8 @@ test("the bar's keys go as keys, a slash into the box, and a paste after a look 
     ["Backspace", "BSpace"],
     ["Home", "Home"],
     ["End", "End"],
-    ["Page Up", "PageUp"],
-    ["Page Down", "PageDown"],
+    ["PgUp: Page Up", "PageUp"],
+    ["PgDn: Page Down", "PageDown"],
   ] as const) {
     await bar.getByRole("button", { name, exact: true }).click();
     expect(await typed()).toMatchObject({ keys: [key] }); // the slash was not sent

@@ -22,6 +22,10 @@ const NEAR_PX = 0.5;
 /** Chromium and WebKit lay out in 64ths of a CSS pixel; a difference that is not worth a smaller type. */
 const LAYOUT_UNITS = 64;
 const SAME_UNIT = 0.02;
+/** What fills a row is drawn so far over its edges: browsers round where text stands. */
+const OVER_EM = 0.09;
+/** Type so large that a canvas, which may tell whole pixels, is exact. */
+const LARGE_PX = 1000;
 /** A width that differs by so much between two sizes is another, in cells. */
 const ANOTHER = 0.004;
 
@@ -101,9 +105,35 @@ export class CellFont {
     const cell = Math.ceil(best.cell * LAYOUT_UNITS - 0.5) / LAYOUT_UNITS;
     const before = this.#type;
     this.#type = best;
+    this.element.style.fontSize = `${best.size}px`;
     if (before === undefined) this.#onChange();
     else if (before.size !== best.size || before.cell !== best.cell) this.#measureAgain();
     return { size: best.size, cell };
+  }
+
+  /**
+   * How blocks and lines are stretched so that they fill a row of this height, in units of the type's size: the scale, and
+   * the shift of the row's top. Fonts draw them as high as their own lines, or somewhat less.
+   */
+  stretch(rowEm: number): { scale: number; shiftEm: number } | undefined {
+    if (this.#type === undefined) return undefined;
+    const { size } = this.#type;
+    const context = document.createElement("canvas").getContext("2d");
+    if (context === null) return undefined;
+    context.font = `${LARGE_PX}px ${getComputedStyle(this.element).fontFamily}`;
+    const block = context.measureText("█");
+    const line = el("span", { text: "█" });
+    const baseline = el("i", { class: "baseline" });
+    line.append(baseline);
+    this.element.append(line);
+    const down = baseline.getBoundingClientRect().bottom - line.getBoundingClientRect().top;
+    line.remove();
+    const [up, below] = [block.actualBoundingBoxAscent, block.actualBoundingBoxDescent];
+    const top = down / size - up / LARGE_PX;
+    const height = (up + below) / LARGE_PX;
+    if (!(height > 0)) return undefined;
+    const scale = (rowEm + 2 * OVER_EM) / height;
+    return { scale, shiftEm: -OVER_EM - scale * top };
   }
 
   /** Measures all that is known once more, in another font or size. */

@@ -4,14 +4,23 @@ import type { CellFont, Face } from "./cell-font.ts";
 /** A stretch of a run that is drawn in one way. */
 export type Piece =
   /** One cell a character, with so much space between them, in cells; in a box of these cells or without. */
-  | { kind: "text"; text: string; spacing: number; boxed?: boolean }
+  | { kind: "text"; text: string; spacing: number; boxed: boolean; tall: boolean }
   /** Clusters in a box of their cells; several only where they are `alike`: one cell each, and of one width. */
-  | { kind: "box"; text: string; cells: number; drawn: number | undefined; alike: boolean }
+  | {
+      kind: "box";
+      text: string;
+      cells: number;
+      drawn: number | undefined;
+      alike: boolean;
+      tall: boolean;
+    }
   /** A character that nobody sees, or that changes how others are read: no cell, but a mark. */
   | { kind: "hidden"; text: string; name: string };
 
 /** Every monospaced font has these, and they have no other form beside each other. */
 const LATIN = /^[ -~\u00a1-\u00ac\u00ae-\u00ff]*$/;
+/** Lines and blocks that have to meet those of the rows above and below. */
+const TALL = /^[│┃┆┇┊┋┌-╋╎╏║-╳╵╷╹╻╽╿▀-▟]$/u;
 /** Whatever may make one cluster of several code points. */
 const JOINING = /[\p{M}\p{Cf}\p{Emoji_Modifier}\p{RI}\u1100-\u11ff\ud7b0-\ud7fb]/u;
 /** Scripts whose letters stand beside each other as they stand alone, and signs. */
@@ -48,42 +57,40 @@ export function piecesOf(
 ): Piece[] {
   if (face !== "") font?.learn(["0"], face);
   const latin = font?.width("0", face) ?? 1;
-  if (!wide && !joined && LATIN.test(text))
-    return [{ kind: "text", text, spacing: spacingOf(latin) }];
+  if (!wide && !joined && LATIN.test(text)) return [textPiece(text, latin, face)];
   const clusters = (joined ? [text] : clustersOf(text)).map(seenOf);
   font?.learn(clusters.map(({ seen }) => seen).filter(isMeasured), face);
   const pieces: Piece[] = [];
   for (const { seen, hidden } of clusters) {
     if (seen !== "") {
-      const piece = pieceOf(seen, wide, LATIN.test(seen) ? latin : font?.width(seen, face));
+      const piece = pieceOf(seen, wide, face, LATIN.test(seen) ? latin : font?.width(seen, face));
       const last = pieces.at(-1);
       if (last === undefined || !joins(last, piece)) pieces.push(piece);
     }
     for (const character of hidden) pieces.push({ kind: "hidden", ...character });
   }
-  return boxed(pieces, face);
-}
-
-/** Slanted text may be longer than its characters: a box keeps what follows in its place. */
-function boxed(pieces: Piece[], face: Face): Piece[] {
-  return face.includes("i")
-    ? pieces.map((piece) => (piece.kind === "text" ? { ...piece, boxed: true } : piece))
-    : pieces;
+  return pieces;
 }
 
 /** How one cluster is drawn that is so many cells wide in the font, if that is known. */
-function pieceOf(text: string, wide: boolean, drawn: number | undefined): Piece {
+function pieceOf(text: string, wide: boolean, face: Face, drawn: number | undefined): Piece {
   if (wide || !UNSHAPED.test(text))
-    return { kind: "box", text, cells: wide ? 2 : 1, drawn, alike: false };
-  if (drawn === undefined || drawn <= SPILLS)
-    return { kind: "text", text, spacing: spacingOf(drawn ?? 1) };
-  return { kind: "box", text, cells: 1, drawn, alike: true };
+    return { kind: "box", text, cells: wide ? 2 : 1, drawn, alike: false, tall: false };
+  if (drawn === undefined || drawn <= SPILLS) return textPiece(text, drawn ?? 1, face);
+  return { kind: "box", text, cells: 1, drawn, alike: true, tall: TALL.test(text) };
+}
+
+/** Slanted text may be longer than its characters: a box keeps what follows in its place. */
+function textPiece(text: string, drawn: number, face: Face): Piece {
+  const tall = TALL.test(text);
+  return { kind: "text", text, spacing: spacingOf(drawn), boxed: tall || face.includes("i"), tall };
 }
 
 const spacingOf = (drawn: number): number => (Math.abs(1 - drawn) < SAME ? 0 : 1 - drawn);
 
 /** Adds a cluster to the piece before it, where the font draws both alike. */
 function joins(last: Piece, next: Piece): boolean {
+  if (last.kind === "hidden" || next.kind === "hidden" || last.tall !== next.tall) return false;
   if (last.kind === "text" && next.kind === "text") {
     if (Math.abs(last.spacing - next.spacing) >= SAME) return false;
     last.text += next.text;

@@ -80,6 +80,9 @@ export class HistoryWindow {
     this.#rows = rows;
     this.#fetchLines = fetchLines;
     scroller.addEventListener("scroll", () => this.#onScroll());
+    rows.onRelease(() => {
+      if (this.#atBottom && this.#shown.state === "behind") guarded(() => this.reload())();
+    });
   }
 
   /** Changes what is in the scroller: a reader at the bottom stays there, others keep what they look at. */
@@ -105,7 +108,7 @@ export class HistoryWindow {
       from <= shown.next &&
       from >= shown.first &&
       (this.#atBottom || next - shown.first <= KEPT_LINES);
-    if (!follows && known && !this.#atBottom) return this.#leaveReader(shown, next);
+    if (!follows && known && this.#isHeld()) return this.#leaveReader(shown, next);
     if (afresh && lines !== undefined)
       return this.#takeNewest({
         ...event,
@@ -361,6 +364,11 @@ export class HistoryWindow {
     return this.reload();
   }
 
+  /** Whether somebody reads or has selected lines that are on the page: they are not exchanged. */
+  #isHeld(): boolean {
+    return !this.#atBottom || this.#rows.isSelected(this.element);
+  }
+
   /** A reader of older lines keeps them, or a flood of output would take them away every second. */
   #leaveReader(shown: Exclude<Shown, { state: "empty" }>, end: number): void {
     if (shown.state === "apart") this.#shown = { ...shown, end: Math.max(shown.next, end) };
@@ -375,8 +383,7 @@ export class HistoryWindow {
       const page = await this.#fetchLines("newest", PAGE_LINES);
       const shown = this.#shown;
       const known = shown.state !== "empty" && page.generation === shown.generation;
-      if (known && (shown.state === "apart" || !this.#atBottom))
-        this.#leaveReader(shown, page.next);
+      if (known && (shown.state === "apart" || this.#isHeld())) this.#leaveReader(shown, page.next);
       else this.#takeNewest(page);
     } finally {
       if (this.#reload.state === "fetching") ({ meanwhile } = this.#reload);
@@ -431,7 +438,11 @@ export class HistoryWindow {
 
   #trimStart(): void {
     if (this.#shown.state === "empty" || this.element.childElementCount <= KEPT_LINES) return;
-    while (this.element.childElementCount > KEPT_LINES) this.element.firstElementChild?.remove();
+    while (this.element.childElementCount > KEPT_LINES) {
+      const [first] = this.element.children;
+      if (first instanceof HTMLElement && this.#rows.isSelected(first)) break;
+      first?.remove();
+    }
     const [row] = this.element.children;
     if (row instanceof HTMLElement) this.#shown.first = Number(row.dataset.line);
   }

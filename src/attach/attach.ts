@@ -106,8 +106,11 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
   /** Lays the oldest question that nobody has put away over the screen; one that is over goes. */
   const offer = () => {
     const open = link.open();
-    if (overlay?.prompt !== undefined && !open.some((prompt) => prompt.id === overlay?.prompt))
-      overlay = undefined;
+    const drawn = overlay?.prompt;
+    const now = open.find(({ id }) => id === drawn?.id);
+    const changed = now !== undefined && now.view !== drawn?.view;
+    if (changed) say("Claude asks something else now: read it anew.");
+    if (drawn !== undefined && (now === undefined || changed)) overlay = undefined;
     const next = open.find((prompt) => !aside.has(prompt.id));
     if (overlay === undefined && next !== undefined && runs()) {
       const close = () => {

@@ -10,19 +10,41 @@ const JOINED = 16;
 const COUNT_SHIFT = 12;
 const JOINS = 1;
 
+/**
+ * Format characters: a terminal gives them no cell (wcwidth is 0), and programs count on that. The
+ * addon (0.4.0) gives them one of their own. Not here: the soft hyphen, which has a cell, the joiners,
+ * which the addon knows, and the signs that stand before a number (U+0600 and the like).
+ */
+const NO_CELL: readonly [first: number, last: number][] = [
+  [0x61c, 0x61c],
+  [0x180e, 0x180e],
+  [0x200b, 0x200b],
+  [0x200e, 0x200f],
+  [0x2028, 0x202e],
+  [0x2060, 0x206f],
+  [0xfff9, 0xfffb],
+  [0x13430, 0x1343f],
+  [0x1bca0, 0x1bca3],
+  [0x1d173, 0x1d17a],
+  [0xe0001, 0xe0001],
+];
+const takesNoCell = (codepoint: number): boolean =>
+  codepoint >= 0x61c && NO_CELL.some(([first, last]) => codepoint >= first && codepoint <= last);
+
 /** Bounds what a cell can hold: the emulator would append to it for ever. */
 function boundJoins(provider: IUnicodeVersionProvider): IUnicodeVersionProvider {
   return {
     version: provider.version,
     wcwidth: (codepoint) => provider.wcwidth(codepoint),
     charProperties(codepoint, preceding) {
-      if ((preceding & JOINS) === 0) return provider.charProperties(codepoint, preceding);
-      const count = preceding >>> COUNT_SHIFT;
-      const next = provider.charProperties(
-        codepoint,
-        count >= JOINED ? 0 : preceding & ((1 << COUNT_SHIFT) - 1),
-      );
-      return (next & JOINS) === 0 ? next : next | ((count + 1) << COUNT_SHIFT);
+      const joins = (preceding & JOINS) !== 0;
+      const count = joins ? preceding >>> COUNT_SHIFT : 0;
+      const state = joins ? preceding & ((1 << COUNT_SHIFT) - 1) : preceding;
+      const counted = (next: number) => next | ((count + 1) << COUNT_SHIFT);
+      if (preceding !== 0 && count < JOINED && takesNoCell(codepoint))
+        return counted(state | JOINS);
+      const next = provider.charProperties(codepoint, count >= JOINED ? 0 : state);
+      return joins && (next & JOINS) !== 0 ? counted(next) : next;
     },
   };
 }

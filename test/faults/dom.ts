@@ -93,6 +93,20 @@ export class FakeElement {
   getBoundingClientRect() {
     return { x: 0, y: 0, width: 0, height: 0 };
   }
+  /** Of a class, or of one of some tags. */
+  matches(selector: string): boolean {
+    return selector
+      .split(", ")
+      .some((one) => one === this.tag || this.className.split(" ").includes(one.slice(1)));
+  }
+  replaceWith(...nodes: FakeElement[]): void {
+    const siblings = this.parentNode?.nodes;
+    const parent = this.parentNode;
+    if (siblings === undefined || parent === undefined) return;
+    const at = siblings.indexOf(this);
+    this.remove();
+    for (const [i, node] of nodes.entries()) parent.adopt(node, at + i);
+  }
   querySelectorAll(selector: string): FakeElement[] {
     return this.all(({ className }) => className.split(" ").includes(selector.slice(1)));
   }
@@ -180,9 +194,15 @@ export function fakeBrowser(): void {
       observe() {
         return undefined;
       }
+      disconnect() {
+        return undefined;
+      }
     },
     MutationObserver: class {
       observe() {
+        return undefined;
+      }
+      disconnect() {
         return undefined;
       }
     },

@@ -275,3 +275,30 @@ test.each(readdirSync(fixtures).filter((name) => name.endsWith(".raw")))(
     }
   },
 );
+
+describe("characters without a cell", () => {
+  /** Signs that stand before a number, which they take into their cell (UAX #29, Prepend), and the soft hyphen, which has a cell. */
+  const WITH_CELL = /[\u00ad\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u{110bd}\u{110cd}]/u;
+
+  test("every format character is joined to the one before, so the cursor is where programs expect it", async () => {
+    const moved: string[] = [];
+    for (let codepoint = 0x80; codepoint <= 0xe0fff; codepoint++) {
+      const char = String.fromCodePoint(codepoint);
+      if (!/\p{Cf}/u.test(char) || WITH_CELL.test(char)) continue;
+      const frame = await drawn(`a${char}b`);
+      // the emulator leaves out the byte order mark
+      const text = codepoint === 0xfeff ? "ab" : `a${char}b`;
+      if (frame.cursor.x !== 2 || frame.lines[0]?.startsWith(text) !== true)
+        moved.push(codepoint.toString(16));
+    }
+    expect(moved).toEqual([]);
+  });
+
+  test("they keep the width of a wide character, and a pile of them takes no more than cells hold", async () => {
+    expect((await drawn("漢\u200b字")).cursor.x).toBe(4);
+    expect((await drawn("a\u202e\u202e\u202eb")).cursor.x).toBe(2);
+    const pile = await drawn(`a${"\u2060".repeat(100)}b`);
+    expect(pile.cursor.x).toBeLessThan(10);
+    expect((await drawn("👨\u200d👩\u200d👧!")).lines[0]).toBe("👨\u200d👩\u200d👧!\n8wj 1");
+  });
+});
