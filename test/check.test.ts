@@ -113,6 +113,17 @@ test("without claude, with one that knows no hooks, and with hooks switched off 
     claude: expect.stringContaining("command not found"),
     hooks: expect.stringContaining("not tried"),
   });
+  const old = join(server.home.dir, "claude-2.1.77");
+  writeFileSync(old, "#!/bin/sh\necho '2.1.77 (Claude Code)'\n", { mode: 0o755 });
+  expect(await check({ CLAUDE_REMOTE_CLAUDE: old })).toMatchObject({
+    code: 1,
+    claude: `fails: 2.1.77 (Claude Code) at ${old} is too old, needs ≥ 2.1.78`,
+  });
+  const newer = join(server.home.dir, "claude-9");
+  writeFileSync(newer, "#!/bin/sh\necho '9.0.0 (Claude Code)'\n", { mode: 0o755 });
+  expect(await check({ CLAUDE_REMOTE_CLAUDE: newer })).toMatchObject({
+    claude: expect.stringMatching(/^ok: 9\.0\.0 .*newer than what this was tried with \(tried: 2/),
+  });
   const fake = join(server.home.dir, "old-claude");
   writeFileSync(
     fake,

@@ -57,14 +57,18 @@ async function askOnce(
   const message = `refused by claude-remote check ${randomNonce()}`;
   let asked = false;
   let answered = false;
-  const hooks = listenForHooks({
-    async onPermission() {
-      asked = true;
-      return { behavior: "deny", message };
+  const hooks = listenForHooks(
+    {
+      async onPermission() {
+        asked = true;
+        return { behavior: "deny", message };
+      },
+      onElicitation: async () => undefined,
+      onEvent: () => undefined,
     },
-    onElicitation: async () => undefined,
-    onEvent: () => undefined,
-  });
+    undefined,
+    join(dir, "hooks"),
+  );
   const api = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,

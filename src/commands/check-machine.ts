@@ -2,6 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname } from "node:path";
 import { databaseFile } from "../db.ts";
+import { claudeVersion, judge, OLDEST, TRIED } from "../runner/claude/versions.ts";
 import { findProgram, StartError } from "../runner/program.ts";
 import { type Exit, NoPty, startPty } from "../runner/pty.ts";
 import { type Finding, fails, ok, warning } from "./finding.ts";
@@ -21,7 +22,8 @@ export function checkClaude(command: string): { finding: Finding; path: string |
       timeout: VERSION_MS,
     });
     const told = ran.stdout.toString().trim().split("\n")[0]?.slice(0, 100) ?? "";
-    if (ran.exitCode === 0 && told !== "") return { path, finding: ok(name, `${told} at ${path}`) };
+    if (ran.exitCode === 0 && told !== "")
+      return { path, finding: findVersion(name, told, `${told} at ${path}`) };
     return {
       path: undefined,
       finding: fails(
@@ -37,6 +39,21 @@ export function checkClaude(command: string): { finding: Finding; path: string |
       path: undefined,
       finding: fails(name, text, "install Claude Code, or name it with CLAUDE_REMOTE_CLAUDE"),
     };
+  }
+}
+
+/** What is to be said of the version that claude tells. */
+function findVersion(name: string, told: string, text: string): Finding {
+  const tried = `tried: ${TRIED.join(", ")}`;
+  switch (judge(claudeVersion(told))) {
+    case "too old":
+      return fails(name, `${text} is too old, needs ≥ ${OLDEST}`, "update claude: claude update");
+    case "newer":
+      return ok(name, `${text}, newer than what this was tried with (${tried})`);
+    case "tried":
+      return ok(name, `${text} (${tried})`);
+    case "unknown":
+      return ok(name, text);
   }
 }
 

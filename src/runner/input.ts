@@ -181,9 +181,7 @@ export function openInput({
       const sent = messages
         .send(text, input.shell === true)
         .then((result): Typed => {
-          if (result === undefined) press(input, text, before, part);
-          if (result === undefined || result === "received")
-            return { result: "applied", seq: input.seq };
+          if (result === "received") return { result: "applied", seq: input.seq };
           if (result === "unconfirmed") return { result, seq: input.seq };
           places.set(input.stream, last);
           return { result, seq: last };

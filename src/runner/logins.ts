@@ -13,6 +13,12 @@ const LOGIN_PATH =
 /** What OAuth and device logins ask for (RFC 6749, 7636, 8628). */
 const LOGIN_QUERY = ["client_id", "code_challenge", "redirect_uri", "user_code"];
 
+/** Where OAuth asks a person: without the client's name, and something more, there is nothing to ask (RFC 6749, 4.1.1; RFC 9126). */
+const AUTHORIZE_PATH = /\/authori[sz]e\/?$/i;
+/** Claude Code's own short form from 2.1.332 on: its client and scopes in a few characters, then the code challenge (SHA-256, base64url). */
+const PACKED =
+  /^https:\/\/(?:claude\.ai|platform\.claude\.com)\/oauth\/authorize\?[\w-]{1,4}[\w-]{43}(?:&[^\s]*)?$/;
+
 const URL_START = /https:\/\/[^\s"'<>`│┃┆|\\^{}]+/g;
 const URL_GOES_ON = /^[^\s"'<>`│┃┆|\\^{}]+$/;
 
@@ -31,6 +37,10 @@ export function loginAddress(text: string): string | undefined {
     maskSecrets(trimmed) !== trimmed
   )
     return undefined;
+  if (AUTHORIZE_PATH.test(url.pathname)) {
+    const isWhole = url.searchParams.has("client_id") && url.searchParams.size > 1;
+    return isWhole || PACKED.test(trimmed) ? trimmed : undefined;
+  }
   const asks = LOGIN_QUERY.some((name) => url.searchParams.has(name));
   return asks || LOGIN_PATH.test(url.pathname) ? trimmed : undefined;
 }
@@ -107,7 +117,9 @@ function wrappedAddress(
         url += more;
         if (more.length < next.text.length || more === "") break;
       }
-      found = loginAddress(url) ?? found;
+      // in parts, what is short can't be told from what was cut off
+      const joined = url.length > match[0].length;
+      if (!joined || !PACKED.test(url)) found = loginAddress(url) ?? found;
     }
   }
   return found;

@@ -30,6 +30,8 @@ import { followStatus } from "./status.ts";
 import { followTranscript } from "./transcript.ts";
 import type { Program, Watch } from "./wrap.ts";
 
+/** From 2.1.332 on Claude prints a short form of its login link; the whole one says for whom, and for what, somebody logs in on the phone. */
+const FULL_LOGIN_LINK = { CLAUDE_CODE_FULL_SIGN_IN_LINK: "1" };
 /** How long the way out waits for the server to have everything, in ms. */
 const FAREWELL_MS = 1000;
 /** Claude answers somebody, so its hook for what was said should have come by now; otherwise hooks are off. In ms. */
@@ -233,12 +235,13 @@ export function openSession(
   const { ledger, hooks } = asking;
 
   const program = (): Program => {
-    const merged = hooks && mergeSettings(given.args, given.cwd, hooks.settings);
-    if (hooks === undefined || merged === undefined) {
-      if (hooks !== undefined) info.hooks = "off";
-      return sandbox?.enclose(given) ?? given;
+    if (hooks === undefined) return sandbox?.enclose(given) ?? given;
+    const env = { ...FULL_LOGIN_LINK, ...given.env, ...hooks.env };
+    const merged = mergeSettings(given.args, given.cwd, hooks.settings);
+    if (merged === undefined) {
+      info.hooks = "off";
+      return sandbox?.enclose(given) ?? { ...given, env };
     }
-    const env = { ...given.env, ...hooks.env };
     if (sandbox !== undefined)
       return sandbox.enclose(
         { ...given, args: merged.args(sandbox.settings(merged.json)), env },

@@ -50,6 +50,7 @@ export function containerArgs({
     HOME: INSIDE.home,
     CLAUDE_CONFIG_DIR: INSIDE.config,
     LANG: "C.UTF-8",
+    CLAUDE_CODE_FULL_SIGN_IN_LINK: "1", // as outside: the phone is shown the whole link
     // not what looks for a lock in a repository that can't be written to
     GIT_OPTIONAL_LOCKS: "0",
     GIT_CONFIG_COUNT: "1",

@@ -33,6 +33,25 @@ describe("a login address", () => {
     ["an endless one", `https://example.com/login?x=${"y".repeat(5000)}`],
   ])("is not %s", (_, url) => expect(loginAddress(url)).toBeUndefined());
 
+  const PACKED = `https://claude.ai/oauth/authorize?z-${"gR_arbFGazM110KPgqjD2H-0NBOfwO-dOMjIqTOKCYs"}`;
+  test.each([
+    ["Claude Code's short form", PACKED],
+    ["that with more", `${PACKED}&login_hint=me%40example.com`],
+    ["that of an account for the API", PACKED.replace("claude.ai", "platform.claude.com")],
+    [
+      "one whose details were sent before",
+      "https://id.example.com/authorize?client_id=a&request_uri=urn%3Ax",
+    ],
+  ])("is %s", (_, url) => expect(loginAddress(url)).toBe(url));
+  test.each([
+    ["with nothing behind it", "https://claude.ai/oauth/authorize?"],
+    ["with the tail of something else", "https://claude.ai/oauth/authorize?fwO-dOMjIqTOKCYs"],
+    ["with a line's words", "https://claude.ai/oauth/authorize?Paste"],
+    ["of another, in Claude's short form", PACKED.replace("claude.ai", "login.example.com")],
+    ["cut off after the client", "https://login.example.com/oauth/authorize?client_id=9d1c250a"],
+    ["without a client", "https://login.example.com/oauth2/v2.0/authorize?state=x&scope=y"],
+  ])("is no page that asks %s", (_, url) => expect(loginAddress(url)).toBeUndefined());
+
   test("is none in what a hostile file prints, however long that is", async () => {
     const began = performance.now();
     expect(
@@ -66,6 +85,25 @@ describe("the screen", () => {
       expect(login?.pastes).toBe(true);
     },
   );
+
+  test("of a newer CLI shows a short form, which is what a terminal would open", async () => {
+    const raw = readFileSync(join(import.meta.dir, "../fixtures/screens/login-short-80x24.raw"));
+    const link = raw.toString("latin1").split("\u001b]8;")[1]; // OSC 8
+    const opens = /^[^;]*;(https:[\x21-\x7e]+)/.exec(link ?? "")?.[1];
+    expect(opens).toMatch(/^https:\/\/claude\.ai\/oauth\/authorize\?[\w-]{45}$/);
+    expect(await loginOn(raw)).toEqual({ url: opens ?? "", pastes: true });
+  });
+
+  test("puts no address together from rows that don't belong together", async () => {
+    const start = "https://claude.ai/oauth/authorize?";
+    const tail = "z-gR_arbFGazM110KPgqjD2H-0NBOfwO-dOMjIqTOKCYs";
+    for (const [output, cols] of [
+      [`${start}\r\n${tail}`, start.length],
+      [`${start}z-gR_arbF\r\nGazM110KPgqjD2H-0NBOfwO-dOMjIqTOKCYs`, start.length + 9],
+      [`https://id.example.com/authorize?client_id=a\r\nPaste`, 44],
+    ] as const)
+      expect(await loginOn(output, cols)).toBeUndefined();
+  });
 
   test("is read through the terminal's own wrapping, and a program's", async () => {
     expect((await loginOn(`Visit: ${OAUTH}\r\nThen come back`, 40))?.url).toBe(OAUTH);

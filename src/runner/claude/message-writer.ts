@@ -68,8 +68,8 @@ export class MessageWriter {
     await this.#last;
   }
 
-  /** Types a message and sends it; undefined where the screen shows no input box, and nothing was done. `shell`: it may run as a shell command. */
-  send(text: string, shell: boolean): Promise<MessageResult | undefined> {
+  /** Types a message and sends it. `shell`: it may run as a shell command. */
+  send(text: string, shell: boolean): Promise<MessageResult> {
     this.#waiting++;
     const sent = this.#last
       .then(() => this.#send(text, shell))
@@ -80,11 +80,12 @@ export class MessageWriter {
     return sent;
   }
 
-  async #send(text: string, shell: boolean): Promise<MessageResult | undefined> {
+  async #send(text: string, shell: boolean): Promise<MessageResult> {
     const { write, asked, watch } = this.#options;
     await Bun.sleep(Math.max(0, this.#sentAt + PAUSE_MS - performance.now()));
     const box = await this.#clear();
-    if (box === "draft" || box === undefined) return box;
+    if (box === "draft") return "draft";
+    if (box === undefined) return this.#sendBlindly(text);
     if (asked()) return "asked";
     if (box.shell && !shell) return "shell";
     const message = ending(box.shell ? text.replace(/^\s*!/, "") : text);
@@ -99,6 +100,17 @@ export class MessageWriter {
     if (!(await until(isSent, SENT_MS))) return "unconfirmed";
     // commands of Claude's own leave no message in the conversation
     return isCommand || (await until(arrived, TOLD_MS)) ? "received" : "unconfirmed";
+  }
+
+  /** Types into something else than the input box, such as the field for a login's code: what becomes of it can't be seen. */
+  async #sendBlindly(text: string): Promise<MessageResult> {
+    const { write, asked } = this.#options;
+    write(pasted(text));
+    await Bun.sleep(PAUSE_MS); // older versions lose an Enter that comes with a paste
+    if (asked()) return "asked";
+    write("\r");
+    this.#sentAt = performance.now();
+    return "received";
   }
 
   /** Waits for a box that nobody types in, and puts aside what stands there. */
@@ -119,7 +131,7 @@ export class MessageWriter {
     const { write } = this.#options;
     const isShort = text.split("\n").length < PASTE_LINES && text.length < PASTE_CHARS;
     if (isShort || isCommand || text.length > TYPED_CHARS) {
-      write(`\x1b[200~${text.replaceAll("\n", "\r")}\x1b[201~`);
+      write(pasted(text));
       return this.#sees(text);
     }
     // a tab by itself would be a key
@@ -158,6 +170,9 @@ export class MessageWriter {
     return this.#options.box();
   }
 }
+
+/** As a terminal hands a paste over. */
+const pasted = (text: string) => `\x1b[200~${text.replaceAll("\n", "\r")}\x1b[201~`;
 
 /** Text that Enter sends: after a backslash it would break the line, and at a name that Claude completes it would choose one. */
 function ending(text: string): string {
