@@ -110,8 +110,8 @@ test("what is half typed at the desk is not sent along, and stands there again a
     await atRest();
     claude.tty.type(draft);
     await boxShows(`❯ ${draft}`);
-    expect(await send(`long 2 beside ${draft.length}`)).toEqual(taken);
-    await until("it was said alone", () => said().includes(`long 2 beside ${draft.length}`));
+    expect(await send(`beside number ${draft.length}`)).toEqual(taken);
+    await until("it was said alone", () => said().includes(`beside number ${draft.length}`));
     expect(said().join()).not.toContain(draft);
     await boxShows(`❯ ${draft}`);
     claude.tty.type("\x15");
@@ -148,11 +148,7 @@ test.each([
   async (name, enter) => {
     await atRest();
     await until("the box is empty", () => box().trim() === "❯");
-    // two Escapes one soon after the other, without a key between, mean something else to Claude
-    claude.tty.type("x");
-    await boxShows("❯ x");
-    claude.tty.type("\x7f");
-    await until("the box is empty", () => box().trim() === "❯");
+    await Bun.sleep(2000); // two Escapes one soon after the other mean something else to Claude
     await enter();
     await until("it is in shell mode", () => box().trim() === "!").catch((error: Error) => {
       throw new Error(`${error.message}; it shows:\n${claude.tty.text()}`);
@@ -190,5 +186,5 @@ test("shell mode can be left from the phone", async () => {
     await press("BSpace");
     return box().trim() === "❯";
   });
-  expect(await send("long 2 after all")).toEqual(taken);
+  expect(await send("after all")).toEqual(taken);
 }, 30_000);
