@@ -2,6 +2,8 @@
 export interface Look {
   rows: readonly string[];
   cursor: { x: number; y: number; visible: boolean };
+  /** The colour in which a cell's character is written, by any name; empty for the terminal's own, as it is throughout where nothing tells. */
+  tone?(x: number, y: number): string;
 }
 
 /**
@@ -53,7 +55,7 @@ export function parseDialog(look: Look, isClaude: boolean): Dialog | undefined {
     // Claude keeps the terminal's cursor on the sign itself; in its input box it stands behind it
     const pointer = POINTER.exec(rows[look.cursor.y] ?? "");
     if (pointer?.[2] === "❯" && pointer[1]?.length === look.cursor.x)
-      return list(rows, look.cursor.y, pointer[0].length, true);
+      return list(rows, look.cursor.y, pointer[0].length, true, look.tone);
     return buttons(rows) ?? keys(rows);
   }
   const last = rows.findLastIndex((row) => !isBlank(row));
@@ -82,8 +84,34 @@ export function isSame(a: Dialog | undefined, b: Dialog | undefined): boolean {
 }
 
 export function dialogKey(dialog: Dialog | undefined): string | undefined {
-  return dialog && JSON.stringify([dialog.way, dialog.above, dialog.options]);
+  return (
+    dialog &&
+    JSON.stringify([
+      dialog.way,
+      dialog.above.map(steadyText),
+      dialog.options.map(({ label, number }) => [steadyText(label), number]),
+    ])
+  );
 }
+
+/** Whether it is the same picker, however far it was scrolled, or with its cursor in a field for a search: what was said of it still holds. */
+export function isSamePicker(a: Dialog, b: Dialog): boolean {
+  if (isSame(a, b)) return true;
+  const title = ({ above }: Dialog) => steadyText(above[0] ?? "");
+  if (a.way === "none" || b.way === "none") return title(a) === title(b);
+  const above = (dialog: Dialog) => dialog.above.map(steadyText).join("\n");
+  const labels = new Set(a.options.map(({ label }) => steadyText(label)));
+  return (
+    a.way === "list" &&
+    b.way === "list" &&
+    above(a) === above(b) &&
+    b.options.some(({ label }) => labels.has(steadyText(label)))
+  );
+}
+
+/** Text without what changes by itself, or with the cursor: which of how many it is on, and how long ago something was. */
+const steadyText = (text: string) =>
+  text.replace(/\(\d+ of \d+\)/g, "(of)").replace(/\b(?:now(?= ·)|\d+ \w+ ago\b)/g, "ago");
 
 /** The list around row `at`, whose words begin in column `column`. */
 function list(
@@ -91,16 +119,34 @@ function list(
   at: number,
   column: number,
   isClaude: boolean,
+  tone: (x: number, y: number) => string = () => "",
 ): Dialog | undefined {
   const optionAt = (y: number): Option | undefined => {
     const row = rows[y] ?? "";
     if (MORE.test(row) || RULE.test(row) || row.length <= column || row[column] === " ")
       return undefined;
     if (y !== at && !SLOT.test(row.slice(0, column))) return undefined;
-    const [, number, label] = NUMBERED.exec(row.slice(column)) ?? [];
+    if (isDetail(y)) return undefined;
+    const [, number, label] = highlight === "" ? (NUMBERED.exec(row.slice(column)) ?? []) : [];
     return number === undefined
       ? { label: row.slice(column) }
       : { label: label ?? "", number: Number(number) };
+  };
+  const hasNumber = NUMBERED.test((rows[at] ?? "").slice(column));
+  // below the words of an option more may be said of it, in a colour that is neither an option's nor the cursor's highlight
+  const highlight = isClaude && !hasNumber ? tone(column, at) : "";
+  const isDetail = (y: number) =>
+    highlight !== "" && y !== at && !["", highlight].includes(tone(column, y));
+  /** A blank row between two options: some pickers have one after each. */
+  const isGap = (y: number, step: number) => {
+    if (!isBlank(rows[y] ?? "") || highlight === "") return false;
+    const next = step > 0 ? y + 1 : startOfItem(y - 1);
+    return optionAt(next) !== undefined && isDetail(next + 1);
+  };
+  const startOfItem = (y: number) => {
+    let start = y;
+    while (start > 0 && isDetail(start)) start--;
+    return start;
   };
   const first = optionAt(at);
   if (first === undefined) return undefined;
@@ -121,6 +167,8 @@ function list(
         if (step < 0) selected++;
         found[step < 0 ? "unshift" : "push"]({ y, option });
         if (step < 0) top = y;
+      } else if (isDetail(y) || isGap(y, step)) {
+        // goes with an option
       } else if (
         isBlank(row) ||
         MORE.test(row) ||
@@ -129,11 +177,12 @@ function list(
         break; // deeper: an option that goes on
     }
   }
+  const isDetailBelow = (y: number) => !isBlank(rows[y] ?? "") && isDetail(y);
   // what goes on below an option belongs to it
   for (const [i, { y, option }] of found.entries()) {
     const end = found[i + 1]?.y ?? rows.length;
     bottom = y + 1;
-    while (bottom < end && indent(rows[bottom] ?? "") > column)
+    while (bottom < end && (indent(rows[bottom] ?? "") > column || isDetailBelow(bottom)))
       option.label += ` ${(rows[bottom++] ?? "").trim()}`;
   }
   const options = found.map(({ option: { label, ...rest } }) => ({ label: label.trim(), ...rest }));

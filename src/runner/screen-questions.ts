@@ -1,6 +1,14 @@
 import { LIMITS, type ScreenQuestion, type SessionInfo, type View } from "../types.ts";
 import { askedLine, choose, type Keyboard, pressKey } from "./choosing.ts";
-import { type Dialog, dialogKey, isSame, type Look, parseDialog, unreadable } from "./dialogs.ts";
+import {
+  type Dialog,
+  dialogKey,
+  isSame,
+  isSamePicker,
+  type Look,
+  parseDialog,
+  unreadable,
+} from "./dialogs.ts";
 import { keyBytes } from "./input.ts";
 import type { Decide, Entry, Ledger } from "./ledger.ts";
 import type { Screen } from "./screen.ts";
@@ -39,7 +47,7 @@ export function followScreen(options: ScreenQuestionsOptions) {
   const { ledger, isClaude } = options;
   const look = (): Look | undefined => {
     const screen = options.screen();
-    return screen && { rows: screen.plain(), cursor: screen.cursor() };
+    return screen && { rows: screen.plain(), cursor: screen.cursor(), tone: screen.tone };
   };
   /** With its options as they are shown. */
   let open: { entry: Entry; dialog: Dialog; shown: Dialog } | undefined;
@@ -47,7 +55,8 @@ export function followScreen(options: ScreenQuestionsOptions) {
   /** What seems to be asked, and since when. */
   let seen: { key: string; since: number } | undefined;
   /** Somebody said that this is no question. */
-  let dismissed: string | undefined;
+  let dismissed: Dialog | undefined;
+  let dismissedGoneAt: number | undefined;
   /** When somebody else pressed a key, at the desk or from afar. */
   let touched = Number.NEGATIVE_INFINITY;
   let typedAt = Number.NEGATIVE_INFINITY;
@@ -71,17 +80,18 @@ export function followScreen(options: ScreenQuestionsOptions) {
     if (carrying) return;
     const dialog = mayAsk() ? (now() ?? (waitsUnread() ? unreadableNow() : undefined)) : undefined;
     const key = dialogKey(dialog);
-    if (
-      dismissed !== undefined &&
-      !(key === dismissed || (dialog?.way === "none" && isNone(dismissed)))
-    )
-      dismissed = undefined;
+    keepDismissed(dialog);
     if (open !== undefined) {
       goneAt = isSame(dialog, open.dialog) ? undefined : (goneAt ?? performance.now());
       if (goneAt !== undefined && performance.now() - goneAt >= GONE_MS) close();
       else if (goneAt !== undefined) again(GONE_MS);
     }
-    if (dialog === undefined || key === undefined || key === dismissed || open !== undefined) {
+    if (
+      dialog === undefined ||
+      key === undefined ||
+      dismissed !== undefined ||
+      open !== undefined
+    ) {
       seen = undefined;
       return;
     }
@@ -94,6 +104,18 @@ export function followScreen(options: ScreenQuestionsOptions) {
     if (left > 0) return again(left);
     if (ledger.busy()) return again(STILL_MS); // its own dialog, or one that was just answered
     ask(dialog);
+  };
+  /** What somebody said is no question stays none as long as it is there: with an arrow key it scrolls, and for a moment it may be half painted. */
+  const keepDismissed = (dialog: Dialog | undefined) => {
+    if (dismissed === undefined) return;
+    const isThere = dialog !== undefined && isSamePicker(dismissed, dialog);
+    if (isThere) dismissed = dialog.way === "none" ? dismissed : dialog;
+    dismissedGoneAt = isThere ? undefined : (dismissedGoneAt ?? performance.now());
+    const goneFor = performance.now() - (dismissedGoneAt ?? performance.now());
+    if (isThere) return;
+    if (dialog !== undefined || goneFor >= STILL_MS || !mayAsk())
+      dismissed = dismissedGoneAt = undefined;
+    else again(STILL_MS - goneFor);
   };
   const again = (ms: number) => {
     const at = performance.now() + ms;
@@ -166,7 +188,7 @@ export function followScreen(options: ScreenQuestionsOptions) {
     if (open === undefined) return "gone";
     const { dialog: asked, shown } = open;
     if (dismiss === true) {
-      dismissed = dialogKey(asked);
+      dismissed = asked;
       open = undefined;
       return "dismissed";
     }
@@ -241,8 +263,9 @@ export function followScreen(options: ScreenQuestionsOptions) {
     asked(): boolean {
       if (carrying || open !== undefined) return true;
       const dialog = isClaude ? now() : undefined;
-      if (dialog !== undefined) return dialogKey(dialog) !== dismissed;
-      return waitsUnread() && !isNone(dismissed);
+      if (dialog !== undefined) return dismissed === undefined || !isSamePicker(dismissed, dialog);
+      const unread = waitsUnread() ? unreadableNow() : undefined;
+      return unread !== undefined && (dismissed === undefined || !isSamePicker(dismissed, unread));
     },
 
     close(): void {
@@ -250,8 +273,6 @@ export function followScreen(options: ScreenQuestionsOptions) {
     },
   };
 }
-
-const isNone = (key: string | undefined) => key?.startsWith('["none"') === true;
 
 /** Whether dots cover anything but letters, digits and a few signs: it could be part of a command. */
 function hides(plain: readonly string[], masked: readonly string[]): boolean {

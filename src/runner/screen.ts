@@ -46,6 +46,8 @@ export interface Screen {
   /** The visible rows with their secrets: to be compared here, never to be sent. */
   plain(): string[];
   cursor(): Frame["cursor"];
+  /** The colour of a cell's character, by any name; empty for the terminal's own. */
+  tone(x: number, y: number): string;
   /** Whether a cell is faint, as suggestions are. */
   isDim(x: number, y: number): boolean;
   /** How the program has set its terminal for what is typed. */
@@ -263,6 +265,13 @@ export function openScreen(options: ScreenOptions): Screen {
     text: () => (earlier()?.rows ?? rows()).map(rowText),
     plain: () => earlier()?.plain ?? plain(),
     cursor: () => earlier()?.about.cursor ?? cursor(),
+    tone: (x, y) => {
+      const { active } = term.buffer;
+      const at = active.getLine(active.baseY + y)?.getCell(x, cell);
+      return at === undefined || (at.isFgDefault() && at.isDim() === 0)
+        ? ""
+        : `${at.getFgColorMode()} ${at.getFgColor()} ${at.isDim()}`;
+    },
     isDim: (x, y) => {
       const { active } = term.buffer;
       const faint = active

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Dialog, isSame, parseDialog } from "../../src/runner/dialogs.ts";
+import { type Dialog, isSame, isSamePicker, parseDialog } from "../../src/runner/dialogs.ts";
 import { openScreen } from "../../src/runner/screen.ts";
 
 const captures = join(import.meta.dir, "../fixtures/dialogs");
@@ -19,7 +19,10 @@ async function painted(
     typeof output === "string" ? new TextEncoder().encode(output.replaceAll("\n", "\r\n")) : output,
   );
   await screen.settled();
-  const dialog = parseDialog({ rows: screen.plain(), cursor: screen.cursor() }, isClaude);
+  const dialog = parseDialog(
+    { rows: screen.plain(), cursor: screen.cursor(), tone: screen.tone },
+    isClaude,
+  );
   screen.dispose();
   return dialog;
 }
@@ -108,7 +111,7 @@ const SCREENS: Record<string, string[] | undefined> = {
   "plan-empty": ["❯1 Yes, and switch to defau", "2 No"],
   "read-permission": ["❯1 Yes", "2 Yes, allow reading from ", "3 No"],
   "resume-picker": undefined,
-  rewind: undefined,
+  rewind: ["say: hi No code changes", "❯(current)"],
   "settings-error": ["❯1 Fix with Claude", "2 Exit and fix manually", "3 Continue without these s"],
   "setup-token": undefined,
   streaming: undefined,
@@ -230,3 +233,57 @@ describe("a screen of another program", () => {
     expect((await painted(`? Which ones?\n❯ ◯ first\n  ◉ second${hide}`))?.bars).toBe("several");
   });
 });
+
+describe("a picker of Claude's whose items have two lines", () => {
+  const rule = "▔".repeat(60);
+  const grey = (text: string) => `\x1b[38;5;246m${text}\x1b[39m`;
+  const item = (title: string, about: string, isHere = false) =>
+    `  ${isHere ? `\x1b7\x1b[38;5;153m❯ ${title}\x1b[39m` : `  ${title}`}\n    ${grey(about)}\n`;
+  const picker = (here: number, titles: string[], gap = "\n") =>
+    `${rule}\n  Resume session (${here + 1} of 9)\n\n${titles
+      .map((title, i) => item(title, `${i + 1} hours ago · main`, i === here))
+      .join(gap)}\n  Enter to resume · Esc to close\x1b8`;
+  /** Painted; the cursor is where it was saved, on the sign. */
+  const read = (text: string) => painted(text, 80, 24, true);
+
+  test.each([
+    ["with a blank line after each", "\n"],
+    ["one right below the other", ""],
+  ])("has as many options as items, %s", async (_, gap) => {
+    for (const here of [0, 1, 2]) {
+      const dialog = await read(picker(here, ["fix it", "1st: a list", "look at this"], gap));
+      expect(dialog?.options.map(({ label }) => label)).toEqual([
+        "fix it 1 hours ago · main",
+        "1st: a list 2 hours ago · main",
+        "look at this 3 hours ago · main",
+      ]);
+      expect(dialog?.selected).toBe(here);
+      expect(dialog?.above.at(0)).toContain("Resume session");
+    }
+  });
+
+  test("stays the same question as its cursor moves, and the same picker as it scrolls", async () => {
+    const titles = ["one", "two", "three", "four"];
+    const [first, second, later, other] = await Promise.all([
+      read(picker(0, titles.slice(0, 3))),
+      read(picker(1, titles.slice(0, 3))),
+      read(picker(2, titles.slice(1))),
+      read(picker(0, ["five", "six"]).replace("Resume session", "Select model")),
+    ]);
+    if (first === undefined || later === undefined || other === undefined)
+      throw new Error("no question was read");
+    expect(isSame(first, second)).toBe(true);
+    expect(isSame(first, later)).toBe(false);
+    expect(isSamePicker(first, later)).toBe(true);
+    expect(isSamePicker(first, other)).toBe(false);
+  });
+
+  test("is not what a list is whose options have one line each, whatever their colour", async () => {
+    const text = `${rule}\n  Trust?\n\n  \x1b7\x1b[36m❯ No, exit\x1b[39m\n    Yes, I trust it\n\n  Enter to confirm\x1b8`;
+    expect(outline((await read(text)) ?? missing())).toEqual(["❯No, exit", "Yes, I trust it"]);
+  });
+});
+
+function missing(): never {
+  throw new Error("no question was read");
+}
