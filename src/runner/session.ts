@@ -23,7 +23,7 @@ import type { Pty } from "./pty.ts";
 import { fileSize } from "./real-file.ts";
 import { leaveRest, prepareLoss } from "./rest.ts";
 import { maskSecrets } from "./secrets.ts";
-import { mergeSettings } from "./settings.ts";
+import { mergeSettings, withoutProxy } from "./settings.ts";
 import { openShowing } from "./showing.ts";
 import { isTyped, openSizes, type Sizes } from "./sizes.ts";
 import { followStatus } from "./status.ts";
@@ -244,7 +244,7 @@ export function openSession(
     }
     if (sandbox !== undefined)
       return sandbox.enclose(
-        { ...given, args: merged.args(sandbox.settings(merged.json)), env },
+        { ...given, args: merged.args(sandbox.settings(withoutProxy(merged.json))), env },
         hooks.port,
       );
     const settings = merged.fromFile ? keepSettings(kept, id, merged.json) : merged.json;

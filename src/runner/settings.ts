@@ -67,6 +67,15 @@ export function mergeSettings(
   };
 }
 
+/** Settings under which HTTP hooks to this machine pass by whatever proxy other settings name: in a sandbox hooks are requests. */
+export function withoutProxy(json: string): string {
+  const { env, ...settings } =
+    parseJson(v.looseObject({ env: v.optional(v.looseObject({})) }), json) ?? {};
+  const given = env?.NO_PROXY ?? env?.no_proxy;
+  const list = typeof given === "string" && given !== "" ? `${given},127.0.0.1` : "127.0.0.1";
+  return JSON.stringify({ ...settings, env: { ...env, NO_PROXY: list, no_proxy: list } });
+}
+
 /** Whether claude takes this for settings themselves, and not for the name of their file. */
 const isJson = (text: string) => text.trim().startsWith("{") && text.trim().endsWith("}");
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mergeSettings } from "../../src/runner/settings.ts";
+import { mergeSettings, withoutProxy } from "../../src/runner/settings.ts";
 
 const ours = { hooks: { PermissionRequest: [{ hooks: ["ours"] }] } };
 const merge = (args: string[], cwd = "/") => {
@@ -113,4 +113,17 @@ test("rules about paths below a settings file mean the same paths after it was m
     permissions,
   );
   rmSync(dir, { recursive: true });
+});
+
+test("in a sandbox hooks pass by every proxy, and what the user has set besides stays", () => {
+  const of = (settings: object) => JSON.parse(withoutProxy(JSON.stringify(settings)));
+  expect(of({ model: "x" })).toEqual({
+    model: "x",
+    env: { NO_PROXY: "127.0.0.1", no_proxy: "127.0.0.1" },
+  });
+  expect(of({ env: { HTTP_PROXY: "http://p", NO_PROXY: "internal" } }).env).toEqual({
+    HTTP_PROXY: "http://p",
+    NO_PROXY: "internal,127.0.0.1",
+    no_proxy: "internal,127.0.0.1",
+  });
 });
