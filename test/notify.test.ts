@@ -14,7 +14,7 @@ import { fakeClock } from "./support/clock.ts";
 import { type Phone, pairDevice } from "./support/phone.ts";
 import { type FakeBrowser, startPushService } from "./support/push-service.ts";
 import { hello, openSocket, sessionInfo } from "./support/runner-socket.ts";
-import { until } from "./support/until.ts";
+import { confirmed, until } from "./support/until.ts";
 
 let data: string;
 let server: RunningServer;
@@ -105,11 +105,13 @@ async function openSubscribed(name: string): Promise<{
         ({ tag, body }) => tag === wanted.tag && body.startsWith(wanted.body),
       );
     for (let tries = 0; tries < DELIVERIES; tries++) {
-      await cdp.send("ServiceWorker.deliverPushMessage", {
-        origin: server.origin,
-        registrationId: id,
-        data,
-      });
+      await confirmed(
+        cdp.send("ServiceWorker.deliverPushMessage", {
+          origin: server.origin,
+          registrationId: id,
+          data,
+        }),
+      );
       for (let looks = 0; looks < 50; looks++, await Bun.sleep(100)) if (await isShown()) return;
     }
   };
