@@ -138,14 +138,18 @@ const Shown = v.array(
   }),
 );
 const LIST = `registration.getNotifications().then((list) => list.map(({ title, body, tag, silent, actions }) => ({ title, body, tag, silent, actions: actions.map((a) => a.action) })))`;
-const notifications = async (worker: Worker) => v.parse(Shown, await worker.evaluate(LIST));
+/** A busy Chromium now and then never answers for its worker: then it is asked again. */
+const notifications = async (worker: Worker) =>
+  v.parse(Shown, await Promise.race([worker.evaluate(LIST), Bun.sleep(5000).then(() => [])]));
 /** Taps a notification, or one of its buttons. Chromium lets nobody but the system send that event for real: the worker's own handler is called with one that is made. */
 const tap = (worker: Worker, tag: string, action = "") =>
-  worker.evaluate(`registration.getNotifications({ tag: ${JSON.stringify(tag)} }).then(([notification]) => {
+  confirmed(
+    worker.evaluate(`registration.getNotifications({ tag: ${JSON.stringify(tag)} }).then(([notification]) => {
     const event = new NotificationEvent("notificationclick", { notification, action: ${JSON.stringify(action)} });
     event.waitUntil = () => undefined;
     dispatchEvent(event);
-  })`);
+  })`),
+  );
 
 async function playRunner(id: string, prompts: Prompt[]) {
   const socket = await openSocket(server.origin, machine);
