@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import type { CDPSession, Page } from "playwright-core";
 import { openPhonePage, pairPage } from "./support/browser.ts";
 import { type Dashboard, openDashboard, screen } from "./support/dashboard.ts";
-import { until } from "./support/until.ts";
+import { confirmed, until } from "./support/until.ts";
 
 /** A full-screen program of a desk that is wider than the phone. */
 const WIDE = { cols: 120, rows: 50, full: true };
@@ -40,14 +40,27 @@ beforeEach(async () => {
   keys.length = 0;
 });
 
+/** A finger that comes down while a pan runs out only stops it: the next gesture waits. */
+async function still(): Promise<void> {
+  let before = Number.NaN;
+  await until("nothing pans any more", async () => {
+    const now = await left();
+    const same = now === before;
+    before = now;
+    await Bun.sleep(300);
+    return same && (await left()) === now;
+  });
+}
+
 /** Moves one finger along these points, from the middle of the terminal. */
 async function swipe(...moves: [x: number, y: number][]): Promise<void> {
+  await still();
   const [x, y] = [200, 330];
   const at = (dx: number, dy: number) => [{ x: x + dx, y: y + dy, id: 1 }];
   const send = (
     type: "touchStart" | "touchMove" | "touchEnd",
     touchPoints: { x: number; y: number }[],
-  ) => cdp.send("Input.dispatchTouchEvent", { type, touchPoints });
+  ) => confirmed(cdp.send("Input.dispatchTouchEvent", { type, touchPoints }));
   await send("touchStart", at(0, 0));
   let from: [number, number] = [0, 0];
   for (const to of moves) {
@@ -118,6 +131,7 @@ test("a diagonal first move goes with its larger part", async () => {
   await settled();
   expect(wheels()).toEqual(new Set());
   keys.length = 0;
+  await still();
   const before = await left();
   await swipe([-45, -60], [-90, -120]);
   await settled();
@@ -127,10 +141,12 @@ test("a diagonal first move goes with its larger part", async () => {
 
 test("two fingers are the browser's, also where only one of them moves on", async () => {
   const send = (type: "touchStart" | "touchMove" | "touchEnd", ...points: [number, number][]) =>
-    cdp.send("Input.dispatchTouchEvent", {
-      type,
-      touchPoints: points.map(([x, y], id) => ({ x, y, id })),
-    });
+    confirmed(
+      cdp.send("Input.dispatchTouchEvent", {
+        type,
+        touchPoints: points.map(([x, y], id) => ({ x, y, id })),
+      }),
+    );
   await send("touchStart", [150, 330]);
   await send("touchStart", [150, 330], [250, 330]);
   for (let d = 0; d < 40; d += 8) await send("touchMove", [150, 330 - d], [250, 330 - d]);

@@ -14,7 +14,7 @@ import { fakeClock } from "./support/clock.ts";
 import { type Phone, pairDevice } from "./support/phone.ts";
 import { type FakeBrowser, startPushService } from "./support/push-service.ts";
 import { hello, openSocket, sessionInfo } from "./support/runner-socket.ts";
-import { until } from "./support/until.ts";
+import { confirmed, until } from "./support/until.ts";
 
 let data: string;
 let server: RunningServer;
@@ -105,11 +105,13 @@ async function openSubscribed(name: string): Promise<{
         ({ tag, body }) => tag === wanted.tag && body.startsWith(wanted.body),
       );
     for (let tries = 0; tries < DELIVERIES; tries++) {
-      await cdp.send("ServiceWorker.deliverPushMessage", {
-        origin: server.origin,
-        registrationId: id,
-        data,
-      });
+      await confirmed(
+        cdp.send("ServiceWorker.deliverPushMessage", {
+          origin: server.origin,
+          registrationId: id,
+          data,
+        }),
+      );
       for (let looks = 0; looks < 50; looks++, await Bun.sleep(100)) if (await isShown()) return;
     }
   };
@@ -136,14 +138,18 @@ const Shown = v.array(
   }),
 );
 const LIST = `registration.getNotifications().then((list) => list.map(({ title, body, tag, silent, actions }) => ({ title, body, tag, silent, actions: actions.map((a) => a.action) })))`;
-const notifications = async (worker: Worker) => v.parse(Shown, await worker.evaluate(LIST));
+/** A busy Chromium now and then never answers for its worker: then it is asked again. */
+const notifications = async (worker: Worker) =>
+  v.parse(Shown, await Promise.race([worker.evaluate(LIST), Bun.sleep(5000).then(() => [])]));
 /** Taps a notification, or one of its buttons. Chromium lets nobody but the system send that event for real: the worker's own handler is called with one that is made. */
 const tap = (worker: Worker, tag: string, action = "") =>
-  worker.evaluate(`registration.getNotifications({ tag: ${JSON.stringify(tag)} }).then(([notification]) => {
+  confirmed(
+    worker.evaluate(`registration.getNotifications({ tag: ${JSON.stringify(tag)} }).then(([notification]) => {
     const event = new NotificationEvent("notificationclick", { notification, action: ${JSON.stringify(action)} });
     event.waitUntil = () => undefined;
     dispatchEvent(event);
-  })`);
+  })`),
+  );
 
 async function playRunner(id: string, prompts: Prompt[]) {
   const socket = await openSocket(server.origin, machine);

@@ -339,7 +339,7 @@ describe("a prompt on the phone's lock screen", () => {
     });
     await ask(long);
     const { message, bytes } = await browser.next();
-    expect(message.body).toStartWith("echo U+202E 漢漢");
+    expect(message.body).toStartWith("echo U+202E⇥漢漢");
     expect(message.body).toContain("…\n/深");
     expect(bytes).toBeLessThan(3500);
     await settle(long, atDesk);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Dashboard, makePrompt, openDashboard, screen } from "./support/dashboard.ts";
-import { until } from "./support/until.ts";
+import { confirmed, until } from "./support/until.ts";
 
 let dashboard: Dashboard;
 beforeAll(async () => {
@@ -235,13 +235,13 @@ test("a swipe or a wheel scrolls inside a program that has the whole screen, and
   await page.locator(".scroller").evaluate((scroller) => scroller.scrollTo(0, 0));
   const touch = await page.context().newCDPSession(page);
   const [x, y] = [(box?.x ?? 0) + 50, (box?.y ?? 0) + 150];
-  await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [{ x, y }] });
-  for (const dy of [20, 60, 100])
-    await touch.send("Input.dispatchTouchEvent", {
-      type: "touchMove",
-      touchPoints: [{ x, y: y + dy }],
-    });
-  await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  const send = (type: "touchStart" | "touchMove" | "touchEnd", ...ys: number[]) =>
+    confirmed(
+      touch.send("Input.dispatchTouchEvent", { type, touchPoints: ys.map((y) => ({ x, y })) }),
+    );
+  await send("touchStart", y);
+  for (const dy of [20, 60, 100]) await send("touchMove", y + dy);
+  await send("touchEnd");
   while (!(await typed()).keys?.includes("WheelUp")); // the finger goes down, the text with it
   await close();
 }, 30_000);

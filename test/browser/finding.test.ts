@@ -53,7 +53,14 @@ describe.each([...ENGINE_NAMES])("in %s", (name) => {
     expect(await kept()).not.toContain(true); // the browser may pan
     // Firefox's driver gives the page its touches past the part of Firefox that pans
     if (name !== "firefox") await until("it has panned", async () => (await left()) > 40);
-    const before = await left();
+    let before = Number.NaN; // a finger that comes down while a pan runs out only stops it
+    await until("nothing pans any more", async () => {
+      const now = await left();
+      const same = now === before;
+      before = now;
+      await Bun.sleep(300);
+      return same && (await left()) === now;
+    });
     await page.swipe(at, { x: 204, y: 260 });
     // the first that the page sends at all: nothing of the sideways swipe reached the program
     const input = await socket.next("input");

@@ -1,6 +1,7 @@
 import type { Page } from "playwright-core";
 import { startBrowser } from "./browser.ts";
 import type { EngineDriver, PageDriver } from "./engines.ts";
+import { confirmed } from "./until.ts";
 
 /** Chromium, by playwright-core. */
 export async function startChromium(): Promise<EngineDriver> {
@@ -62,11 +63,11 @@ class ChromiumPage implements PageDriver {
     const send = (
       type: "touchStart" | "touchMove" | "touchEnd",
       points: { x: number; y: number }[],
-    ) => session.send("Input.dispatchTouchEvent", { type, touchPoints: points });
+    ) => confirmed(session.send("Input.dispatchTouchEvent", { type, touchPoints: points }));
     await send("touchStart", [start]);
     for (const point of rest) await send("touchMove", [point]);
     await send("touchEnd", []);
-    await session.detach();
+    await confirmed(session.detach());
   }
 
   async wheel({ x, y }: { x: number; y: number }, delta: { x: number; y: number }) {

@@ -16,6 +16,9 @@ import { until } from "./until.ts";
 /** A runner says that it is there this often, in ms: the server hangs up after six seconds of silence. */
 const BEAT_MS = 2000;
 
+/** A message has to come within this time, whatever else comes meanwhile: the server's pings never end. */
+const NEXT_MS = 30_000;
+
 /** A runner's socket, driven by hand. */
 export async function openSocket(origin: string, device: Phone) {
   const nonce = randomNonce();
@@ -68,7 +71,9 @@ export async function openSocket(origin: string, device: Phone) {
     async next<Type extends FromServer["type"]>(
       type: Type,
     ): Promise<Extract<FromServer, { type: Type }>> {
+      const end = performance.now() + NEXT_MS;
       for (;;) {
+        if (performance.now() > end) throw new Error(`waited ${NEXT_MS} ms in vain for a ${type}`);
         const frame = await until(`a ${type}`, () => messages.shift());
         const message = expectParsed(
           FromServer,

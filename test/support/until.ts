@@ -13,3 +13,11 @@ export async function until<T>(
     await Bun.sleep(20);
   }
 }
+
+/**
+ * Waits for a browser to confirm a command, and goes on without it after some time: Chromium now and then
+ * never confirms a touch or a push on a busy machine, though it takes it. What came of it is for the test to see.
+ */
+export async function confirmed(command: Promise<unknown>, ms = 3000): Promise<void> {
+  await Promise.race([command, Bun.sleep(ms)]);
+}
