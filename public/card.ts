@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { sha256hex } from "../src/auth.ts";
 import { isOpen, type Prompt, parseJson, View } from "../src/types.ts";
+import { withdrawnWords } from "../src/viewer/withdrawn.ts";
 import { call, RequestError } from "./api.ts";
 import { approvalForm } from "./approval.ts";
 import { el, mark, setMark } from "./dom.ts";
@@ -107,7 +108,8 @@ export function promptCard(
     message,
   );
   const asker = view?.agent === undefined ? "" : ` · from the ${view.agent} agent`;
-  const where = view === undefined ? "" : `in ${view.cwd} on ${view.host}${asker}`;
+  const other = view?.asker === undefined ? "" : ` · asked by another session: ${view.asker}`;
+  const where = view === undefined ? "" : `in ${view.cwd} on ${view.host}${asker}${other}`;
   const note =
     view === undefined
       ? "This question can't be read here, perhaps because this page is older than the server: reload it, or answer at the desk."
@@ -240,7 +242,8 @@ function outcome(identity: Identity, prompt: Prompt, rejected = "Rejected"): str
   const { answer } = prompt;
   if (prompt.state === "withdrawn" && prompt.kind === "screen")
     return "This is no longer asked on the screen, or was said to be no question.";
-  if (prompt.state === "withdrawn") return "Claude no longer asks this. Nothing is left to do.";
+  if (prompt.state === "withdrawn")
+    return withdrawnWords(prompt) ?? "Claude no longer asks this. Nothing is left to do.";
   if (prompt.state === "expired") return "The session ended before anybody answered.";
   if (answer === undefined) return "Answered.";
   const said =

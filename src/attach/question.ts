@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { type Prompt, parseJson, Questions, ScreenQuestion, View } from "../types.ts";
+import { withdrawnWords } from "../viewer/withdrawn.ts";
 import type { Block } from "./pager.ts";
 
 /** One thing to choose. */
@@ -171,6 +172,7 @@ export function askedOf(prompt: Prompt): Asked {
       ? undefined
       : (chosen?.choices ?? []);
   const asker = view.agent === undefined ? "" : ` · from the ${view.agent} agent`;
+  const other = view.asker === undefined ? "" : ` · asked by another session: ${view.asker}`;
   const yes = view.actions.includes("approve") && buildable !== undefined;
   const note =
     view.note ??
@@ -180,7 +182,7 @@ export function askedOf(prompt: Prompt): Asked {
         ? undefined
         : ELSEWHERE);
   const blocks: Block[] = [
-    { text: `in ${view.cwd} on ${view.host}${asker}` },
+    { text: `in ${view.cwd} on ${view.host}${asker}${other}` },
     ...(note === undefined ? [] : [{ text: note }]),
     { text: "" },
     ...(chosen?.blocks ?? inputBlocks(view)),
@@ -216,7 +218,10 @@ export function askedOf(prompt: Prompt): Asked {
 export function outcome(prompt: Prompt, device: string): string {
   const { answer, state, kind } = prompt;
   if (state === "withdrawn")
-    return kind === "screen" ? "No longer asked on the screen." : "Claude no longer asks this.";
+    return (
+      withdrawnWords(prompt) ??
+      (kind === "screen" ? "No longer asked on the screen." : "Claude no longer asks this.")
+    );
   if (state === "expired" || answer === undefined)
     return state === "expired" ? "The session ended before anybody answered." : "Answered.";
   const said =

@@ -152,12 +152,18 @@ export function openSession(
     },
     screen,
     activity: () => status?.activity ?? "unknown",
+    activityOf: (conversation) => status?.activityOf(conversation) ?? "unknown",
+    whose(conversation) {
+      if (status?.isOwn(conversation) !== false) return { own: true };
+      return { own: false, name: maskSecrets(status.nameOf(conversation) ?? conversation) };
+    },
     pastes: showing.pastes,
     heard: () => resumed,
     write: (data) => write(data),
     onHurry: (hurry) => status?.hurry(hurry),
-    onHook(event) {
+    onHook(event, own) {
       if (info.hooks !== "on") sendStatus({ hooks: "on" });
+      if (!own) return; // of another session, which this terminal does not show
       notices.note(event);
       transcript.named(event.transcript_path);
     },
@@ -298,6 +304,7 @@ export function openSession(
           sandbox?.program ?? (() => programPid(pty.holder)),
           (activity, inTurn) => {
             sendStatus({ activity });
+            notices.activity(activity);
             asking.activityChanged(activity);
             if (inTurn && info.hooks === "waiting")
               setTimeout(
