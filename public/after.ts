@@ -6,6 +6,7 @@ import type { Identity } from "./keys.ts";
 import { known } from "./known.ts";
 import { launch } from "./launch.ts";
 import { awayWords, daemonFor, isAway, newHere } from "./runners.ts";
+import { setWords } from "./visible.ts";
 
 /** What can be done once a session is over: the same again, where a daemon started it, or a new one in its folder. */
 export function openAfter(identity: Identity) {
@@ -41,7 +42,7 @@ export function openAfter(identity: Identity) {
       if (location.hash === from) location.hash = `#/s/${next}`;
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      state.textContent = error.message;
+      setWords(state, error.message);
     } finally {
       busy = false;
       if (session.id === id) draw(session);
@@ -72,7 +73,7 @@ export function openAfter(identity: Identity) {
         : isAway(own)
           ? `The runner on ${own.name} is ${awayWords(own)}: it can't be started again now.`
           : "";
-    state.textContent = why;
+    setWords(state, why);
   }
   let why = "";
 

@@ -59,14 +59,14 @@ export async function send(
       nonce: randomNonce(),
     };
     const header = authorization(signed, await macWith(identity.request, stringToSign(signed)));
-    // made before it is sent: what is wrong with the request itself is no failure of the network
-    const request = new Request(target, {
+    const init = {
       method,
       headers: { ...headers, authorization: header },
       signal: signal ?? AbortSignal.timeout(REQUEST_MS),
       ...(body === "" ? {} : { body }),
-    });
-    const response = await fetch(request).catch(() => {
+    };
+    // nothing but the sending itself: an exception of our own is no failure of the network
+    const response = await fetch(target, init).catch(() => {
       throw new RequestError(0, "offline", UNREACHABLE);
     });
     if (response.ok) return response;

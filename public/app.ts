@@ -4,10 +4,11 @@ import { el, find } from "./dom.ts";
 import { watchFaults } from "./fault.ts";
 import { showList } from "./home.ts";
 import { keepSubscribed, startWorker } from "./install.ts";
-import { type Identity, loadIdentity } from "./keys.ts";
+import { type Identity, loadIdentity, StorageError } from "./keys.ts";
 import { known, type Shown } from "./known.ts";
 import { pairView, takeCode } from "./pairing.ts";
 import { showSearch } from "./search.ts";
+import { wordsOf } from "./session/found-words.ts";
 import { showSession } from "./session.ts";
 import { showStart } from "./start.ts";
 import type { StreamState } from "./stream.ts";
@@ -47,8 +48,8 @@ function route(identity: Identity): void {
   routed = true;
   const show = () => {
     leave();
-    const [, session, part, place] =
-      /^#\/s\/([\w-]+)(?:\/(talk|line)(?:\/(\d{1,15}))?)?$/.exec(location.hash) ?? [];
+    const [, session, part, place, query] =
+      /^#\/s\/([\w-]+)(?:\/(talk|line)(?:\/(\d{1,15}))?)?(?:\?(.*))?$/.exec(location.hash) ?? [];
     const wanted = location.hash.startsWith("#/search?")
       ? new URLSearchParams(location.hash.slice("#/search?".length)).get("q")
       : null;
@@ -57,6 +58,7 @@ function route(identity: Identity): void {
       shown = showSession(identity, session, view, streamState, {
         part,
         place: place === undefined ? undefined : Number(place),
+        words: wordsOf(new URLSearchParams(query).get("q") ?? ""),
       });
     else if (/^#\/new(?:\?|$)/.test(location.hash)) shown = showStart(identity, view, streamState);
     else if (wanted !== null) shown = showSearch(identity, wanted, view, streamState);
@@ -97,11 +99,6 @@ function streamState(next: StreamState, reason?: string): void {
 }
 
 start().catch((error: unknown) => {
-  view.replaceChildren(
-    el("p", {
-      class: "said",
-      attrs: { role: "alert" },
-      text: `This browser lets the page keep nothing, so it can't stay paired. Is this a private window? Open it in an ordinary one. (${error})`,
-    }),
-  );
+  if (!(error instanceof StorageError)) throw error;
+  view.replaceChildren(el("p", { class: "said", attrs: { role: "alert" }, text: error.message }));
 });

@@ -1,10 +1,11 @@
 import * as v from "valibot";
-import { type Approval, type Prompt, Questions, type View } from "../src/types.ts";
+import { type Approval, LIMITS, type Prompt, Questions, type View } from "../src/types.ts";
 import { el } from "./dom.ts";
 import { elicitation } from "./elicitation.ts";
 import { questionForm } from "./questions.ts";
 import { screenQuestion } from "./screen-question.ts";
-import { visibleText } from "./visible.ts";
+import { EXACT, limit } from "./text-box.ts";
+import { visibleName, visibleText } from "./visible.ts";
 
 /** What an approval may bring along: the answers to questions, something for good, a plan that was edited. */
 export interface ApprovalForm {
@@ -23,11 +24,12 @@ export interface ApprovalForm {
   dismiss?: string;
 }
 
-/** The form of one prompt; `onChange` comes with each change. */
+/** The form of one prompt; `onChange` comes with each change, `onText` where a part of the text is another now, or counts now. */
 export function approvalForm(
   prompt: Prompt,
   view: View | undefined,
   onChange: () => void,
+  onText: (part: HTMLElement) => void,
 ): ApprovalForm {
   const other =
     view === undefined
@@ -62,7 +64,7 @@ export function approvalForm(
   const radio = (init: (input: HTMLInputElement) => void = () => undefined) =>
     el("input", {
       attrs: { type: "radio", name: `always-${prompt.id}` },
-      on: { change: onChange },
+      on: { change: ({ target }) => target instanceof HTMLElement && onText(labelOf(target)) },
       init,
     });
   const isPlan = prompt.kind === "plan";
@@ -75,7 +77,7 @@ export function approvalForm(
         "label",
         {},
         box,
-        el("strong", {}, ...visibleText(says)),
+        el("strong", {}, ...visibleName(says)),
         el("span", { class: "writes" }, ...visibleText(writes)),
       ),
     };
@@ -101,11 +103,24 @@ export function approvalForm(
       ? view.input.plan
       : undefined;
   const plan = el("textarea", {
-    attrs: { rows: "8", "aria-label": "The plan" },
-    on: { input: onChange },
+    class: "whole-text",
+    attrs: { rows: "3", dir: "auto", "aria-label": "The plan", ...EXACT },
+    on: {
+      input() {
+        showWhole(plan);
+        onText(plan);
+      },
+    },
     init: (area) => (area.value = original ?? ""),
   });
-  const edit = el("details", { class: "why" }, el("summary", { text: "Edit the plan" }), plan);
+  const size = limit(plan, LIMITS.planChars);
+  const edit = el(
+    "details",
+    { class: "why", on: { toggle: () => showWhole(plan) } },
+    el("summary", { text: "Edit the plan" }),
+    plan,
+    size.note,
+  );
   const chosen = () => choices.findIndex(({ box }) => box.checked);
   const edited = () => original !== undefined && plan.value !== original;
   return {
@@ -119,9 +134,23 @@ export function approvalForm(
           : isPlan
             ? "Approve, accept edits"
             : "Approve for good",
-    given: () => ({
-      ...(chosen() < 0 ? {} : { always: chosen() }),
-      ...(edited() ? { plan: plan.value } : {}),
-    }),
+    given: () =>
+      edited() && !size.fits()
+        ? undefined
+        : {
+            ...(chosen() < 0 ? {} : { always: chosen() }),
+            ...(edited() ? { plan: plan.value } : {}),
+          },
   };
+}
+
+const labelOf = (input: HTMLElement) => input.closest("label") ?? input;
+
+/** As high as its text: no part of that is hidden within. */
+function showWhole(area: HTMLTextAreaElement): void {
+  const box = area.closest(".content");
+  const top = box?.scrollTop ?? 0;
+  area.style.height = "auto";
+  area.style.height = `${area.scrollHeight + area.offsetHeight - area.clientHeight}px`;
+  box?.scrollTo(0, top); // it was shorter for a moment
 }

@@ -2,8 +2,9 @@ import * as v from "valibot";
 import { AuditEntry } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { ago, baseName, el } from "./dom.ts";
+import { isolated } from "./fault.ts";
 import type { Identity } from "./keys.ts";
-import { visibleText } from "./visible.ts";
+import { visibleName, visibleText } from "./visible.ts";
 
 const Page = v.object({ entries: v.array(AuditEntry) });
 
@@ -21,14 +22,14 @@ export function auditList(identity: Identity): { element: HTMLElement; load(): P
     const { entries } = await call(identity, Page, "GET", `/api/audit${query}`);
     last = entries.at(-1)?.id ?? 0;
     more.hidden = last <= 1;
-    return entries.map(row);
+    return entries.flatMap((entry) => isolated(() => [row(entry)], []));
   };
   const older = () =>
     take(`?before=${last}`).then(
       (rows) => list.append(...rows),
       (error: unknown) => {
         if (!(error instanceof RequestError)) throw error;
-        list.append(el("li", { text: error.message }));
+        list.append(el("li", {}, ...visibleName(error.message)));
       },
     );
   return {
@@ -47,8 +48,8 @@ function row(entry: AuditEntry): HTMLElement {
     "li",
     {},
     time,
-    el("span", {}, ...visibleText(inWords(entry))),
-    ...(about === null ? [] : [el("code", {}, ...visibleText(about))]),
+    el("span", {}, ...visibleName(inWords(entry))),
+    ...(about === null ? [] : [el("code", {}, ...visibleText(about, { keep: "" }))]),
   );
 }
 

@@ -1,4 +1,5 @@
 import type { ViewerEvent } from "../src/types.ts";
+import { visibleName } from "../src/visible-text.ts";
 import { ago, find, mark, setMark, since } from "./dom.ts";
 import type { StreamState } from "./stream.ts";
 
@@ -70,5 +71,5 @@ export function showPlace(
   if (parts.some((part) => part.parentNode !== place) || parts.length === 0)
     place.replaceChildren(...parts);
   setMark(brandMark, elsewhere ? "you" : "free");
-  document.title = `${here || elsewhere ? "▮ " : ""}${name === "" ? "" : `${name} – `}claude-remote`;
+  document.title = `${here || elsewhere ? "▮ " : ""}${name === "" ? "" : `${visibleName(name)} – `}claude-remote`;
 }

@@ -1,13 +1,15 @@
 import * as v from "valibot";
 import { sha256hex } from "../src/auth.ts";
-import { isOpen, type Prompt, parseJson, View } from "../src/types.ts";
+import { isOpen, LIMITS, type Prompt, parseJson, View } from "../src/types.ts";
 import { withdrawnWords } from "../src/viewer/withdrawn.ts";
 import { call, RequestError } from "./api.ts";
 import { approvalForm } from "./approval.ts";
 import { el, mark, setMark } from "./dom.ts";
 import { inputParts } from "./input.ts";
 import type { Identity } from "./keys.ts";
-import { visibleText } from "./visible.ts";
+import { Reading } from "./prompts/reading.ts";
+import { fitKeyboard, grow, limit } from "./text-box.ts";
+import { bdi, setWords, visibleName, visiblePath, visibleProse } from "./visible.ts";
 
 /** Buttons take no tap for this long after a card appeared, so that nobody hits what was not there a moment ago, in ms. */
 const ARM_MS = 400;
@@ -15,6 +17,8 @@ const ARM_MS = 400;
 const LINGER_MS = 6000;
 const UNSURE_MS = 20_000;
 
+const UNREAD = "Read it to its end first.";
+const CHANGED = "Claude asks something else now: read it anew.";
 const Receipt = v.object({ state: v.string() });
 
 const TITLES: Record<string, string> = {
@@ -32,6 +36,10 @@ const TITLES: Record<string, string> = {
 
 export interface Card {
   element: HTMLElement;
+  /** The view that it was drawn from, and that an approval signs: one that changed needs another card. */
+  view: string;
+  /** What was written to go along with a rejection. */
+  words(): string;
   /** The prompt's newest state; true where this settled it, so that the card has shrunk. */
   update(prompt: Prompt): boolean;
   /** Presses one of its buttons, where it can be pressed. */
@@ -40,22 +48,28 @@ export interface Card {
   arm(): void;
   /** Whether it may be acted on: not while what is shown may be stale. `why` not is told to the person, unless empty. */
   enable(live: boolean, why?: string): void;
+  /** It is no longer on the page. */
+  close(): void;
 }
 
 /**
  * A card for one prompt: what Claude wants, whole, where, and the answers. `from` leads to the session where it isn't on the
- * page already; `onGone` is called when the card has had its time.
+ * page already; `onGone` is called when the card has had its time. `changed`: it takes the place of a card whose view is no
+ * longer what is asked, with what was written there.
  */
 export function promptCard(
   identity: Identity,
   first: Prompt,
   from: HTMLElement | undefined,
   onGone: () => void,
+  changed?: { words: string },
 ): Card {
   let prompt = first;
   let live = true;
   let reason = "";
   let armed = false;
+  /** Why it can't be approved yet, where that was told. */
+  let hint = changed === undefined ? "" : CHANGED;
   let busy = false;
   const view = parseJson(View, first.view);
   const sign = mark("you");
@@ -63,8 +77,14 @@ export function promptCard(
     "h2",
     { attrs: { id: `title-${first.id}` } },
     sign,
-    (Object.hasOwn(TITLES, view?.tool ?? "") ? TITLES[view?.tool ?? ""] : view?.tool) ??
-      "Claude asks",
+    el(
+      "span",
+      {},
+      ...visibleName(
+        (Object.hasOwn(TITLES, view?.tool ?? "") ? TITLES[view?.tool ?? ""] : view?.tool) ??
+          "Claude asks",
+      ),
+    ),
   );
   const state = el("p", { class: "state", attrs: { role: "status" } });
   const message = el("textarea", {
@@ -74,9 +94,25 @@ export function promptCard(
       placeholder: "Goes along with Reject",
       "aria-label": "Message to Claude with the rejection",
     },
-    on: { input: () => refresh() },
+    on: {
+      input() {
+        fitKeyboard(message, false);
+        refresh();
+      },
+    },
+    init(box) {
+      box.value = changed?.words ?? "";
+      fitKeyboard(box, false);
+    },
   });
-  const form = approvalForm(first, view, () => refresh());
+  grow(message);
+  const size = limit(message, LIMITS.messageChars);
+  const form = approvalForm(
+    first,
+    view,
+    () => refresh(),
+    (part) => unread(part),
+  );
   const approve = el("button", {
     class: "approve",
     text: form.label(),
@@ -106,37 +142,77 @@ export function promptCard(
     { class: "why" },
     el("summary", { text: "Tell Claude what to do instead" }),
     message,
+    size.note,
   );
-  const asker = view?.agent === undefined ? "" : ` · from the ${view.agent} agent`;
-  const other = view?.asker === undefined ? "" : ` · asked by another session: ${view.asker}`;
-  const where = view === undefined ? "" : `in ${view.cwd} on ${view.host}${asker}${other}`;
+  const where =
+    view === undefined
+      ? []
+      : [
+          "in ",
+          ...visiblePath(view.cwd),
+          " on ",
+          bdi(view.host),
+          ...(view.agent === undefined ? [] : [" · from the ", bdi(view.agent), " agent"]),
+          ...(view.asker === undefined ? [] : [" · asked by another session: ", bdi(view.asker)]),
+        ];
   const note =
     view === undefined
       ? "This question can't be read here, perhaps because this page is older than the server: reload it, or answer at the desk."
       : (view.note ??
         (view.masked === true ? "Dots stand for secrets, which stay on the machine." : undefined));
-  const answers = el(
+  const answers = el("div", {}, ...(form.words === undefined ? [details] : []), actions);
+  const fold = el("div", { class: "fold" }, answers);
+  const text = el(
     "div",
     {},
-    ...(note === undefined ? [] : [el("p", { class: "note", text: note })]),
+    el("p", { class: "where" }, ...where),
+    ...(view === undefined ? [] : inputParts(view, form.questions, form.covers)),
+    ...(note === undefined ? [] : [el("p", { class: "note" }, ...visibleProse(note))]),
     ...form.more,
-    ...(form.words === undefined ? [details] : []),
-    actions,
+  );
+  const box = el(
+    "div",
+    {
+      class: "content",
+      attrs: {
+        role: "group",
+        "aria-label": "What is asked",
+        // a form has fields to scroll by
+        ...(form.questions === undefined ? { tabindex: "0" } : {}),
+      },
+    },
+    text,
     ...(form.dismiss === undefined ? [] : [dismiss]),
   );
-  const fold = el("div", { class: "fold" }, answers);
+  // the keyboard turns the box's pages by itself
+  const further = el("p", {
+    class: "further",
+    on: { click: () => reading.turnPage() },
+    init: (words) => (words.hidden = true),
+  });
   const element = el(
     "section",
     { class: "card", attrs: { role: "alertdialog", "aria-labelledby": `title-${first.id}` } },
     el("div", { class: "top" }, heading, ...(from === undefined ? [] : [from])),
-    ...(view === undefined ? [] : inputParts(view, form.questions, form.covers)),
-    el("p", { class: "where" }, ...visibleText(where)),
+    box,
+    further,
     fold,
     state,
   );
+  const reading = new Reading(box, text, () => {
+    further.hidden = reading.below === 0 || !isOpen(prompt);
+    const lines = `${reading.below} more ${reading.below === 1 ? "line" : "lines"}`;
+    if (further.textContent !== lines) further.textContent = lines;
+    if (reading.ended && hint !== "") {
+      if (state.textContent === hint) state.textContent = reason;
+      hint = "";
+    }
+    refresh();
+  });
 
   async function decide(action: "approve" | "reject", dismissed = false): Promise<void> {
-    if (!armed || busy || !live || !isOpen(prompt)) return;
+    if (!armed || busy || !live || !isOpen(prompt) || (action === "approve" && !reading.ended))
+      return;
     busy = true;
     state.textContent = dismissed
       ? ""
@@ -149,7 +225,7 @@ export function promptCard(
     const said = message.value.trim();
     const body =
       action === "approve"
-        ? { shown: sha256hex(prompt.view), ...form.given() }
+        ? { shown: sha256hex(first.view), ...form.given() }
         : dismissed
           ? { dismiss: true }
           : said === ""
@@ -161,7 +237,7 @@ export function promptCard(
       if (!(error instanceof RequestError)) throw error;
       const unknown =
         "No answer came: this may or may not have arrived. What became of it shows here once the connection is back.";
-      if (isOpen(prompt)) state.textContent = error.code === "offline" ? unknown : error.message;
+      if (isOpen(prompt)) setWords(state, error.code === "offline" ? unknown : error.message);
     } finally {
       busy = false;
       refresh();
@@ -171,10 +247,10 @@ export function promptCard(
   function refresh(): void {
     const off = !armed || busy || !live || !isOpen(prompt);
     const words = message.value.trim() !== ""; // they go along with a no alone
-    reject.disabled = off;
+    reject.disabled = off || !size.fits();
     dismiss.disabled = off;
     reject.textContent = words ? "Reject and say this" : (form.words?.reject ?? "Reject");
-    approve.disabled = off || words || form.given() === undefined;
+    approve.disabled = off || words || !reading.ended || form.given() === undefined;
     approve.textContent = form.label();
     element.dataset.state = isOpen(prompt) ? (live ? "open" : "stale") : "settled";
     element.dataset.arming = String(!armed);
@@ -193,15 +269,31 @@ export function promptCard(
     refresh();
   }
   arm();
+  /** What would be approved is another text than what was read. */
+  function unread(part: HTMLElement): void {
+    reading.mustSee(part);
+    refresh();
+  }
+  // Tab passes by a button that is disabled, and it may be quicker than the next frame
+  element.addEventListener("keydown", () => reading.look(), true);
   // whoever goes on tapping has not read it
   element.addEventListener("pointerdown", () => void (!armed && arm()), true);
 
+  state.textContent = hint;
   return {
     element,
+    view: first.view,
+    words: () => message.value,
+    close: () => reading.close(),
     press(action) {
+      const asks = armed && live && !busy && isOpen(prompt);
       const pressed =
         action === "reject" ? reject : actions.contains(approve) ? approve : undefined;
-      if (pressed === approve && form.given() === undefined && armed && live && isOpen(prompt)) {
+      if (pressed === approve && asks && !reading.ended) {
+        element.scrollIntoView({ block: "nearest" });
+        reading.goOn();
+        state.textContent = hint = UNREAD;
+      } else if (pressed === approve && asks && form.given() === undefined) {
         element.scrollIntoView({ block: "start" });
         state.textContent = "Choose an answer first.";
       } else if (actions.isConnected) pressed?.click();
@@ -210,7 +302,7 @@ export function promptCard(
     enable(on, why = "") {
       if (on && !live) arm(); // what is shown may have changed under the thumb
       live = on;
-      if (why !== reason && isOpen(prompt)) state.textContent = why;
+      if (why !== reason && isOpen(prompt)) state.textContent = why || hint;
       reason = why;
       refresh();
     },
@@ -220,9 +312,10 @@ export function promptCard(
       prompt = next;
       if (!isOpen(next)) {
         const unsure = next.answer?.receipt === "unconfirmed";
-        state.textContent = outcome(identity, next, form.words?.rejected);
+        setWords(state, outcome(identity, next, form.words?.rejected));
         setMark(sign, unsure ? "you" : next.answer?.receipt === "sent" ? "busy" : "ended");
         fold.inert = true;
+        further.hidden = true;
         form.questions?.remove();
         if (news) {
           clearTimeout(going);
@@ -230,7 +323,7 @@ export function promptCard(
         }
       } else if (next.state === "sending" && !busy)
         state.textContent = "Being answered on another device…";
-      else if (next.state === "pending" && !busy) state.textContent = reason;
+      else if (next.state === "pending" && !busy) state.textContent = reason || hint;
       refresh();
       return wasOpen && !isOpen(next);
     },

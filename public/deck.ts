@@ -2,8 +2,10 @@ import { isOpen, type Prompt, type SessionSummary } from "../src/types.ts";
 import { isLive } from "./bar.ts";
 import { type Card, promptCard } from "./card.ts";
 import { baseName, el, sandboxTag } from "./dom.ts";
+import { isolated } from "./fault.ts";
 import type { Identity } from "./keys.ts";
 import { known } from "./known.ts";
+import { visibleName } from "./visible.ts";
 
 export type Deck = ReturnType<typeof openDeck>;
 
@@ -28,7 +30,7 @@ export function openDeck(
     onMoved();
   };
 
-  const deal = (prompt: Prompt) => {
+  const deal = (prompt: Prompt, old?: Card) => {
     const session = sessionOf(prompt.session);
     const from =
       session === undefined || only !== undefined
@@ -37,16 +39,30 @@ export function openDeck(
             "a",
             { class: "from", attrs: { href: `#/s/${session.id}` } },
             ...(session.sandbox ? [sandboxTag()] : []),
-            `${baseName(session.cwd)} ›`,
+            el("bdi", {}, ...visibleName(baseName(session.cwd))),
+            " ›",
           );
-    const card = promptCard(identity, prompt, from, () => {
+    const gone = () => {
+      card.close();
       card.element.remove();
       cards.delete(prompt.id);
       prompts.delete(prompt.id);
       armAll();
-    });
+    };
+    const card = promptCard(
+      identity,
+      prompt,
+      from,
+      gone,
+      old === undefined ? undefined : { words: old.words() },
+    );
     cards.set(prompt.id, card);
-    place.append(card.element);
+    if (old === undefined) place.append(card.element);
+    else {
+      old.close();
+      old.element.replaceWith(card.element);
+      armAll();
+    }
     onMoved();
   };
 
@@ -89,13 +105,19 @@ export function openDeck(
     /** The sessions' open prompts that are shown here. */
     open: () => here().filter(isOpen).length,
 
+    /** The view is closed. */
+    close(): void {
+      for (const card of cards.values()) card.close();
+    },
+
     /** Brings the cards up to date, oldest first; one that stands there never moves. */
     draw(): void {
-      for (const prompt of here().sort((a, b) => a.created_at - b.created_at)) {
-        const known = cards.get(prompt.id);
-        if (known === undefined && isOpen(prompt)) deal(prompt);
-        else if (known?.update(prompt)) armAll();
-      }
+      for (const prompt of here().sort((a, b) => a.created_at - b.created_at))
+        isolated(() => {
+          const known = cards.get(prompt.id);
+          if (isOpen(prompt) && known?.view !== prompt.view) deal(prompt, known);
+          else if (known?.update(prompt)) armAll();
+        }, undefined);
       deck.enable();
     },
 

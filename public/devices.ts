@@ -1,14 +1,17 @@
 import * as v from "valibot";
 import { DeviceInfo } from "../src/types.ts";
+import { visibleName as nameInWords } from "../src/visible-text.ts";
 import { call, RequestError } from "./api.ts";
 import { auditList } from "./audit.ts";
 import { showPlace } from "./bar.ts";
 import { ago, el } from "./dom.ts";
+import { isolated } from "./fault.ts";
 import { inviteView } from "./invite.ts";
 import type { Identity } from "./keys.ts";
 import { type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { notifyView } from "./notify.ts";
 import { openStream } from "./stream.ts";
+import { setWords, visibleName } from "./visible.ts";
 
 const Devices = v.object({ devices: v.array(DeviceInfo) });
 const Revoked = v.object({ minted: v.array(v.object({ id: v.string(), name: v.string() })) });
@@ -37,7 +40,7 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
       await act();
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      state.textContent = error.message;
+      setWords(state, error.message);
     }
   };
   const look = async () => {
@@ -77,7 +80,9 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
     return el(
       "div",
       { class: "said" },
-      `What you revoked had let in: ${names}. `,
+      "What you revoked had let in: ",
+      ...visibleName(names),
+      ". ",
       button("Revoke these too", () => void revoke(left)),
       button("Keep them", () => others.replaceChildren()),
     );
@@ -88,13 +93,13 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
     const place = el("span", { class: "steps-two" });
     const reset = () => place.replaceChildren(named(button(label, ask)));
     const named = (one: HTMLButtonElement) => {
-      if (of !== "") one.setAttribute("aria-label", `${label} ${of}`);
+      if (of !== "") one.setAttribute("aria-label", `${label} ${nameInWords(of)}`);
       return one;
     };
     const ask = () => {
       const cancel = button("Cancel", reset);
       place.replaceChildren(
-        el("span", { text: warning }),
+        el("span", {}, ...visibleName(warning)),
         named(button(label, act, "stop")),
         cancel,
       );
@@ -131,10 +136,13 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
     const warning = self
       ? "This very browser will have to be paired again."
       : `This locks “${name}” out at once.${sessions}`;
+    const shown = nameInWords(name);
     return el(
       "li",
       { attrs: { "data-device": id } },
       field,
+      // a field can't mark what is hidden in it
+      ...(shown === name ? [] : [el("p", { class: "about" }, ...visibleName(name))]),
       about,
       twoSteps(self ? "Unpair" : "Revoke", name, warning, () => void revoke([device])),
     );
@@ -147,7 +155,7 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
       .sort(
         (a, b) => Number(b.self) - Number(a.self) || (b.last_seen_at ?? 0) - (a.last_seen_at ?? 0),
       );
-    list.replaceChildren(...paired.map(row));
+    list.replaceChildren(...paired.flatMap((device) => isolated(() => [row(device)], [])));
     const rest = paired.filter(({ self }) => !self);
     const names = rest
       .map(({ name, kind }) => (kind === "viewer" ? name : `${name} (runs sessions)`))

@@ -5,11 +5,14 @@ import {
   type FieldValues,
   LIMITS,
   type Prompt,
+  textChars,
   type View,
 } from "../src/types.ts";
+import { webAddress } from "../src/viewer/web-address.ts";
 import type { ApprovalForm } from "./approval.ts";
 import { el } from "./dom.ts";
-import { visibleText } from "./visible.ts";
+import { EXACT, grow, limit } from "./text-box.ts";
+import { visibleName, visibleProse, visibleText } from "./visible.ts";
 
 /** What an MCP server asks: a form with what it wants to know, or a page that it wants to be opened. */
 export function elicitation(
@@ -24,8 +27,16 @@ export function elicitation(
   const inputs = fields.map((field, i) => fieldInput(field, `${prompt.id}-${i}`));
   const given = () => {
     const values = inputs.map(({ value }) => value());
-    return values.includes(undefined) ? undefined : values.filter((value) => value !== undefined);
+    const total = textChars(values);
+    tooMuch.textContent =
+      total > LIMITS.formChars
+        ? `Too long: all fields together may have ${LIMITS.formChars.toLocaleString()} characters, and have ${total.toLocaleString()}.`
+        : "";
+    return values.includes(undefined) || total > LIMITS.formChars
+      ? undefined
+      : values.filter((value) => value !== undefined);
   };
+  const tooMuch = el("p", { class: "limit", attrs: { role: "status", "data-over": "true" } });
   const element = el(
     "div",
     { class: "questions elicited", on: { input: onChange, change: onChange } },
@@ -33,11 +44,12 @@ export function elicitation(
       "p",
       { class: "described" },
       "asked by the MCP server ",
-      el("strong", {}, ...visibleText(server)),
+      el("strong", {}, ...visibleName(server)),
     ),
-    el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleText(message)),
+    el("pre", { class: "content", attrs: { tabindex: "0" } }, ...visibleProse(message)),
     ...(url === undefined ? [] : pageParts(url, open)),
     ...inputs.map(({ element }) => element),
+    tooMuch,
   );
   const isPage = url !== undefined;
   return {
@@ -56,9 +68,8 @@ export function elicitation(
 
 /** A page's whole address, its host set apart: that is what one looks at before one opens it. */
 function pageParts(url: string, open: boolean): HTMLElement[] {
-  const page = URL.canParse(url) ? new URL(url) : undefined;
-  if (page === undefined || !/^https?:$/.test(page.protocol) || !open)
-    return [el("p", { class: "path" }, ...visibleText(url))];
+  const page = webAddress(url);
+  if (page === undefined || !open) return [el("p", { class: "path" }, ...visibleText(url))];
   const at = page.href.indexOf(page.host, page.protocol.length);
   const said = el("span", { attrs: { role: "status" } });
   const copy = () => {
@@ -121,7 +132,7 @@ function fieldInput(field: Field, id: string): FieldInput {
   ];
   const hint = hints.filter((part) => part !== undefined).join(" · ");
   const about_ =
-    hint === "" ? [] : [el("span", { attrs: { id: `about-${id}` } }, ...visibleText(hint))];
+    hint === "" ? [] : [el("span", { attrs: { id: `about-${id}` } }, ...visibleProse(hint))];
   const described = hint === "" ? {} : { "aria-describedby": `about-${id}` };
   const bound = (name: string, number: number | undefined) =>
     number === undefined ? {} : { [name]: String(number) };
@@ -139,7 +150,7 @@ function fieldInput(field: Field, id: string): FieldInput {
         "label",
         {},
         ...boxes.slice(i, i + 1),
-        el("strong", { attrs: { dir: "auto" } }, ...visibleText(label)),
+        el("strong", { attrs: { dir: "auto" } }, ...visibleName(label)),
       ),
     );
     const none =
@@ -150,7 +161,7 @@ function fieldInput(field: Field, id: string): FieldInput {
       element: el(
         "fieldset",
         { class: "question", attrs: described },
-        el("legend", {}, ...visibleText(title), ...about_),
+        el("legend", {}, ...visibleName(title), ...about_),
         ...labels,
         ...none,
       ),
@@ -173,9 +184,31 @@ function fieldInput(field: Field, id: string): FieldInput {
       element: el(
         "div",
         { class: "question" },
-        el("label", {}, box, el("strong", {}, ...visibleText(title)), ...about_),
+        el("label", {}, box, el("strong", {}, ...visibleName(title)), ...about_),
       ),
       value: () => box.checked,
+    };
+  }
+  const label = el(
+    "label",
+    { class: "field", attrs: { for: id } },
+    ...visibleName(title),
+    ...about_,
+  );
+  if (type === "text" && format === undefined) {
+    const box = el("textarea", {
+      attrs: { id, rows: "1", dir: "auto", ...EXACT, ...described },
+      init: (made) => (made.value = field.value === undefined ? "" : String(field.value)),
+    });
+    box.required = required;
+    grow(box);
+    const size = limit(box, Math.min(max ?? LIMITS.messageChars, LIMITS.messageChars));
+    return {
+      element: el("div", { class: "question" }, label, box, size.note),
+      value() {
+        if (box.value.trim() === "") return required ? undefined : null;
+        return size.fits() && [...box.value].length >= (min ?? 0) ? box.value : undefined;
+      },
     };
   }
   const isNumber = type !== "text";
@@ -196,7 +229,7 @@ function fieldInput(field: Field, id: string): FieldInput {
   const input = el("input", {
     attrs: {
       id,
-      autocomplete: "off",
+      ...EXACT,
       ...shape,
       ...described,
       ...(required ? { required: "" } : {}),
@@ -204,12 +237,7 @@ function fieldInput(field: Field, id: string): FieldInput {
     init: (made) => (made.value = field.value === undefined ? "" : String(field.value)),
   });
   return {
-    element: el(
-      "div",
-      { class: "question" },
-      el("label", { class: "field", attrs: { for: id } }, ...visibleText(title), ...about_),
-      input,
-    ),
+    element: el("div", { class: "question" }, label, input),
     value() {
       if (input.value.trim() === "" && !input.validity.badInput) return required ? undefined : null;
       const short = !isNumber && [...input.value].length < (min ?? 0); // browsers check only what was typed

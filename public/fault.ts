@@ -13,6 +13,16 @@ export function watchFaults(): void {
   addEventListener("unhandledrejection", ({ reason }) => tell(reason));
 }
 
+/** Makes one of many things that are shown. What it throws is told, and the others still show, with `instead` in its place. */
+export function isolated<T>(make: () => T, instead: T): T {
+  try {
+    return make();
+  } catch (error) {
+    reportError(error);
+    return instead;
+  }
+}
+
 function tell(error: unknown): void {
   if (error instanceof RequestError || error === null || error === undefined) return; // null: the browser's own remark
   const words = (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).slice(

@@ -2,7 +2,8 @@ import { FoldersAnswer, LIMITS, type RunnerInfo } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { el } from "./dom.ts";
 import type { Identity } from "./keys.ts";
-import { visiblePath } from "./visible.ts";
+import { EXACT } from "./text-box.ts";
+import { setWords, visiblePath } from "./visible.ts";
 
 /** What is typed is completed once nothing was typed for this long, in ms. */
 const PAUSE_MS = 200;
@@ -29,10 +30,7 @@ export function openFolder(identity: Identity, onChange: () => void) {
       "aria-expanded": "false",
       "aria-controls": "folders",
       maxlength: String(LIMITS.pathChars),
-      autocomplete: "off",
-      autocapitalize: "off",
-      autocorrect: "off",
-      spellcheck: "false",
+      ...EXACT,
       enterkeyhint: "done",
     },
   });
@@ -84,12 +82,14 @@ export function openFolder(identity: Identity, onChange: () => void) {
     if (mine !== asked) return;
     show(answer instanceof RequestError ? [] : answer.folders);
     const none = path.endsWith("/") ? "No folders in there." : "No folder begins like that.";
-    state.textContent =
+    setWords(
+      state,
       answer instanceof RequestError
         ? answer.message
         : found.length > 0
           ? `${found.length} ${found.length === 1 ? "folder" : "folders"}`
-          : none;
+          : none,
+    );
   };
   const changed = () => {
     const seen = visiblePath(field.value);

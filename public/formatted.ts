@@ -1,5 +1,6 @@
+import { webAddress } from "../src/viewer/web-address.ts";
 import { el } from "./dom.ts";
-import { visibleText } from "./visible.ts";
+import { visibleProse, visibleText } from "./visible.ts";
 
 /** Quotes and lists within each other are drawn to this depth; what is deeper stays as it was written. */
 const DEPTH = 5;
@@ -185,7 +186,7 @@ function inline(text: string, open: readonly string[] = []): (Node | string)[] {
   const hopeless = new Set<string>(); // has no end from here on, so it is looked for no more
   let written = 0;
   const add = (from: number, end: number, ...nodes: (Node | string)[]) => {
-    parts.push(...visibleText(text.slice(written, from)), ...nodes);
+    parts.push(...visibleProse(text.slice(written, from)), ...nodes);
     written = end;
     return end;
   };
@@ -283,12 +284,12 @@ function closingMark(text: string, mark: string, from: number): number {
 
 /** A link out of here, with where it really leads beside it, unless that is what it says; nothing but http and https is one. */
 function link(label: string, target: string): (Node | string)[] | undefined {
-  const url = /^https?:\/\//.test(target) ? URL.parse(target) : null;
-  if (url === null) return undefined;
+  const url = webAddress(target);
+  if (url === undefined) return undefined;
   const anchor = el(
     "a",
     { attrs: { href: url.href, rel: "noreferrer noopener", target: "_blank" } },
-    ...visibleText(label),
+    ...visibleProse(label),
   );
   const same = label === url.href || `${label}/` === url.href;
   return same

@@ -48,9 +48,8 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
   view.replaceChildren(
     el("h1", { class: "spoken", text: "Sessions" }),
     word,
-    start,
-    search,
-    el("div", { class: "sessions" }, cards, list),
+    // what waits comes first: nothing above it pushes its answers out of the screen
+    el("div", { class: "sessions" }, cards, el("div", {}, start, search, list)),
     more,
   );
   view.className = "list";
@@ -106,6 +105,7 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
     draw,
     close() {
       closed = true;
+      deck.close();
       closeStream();
     },
   };

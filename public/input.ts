@@ -2,7 +2,7 @@ import type { View } from "../src/types.ts";
 import { diffLines } from "./diff.ts";
 import { el } from "./dom.ts";
 import { formatted } from "./formatted.ts";
-import { visibleText } from "./visible.ts";
+import { visiblePath, visibleProse, visibleText } from "./visible.ts";
 
 /** What is longer as JSON is not indented, in UTF-16 units. */
 const INDENT_CHARS = 10_000;
@@ -20,7 +20,11 @@ export function inputParts(
   form?: HTMLElement,
   covers: string[] = [],
 ): HTMLElement[] {
-  if (form !== undefined) return [form, ...rest(input, covers)];
+  if (form !== undefined) {
+    const more = rest(input, covers);
+    for (const part of more) part.tabIndex = 0; // it may be longer than what the fields scroll to
+    return [form, ...more];
+  }
   if (tool === "Bash" && typeof input.command === "string") {
     const described =
       typeof input.description === "string"
@@ -28,7 +32,7 @@ export function inputParts(
             el(
               "p",
               { class: "described", attrs: { dir: "auto" } },
-              ...visibleText(input.description),
+              ...visibleProse(input.description),
             ),
           ]
         : [];
@@ -72,7 +76,7 @@ export function inputParts(
 }
 
 function path(file: unknown): HTMLElement {
-  return el("p", { class: "path" }, ...visibleText(text(file)));
+  return el("p", { class: "path" }, ...visiblePath(text(file)));
 }
 
 /** Whatever else the input holds: nothing that Claude would do goes unseen. */
@@ -90,7 +94,7 @@ function rest(
       "dl",
       {},
       ...left.flatMap(([name, value]) => [
-        el("dt", {}, ...visibleText(name)),
+        el("dt", {}, ...visibleText(name, { keep: "" })),
         el("dd", {}, ...visibleText(text(value))),
       ]),
     ),

@@ -41,18 +41,19 @@ export async function startWorker(): Promise<void> {
   const { serviceWorker } = navigator;
   const running = serviceWorker.controller !== null;
   serviceWorker.addEventListener("controllerchange", () => running && sayNewer());
-  try {
-    const registration = await serviceWorker.register(workerUrl(), { updateViaCache: "none" });
-    let looked = Date.now();
-    document.addEventListener("visibilitychange", () => {
-      if (document.hidden || Date.now() - looked < UPDATE_MS) return;
-      looked = Date.now();
-      registration.update().catch(() => undefined); // the server is away: the next time
+  const registration = await serviceWorker
+    .register(workerUrl(), { updateViaCache: "none" })
+    .catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      workerTrouble = `This browser does not run the page's service worker, as with a certificate that it does not trust (${why}).`;
     });
-  } catch (error) {
-    if (!(error instanceof Error || error instanceof DOMException)) throw error;
-    workerTrouble = `This browser does not run the page's service worker, as with a certificate that it does not trust (${error.message}).`;
-  }
+  if (registration === undefined) return;
+  let looked = Date.now();
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden || Date.now() - looked < UPDATE_MS) return;
+    looked = Date.now();
+    registration.update().catch(() => undefined); // the server is away: the next time
+  });
 }
 
 function sayNewer(): void {

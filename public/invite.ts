@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { DeviceInfo } from "../src/types.ts";
+import { webAddress } from "../src/viewer/web-address.ts";
 import { call, RequestError } from "./api.ts";
 import { el } from "./dom.ts";
 import type { Identity } from "./keys.ts";
@@ -73,7 +74,7 @@ export function inviteView(
       },
     });
     const until = new Date(expires).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    const local = /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(new URL(link).hostname);
+    const local = /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(webAddress(link)?.hostname ?? "");
     const how =
       kinds.value === "viewer"
         ? "Point its camera at this, or open the link there."

@@ -1,3 +1,4 @@
+import { HARMLESS_KEYS } from "../src/types.ts";
 import { el } from "./dom.ts";
 import { askPaste } from "./paste.ts";
 import type { Input } from "./typing.ts";
@@ -21,9 +22,16 @@ const KEYS: [label: string, name: string, key: string][] = [
   ["→", "Right", "Right"],
   ["^C", "Control C", "C-c"],
   ["⏎", "Enter", "Enter"],
+  ["⌫", "Backspace", "BSpace"],
+  ["home", "Home", "Home"],
+  ["end", "End", "End"],
+  ["pgup", "Page Up", "PageUp"],
+  ["pgdn", "Page Down", "PageDown"],
 ];
-/** With a question open these still go: they only look around, or say no; the rest could answer it. */
-const HARMLESS = /^(?:Escape|Left|Down|Up|Right|C-c)$/;
+/** Keys that are pressed again for as long as they are held. */
+const REPEATS = /^(?:Up|Down|Left|Right|BSpace|PageUp|PageDown)$/;
+/** Keys that have another meaning with Control. */
+const WITH_CONTROL = /^(?:Up|Down|Left|Right|Home|End|PageUp|PageDown)$/;
 
 export interface KeybarEvents {
   type(input: Input): void;
@@ -32,6 +40,12 @@ export interface KeybarEvents {
   fit(on: boolean): void;
   /** What ends it, or gets it to react. */
   stop(): void;
+  /** Control is held for the next key, or no longer. */
+  control(on: boolean): void;
+  /** Begins a command. */
+  slash(): void;
+  /** Pastes; `ask` shows the clipboard first and hands it over once it is meant. */
+  paste(ask: typeof askPaste): void;
 }
 
 /** The keys that phones lack, and what else is done to a session with one touch. */
@@ -50,10 +64,8 @@ export function openKeybar(events: KeybarEvents) {
   const fit = button("fit", "Fit the terminal to this screen", () =>
     events.fit(fit.getAttribute("aria-pressed") !== "true"),
   );
-  const slash = button("/", "Slash, for a command", () => events.type({ text: "/" }));
-  const paste = button("paste", "Paste, after a look at it", () =>
-    askPaste((text) => events.type({ text, paste: true })),
-  );
+  const slash = button("/", "Slash, for a command", events.slash);
+  const paste = button("paste", "Paste, after a look at it", () => events.paste(askPaste));
   const stop = button("stop…", "Stop: interrupt, end or kill", events.stop);
   stop.setAttribute("aria-haspopup", "dialog");
   fit.setAttribute("aria-pressed", "false");
@@ -70,8 +82,13 @@ export function openKeybar(events: KeybarEvents) {
   };
   function press(key: string): boolean {
     if (rests()) return false;
-    if (key === "") setCtrl(!ctrl);
-    else events.type({ keys: [key] });
+    if (key === "") {
+      setCtrl(!ctrl);
+      events.control(ctrl);
+    } else if (ctrl && WITH_CONTROL.test(key)) {
+      events.control(false);
+      events.type({ keys: [`C-${key}`] });
+    } else events.type({ keys: [key] });
     return true;
   }
 
@@ -94,12 +111,17 @@ export function openKeybar(events: KeybarEvents) {
 
     setFit: (on: boolean) => fit.setAttribute("aria-pressed", String(on)),
 
-    /** With Control held, a letter is a key: true where it was taken as one. */
-    takesLetter(letter: string): boolean {
-      if (!ctrl || !/^[a-z]$/i.test(letter)) return false;
-      setCtrl(false);
-      events.type({ keys: [`C-${letter.toLowerCase()}`] });
-      return true;
+    setControl: setCtrl,
+
+    /** A password is typed: a slash has no place there. */
+    setSecret(on: boolean): void {
+      slash.hidden = on;
+      paste.setAttribute("aria-label", on ? "Paste the password" : "Paste, after a look at it");
+    },
+
+    /** Takes the focus, on the first key that may be pressed. */
+    focus(): void {
+      keys.find(({ button }) => !button.disabled)?.button.focus();
     },
 
     /** Whether keys may be pressed, and whether a question is open, which most keys could answer; `one` where it is one alone; `live` where the server hears. */
@@ -109,7 +131,8 @@ export function openKeybar(events: KeybarEvents) {
       fit.disabled = !on;
       stop.disabled = !live;
       slash.disabled = paste.disabled = !on || asked;
-      for (const { key, button } of keys) button.disabled = !on || (asked && !HARMLESS.test(key));
+      for (const { key, button } of keys)
+        button.disabled = !on || (asked && !HARMLESS_KEYS.has(key));
     },
   };
 }
@@ -132,7 +155,7 @@ function keyButton(
     on: {
       pointerdown(event) {
         event.preventDefault(); // the keyboard stays as it is
-        if (press(key) && /^(Up|Down|Left|Right)$/.test(key)) timer = setTimeout(repeat, HOLD_MS);
+        if (press(key) && REPEATS.test(key)) timer = setTimeout(repeat, HOLD_MS);
       },
       pointerup: stop,
       pointerleave: stop,

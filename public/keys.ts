@@ -10,12 +10,22 @@ export interface Identity {
 
 const STORE = "identity";
 
+/** The browser lets the page keep nothing. */
+export class StorageError extends Error {
+  constructor(why: unknown) {
+    super(
+      `This browser lets the page keep nothing, so it can't stay paired. Is this a private window? Open it in an ordinary one. (${why})`,
+    );
+  }
+}
+
 function open(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
+    if (!indexedDB) throw new StorageError("no IndexedDB");
     const request = indexedDB.open("claude-remote", 1);
     request.onupgradeneeded = () => request.result.createObjectStore(STORE);
     request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
+    request.onerror = () => reject(new StorageError(request.error));
   });
 }
 
@@ -28,7 +38,7 @@ async function inStore<T>(
     return await new Promise<T>((resolve, reject) => {
       const request = use(db.transaction(STORE, mode).objectStore(STORE));
       request.onsuccess = () => resolve(request.result);
-      request.onerror = () => reject(request.error);
+      request.onerror = () => reject(new StorageError(request.error));
     });
   } finally {
     db.close();

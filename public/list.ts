@@ -1,6 +1,8 @@
 import type { Exit, RunnerInfo, SessionSummary } from "../src/types.ts";
 import { ago, baseName, el, find, type Mark, mark, sandboxTag, since } from "./dom.ts";
+import { isolated } from "./fault.ts";
 import { awayWords, isAway } from "./runners.ts";
+import { visibleName, visiblePath } from "./visible.ts";
 
 const ACTIVITY: Record<SessionSummary["activity"], string> = {
   unknown: "running",
@@ -51,14 +53,16 @@ export function sessionAbout(
   const { sandbox, host, unlogged } = session;
   return [
     ...(sandbox ? [sandboxTag()] : []),
-    [state, host, unlogged ? "not logged" : ""].filter((part) => part !== "").join(" · "),
+    ...(state === "" ? [] : [`${state} · `]),
+    el("bdi", {}, ...visibleName(host)),
+    ...(unlogged ? [" · not logged"] : []),
   ];
 }
 
 /** What a session calls itself, to stand behind other words: without the sign before it, which moves while Claude is at work. */
 export function titleOf(title: string): (Node | string)[] {
   const plain = title.replace(/^[^\p{L}\p{N}]+\s+/u, "");
-  return plain === "" ? [] : [" · ", el("bdi", { text: plain })];
+  return plain === "" ? [] : [" · ", el("bdi", {}, ...visibleName(plain))];
 }
 
 /** The list of sessions in sections; those in `asked` have a card already, which leads to them. What a daemon that is away had running stands below that. */
@@ -115,7 +119,7 @@ function awayView(runner: RunnerInfo, sessions: SessionSummary[]): HTMLElement {
     "h2",
     {},
     "The runner on ",
-    el("bdi", { text: runner.name }),
+    el("bdi", {}, ...visibleName(runner.name)),
     ` is ${awayWords(runner)}`,
   );
   return el(
@@ -127,7 +131,14 @@ function awayView(runner: RunnerInfo, sessions: SessionSummary[]): HTMLElement {
   );
 }
 
-function row(session: SessionSummary, state = sessionState(session, "")): HTMLElement {
+/** A session's row; where it can't be drawn, at least a way into the session. */
+function row(session: SessionSummary, state?: string): HTMLElement {
+  const { id } = session;
+  const plain = el("li", { class: "session" }, el("a", { text: id, attrs: { href: `#/s/${id}` } }));
+  return isolated(() => wholeRow(session, state), plain);
+}
+
+function wholeRow(session: SessionSummary, state = sessionState(session, "")): HTMLElement {
   const { id, status, cwd, title, command, started_at, ended_at } = session;
   const name = baseName(cwd);
   const above = cwd.replace(/\/+$/, "").slice(0, -name.length - 1);
@@ -135,12 +146,12 @@ function row(session: SessionSummary, state = sessionState(session, "")): HTMLEl
     "a",
     { attrs: { href: `#/s/${id}` } },
     mark(sessionMark(session)),
-    el("strong", { text: name }),
+    el("strong", {}, ...visibleName(name)),
     el("time", {
       text: status === "ended" ? ago(ended_at ?? started_at) : since(started_at) || "new",
     }),
-    el("span", { class: "parent", text: above }),
-    el("span", { class: "command", text: title || command }),
+    el("span", { class: "parent" }, ...visiblePath(above)),
+    el("span", { class: "command" }, ...visibleName(title || command)),
     el("span", { class: "about" }, ...sessionAbout(session, state)),
   );
   return el("li", { class: "session", attrs: { "data-status": status } }, link);

@@ -1,5 +1,8 @@
+import { webAddress } from "../src/viewer/web-address.ts";
 import { el, mark } from "./dom.ts";
+import { EXACT } from "./text-box.ts";
 import type { Input } from "./typing.ts";
+import { visibleText } from "./visible.ts";
 
 /** A login page that the session names: to be opened or copied here, and the code from there pasted back. */
 export function openLogin(type: (input: Input) => void) {
@@ -34,9 +37,8 @@ export function openLogin(type: (input: Input) => void) {
       type: "text",
       "aria-label": "Code from the login page",
       placeholder: "Code from there",
+      ...EXACT,
       autocomplete: "one-time-code",
-      autocapitalize: "off",
-      spellcheck: "false",
       maxlength: "2000",
     },
   });
@@ -87,10 +89,11 @@ export function openLogin(type: (input: Input) => void) {
       if (url === shown) return;
       shown = url;
       said.textContent = "";
-      element.hidden = url === null || url === dismissed;
-      if (url === null) return;
-      link.href = url;
-      where.textContent = new URL(url).host;
+      const page = url === null ? undefined : webAddress(url);
+      element.hidden = page === undefined || url === dismissed;
+      if (page === undefined) return; // what is no address can't be opened; the terminal shows it as it is
+      link.href = page.href;
+      where.replaceChildren(...visibleText(page.host));
     },
   };
 }

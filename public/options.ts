@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { EFFORTS, type PERMISSION_MODES, StartArgs } from "../src/types.ts";
 import { el } from "./dom.ts";
+import { EXACT } from "./text-box.ts";
 
 const MODES: Record<(typeof PERMISSION_MODES)[number], string> = {
   manual: "manual: asks before it changes anything",
@@ -29,9 +30,7 @@ export function openOptions(onSandbox: (on: boolean) => void) {
         type: "text",
         placeholder,
         maxlength: String(maxlength),
-        autocomplete: "off",
-        autocapitalize: "off",
-        spellcheck: "false",
+        ...EXACT,
       },
     });
   const choice = (id: string, words: Record<string, string>) =>

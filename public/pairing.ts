@@ -3,7 +3,8 @@ import { ApiError, PairResponse, parseJson } from "../src/types.ts";
 import { RequestError, strangeAnswer, UNREACHABLE } from "./api.ts";
 import { el, mark } from "./dom.ts";
 import { iosGuide, isIosTab } from "./ios.ts";
-import { type Identity, saveIdentity } from "./keys.ts";
+import { type Identity, StorageError, saveIdentity } from "./keys.ts";
+import { EXACT } from "./text-box.ts";
 
 /** Takes the pairing code out of the address, before anything else can see it there. */
 export function takeCode(): string | undefined {
@@ -23,27 +24,29 @@ function ownName(): string {
   return `${system} ${browser}`.trim();
 }
 
-/** Pairs this browser; both sides derive the secret from the code. Throws an error whose message is for the person. */
+/** The code can't be used, as the message says to the person. */
+class CodeError extends Error {}
+
+/** Pairs this browser; both sides derive the secret from the code. Throws a `CodeError`, a `RequestError` or a `StorageError`. */
 async function pairBrowser(codeText: string, name: string): Promise<Identity> {
   const code = fromBase64url(codeText, NONCE_BYTES);
   if (code === undefined)
-    throw new Error(
+    throw new CodeError(
       "This is not a whole pairing link: it ends in #pair= and 22 characters. Copy all of it.",
     );
   const pairing = beginPairing(code, "viewer", name);
-  const response = await fetch("/api/pair", {
-    method: "POST",
-    body: JSON.stringify(pairing.request),
-  }).catch(() => {
+  const lost = () => {
     throw new RequestError(0, "offline", UNREACHABLE);
-  });
-  const text = await response.text();
+  };
+  const body = JSON.stringify(pairing.request);
+  const response = await fetch("/api/pair", { method: "POST", body }).catch(lost);
+  const text = await response.text().catch(lost);
   if (!response.ok)
-    throw new Error(parseJson(ApiError, text)?.error.message ?? strangeAnswer(response.status));
+    throw new CodeError(parseJson(ApiError, text)?.error.message ?? strangeAnswer(response.status));
   const paired = parseJson(PairResponse, text);
   const secret = paired === undefined ? undefined : pairing.finish(paired);
   if (paired === undefined || secret === undefined)
-    throw new Error(
+    throw new CodeError(
       "Whoever answered does not know the code: this may not be your server. Compare the address above with the one your machine shows.",
     );
   return saveIdentity(paired.device, name, deviceKeys(secret));
@@ -63,9 +66,7 @@ export function pairView(
     attrs: {
       type: "text",
       id: "link",
-      autocomplete: "off",
-      autocapitalize: "off",
-      spellcheck: "false",
+      ...EXACT,
       placeholder: `${location.origin}/#pair=…`,
       required: "",
     },
@@ -89,8 +90,16 @@ export function pairView(
           pairBrowser(given, name.value.trim() || "Browser")
             .then(onPaired)
             .catch((error: unknown) => {
-              problem.textContent = error instanceof Error ? error.message : String(error);
               button.disabled = false;
+              if (
+                !(
+                  error instanceof RequestError ||
+                  error instanceof CodeError ||
+                  error instanceof StorageError
+                )
+              )
+                throw error;
+              problem.textContent = error.message;
               if (error instanceof RequestError) return; // nobody has taken the code
               code = undefined; // it works once: ask for another
               link.closest("label")?.removeAttribute("hidden");

@@ -2,7 +2,7 @@ import { type Conversation, ConversationsAnswer } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { ago, el } from "./dom.ts";
 import type { Identity } from "./keys.ts";
-import { visibleText } from "./visible.ts";
+import { setWords, visibleName } from "./visible.ts";
 
 /** While a folder is being typed nothing is looked up: only once it has stood this long, in ms. */
 const PAUSE_MS = 300;
@@ -33,7 +33,7 @@ export function openPast(identity: Identity) {
     says.replaceChildren(...title);
   };
   const row = (id: string, title: string, when: string) => {
-    const words = () => visibleText(title, { keep: "", prose: true });
+    const words = () => visibleName(title);
     const radio = el("input", {
       attrs: { type: "radio", name: "conversation", value: id },
       on: { change: () => choose(id, words()) },
@@ -49,10 +49,7 @@ export function openPast(identity: Identity) {
   };
   const draw = (conversations: Conversation[]) => {
     const known = conversations.find(({ id }) => id === chosen);
-    choose(
-      known?.id ?? "",
-      known === undefined ? ["a new one"] : visibleText(known.title, { keep: "", prose: true }),
-    );
+    choose(known?.id ?? "", known === undefined ? ["a new one"] : visibleName(known.title));
     list.replaceChildren(
       row("", "a new one", ""),
       ...conversations.map(({ id, title, at }) => row(id, title || "untitled", ago(at))),
@@ -78,7 +75,7 @@ export function openPast(identity: Identity) {
       if (!(error instanceof RequestError)) throw error;
       if (loaded !== key) return;
       loaded = "";
-      state.textContent = error.message;
+      setWords(state, error.message);
     }
   };
 

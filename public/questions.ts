@@ -1,6 +1,7 @@
-import type { Answers, Questions } from "../src/types.ts";
+import { type Answers, LIMITS, type Questions } from "../src/types.ts";
 import { el } from "./dom.ts";
-import { visibleText } from "./visible.ts";
+import { grow, limit } from "./text-box.ts";
+import { visibleProse, visibleText } from "./visible.ts";
 
 /** A prompt's questions as a form: options by touch, or words of one's own. */
 export interface QuestionForm {
@@ -17,25 +18,27 @@ export function questionForm(
 ): QuestionForm {
   const parts = questions.map(({ question, multiSelect, options }, i) => {
     const type = multiSelect ? "checkbox" : "radio";
-    const own = el("input", {
+    const own = el("textarea", {
       attrs: {
-        type: "text",
-        maxlength: "1000",
+        rows: "1",
+        dir: "auto",
         placeholder: "Something else",
         "aria-label": "Something else",
         autocomplete: "off",
       },
     });
+    const measure = grow(own);
+    const size = limit(own, LIMITS.messageChars);
     const boxes = options.map(() => el("input", { attrs: { type, name: `${name}-${i}` } }));
     const labels = options.map(({ label, description, preview }, n) =>
       el(
         "label",
         {},
         ...boxes.slice(n, n + 1),
-        el("strong", { attrs: { dir: "auto" } }, ...visibleText(label)),
+        el("strong", { attrs: { dir: "auto" } }, ...visibleProse(label)),
         ...(description === undefined
           ? []
-          : [el("span", { attrs: { dir: "auto" } }, ...visibleText(description))]),
+          : [el("span", { attrs: { dir: "auto" } }, ...visibleProse(description))]),
         ...(preview === undefined ? [] : [el("pre", {}, ...visibleText(preview))]),
       ),
     );
@@ -45,16 +48,21 @@ export function questionForm(
     });
     for (const box of boxes)
       box.addEventListener("change", () => {
-        if (!multiSelect) own.value = "";
+        if (multiSelect) return;
+        own.value = "";
+        measure();
+        size.check();
       });
     return {
       element: el(
         "fieldset",
         { class: "question" },
-        el("legend", { attrs: { dir: "auto" } }, ...visibleText(question)),
+        el("legend", { attrs: { dir: "auto" } }, ...visibleProse(question)),
         ...labels,
         own,
+        size.note,
       ),
+      fits: size.fits,
       answer: () => {
         const said = own.value.trim();
         return {
@@ -72,7 +80,8 @@ export function questionForm(
     ),
     answers() {
       const all = parts.map(({ answer }) => answer());
-      return all.every(({ options, text }) => options.length > 0 || text !== undefined)
+      return parts.every(({ fits }) => fits()) &&
+        all.every(({ options, text }) => options.length > 0 || text !== undefined)
         ? all
         : undefined;
     },

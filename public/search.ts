@@ -2,11 +2,13 @@ import { LIMITS, SearchAnswer } from "../src/types.ts";
 import { call, RequestError } from "./api.ts";
 import { showPlace } from "./bar.ts";
 import { baseName, el } from "./dom.ts";
+import { isolated } from "./fault.ts";
 import type { Identity } from "./keys.ts";
 import { type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { titleOf } from "./list.ts";
 import { openStream } from "./stream.ts";
-import { visibleText } from "./visible.ts";
+import { EXACT } from "./text-box.ts";
+import { setWords, visibleName, visibleProse } from "./visible.ts";
 
 type Found = SearchAnswer["results"][number];
 const KINDS: Record<Found["kind"], [name: string, place: string]> = {
@@ -25,13 +27,14 @@ export function searchForm(text = ""): HTMLElement {
       "aria-label": "Search all sessions",
       maxlength: String(LIMITS.queryChars),
       enterkeyhint: "search",
+      ...EXACT,
     },
   });
   input.value = text;
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (input.value.trim() !== "")
-      location.hash = `#/search?q=${encodeURIComponent(input.value.trim())}`;
+      location.hash = `#/search?${new URLSearchParams({ q: input.value.trim() })}`;
   };
   return el(
     "form",
@@ -81,11 +84,11 @@ export function showSearch(
             ? `The newest ${results.length} places, there may be more`
             : `${results.length} places`;
       state.textContent = `${results.length === 0 ? "Nothing was found" : many}${partial ? ". Some of the newest output is not searched yet: try again in a moment" : ""}.`;
-      list.replaceChildren(...results.map(row));
+      list.replaceChildren(...results.flatMap((found) => isolated(() => [row(found, text)], [])));
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       asked = false; // again once the connection is back
-      state.textContent = error.message;
+      setWords(state, error.message);
     }
   };
   const close = openStream(
@@ -102,14 +105,19 @@ export function showSearch(
   return { draw, close };
 }
 
-function row({ session, cwd, title, kind, place, snippet }: Found): HTMLElement {
+function row({ session, cwd, title, kind, place, snippet }: Found, searched: string): HTMLElement {
   const [name, where] = KINDS[kind];
-  const href = where === "" ? `#/s/${session}` : `#/s/${session}/${where}/${place}`;
-  const parts = snippet.map(({ text, hit }) => el(hit ? "mark" : "span", {}, ...visibleText(text)));
+  const href =
+    where === ""
+      ? `#/s/${session}`
+      : `#/s/${session}/${where}/${place}?${new URLSearchParams({ q: searched })}`;
+  const parts = snippet.map(({ text, hit }) =>
+    el(hit ? "mark" : "span", {}, ...visibleProse(text)),
+  );
   const about = el(
     "span",
     { class: "about" },
-    el("strong", { text: baseName(cwd) }),
+    el("strong", {}, ...visibleName(baseName(cwd))),
     ` · ${name}`,
     ...titleOf(title),
   );

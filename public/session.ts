@@ -3,19 +3,22 @@ import { openAfter } from "./after.ts";
 import { call, RequestError, send } from "./api.ts";
 import { isLive, showPlace } from "./bar.ts";
 import { openComposer } from "./composer.ts";
-import { openConversation } from "./conversation.ts";
+import { Conversation } from "./conversation.ts";
 import { openDeck } from "./deck.ts";
 import { baseName, el, mark, setMark } from "./dom.ts";
-import { openFit } from "./fit.ts";
+import { SizeLease } from "./fit.ts";
 import type { Identity } from "./keys.ts";
 import { guarded, known, type OnStream, type Shown, take, waitsElsewhere } from "./known.ts";
 import { exitWords, sessionAbout, sessionMark, titleOf } from "./list.ts";
 import { openLogin } from "./login.ts";
 import { followRunners, isCut } from "./runners.ts";
+import { pageQuery } from "./session/page-range.ts";
+import { openTerminalKeyboard } from "./session/terminal-keyboard.ts";
 import { openStopping } from "./stop.ts";
 import { openStream } from "./stream.ts";
 import { openTabs } from "./tabs.ts";
 import { openTerminal } from "./terminal.ts";
+import { visibleName } from "./visible.ts";
 
 /** What has been drawn is acknowledged at most this often, in ms, but where it is little only so often: the server waits after 2 s or 64 kB. */
 const SEEN_MS = 250;
@@ -29,6 +32,8 @@ const SEEN_AGAIN_MS = 2000;
 interface Wanted {
   part: string | undefined;
   place: number | undefined;
+  /** Words that were found there. */
+  words: readonly string[];
 }
 
 /** One session: its terminal and its conversation, what it asks, and where one types. */
@@ -37,24 +42,18 @@ export function showSession(
   id: string,
   view: HTMLElement,
   onStream: OnStream,
-  { part, place }: Wanted,
+  { part, place, words }: Wanted,
 ): Shown {
-  const fetchLines = (before: number, limit: number) =>
-    call(
-      identity,
-      OutputPage,
-      "GET",
-      `/api/sessions/${id}/output?limit=${limit}${before === Number.MAX_SAFE_INTEGER ? "" : `&before=${before}`}`,
-    );
-  const terminal = openTerminal(fetchLines, (up, steps) => composer.turn(up, steps));
-  const fetchEntries = (before: number | undefined, limit: number) =>
-    call(
-      identity,
-      TranscriptPage,
-      "GET",
-      `/api/sessions/${id}/transcript?limit=${limit}${before === undefined ? "" : `&before=${before}`}`,
-    );
-  const talk = openConversation(fetchEntries);
+  const terminal = openTerminal(
+    (range, limit) =>
+      call(identity, OutputPage, "GET", `/api/sessions/${id}/output?${pageQuery(range, limit)}`),
+    (up, steps) => composer.turn(up, steps),
+  );
+  const path = `/api/sessions/${id}/transcript`;
+  const talk = new Conversation(
+    (range, limit) => call(identity, TranscriptPage, "GET", `${path}?${pageQuery(range, limit)}`),
+    part === "talk" && place !== undefined ? { n: place, words } : undefined,
+  );
   const asked = part === "talk" ? "talk" : part === "line" ? "terminal" : undefined;
   const tabs = openTabs(
     id,
@@ -62,7 +61,7 @@ export function showSession(
     (tab) => guarded(() => talk.show(tab === "talk"))(),
     asked,
   );
-  let sought = place; // once
+  let sought = part === "line" ? place : undefined; // once
   const title = el("h1");
   const about = el("p", { class: "about" });
   const cards = el("section", { class: "cards", attrs: { "aria-label": "Waits for you" } });
@@ -77,15 +76,21 @@ export function showSession(
     () => composer.rest(),
   );
   known.deck = deck;
-  const size = openFit(identity, id, terminal.capacity, (on) => composer.setFit(on));
+  const room = {
+    element: terminal.element,
+    capacity: terminal.capacity,
+    isCovered: () => cards.querySelector(".card") !== null,
+  };
+  const size = new SizeLease(identity, id, room, (on) => composer.setFit(on));
   const stopping = openStopping(identity, id, (input) => composer.type(input));
   const composer = openComposer(identity, id, {
-    fit: size.fit,
+    fit: (on) => size.fit(on),
     answer: deck.press,
     stop: stopping.open,
     typed: stopping.typed,
   });
   composer.element.prepend(stopping.element);
+  openTerminalKeyboard(terminal.element, composer.keyboard);
   composer.enable(false, 0, false);
   const login = openLogin(composer.type);
   view.replaceChildren(login.element, tabs.element, hint, cards, composer.element);
@@ -118,7 +123,7 @@ export function showSession(
     if (session !== undefined) {
       const name = baseName(session.cwd);
       const sign = sessionMark(session);
-      title.replaceChildren(mark(sign), name, ...titleOf(session.title));
+      title.replaceChildren(mark(sign), ...visibleName(name), ...titleOf(session.title));
       about.replaceChildren(...sessionAbout(session));
       showPlace(name, sign === "you", waitsElsewhere(id), title, about);
       const words = troubleOf(session, terminal.isEmpty());
@@ -128,6 +133,7 @@ export function showSession(
       hint.dataset.calm = String(words === undefined);
       after.draw(session);
       stopping.draw(session);
+      composer.setClaude(session.hooks !== "none");
       setMark(terminal.element, sign);
     }
     deck.draw();
@@ -136,6 +142,7 @@ export function showSession(
     login.show(session?.auth_url ?? null, isLive());
     composer.element.hidden = session?.status === "ended";
     composer.enable(isLive() && runs, deck.open(), isLive());
+    size.enable(isLive() && runs);
   };
   const fetchAll = guarded(async () => {
     const before = deck.known();
@@ -150,8 +157,9 @@ export function showSession(
     draw();
     follow();
     await talk.refresh();
-    if (sought !== undefined) await (part === "talk" ? talk : terminal).reveal(sought);
+    const line = sought;
     sought = undefined;
+    if (line !== undefined) await terminal.reveal(line, words);
   });
   /** Tells the server what has been drawn, so that it sends what comes next. */
   const acknowledge = () => {
@@ -195,8 +203,9 @@ export function showSession(
         case "screen":
           if (event.data.session !== id) return;
           terminal.draw(event.data);
+          composer.setSecret(event.data.secret === true);
           stopping.reacted();
-          size.drawn(event.data.cols);
+          size.drawn(event.data);
           follow();
           seenRev = event.data.rev;
           unackedChars += Object.values(event.data.lines).join("").length;
@@ -210,7 +219,11 @@ export function showSession(
           begins = false;
           return;
         case "transcript":
-          if (event.data.session === id) guarded(() => talk.event(event.data), talk.refresh)();
+          if (event.data.session === id)
+            guarded(
+              () => talk.event(event.data),
+              () => talk.refresh(),
+            )();
           return;
         default:
           if (take(event)) draw();
@@ -225,8 +238,10 @@ export function showSession(
     draw,
     close() {
       closed = true;
+      deck.close();
       clearTimeout(ack);
       size.close();
+      terminal.close();
       stopping.close();
       composer.close();
       close();

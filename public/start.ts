@@ -11,6 +11,7 @@ import { Options, openOptions } from "./options.ts";
 import { openPast } from "./past.ts";
 import { awayWords, followRunners, isAway, reaches } from "./runners.ts";
 import { openStream } from "./stream.ts";
+import { setWords, visibleName } from "./visible.ts";
 
 const NONE =
   "No machine here starts sessions. On one that is paired, run `claude-remote runner --root ~/src`: what lies in that folder can be worked on from here.";
@@ -89,7 +90,7 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
         "label",
         {},
         radio,
-        el("strong", { text: info.name }),
+        el("strong", {}, ...visibleName(info.name)),
         el("span", { text: isAway(info) ? awayWords(info) : "" }),
       );
     };
@@ -121,13 +122,14 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
       options.offer(now.no_sandbox);
     }
     const one = now === undefined || all.length > 1 ? "" : `on ${now.name}`;
-    state.textContent =
+    const words =
       now === undefined
         ? NONE
         : isAway(now)
           ? `The runner on ${now.name} is ${awayWords(now)}: nothing can be started there.`
           : one;
-    state.hidden = state.textContent === "";
+    setWords(state, words);
+    state.hidden = words === "";
     start.disabled = busy || now?.online !== true || !isLive();
     start.textContent = busy ? "Starting…" : "Start";
   };
@@ -162,7 +164,7 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
       if (location.hash === hash) location.replace(`#/s/${session}`);
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      problem.textContent = error.message;
+      setWords(problem, error.message);
     } finally {
       busy = false;
       if (!closed) draw();

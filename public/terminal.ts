@@ -1,32 +1,30 @@
-import { rowText } from "../src/row.ts";
-import type { Frame, OutputPage, ViewerEvents } from "../src/types.ts";
+import type { Frame, ViewerEvents } from "../src/types.ts";
 import { el } from "./dom.ts";
-import { drawRow } from "./rows.ts";
-import { HistoryWindow } from "./session/history-window.ts";
+import { type FetchLines, HistoryWindow } from "./session/history-window.ts";
+import { LiveScreen, ROW_EM } from "./session/live-screen.ts";
+import { RowView } from "./session/row-view.ts";
 import { openWheel } from "./wheel.ts";
 
 /** Type that can be read on a phone, in CSS pixels. */
 const READABLE_PX = 13;
-/** A row's height, as in app.css. */
-const ROW_EM = 1.2;
+/** Type is never smaller, nor larger; and so small only where all columns need it, not all rows. In CSS pixels. */
+const SMALLEST_PX = 7;
+const LARGEST_PX = 18;
+const READABLE_LEAST_PX = 11;
+/** A cell's width in units of the type's size, where it was not measured: that of most fonts. */
+const CELL_EM = 0.602;
 /** The spoken log lags behind the screen, in ms. */
 const SPOKEN_MS = 2000;
 
 /** How many columns and rows of type that can be read fit in so much room, in CSS pixels. */
 export const capacityOf = (width: number, height: number) => ({
-  cols: Math.floor(width / READABLE_PX / 0.602),
+  cols: Math.floor(width / READABLE_PX / CELL_EM),
   rows: Math.floor(height / READABLE_PX / ROW_EM),
 });
 
 /** The screen of a session with its history above, in one scrolling column of text; `turn` takes what is for the wheel of a program that has the whole screen. */
-export function openTerminal(
-  fetchLines: (before: number, limit: number) => Promise<OutputPage>,
-  turn: (up: boolean, steps: number) => void,
-) {
-  const screen = el("div", { class: "screen" });
-  const cursor = el("span", { class: "cursor", attrs: { "aria-hidden": "true" } });
-  const live = el("div", { class: "live" }, screen, cursor);
-  const text = el("div", { class: "terminal", attrs: { "aria-hidden": "true" } }, live);
+export function openTerminal(fetchLines: FetchLines, turn: (up: boolean, steps: number) => void) {
+  const text = el("div", { class: "terminal", attrs: { "aria-hidden": "true" } });
   const spoken = el("div", { class: "spoken", attrs: { role: "log", "aria-label": "Terminal" } });
   const element = el(
     "section",
@@ -34,14 +32,14 @@ export function openTerminal(
     text,
     spoken,
   );
-  const history = new HistoryWindow(element, fetchLines);
+  const rows = new RowView(element, text);
+  const screen = new LiveScreen(rows);
+  const history = new HistoryWindow(element, fetchLines, rows);
   element.prepend(history.older);
-  text.prepend(history.element);
-  const payloads: string[] = [];
+  text.append(history.element, screen.element);
+  element.append(history.bar.element, rows.font.element);
   let speak: ReturnType<typeof setTimeout> | undefined;
-  let cols = 80;
-  let full = false;
-  openWheel(element, () => full, turn);
+  openWheel(element, () => screen.full, turn);
 
   /** What there is for text, in CSS pixels. */
   const room = () => {
@@ -51,16 +49,27 @@ export function openTerminal(
   /** The largest type in which all columns fit, and the rows where that leaves it legible; beyond that the terminal pans. */
   const fit = () => {
     const { width, height } = room();
-    const byHeight = Math.max(11, height / screen.childElementCount / ROW_EM);
-    const size = Math.max(7, Math.min(18, byHeight, width / cols / 0.602));
-    text.style.fontSize = `${size.toFixed(2)}px`;
-    text.style.minWidth = `${cols}ch`; // its place in the middle does not depend on what stands there
+    const byHeight = Math.max(READABLE_LEAST_PX, height / screen.rows / ROW_EM);
+    const most = Math.min(LARGEST_PX, byHeight);
+    const type = rows.font.choose(SMALLEST_PX, most, width / screen.cols);
+    const size = type?.size ?? Math.max(SMALLEST_PX, Math.min(most, width / screen.cols / CELL_EM));
+    text.style.fontSize = `${size}px`;
+    if (type !== undefined) text.style.setProperty("--cell", `${type.cell}px`);
+    text.style.minWidth = `${screen.cols}ch`; // its place in the middle does not depend on what stands there
   };
+  rows.onFont(() => history.keepBottom(fit));
   new ResizeObserver(() => history.keepBottom(fit)).observe(element);
+  new MutationObserver((changes) =>
+    rows.link(
+      changes.flatMap(({ addedNodes }) =>
+        [...addedNodes].filter((node) => node instanceof HTMLElement),
+      ),
+    ),
+  ).observe(history.element, { childList: true });
 
   return {
     element,
-    isEmpty: () => text.textContent.trim() === "",
+    isEmpty: () => screen.isEmpty() && history.element.childElementCount === 0,
 
     /** How many columns and rows fit in type that can be read. */
     capacity() {
@@ -70,37 +79,12 @@ export function openTerminal(
 
     draw(frame: Frame): void {
       history.keepBottom(() => {
-        const resized = frame.cols !== cols || frame.rows !== screen.childElementCount;
-        cols = frame.cols;
-        full = frame.full === true;
-        while (screen.childElementCount > frame.rows) screen.lastElementChild?.remove();
-        while (screen.childElementCount < frame.rows) screen.append(el("div", { class: "row" }));
-        if (resized) fit();
-        payloads.length = frame.rows;
-        for (const [y, payload] of Object.entries(frame.lines)) {
-          const row = screen.children[Number(y)];
-          if (!(row instanceof HTMLElement)) continue;
-          payloads[Number(y)] = payload;
-          drawRow(row, payload);
-        }
-        // what is empty below is not shown: the newest line belongs at the bottom, in sight
-        const used = Math.max(
-          payloads.findLastIndex((payload) => payload !== undefined && payload !== ""),
-          frame.cursor.visible ? frame.cursor.y : 0,
-        );
-        for (const [y, row] of [...screen.children].entries())
-          row.toggleAttribute("hidden", y > used);
-        cursor.hidden = !frame.cursor.visible;
-        cursor.style.top = `${frame.cursor.y * ROW_EM}em`; // in its own unit: the type's size changes with the room that there is
-        cursor.style.left = `${frame.cursor.x}ch`;
+        if (screen.draw(frame)) fit();
       });
       if (speak !== undefined) return;
       speak = setTimeout(() => {
         speak = undefined;
-        spoken.textContent = payloads
-          .map((payload) => rowText(payload ?? ""))
-          .filter((row) => row.trim() !== "")
-          .join("\n");
+        spoken.textContent = screen.spokenText();
       }, SPOKEN_MS);
     },
 
@@ -113,7 +97,9 @@ export function openTerminal(
     /** Resolves once what is being fetched is there. */
     loaded: () => history.loaded(),
 
-    /** Scrolls to a line of history. */
-    reveal: (number: number) => history.reveal(number),
+    /** Shows a line of history in its place, with these words marked. */
+    reveal: (number: number, words: readonly string[]) => history.reveal(number, words),
+
+    close: () => rows.close(),
   };
 }

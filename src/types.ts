@@ -12,6 +12,8 @@ export const PROTOCOL = 3;
 export const LIMITS = {
   /** A request's body, in bytes. */
   bodyBytes: 64 * 1024,
+  /** The body of a request with text that a person wrote, in bytes. One UTF-16 unit takes at most 6 bytes as JSON, so it holds all that the limits below allow. */
+  textBodyBytes: 320 * 1024,
   /** One WebSocket message, in bytes. */
   messageBytes: 4 * 1024 * 1024,
   /** A prompt's view, in UTF-16 units; what is longer is shown in part and can't be approved from afar. */
@@ -22,6 +24,9 @@ export const LIMITS = {
   rowChars: 64 * 1024,
   /** Rows and columns of a terminal. */
   screenSide: 2000,
+  /** A phone makes a terminal no smaller than this, so that a slip does not wreck a program's screen. */
+  leastCols: 20,
+  leastRows: 5,
   /** All rows of a screen, in UTF-16 units: as JSON they fit into one message, whatever stands in them. */
   screenChars: 512 * 1024,
   /** The number of a line of history. */
@@ -37,9 +42,13 @@ export const LIMITS = {
   /** Fields of a form, and options of each. */
   fields: 50,
   fieldOptions: 200,
-  /** What is typed at once, in UTF-16 units, and keys pressed at once. */
+  /** All texts that a form is filled in with, in UTF-16 units. */
+  formChars: 48 * 1024,
+  /** Text of one input, in UTF-16 units, and keys pressed at once. */
   typedChars: 48 * 1024,
   keys: 100,
+  /** Text that is sent in several inputs and typed as one, in UTF-16 units. */
+  pasteChars: 1024 * 1024,
   /** Lines in one history operation. */
   opLines: 1000,
   /** Open prompts of one session, and what the views of all its prompts may come to in one message, in UTF-16 units. */
@@ -306,6 +315,9 @@ export const Elicited = v.object({
   url: v.optional(v.string()),
 });
 export type Elicited = v.InferOutput<typeof Elicited>;
+/** How long the texts among some values are in all, in UTF-16 units. */
+export const textChars = (values: readonly unknown[]): number =>
+  values.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 0), 0);
 /** What was filled in, in the order of the fields: null where nothing was; choices by number. */
 const fields = v.pipe(
   v.array(
@@ -319,6 +331,7 @@ const fields = v.pipe(
     ),
   ),
   v.maxLength(LIMITS.fields),
+  v.check((values) => textChars(values) <= LIMITS.formChars),
 );
 export type FieldValues = v.InferOutput<typeof fields>;
 
@@ -406,6 +419,11 @@ export type SessionStatus = Pick<SessionInfo, "hooks" | "activity">;
 const KEY =
   /^(?:BTab|Wheel(?:Up|Down)|(?:M-)?(?:Enter|Escape|Tab|BSpace)|M-(?:Space|[^\p{C}\p{Z}])|C-(?:M-)?(?:[a-z\\\]^_]|Space)|(?:C-)?(?:M-)?(?:S-)?(?:Up|Down|Left|Right|Home|End|Insert|Delete|PageUp|PageDown|F(?:[1-9]|1[0-2])))$/u;
 const key = v.pipe(v.string(), v.maxLength(16), v.regex(KEY));
+/** With a question open these keys still go: they only look around, or say no. */
+export const HARMLESS_KEYS: ReadonlySet<string> = new Set([
+  ...["Up", "Down", "Right", "Left", "Home", "End", "PageUp", "PageDown", "WheelUp", "WheelDown"],
+  ...["Escape", "C-c", "C-o", "C-l"],
+]);
 /** What is typed from afar: text, Enter, then keys. */
 const typed = {
   /** A page's own line of inputs, numbered from 0 or 1: applied in order, each once. */
@@ -416,6 +434,8 @@ const typed = {
   paste: v.optional(v.boolean()),
   enter: v.optional(v.boolean()),
   keys: v.optional(v.pipe(v.array(key), v.maxLength(LIMITS.keys))),
+  /** The text goes on in the next input of this stream. It is typed once all of it is there, as one paste. */
+  more: v.optional(v.boolean()),
   /** Somebody was asked and means it: text that begins with `!` runs in a shell without a question. */
   shell: v.optional(v.boolean()),
 };

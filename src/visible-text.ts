@@ -108,6 +108,9 @@ export function visibleString(text: string, options?: VisibleOptions): string {
     .join("");
 }
 
+/** A name on one line: of a session, a machine, a device. */
+export const visibleName = (name: string): string => visibleString(name, { keep: "", prose: true });
+
 /** How a hidden part is drawn: a tab by its arrow, all others by their code point. */
 export const hiddenSign = (hidden: string): string => (hidden === "U+0009" ? "⇥" : hidden);
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Browser } from "playwright-core";
 import * as v from "valibot";
 import { DeviceInfo, SearchAnswer } from "../src/types.ts";
-import { openPhonePage, pairPage } from "./support/browser.ts";
+import { openPhonePage, pairPage, readToEnd } from "./support/browser.ts";
 import { type Dashboard, makePrompt, openDashboard, screen } from "./support/dashboard.ts";
 import type { Phone } from "./support/phone.ts";
 import { until } from "./support/until.ts";
@@ -339,7 +339,12 @@ describe("the dashboard on a phone", () => {
     expect(box?.height).toBeGreaterThanOrEqual(48);
     expect((box?.x ?? 0) - ((other?.x ?? 0) + (other?.width ?? 0))).toBeGreaterThanOrEqual(16);
     await phone.page.clock.resume();
-    await until("it is armed", async () => await approve.isEnabled());
+    await until("it is armed", async () =>
+      card.getByRole("button", { name: "Reject" }).isEnabled(),
+    );
+    expect(await approve.isDisabled()).toBe(true); // its end is below
+    await readToEnd(card);
+    await until("it was read", async () => await approve.isEnabled());
     await approve.click();
     const decide = await socket.next("decide");
     const answer = {
@@ -728,6 +733,8 @@ describe("the dashboard on a phone", () => {
       for (const hash of ["#/", `#/s/${id}`]) {
         await phone.page.goto(`${server.origin}/${hash}`);
         const approve = phone.page.locator('.card[data-state="open"] .approve').first();
+        await approve.waitFor();
+        await readToEnd(phone.page.locator('.card[data-state="open"]').first());
         await until("it is armed", async () => await approve.isEnabled());
         const reachable = await approve.boundingBox();
         expect(reachable?.x).toBeGreaterThanOrEqual(0);

@@ -14,7 +14,14 @@ import {
   signRequest,
 } from "../src/auth.ts";
 import { type RunningServer, startServer } from "../src/server.ts";
-import { DeviceInfo, OutputPage, PROTOCOL, SessionDetail, type ViewerEvent } from "../src/types.ts";
+import {
+  DeviceInfo,
+  LIMITS,
+  OutputPage,
+  PROTOCOL,
+  SessionDetail,
+  type ViewerEvent,
+} from "../src/types.ts";
 import { errorCode, expectParsed, type Phone, pairDevice } from "./support/phone.ts";
 import { hello, openSocket, sessionInfo } from "./support/runner-socket.ts";
 import { until } from "./support/until.ts";
@@ -212,10 +219,49 @@ describe("bad input gets a clear error", () => {
     ).toEqual([400, "bad_request"]);
   });
 
-  test("a body over the limit is 413, and the server goes on", async () => {
+  test("a body over the limit is 413 in the server's own words, and the server goes on", async () => {
     const response = await viewer.request("POST", "/api/sessions/x/seen", "x".repeat(70_000));
-    expect(response.status).toBe(413);
+    expect(await code(response)).toEqual([413, "too_large"]);
+    const long = await viewer.request("POST", "/api/sessions/x/input", "x".repeat(350_000));
+    expect(await code(long)).toEqual([413, "too_large"]);
     expect((await viewer.request("GET", "/api/sessions")).status).toBe(200);
+  });
+
+  test.each([
+    ["characters of three bytes", "漢"],
+    ["quotes and line breaks", '"\n'],
+    ["what JSON writes in six bytes", "\u0001"],
+  ])("text of any kind fits where its length does: %s", async (_, piece) => {
+    const fill = (chars: number) => piece.repeat(chars).slice(0, chars);
+    for (const [target, body] of [
+      [
+        "/api/sessions/none/input",
+        { stream: "s", seq: 1, paste: true, text: fill(LIMITS.typedChars) },
+      ],
+      ["/api/prompts/none/approve", { shown: "0".repeat(64), plan: fill(LIMITS.planChars) }],
+      ["/api/prompts/none/reject", { message: fill(LIMITS.messageChars) }],
+      [
+        "/api/prompts/none/approve",
+        {
+          shown: "0".repeat(64),
+          answers: Array(10).fill({ options: [], text: fill(LIMITS.messageChars) }),
+        },
+      ],
+      [
+        "/api/prompts/none/approve",
+        { shown: "0".repeat(64), fields: Array(12).fill(fill(LIMITS.messageChars)) },
+      ],
+    ] as const)
+      expect(await code(await viewer.request("POST", target, body))).toEqual([404, "not_found"]);
+    for (const [target, body] of [
+      ["/api/prompts/none/approve", { shown: "0".repeat(64), plan: fill(LIMITS.planChars + 1) }],
+      ["/api/prompts/none/reject", { message: fill(LIMITS.messageChars + 1) }],
+      [
+        "/api/prompts/none/approve",
+        { shown: "0".repeat(64), fields: Array(13).fill(fill(LIMITS.messageChars)) },
+      ],
+    ] as const)
+      expect(await code(await viewer.request("POST", target, body))).toEqual([400, "bad_request"]);
   });
 
   test("unknown ids, addresses and methods", async () => {

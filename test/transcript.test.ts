@@ -313,6 +313,70 @@ describe("the search", () => {
     }
   });
 
+  test("finds a word that the terminal has cut, in the row where it begins, and shows it whole", () => {
+    begin("s_cut");
+    const lines = Array.from({ length: 39 }, (_, i) => `filler${i}`);
+    op("s_cut", { op: "append", generation: 0, from: 0, lines: [...lines, "see https://exa\n+"] });
+    expect(places("quinoa")).toEqual([]);
+    // the rest of it comes later, in the next block of the index, and in three rows
+    op("s_cut", {
+      op: "append",
+      generation: 0,
+      from: 40,
+      lines: ["mple.com/qui\n2b 10 +", "noa?a=\n+", "b and tamarillo"],
+    });
+    expect(places("https://example.com/quinoa?a=b")).toEqual(["s_cut 39"]);
+    expect(places("quinoa")).toEqual(["s_cut 40"]);
+    expect(places("tamarillo")).toEqual(["s_cut 42"]);
+    const [hit] = search.find("example.com/quinoa").results;
+    expect(hit?.snippet).toEqual([
+      { text: "see https://", hit: false },
+      { text: "example.com/quinoa", hit: true },
+      { text: "?a=b and tamarillo", hit: false },
+    ]);
+    // what is taken back is not found across the wrap any more
+    op("s_cut", { op: "truncate", generation: 0, to: 40 });
+    op("s_cut", { op: "append", generation: 0, from: 40, lines: ["mplary cherimoya"] });
+    expect(places("example.com")).toEqual([]);
+    expect(places("exemplary cherimoya")).toEqual([]);
+    expect(places("cherimoya")).toEqual(["s_cut 40"]);
+  });
+
+  test("agrees with the lines that were printed, in whatever rows and parts they came", () => {
+    const random = randomFrom(23);
+    begin("s_wrapped");
+    const rows: string[] = [];
+    const starts = new Map<string, number>(); // a word → the row where it begins
+    let count = 0;
+    let next = 0;
+    for (let round = 0; round < 60; round++) {
+      for (let i = random.int(1, 8); i > 0; i--) {
+        const width = random.int(5, 40);
+        let text = "";
+        for (let j = random.int(1, 30); j > 0; j--) {
+          const word = `q${count++}${random.pick(["x", "durian", "漢字", `/${"long".repeat(9)}/x`])}`;
+          starts.set(word, rows.length + Math.floor(text.length / width));
+          text += `${word} `;
+        }
+        for (let at = 0; at < text.length; at += width)
+          rows.push(text.slice(at, at + width) + (at + width < text.length ? "\n+" : ""));
+      }
+      op("s_wrapped", { op: "append", generation: 0, from: next, lines: rows.slice(next) });
+      next = rows.length;
+      if (round % 7 === 3) {
+        const to = rows.length - random.int(0, Math.min(30, rows.length));
+        op("s_wrapped", { op: "truncate", generation: 0, to });
+        op("s_wrapped", { op: "append", generation: 0, from: to, lines: rows.slice(to) });
+      }
+      for (let i = 0; i < 6; i++) {
+        const word = random.pick([...starts.keys()]);
+        const found = search.find(word).results;
+        expect([word, ...found.map(({ place }) => place)]).toEqual([word, starts.get(word) ?? -1]);
+        expect(found[0]?.snippet.some(({ text, hit }) => hit && text === word)).toBe(true);
+      }
+    }
+  });
+
   test("marks what was found in parts without control characters, and gives every session its share", () => {
     begin("s_loud");
     begin("s_quiet");

@@ -111,14 +111,29 @@ test("what was refused does not leave its number to what is typed next: an earli
   await close();
 }, 30_000);
 
-test("the bar's keys go as keys, a slash as text, and a paste after a look at it", async () => {
+test("the bar's keys go as keys, a slash into the box, and a paste after a look at it", async () => {
   const { page, typed, close } = await openSession("keys");
   const bar = page.getByRole("toolbar", { name: "Keys" });
   expect(await bar.getByRole("button", { name: /^Yes/ }).isVisible()).toBe(false); // nothing is asked
   await bar.getByRole("button", { name: "Slash" }).click();
-  expect(await typed()).toMatchObject({ text: "/" });
-  await bar.getByRole("button", { name: "Control C" }).click();
-  expect(await typed()).toMatchObject({ keys: ["C-c"] });
+  const box = page.getByLabel("Type to the session");
+  expect(await box.inputValue()).toBe("/");
+  await page.keyboard.type("help"); // the box has the focus
+  expect(await box.inputValue()).toBe("/help");
+  for (const [name, key] of [
+    ["Control C", "C-c"],
+    ["Backspace", "BSpace"],
+    ["Home", "Home"],
+    ["End", "End"],
+    ["Page Up", "PageUp"],
+    ["Page Down", "PageDown"],
+  ] as const) {
+    await bar.getByRole("button", { name, exact: true }).click();
+    expect(await typed()).toMatchObject({ keys: [key] }); // the slash was not sent
+  }
+  await box.fill("what of ");
+  await bar.getByRole("button", { name: "Slash" }).click();
+  expect(await box.inputValue()).toBe("what of /");
 
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await page.evaluate("navigator.clipboard.writeText('rm -rf x\\u200b\\nsecond')");
@@ -167,7 +182,7 @@ test("with a question open Yes and No answer that one, and no key that could is 
   );
   expect(await page.getByLabel("Type to the session").isVisible()).toBe(false);
   const off = await bar.locator("button:disabled").allTextContents();
-  expect(off).toEqual(["tab", "⇧tab", "ctrl", "⏎", "/", "paste"]);
+  expect(off).toEqual(["tab", "⇧tab", "ctrl", "⏎", "⌫", "/", "paste"]);
   await Bun.sleep(600); // the bar rests when what is above has moved
   await yes.click();
   expect(await socket.next("decide")).toMatchObject({ prompt: "p_one", action: "approve" });
@@ -247,8 +262,8 @@ test("a session without a terminal of its own takes this screen's size by itself
   await alone.close();
 
   const desk = await openSession("at-desk");
-  await desk.page.getByRole("button", { name: "Slash" }).click();
-  expect(await desk.typed()).toMatchObject({ text: "/" });
+  await desk.page.getByRole("button", { name: "Up", exact: true }).click();
+  expect(await desk.typed()).toMatchObject({ keys: ["Up"] });
   expect(
     await desk.page
       .getByRole("button", { name: "Fit the terminal to this screen" })

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import { openDesk } from "../runner/desk.ts";
 import type { SessionSummary } from "../types.ts";
+import { visibleName } from "../visible-text.ts";
 import { openCanvas, type Picture } from "./canvas.ts";
 import { HELP, openChords } from "./chords.ts";
 import { type Client, RequestError } from "./client.ts";
@@ -9,7 +10,6 @@ import { followSession } from "./follow.ts";
 import { openKeys } from "./keys.ts";
 import { type Overlay, openQuestion, openText } from "./overlay.ts";
 import { outcome } from "./question.ts";
-import { harmless } from "./rows.ts";
 import { exitWords, folderOf, openShown, stateWords, statusLine } from "./shown.ts";
 import { openTyping } from "./typing.ts";
 
@@ -47,7 +47,7 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
     resolve = done;
   });
 
-  const where = () => `${folderOf(session)} on ${harmless(session.host)}`;
+  const where = () => `${folderOf(session)} on ${visibleName(session.host)}`;
   const height = () => Math.max(1, desk.rows - 1);
   const fits = () => {
     const { cols, rows } = shown.frame ?? { cols: 0, rows: 0 };
@@ -85,7 +85,7 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
     return {
       lines: [...lines.slice(0, rows), status],
       cursor,
-      title: harmless(shown.frame?.title ?? ""),
+      title: visibleName(shown.frame?.title ?? ""),
       wheel,
     };
   };
@@ -200,6 +200,7 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
       offer();
     },
     onGone: (words) => leave({ code: 1, words }),
+    onFault: say,
   });
 
   const resized = () => {

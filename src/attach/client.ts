@@ -2,20 +2,12 @@ import type * as v from "valibot";
 import { deviceKeys, fromBase64url, randomNonce, signRequest } from "../auth.ts";
 import { fetchServer, type Pairing, provenTime } from "../runner/link.ts";
 import { ApiError, parseJson } from "../types.ts";
+import { RequestError } from "../viewer/request-error.ts";
 
 /** How long a request may take, in ms. */
 const REQUEST_MS = 15_000;
 
-/** The server said no, in its own words, or can't be reached (`status` is then 0). */
-export class RequestError extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string,
-  ) {
-    super(message);
-  }
-}
+export { RequestError };
 
 /** What signs a viewer's requests. */
 export interface Client {
@@ -43,8 +35,7 @@ export function openClient({ server, device, secret }: Pairing): Client {
   const keys = deviceKeys(fromBase64url(secret) ?? new Uint8Array());
   const { host } = new URL(server);
   let clockOffset = 0; // seconds that the server is ahead
-  const lost = (error: unknown): never => {
-    if (!(error instanceof Error)) throw error;
+  const lost = (): never => {
     throw new RequestError(0, "offline", `${server} can't be reached. Is the server running?`);
   };
 
@@ -80,7 +71,7 @@ export function openClient({ server, device, secret }: Pairing): Client {
         }
         const error = parseJson(ApiError, answer)?.error;
         // `fetch` itself sent it once more, as a connection broke: the answer to the first is lost
-        if (error?.code === "replayed") return lost(new Error(error.message));
+        if (error?.code === "replayed") return lost();
         throw new RequestError(
           response.status,
           error?.code ?? "unknown",

@@ -6,6 +6,7 @@ import {
   type SessionSummary,
   type ViewerEvent,
 } from "../types.ts";
+import { faultWords, type StreamState } from "../viewer/event-stream.ts";
 import { type Client, RequestError } from "./client.ts";
 import { openStream } from "./stream.ts";
 
@@ -30,6 +31,8 @@ export interface FollowEvents {
   onLink(lostAt: number | undefined, trouble: string): void;
   /** There is nothing more to follow. */
   onGone(words: string): void;
+  /** What came could not be handled: an exception of our own. What comes next still is. */
+  onFault(words: string): void;
 }
 
 /** What the server tells of a session: its screen, its state and what it asks, brought up to date after each break. */
@@ -138,12 +141,16 @@ export function followSession(client: Client, id: string, events: FollowEvents) 
     }
   };
 
-  const close = openStream(client, id, onEvent, (state, reason = "") => {
-    if (state === "refused" || state === "missing")
-      return events.onGone(state === "refused" ? reason : NO_SESSION);
+  const onState = (state: StreamState, reason = "") => {
+    if (state === "refused" || state === "broken") return events.onGone(reason);
+    if (state === "missing") return events.onGone(NO_SESSION);
+    if (state === "connecting") return;
     lostAt = state === "live" ? undefined : (lostAt ?? Date.now());
     events.onLink(lostAt, reason);
-  });
+  };
+  const close = openStream(client, id, onEvent, onState, (error) =>
+    events.onFault(faultWords(error)),
+  );
 
   return {
     /** What waits for an answer, oldest first. */

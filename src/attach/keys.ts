@@ -1,5 +1,8 @@
-/** What somebody did at this terminal: wrote, pressed a key (by its name in `src/types.ts`), or pasted. */
-export type Typed = { kind: "text" | "paste"; text: string } | { kind: "key"; key: string };
+/** What somebody did at this terminal: wrote, pressed a key (by its name in `src/types.ts`), or pasted. A paste with `more` goes on in the next. */
+export type Typed =
+  | { kind: "text"; text: string }
+  | { kind: "paste"; text: string; more?: boolean }
+  | { kind: "key"; key: string };
 
 /** An Escape that nothing follows for so long was the key, in ms. */
 const ESCAPE_MS = 50;
@@ -82,14 +85,17 @@ export function openKeys(onTyped: (typed: Typed) => void) {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let rest = "";
   let pasting = false;
+  let goesOn = false; // a part of the paste was told already
   let skipping = false; // within a report without end
   let timer: ReturnType<typeof setTimeout> | undefined;
 
-  const paste = (text: string) => {
-    for (let at = 0; at < text.length; ) {
+  const paste = (text: string, ended: boolean) => {
+    for (let at = 0; at < text.length || (ended && goesOn); ) {
       let end = at + PASTE_CHARS;
       if (HIGH.test(text.charAt(end - 1))) end++;
-      onTyped({ kind: "paste", text: text.slice(at, end).replaceAll("\r", "\n") });
+      goesOn = !ended || end < text.length;
+      const part = text.slice(at, end).replaceAll("\r", "\n");
+      onTyped({ kind: "paste", text: part, ...(goesOn ? { more: true } : {}) });
       at = end;
     }
   };
@@ -112,7 +118,7 @@ export function openKeys(onTyped: (typed: Typed) => void) {
         if (end < 0 && text.length - at < PASTE_CHARS) break;
         let until = end < 0 ? text.length - PASTE_END.length : end; // it may have begun
         if (end < 0 && HIGH.test(text.charAt(until - 1))) until--;
-        paste(text.slice(at, until));
+        paste(text.slice(at, until), end >= 0);
         pasting = end < 0;
         at = end < 0 ? until : end + PASTE_END.length;
         if (end < 0) break;

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { type Prompt, parseJson, Questions, ScreenQuestion, View } from "../types.ts";
 import { withdrawnWords } from "../viewer/withdrawn.ts";
+import { visibleName } from "../visible-text.ts";
 import type { Block } from "./pager.ts";
 
 /** One thing to choose. */
@@ -172,7 +173,8 @@ export function askedOf(prompt: Prompt): Asked {
       ? undefined
       : (chosen?.choices ?? []);
   const asker = view.agent === undefined ? "" : ` · from the ${view.agent} agent`;
-  const other = view.asker === undefined ? "" : ` · asked by another session: ${view.asker}`;
+  const other =
+    view.asker === undefined ? "" : ` · asked by another session: ${visibleName(view.asker)}`;
   const yes = view.actions.includes("approve") && buildable !== undefined;
   const note =
     view.note ??
@@ -226,7 +228,7 @@ export function outcome(prompt: Prompt, device: string): string {
     return state === "expired" ? "The session ended before anybody answered." : "Answered.";
   const said =
     (kind === "question" || kind === "screen") && answer.message !== undefined
-      ? `Answered “${answer.message}”`
+      ? `Answered “${visibleName(answer.message)}”`
       : "Approved";
   const what =
     answer.decision === "approve"
@@ -237,7 +239,7 @@ export function outcome(prompt: Prompt, device: string): string {
           : "Rejected"
         : "Answered";
   if (answer.by === "desk") return `${what} at the desk.`;
-  const who = answer.device === device ? "" : ` by ${answer.name ?? "another device"}`;
+  const who = answer.device === device ? "" : ` by ${visibleName(answer.name ?? "another device")}`;
   const receipt = {
     applied: ": applied.",
     sent: ": sent…",

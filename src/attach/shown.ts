@@ -1,4 +1,5 @@
 import type { Exit, Frame, SessionSummary } from "../types.ts";
+import { visibleName } from "../visible-text.ts";
 import { drawnRow, harmless } from "./rows.ts";
 
 /** So many rows below the cursor and above it are seen too, where there is room. */
@@ -106,4 +107,4 @@ export function clipped(text: string, cols: number): string {
 
 /** The last part of a folder's path. */
 export const folderOf = ({ cwd }: SessionSummary) =>
-  harmless(cwd.replace(/\/+$/, "").split("/").at(-1) || "/");
+  visibleName(cwd.replace(/\/+$/, "").split("/").at(-1) || "/");

@@ -1,21 +1,12 @@
 import * as v from "valibot";
-import { randomNonce } from "../auth.ts";
-import { type InputRequest, LIMITS } from "../types.ts";
+import { LIMITS } from "../types.ts";
+import { InputQueue, type Outcome } from "../viewer/input-queue.ts";
 import { type Client, RequestError } from "./client.ts";
 import type { Typed } from "./keys.ts";
 
-/** What has not arrived after this long is dropped: it was meant for what stood there then, in ms. */
-const GIVE_UP_MS = 30_000;
 /** With the server or the machine away what was sent is tried again after this long, in ms. */
 const RETRY_MS = 500;
-/** Text of one input, in UTF-16 units: it fits a request, whatever it is. */
-const TEXT_CHARS = 16 * 1024;
-/** What may wait in all, in UTF-16 units; what comes beyond is dropped, and that is told. */
-const WAITING_CHARS = 1024 * 1024;
-/** Turns of the wheel in one input: what comes faster than it travels is left out. */
-const TURNS = 20;
-
-type Input = Omit<v.InferOutput<typeof InputRequest>, "stream" | "seq">;
+const TOO_MUCH = "Too much at once: some of what was pasted or typed was dropped.";
 const Applied = v.object({ applied: v.number() });
 
 export interface TypingEvents {
@@ -25,110 +16,54 @@ export interface TypingEvents {
   onAsked(): void;
 }
 
-/** What is typed to a session: one request at a time, with all that came meanwhile in the next, each numbered so that it arrives in order and once. */
+/** What is typed in this terminal to a session. Nothing is given back to the person: what was not taken is dropped, and that is told. */
 export function openTyping(client: Client, session: string, { onState, onAsked }: TypingEvents) {
-  const queue: Input[] = [];
-  let stream = randomNonce();
-  let seq = 1;
-  let sending: Promise<void> | undefined;
-  let waiting = 0; // UTF-16 units of text in the queue
-
-  const drop = (words: string) => {
-    queue.length = waiting = 0;
-    // whether the last arrived may be unknown: its number is never used for another
-    stream = randomNonce();
-    seq = 1;
-    onState(words);
-  };
-
-  const pump = async () => {
-    let since = performance.now();
-    let told = false;
-    for (let input = queue[0]; input !== undefined; input = queue[0]) {
-      try {
-        await client.call(Applied, "POST", `/api/sessions/${session}/input`, {
-          stream,
-          seq,
-          ...input,
-        });
-        seq++;
-        since = performance.now();
-        queue.shift();
-        waiting -= input.text?.length ?? 0;
-        if (told) onState("");
-        told = false;
-      } catch (error) {
+  const send = (request: object): Promise<Outcome> =>
+    client.call(Applied, "POST", `/api/sessions/${session}/input`, request).then(
+      () => ({ kind: "applied" }),
+      (error: unknown) => {
         if (!(error instanceof RequestError)) throw error;
-        if (error.code === "asked") {
-          drop("");
-          onAsked();
-        } else if (error.status !== 0 && error.status !== 503) drop(`Not typed: ${error.message}`);
-        else if (performance.now() - since < GIVE_UP_MS) {
-          onState("Not sent yet: the connection is away.");
-          told = true;
-          await Bun.sleep(RETRY_MS);
-        } else drop("What was typed did not arrive in 30 s, and was dropped.");
-      }
-    }
-    sending = undefined;
-  };
+        const { status, code, message } = error;
+        return status === 0 || status === 503
+          ? { kind: "away", message }
+          : { kind: "refused", code, message };
+      },
+    );
+  const queue = new InputQueue({
+    send,
+    retryMs: RETRY_MS,
+    onState,
+    onReturned(_, failure) {
+      if (failure?.kind === "away")
+        return onState("What was typed did not arrive in 30 s, and was dropped.");
+      const asked = failure?.code === "asked";
+      onState(asked || failure === undefined ? "" : `Not typed: ${failure.message}`);
+      if (asked) onAsked();
+    },
+  });
+  let pasted = ""; // the parts of a paste so far
+  let dropped = false; // it was too long
 
-  const add = (input: Input) => {
-    queue.push(input);
-    waiting += input.text?.length ?? 0;
-    sending ??= pump();
+  const paste = (text: string, more: boolean) => {
+    dropped ||= queue.waiting + pasted.length + text.length > LIMITS.pasteChars;
+    pasted = dropped ? "" : pasted + text;
+    if (more) return;
+    // nothing is sent off with what is pasted here: Enter is a key of its own, pressed by somebody who sees what stands there
+    if (dropped) onState(TOO_MUCH);
+    else if (pasted !== "") queue.type({ text: pasted, shell: true, paste: true });
+    pasted = "";
+    dropped = false;
   };
 
   return {
     typed(typed: Typed): void {
-      // the first is on its way
-      const last = queue.length > 1 ? queue.at(-1) : undefined;
-      if (typed.kind === "key") {
-        const pressed = last?.keys ?? [];
-        if (
-          typed.key.startsWith("Wheel") &&
-          pressed.length >= TURNS &&
-          pressed.at(-1)?.startsWith("Wheel") === true
-        )
-          return;
-        if (last === undefined || pressed.length >= LIMITS.keys) add({ keys: [typed.key] });
-        else if (
-          typed.key === "Enter" &&
-          last.keys === undefined &&
-          last.enter === undefined &&
-          last.paste !== true
-        )
-          last.enter = true;
-        else last.keys = [...pressed, typed.key];
-        return;
-      }
-      if (waiting + typed.text.length > WAITING_CHARS)
-        return onState("Too much at once: some of what was pasted or typed was dropped.");
-      // nothing is sent off with what is pasted or written here: Enter is a key of its own, pressed by somebody who sees what stands there
-      const paste = typed.kind === "paste" ? { paste: true } : {};
-      for (let at = 0; at < typed.text.length; ) {
-        let end = at + TEXT_CHARS;
-        if (/[\ud800-\udbff]/.test(typed.text.charAt(end - 1))) end++;
-        const text = typed.text.slice(at, end);
-        at = end;
-        const open = queue.length > 1 ? queue.at(-1) : undefined;
-        if (
-          open?.text !== undefined &&
-          typed.kind === "text" &&
-          !open.paste &&
-          !open.enter &&
-          !open.keys &&
-          open.text.length + text.length <= TEXT_CHARS
-        ) {
-          open.text += text;
-          waiting += text.length;
-        } else add({ text, shell: true, ...paste });
-      }
+      if (typed.kind === "key") queue.press(typed.key);
+      else if (typed.kind === "paste") paste(typed.text, typed.more === true);
+      else if (queue.waiting + typed.text.length > LIMITS.pasteChars) onState(TOO_MUCH);
+      else queue.write(typed.text);
     },
 
     /** Resolves once all is sent, or after so many ms. */
-    async settle(ms: number): Promise<void> {
-      await Promise.race([sending, Bun.sleep(ms)]);
-    },
+    settle: (ms: number) => queue.settle(ms),
   };
 }

@@ -2,10 +2,10 @@ import { parseArgs } from "node:util";
 import * as v from "valibot";
 import { attach as attachTo } from "../attach/attach.ts";
 import { type Client, openClient, RequestError } from "../attach/client.ts";
-import { harmless } from "../attach/rows.ts";
 import { clipped, folderOf, stateWords } from "../attach/shown.ts";
 import { PairingError } from "../runner/pairing.ts";
 import { SessionSummary } from "../types.ts";
+import { visibleName } from "../visible-text.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
 import { say } from "./say.ts";
@@ -68,11 +68,11 @@ function about(session: SessionSummary, columns = Number.POSITIVE_INFINITY): str
       : session.pending === 1
         ? ", waits for you"
         : `, ${session.pending} questions wait for you`;
-  const host = harmless(session.host);
+  const host = visibleName(session.host);
   const state = `(${stateWords(session)}${waits})`;
   const room = columns - Bun.stringWidth(`${host}      ${state}`);
-  const cwd = cut(harmless(session.cwd), room - 1);
-  return `${host}  ${cwd}  ${cut(harmless(session.command), room - Bun.stringWidth(cwd))}  ${state}`;
+  const cwd = cut(visibleName(session.cwd), room - 1);
+  return `${host}  ${cwd}  ${cut(visibleName(session.command), room - Bun.stringWidth(cwd))}  ${state}`;
 }
 
 function cut(text: string, columns: number): string {

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { PairingError, signedRequest } from "../runner/pairing.ts";
 import { DeviceInfo, parseJson } from "../types.ts";
+import { visibleName } from "../visible-text.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
 import { UsageError } from "./usage.ts";
@@ -23,7 +24,7 @@ export async function devices(argv: readonly string[]): Promise<number> {
     );
     for (const other of answer?.minted ?? [])
       process.stdout.write(
-        `It had let in ${other.name}: claude-remote devices revoke ${other.id}\n`,
+        `It had let in ${visibleName(other.name)}: claude-remote devices revoke ${other.id}\n`,
       );
     return 0;
   }
@@ -41,7 +42,9 @@ export async function devices(argv: readonly string[]): Promise<number> {
           : device.last_seen_at === null
             ? "never seen"
             : `seen ${new Date(device.last_seen_at).toLocaleString()}`;
-    process.stdout.write(`${device.id}  ${device.kind.padEnd(7)}  ${device.name}  (${state})\n`);
+    process.stdout.write(
+      `${device.id}  ${device.kind.padEnd(7)}  ${visibleName(device.name)}  (${state})\n`,
+    );
   }
   return 0;
 }

@@ -75,27 +75,35 @@ function sessionDetail(hub: Hub, { id, url, request }: Call): Response {
   );
 }
 
-/** Pages of something numbered: those before `before`, at most `limit`. */
-function page(
-  hub: Hub,
-  { id, url, request }: Call,
-  most: number,
-  read: (before: number, limit: number) => object,
-): Response {
+/** Which of something numbered: those before a number, or those from one on; at most `limit`. */
+interface Pages {
+  before(id: string, before: number, limit: number): object;
+  from(id: string, from: number, limit: number): object;
+}
+
+/** A page of something numbered, oldest first. */
+function page(hub: Hub, { id, url, request }: Call, most: number, pages: Pages): Response {
   if (hub.sessions.get(id) === undefined) return notFound("session");
-  const before = Number(url.searchParams.get("before") ?? Number.MAX_SAFE_INTEGER);
-  const limit = Number(url.searchParams.get("limit") ?? 100);
-  if (!Number.isSafeInteger(before) || !Number.isSafeInteger(limit) || before < 0 || limit < 1)
+  const { searchParams } = url;
+  const from = searchParams.get("from");
+  const at = Number(from ?? searchParams.get("before") ?? Number.MAX_SAFE_INTEGER);
+  const limit = Number(searchParams.get("limit") ?? 100);
+  if (!Number.isSafeInteger(at) || !Number.isSafeInteger(limit) || at < 0 || limit < 1)
     return badRequest();
-  return reply(read(before, Math.min(limit, most)), request);
+  const read = from === null ? pages.before : pages.from;
+  return reply(read(id, at, Math.min(limit, most)), request);
 }
 
 const output = (hub: Hub, call: Call) =>
-  page(hub, call, LIMITS.outputLines, (before, limit) =>
-    hub.sessions.lines(call.id, before, limit),
-  );
+  page(hub, call, LIMITS.outputLines, {
+    before: (id, before, limit) => hub.sessions.lines(id, before, limit),
+    from: (id, from, limit) => hub.sessions.linesFrom(id, from, limit),
+  });
 const transcript = (hub: Hub, call: Call) =>
-  page(hub, call, LIMITS.entries, (before, limit) => hub.transcripts.page(call.id, before, limit));
+  page(hub, call, LIMITS.entries, {
+    before: (id, before, limit) => hub.transcripts.page(id, before, limit),
+    from: (id, from, limit) => hub.transcripts.pageFrom(id, from, limit),
+  });
 
 function search(hub: Hub, { url, request }: Call): Response {
   const text = url.searchParams.get("q") ?? "";
@@ -248,6 +256,12 @@ function events(hub: Hub, { request, url, device }: Call): Response {
     signal: request.signal,
   });
 }
+
+/** Requests with text that a person wrote. */
+const WITH_TEXT = /^\/api\/(?:sessions\/[\w-]+\/input|prompts\/[\w-]+\/(?:approve|reject))$/;
+/** How long the body of a request to this address may be, in bytes. */
+export const bodyLimit = (path: string): number =>
+  WITH_TEXT.test(path) ? LIMITS.textBodyBytes : LIMITS.bodyBytes;
 
 /** Every signed endpoint but `/ws`. */
 export const ROUTES: readonly Route[] = [

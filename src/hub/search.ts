@@ -1,5 +1,7 @@
 import { type Database, SQLiteError } from "bun:sqlite";
+import { goesOn } from "../row.ts";
 import { Entry, LIMITS, parseJson, type SearchAnswer, ToolInput, View } from "../types.ts";
+import { BEYOND_ROWS, type HistoryRow, printedLines, rowsOf, textBefore } from "./history-lines.ts";
 import { describeError, type Log } from "./log.ts";
 import type { Room } from "./room.ts";
 import type { Stores } from "./stores.ts";
@@ -106,7 +108,10 @@ function openIndex(db: Database, log: Log = () => undefined, room?: Room) {
       Object.assign(places, { generation: session.generation, line: 0 });
     }
     let more = false;
-    const start = places.line - (places.line % BLOCK_LINES);
+    let start = places.line - (places.line % BLOCK_LINES);
+    // the block before ends in a word that may go on in what is new
+    const [last] = rowsOf(db, id, session.generation, start - 1, start);
+    if (last !== undefined && goesOn(last.row)) start -= BLOCK_LINES;
     const until =
       whole || session.status === "ended"
         ? session.next_line
@@ -121,12 +126,8 @@ function openIndex(db: Database, log: Log = () => undefined, room?: Room) {
         .get(id, session.generation, start)?.line;
       const from = next === null || next === undefined ? until : next - (next % BLOCK_LINES);
       const end = Math.min(until, from + BATCH_LINES);
-      const blocks = new Map<number, string[]>();
-      for (const { line, row } of linesOf(db, id, session.generation, from, end)) {
-        const block = line - (line % BLOCK_LINES);
-        blocks.set(block, [...(blocks.get(block) ?? []), textOfRow(row)]);
-      }
-      for (const [block, lines] of blocks) add(id, "history", block, lines.join("\n"));
+      const rows = rowsOf(db, id, session.generation, from, end + BEYOND_ROWS);
+      for (const [block, text] of blocksOf(rows, end)) add(id, "history", block, text);
       places.line = end;
       more = end < until;
     }
@@ -244,7 +245,7 @@ function openIndex(db: Database, log: Log = () => undefined, room?: Room) {
           title: doc.title,
           kind: doc.kind,
           place: hit.place,
-          snippet: snippetOf(hit.text, words),
+          snippet: snippetOf(hit.text, words, hit.from),
         });
       }
       return { results, partial };
@@ -276,18 +277,23 @@ export function dropDocs(
   db.query(`DELETE FROM search_docs WHERE ${which}`).run(...values);
 }
 
-function linesOf(
-  db: Database,
-  id: string,
-  generation: number,
-  from: number,
-  to: number,
-): { line: number; row: string }[] {
-  return db
-    .query<{ line: number; row: string }, [string, number, number, number]>(
-      "SELECT line, row FROM output_log WHERE session_id = ? AND generation = ? AND line >= ? AND line < ? ORDER BY line",
-    )
-    .all(id, generation, from, to);
+/** The text of each block of rows before `end`, by its first row's number. */
+function blocksOf(rows: readonly HistoryRow[], end: number): [number, string][] {
+  const blocks = new Map<number, HistoryRow[]>();
+  const beyond = (block: number) => block + BLOCK_LINES + BEYOND_ROWS;
+  for (const row of rows) {
+    const own = row.line - (row.line % BLOCK_LINES);
+    for (const block of [own - BLOCK_LINES, own]) {
+      if (block < 0 || block >= end || row.line >= beyond(block)) continue;
+      const held = blocks.get(block);
+      if (held !== undefined) held.push(row);
+      else if (block === own) blocks.set(block, [row]);
+    }
+  }
+  return [...blocks].map(([block, held]) => [
+    block,
+    textBefore(held, Math.min(end, block + BLOCK_LINES)),
+  ]);
 }
 
 /** Of one row so much is compared: a row of accents without end takes its time. In UTF-16 units. */
@@ -298,23 +304,11 @@ function look(
   db: Database,
   doc: { session: string; generation: number; kind: Kind; place: number },
   words: readonly string[],
-): { place: number; text: string } | undefined {
+): { place: number; text: string; from?: number } | undefined {
   if (doc.kind === "history") {
-    const wanted = words.map(folded);
-    let best: { place: number; text: string } | undefined;
-    let most = 0;
-    for (const { line, row } of linesOf(
-      db,
-      doc.session,
-      doc.generation,
-      doc.place,
-      doc.place + BLOCK_LINES,
-    )) {
-      const text = folded(textOfRow(row).slice(0, COMPARED_CHARS));
-      const has = wanted.filter((word) => text.includes(word)).length;
-      if (has > most) [most, best] = [has, { place: line, text: textOfRow(row) }];
-    }
-    return best;
+    const end = doc.place + BLOCK_LINES;
+    const rows = rowsOf(db, doc.session, doc.generation, doc.place, end + BEYOND_ROWS);
+    return lookInRows(rows, end, words.map(folded));
   }
   if (doc.kind === "prompt") {
     const row = db
@@ -332,17 +326,51 @@ function look(
   return row === null ? undefined : { place: doc.place, text: textOfEntry(row.entry) };
 }
 
+/** The printed line before row `end` that has most of the words, from the row before the one where the longest of them begins. */
+function lookInRows(
+  rows: readonly HistoryRow[],
+  end: number,
+  wanted: readonly string[],
+): { place: number; text: string; from: number } | undefined {
+  const byLength = wanted.toSorted((a, b) => b.length - a.length);
+  let best: { place: number; text: string; from: number } | undefined;
+  let most = 0;
+  for (const line of printedLines(rows)) {
+    const parts = line.rows.map((text) => folded(text.slice(0, COMPARED_CHARS)));
+    const text = parts.join("");
+    const has = byLength.filter((word) => text.includes(word));
+    const [longest] = has;
+    if (longest === undefined || has.length <= most) continue;
+    let at = text.indexOf(longest);
+    let row = 0;
+    while (at >= (parts[row] ?? "").length && row < parts.length - 1)
+      at -= parts[row++]?.length ?? 0;
+    if (line.from + row >= end) continue; // the next block's
+    const before = line.rows[row - 1] ?? "";
+    most = has.length;
+    best = {
+      place: line.from + row,
+      text: before + line.rows.slice(row).join("").slice(0, COMPARED_CHARS),
+      from: before.length,
+    };
+  }
+  return best;
+}
+
 /** As the index compares: without case and accents. */
 const folded = (text: string) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
-/** What is around the first word that was found, in parts without control characters. */
+/** What is around the first word that was found at `from` or behind it, in parts without control characters. */
 function snippetOf(
   text: string,
   words: readonly string[],
+  from = 0,
 ): SearchAnswer["results"][number]["snippet"] {
   const pattern = () =>
     new RegExp(words.map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|"), "giu");
-  const first = pattern().exec(text)?.index ?? 0;
+  const finder = pattern();
+  finder.lastIndex = from;
+  const first = finder.exec(text)?.index ?? from;
   const start = Math.max(0, first - BEFORE_CHARS);
   const part = text.slice(start, start + SNIPPET_CHARS).toWellFormed();
   const snippet: SearchAnswer["results"][number]["snippet"] = [];
@@ -360,8 +388,6 @@ function snippetOf(
   push(part.slice(end), false);
   return snippet;
 }
-
-const textOfRow = (row: string) => row.split("\n", 1)[0] ?? "";
 
 function textOfEntry(json: string): string {
   const entry = parseJson(Entry, json);

@@ -142,8 +142,9 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
           op.to,
           id,
         );
+        // the row before may have gone on in what is taken back
         db.query("UPDATE search_places SET line = min(line, ?) WHERE session_id = ?").run(
-          op.to,
+          Math.max(0, op.to - 1),
           id,
         );
         return;
@@ -314,6 +315,17 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
         )
         .all(id, generation, Math.min(before, next), limit);
       return { generation, next, lines: lines.reverse() };
+    },
+
+    /** The `limit` lines from number `from` on of the newest generation, oldest first. */
+    linesFrom(id: string, from: number, limit: number): OutputPage {
+      const { generation, next } = this.history(id);
+      const lines = of(id)
+        .query<{ line: number; row: string }, [string, number, number, number, number]>(
+          "SELECT line, row FROM output_log WHERE session_id = ? AND generation = ? AND line >= ? AND line < ? ORDER BY line LIMIT ?",
+        )
+        .all(id, generation, from, next, limit);
+      return { generation, next, lines };
     },
   };
 }

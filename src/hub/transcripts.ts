@@ -52,19 +52,32 @@ export function openTranscripts({ of }: Stores) {
 
     /** The `limit` entries before number `before`, oldest first; fewer where they are long. */
     page(id: string, before: number, limit: number): TranscriptPage {
-      const { next } = place(id);
-      const entries: TranscriptPage["entries"] = [];
-      let chars = 0;
       const rows = of(id).query<{ n: number; entry: string }, [string, number, number]>(
         "SELECT n, entry FROM transcript WHERE session_id = ? AND n < ? ORDER BY n DESC LIMIT ?",
       );
-      for (const { n, entry } of rows.iterate(id, before, limit)) {
-        chars += entry.length;
-        if (chars > LIMITS.entriesChars && entries.length > 0) break;
-        const parsed = parseJson(Entry, entry);
-        if (parsed !== undefined) entries.unshift({ n, entry: parsed });
-      }
-      return { next, entries };
+      const entries = affordable(rows.iterate(id, before, limit)).reverse();
+      return { next: place(id).next, entries };
+    },
+
+    /** The `limit` entries from number `from` on, oldest first; fewer where they are long. */
+    pageFrom(id: string, from: number, limit: number): TranscriptPage {
+      const rows = of(id).query<{ n: number; entry: string }, [string, number, number]>(
+        "SELECT n, entry FROM transcript WHERE session_id = ? AND n >= ? ORDER BY n LIMIT ?",
+      );
+      return { next: place(id).next, entries: affordable(rows.iterate(id, from, limit)) };
     },
   };
+}
+
+/** As many entries as may go into one answer, and one in any case. */
+function affordable(rows: Iterable<{ n: number; entry: string }>): TranscriptPage["entries"] {
+  const entries: TranscriptPage["entries"] = [];
+  let chars = 0;
+  for (const { n, entry } of rows) {
+    chars += entry.length;
+    if (chars > LIMITS.entriesChars && entries.length > 0) break;
+    const parsed = parseJson(Entry, entry);
+    if (parsed !== undefined) entries.push({ n, entry: parsed });
+  }
+  return entries;
 }

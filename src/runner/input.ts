@@ -1,10 +1,13 @@
-import type { FromServer, InputResult } from "../types.ts";
+import { type FromServer, HARMLESS_KEYS, type InputResult, LIMITS } from "../types.ts";
 import type { Modes } from "./screen.ts";
 
 type Input = Extract<FromServer, { type: "input" }>;
 
 /** Streams whose place is remembered; each page that types opens one. */
 const STREAMS = 100;
+
+/** Text that is held for its last part, of all streams, in UTF-16 units. */
+const HELD_CHARS = 2 * LIMITS.pasteChars;
 
 /** What keys send in a terminal (ECMA-48, xterm's ctlseqs), with Alt after an Escape. */
 const KEYS: Record<string, string> = {
@@ -60,19 +63,6 @@ export function keyBytes(key: string, applicationCursor: boolean): string {
   return alt === undefined ? sent : `\x1b${sent}`;
 }
 
-/** With a question open these could answer it; others only look around, or say no. */
-const HARMLESS = new Set([
-  ...Object.keys(CURSOR),
-  "Escape",
-  "PageUp",
-  "PageDown",
-  "WheelUp",
-  "WheelDown",
-  "C-c",
-  "C-o",
-  "C-l",
-]);
-
 /** A turn of the wheel is so many lines to a program that knows no mouse, as in xterm. */
 const WHEEL_LINES = 3;
 
@@ -86,17 +76,51 @@ export interface InputOptions {
   asked(): boolean;
 }
 
-/** What is typed from afar: in order and each once for every stream, and never into an open question. */
+/** Text of a stream that goes on: `paste` as its parts had it. */
+interface Held {
+  text: string;
+  paste: boolean;
+}
+
+/**
+ * What is typed from afar: in order and each once for every stream, and never into an open question. A text that comes in
+ * parts is held until its last part is there, so that the program gets all of it or nothing.
+ */
 export function openInput({ write, modes, asked }: InputOptions) {
   const places = new Map<string, number>();
+  const held = new Map<string, Held>();
+
+  /** Forgets a stream: what it sends next is out of turn. */
+  const forget = (stream: string) => {
+    places.delete(stream);
+    held.delete(stream);
+  };
+  const hold = (stream: string, text: Held) => {
+    held.delete(stream);
+    held.set(stream, text);
+    let chars = 0;
+    for (const { text } of held.values()) chars += text.length;
+    for (const [oldest, { text }] of held) {
+      if (chars <= HELD_CHARS || oldest === stream) break;
+      chars -= text.length;
+      forget(oldest);
+    }
+  };
 
   return function apply(input: Input): { result: InputResult; seq: number } {
     const last = places.get(input.stream) ?? (input.seq === 0 ? -1 : 0); // a stream begins with 0 or 1
     if (input.seq <= last) return { result: "applied", seq: last }; // sent again, as its answer was lost
     if (input.seq !== last + 1) return { result: "order", seq: last };
     const { keys = [] } = input;
-    const text = (input.text ?? "").replace(CONTROL, ""); // before anything is judged by how it begins
-    const answers = text !== "" || input.enter === true || keys.some((key) => !HARMLESS.has(key));
+    const part = (input.text ?? "").replace(CONTROL, ""); // before anything is judged by how it begins
+    const before = held.get(input.stream);
+    const text = (before?.text ?? "") + part;
+    if (text.length > LIMITS.pasteChars) {
+      forget(input.stream);
+      return { result: "order", seq: last };
+    }
+    const answers =
+      text !== "" || input.enter === true || keys.some((key) => !HARMLESS_KEYS.has(key));
     if (answers && asked()) return { result: "asked", seq: last };
     if (text.trimStart().startsWith("!") && input.shell !== true)
       return { result: "shell", seq: last };
@@ -104,8 +128,14 @@ export function openInput({ write, modes, asked }: InputOptions) {
     places.set(input.stream, input.seq);
     for (const [oldest] of places) {
       if (places.size <= STREAMS) break;
-      places.delete(oldest);
+      forget(oldest);
     }
+    const paste = input.paste === true;
+    if (input.more === true) {
+      hold(input.stream, { text, paste: before?.paste ?? paste });
+      return { result: "applied", seq: input.seq };
+    }
+    held.delete(input.stream);
     const { applicationCursor, bracketedPaste, wheel, middle } = modes();
     const turn = (up: boolean) => {
       if (wheel === "keys")
@@ -116,9 +146,14 @@ export function openInput({ write, modes, asked }: InputOptions) {
         ? `\x1b[M${String.fromCharCode(32 + button, 32 + Math.min(95, middle.x), 32 + Math.min(95, middle.y))}`
         : "";
     };
-    const plain = text.replaceAll("\n", "\r");
+    const bracketed = (text: string, paste: boolean) => {
+      const plain = text.replaceAll("\n", "\r");
+      return paste && bracketedPaste && plain !== "" ? `\x1b[200~${plain}\x1b[201~` : plain;
+    };
     const typed =
-      input.paste === true && bracketedPaste && plain !== "" ? `\x1b[200~${plain}\x1b[201~` : plain;
+      before === undefined || before.paste === paste
+        ? bracketed(text, paste)
+        : bracketed(before.text, before.paste) + bracketed(part, paste); // the rest of it never came
     const pressed = keys.map((key) =>
       key === "WheelUp" || key === "WheelDown"
         ? turn(key === "WheelUp")

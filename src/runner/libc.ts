@@ -20,6 +20,11 @@ const P_PID = 1;
 const WNOHANG = 1;
 const WSTOPPED = mac ? 8 : 2;
 
+/** Of struct termios the third group of flags after iflag, oflag and cflag, each a 32-bit number on Linux and a 64-bit one on macOS (termios(3)). */
+const LFLAG_OFFSET = mac ? 24 : 12;
+const ICANON = mac ? 0x100 : 0x2;
+const ECHO = 0x8;
+
 /** flock(2). */
 const LOCK_EX = 2;
 const LOCK_NB = 4;
@@ -68,6 +73,17 @@ const libc = load();
 export function terminalAttributes(fd: number): Uint8Array | undefined {
   const attributes = new Uint8Array(STRUCT_BYTES);
   return libc.tcgetattr(fd, ptr(attributes)) === 0 ? attributes : undefined;
+}
+
+/**
+ * Whether a terminal's lines are read without being shown, as passwords are. A full-screen program or a shell's prompt, which shows
+ * itself what is typed, reads no lines. Works on either side of a pseudo-terminal; false where it is gone.
+ */
+export function hidesInput(fd: number): boolean {
+  const attributes = terminalAttributes(fd);
+  if (attributes === undefined) return false;
+  const flags = new DataView(attributes.buffer).getUint32(LFLAG_OFFSET, true);
+  return (flags & ICANON) !== 0 && (flags & ECHO) === 0;
 }
 
 /** Puts attributes from `terminalAttributes` back; false where the terminal is gone. */

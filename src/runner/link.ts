@@ -199,7 +199,7 @@ export function openLink(options: LinkOptions): Link {
       }
       session.received++;
       if (message.type === "ping") link.send({ type: "pong" });
-      else options.onMessage(message);
+      options.onMessage(message);
     };
     ws.onclose = ({ reason }) => {
       if (ws !== socket) return;
@@ -211,23 +211,22 @@ export function openLink(options: LinkOptions): Link {
   /** A refused upgrade shows no reason; the same request without it does. Corrects our clock where that is it. */
   const askWhy = async (): Promise<string> => {
     const nonce = randomNonce();
-    try {
-      const response = await fetchServer(`${pairing.server}/ws`, {
-        headers: { authorization: sign(nonce) },
-        signal: AbortSignal.timeout(CONNECT_MS),
-      });
-      const text = (await response.text()).slice(0, 4096);
-      const time = provenTime(keys, pairing.device, nonce, text);
-      if (time !== undefined) {
-        clockOffset = time - Math.floor(Date.now() / 1000);
-        return "this machine's clock is not the server's; corrected";
-      }
-      if (response.status === 401) return UNKNOWN_HERE;
-      return `the server refused the connection (${response.status}): ${parseJson(ApiError, text)?.error.message ?? "it does not say why"}`;
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      return "the server can't be reached";
+    const request = {
+      headers: { authorization: sign(nonce) },
+      signal: AbortSignal.timeout(CONNECT_MS),
+    };
+    const answer = await fetchServer(`${pairing.server}/ws`, request)
+      .then(async (response) => ({ status: response.status, text: await response.text() }))
+      .catch(() => undefined);
+    if (answer === undefined) return "the server can't be reached";
+    const text = answer.text.slice(0, 4096);
+    const time = provenTime(keys, pairing.device, nonce, text);
+    if (time !== undefined) {
+      clockOffset = time - Math.floor(Date.now() / 1000);
+      return "this machine's clock is not the server's; corrected";
     }
+    if (answer.status === 401) return UNKNOWN_HERE;
+    return `the server refused the connection (${answer.status}): ${parseJson(ApiError, text)?.error.message ?? "it does not say why"}`;
   };
 
   const link: Link = {

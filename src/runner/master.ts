@@ -1,6 +1,12 @@
 import { closeSync } from "node:fs";
 import { type DescriptorWriter, openWriter } from "./descriptor.ts";
-import { duplicateNonBlocking, masterDescriptors, redirectToEnd, setWindowSize } from "./libc.ts";
+import {
+  duplicateNonBlocking,
+  hidesInput,
+  masterDescriptors,
+  redirectToEnd,
+  setWindowSize,
+} from "./libc.ts";
 
 /**
  * bun-pty's library reads the master side in a thread of its own, into a queue without bound, and hands out no descriptor. On
@@ -18,6 +24,8 @@ export interface Master {
   pause(): void;
   resume(): void;
   resize(cols: number, rows: number): void;
+  /** Whether lines are read without being shown. */
+  hidesInput(): boolean;
   /** Reads no more: for when somebody else keeps the terminal open after the program ended. */
   stop(): void;
 }
@@ -37,6 +45,7 @@ export function takeMaster(slavePath: string): Master | undefined {
   let resume: (() => void) | undefined;
   let paused: Promise<void> | undefined;
   let stopped = false;
+  let closed = false;
 
   const pump = async (onData: (bytes: Uint8Array) => void) => {
     let turn = performance.now();
@@ -65,6 +74,7 @@ export function takeMaster(slavePath: string): Master | undefined {
         .finally(() => {
           stopped = true;
           writer.stop();
+          closed = true;
           closeSync(fd);
           onEnd();
         });
@@ -79,6 +89,7 @@ export function takeMaster(slavePath: string): Master | undefined {
       resume?.();
     },
     resize: (cols, rows) => setWindowSize(fd, cols, rows),
+    hidesInput: () => !closed && hidesInput(fd), // closed, its number may be another file's
     stop() {
       if (stopped) return;
       stopped = true;

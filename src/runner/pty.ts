@@ -19,6 +19,8 @@ export interface Pty {
   readonly unread: number;
   /** Columns and rows, 1 to 65535 each. */
   resize(cols: number, rows: number): void;
+  /** Whether the program reads lines that its terminal does not show, such as a password. */
+  hidesInput(): boolean;
   /** Signals the program's process group; nothing happens once it has ended. */
   kill(signal: NodeJS.Signals): void;
   /** Holds the program's output back in the kernel, so that a slow reader costs no memory. */
@@ -103,6 +105,7 @@ export function startPty(options: PtyOptions): Pty {
       return io.unread;
     },
     resize: io.resize,
+    hidesInput: () => !ended && io.hidesInput(),
     kill(signal) {
       if (ended) return;
       const pid = programPid(child.pid);

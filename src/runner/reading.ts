@@ -1,6 +1,6 @@
 import type { IPty } from "bun-pty";
 import { MARKER } from "./holder.ts";
-import { hasStopped, openSlave, setOutputFlow } from "./libc.ts";
+import { hasStopped, hidesInput, openSlave, setOutputFlow } from "./libc.ts";
 import { takeMaster } from "./master.ts";
 import { StartError, terminalPath } from "./program.ts";
 import type { PtyOptions } from "./pty.ts";
@@ -24,6 +24,8 @@ export interface Reading {
   /** Bytes that wait to be taken. */
   readonly unread: number;
   resize(cols: number, rows: number): void;
+  /** Whether lines are read without being shown. */
+  hidesInput(): boolean;
   pause(): void;
   resume(): void;
   onChildSignal(): void;
@@ -102,6 +104,7 @@ export function ownReading(
       child.resize(cols, rows); // checks the size
       master.resize(cols, rows);
     },
+    hidesInput: () => begun && master.hidesInput(),
     pause() {
       held = true;
       master.pause();
@@ -132,15 +135,28 @@ export function libraryReading(
     slave = undefined;
     finish(exitCode);
   });
+  let path: string | undefined;
+  const terminal = () => {
+    path ??= terminalPath(child.pid);
+    return path;
+  };
   const setFlow = (flowing: boolean) => {
-    const path = slave === undefined ? terminalPath(child.pid) : undefined;
-    slave ??= path === undefined ? undefined : openSlave(path);
+    const at = slave === undefined ? terminal() : undefined;
+    slave ??= at === undefined ? undefined : openSlave(at);
     if (slave !== undefined) setOutputFlow(slave.fd, flowing);
   };
   return {
     write: (bytes) => child.write(bytes),
     unread: 0,
     resize: (cols, rows) => child.resize(cols, rows),
+    hidesInput() {
+      const at = terminal();
+      const open = at === undefined ? undefined : openSlave(at); // not kept: the end of output is seen once no slave is open
+      if (open === undefined) return false;
+      const hidden = hidesInput(open.fd);
+      open.close();
+      return hidden;
+    },
     pause: () => setFlow(false),
     resume: () => setFlow(true),
     onChildSignal() {

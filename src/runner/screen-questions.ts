@@ -206,7 +206,7 @@ export function followScreen(options: ScreenQuestionsOptions) {
   const current = (asked: Dialog) => (asked.way === "none" ? unreadableNow() : now());
   const keyboard: Keyboard = {
     async still(asked) {
-      await options.screen()?.settled();
+      await options.screen()?.drawn();
       const dialog = current(asked);
       return isSame(dialog, asked) && mayAsk() && !ledger.busy(open?.entry) ? dialog : undefined;
     },

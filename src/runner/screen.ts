@@ -1,8 +1,11 @@
+import { goesOn, rowText, withGoesOn } from "../row.ts";
 import { type Frame, type HistoryOp, LIMITS } from "../types.ts";
+import type { SessionColours } from "./colours.ts";
 import { openEmulator } from "./emulator.ts";
 import { followHistory, slices } from "./history.ts";
 import { followLogins } from "./logins.ts";
 import { maskedRows, maskSecrets } from "./secrets.ts";
+import { SynchronizedUpdates, UPDATE_MS } from "./synchronized.ts";
 
 /** Output that the emulator has not worked through holds the program back above the first, lets it go on below the second, in bytes. */
 const HOLD_BYTES = 256 * 1024;
@@ -12,6 +15,25 @@ const AT_ONCE_BYTES = 1024;
 /** After so much output what it left behind is collected, which takes some 12 ms, in bytes: left to itself the engine has 133 MB at the peak of a flood of 200 MB, so 108 (measured). */
 const COLLECT_BYTES = 8 * 1024 * 1024;
 
+/** While an update is half drawn it is looked at this often whether it has ended, in ms. */
+const LOOK_MS = 20;
+/** Views that are taken before updates begin may cost this part of the time, and so much at once, in ms. */
+const VIEW_SHARE = 0.1;
+const VIEW_BURST_MS = 20;
+
+/** What stands on the screen at one moment. */
+interface View {
+  /** Payloads, masked. */
+  rows: string[];
+  /** The rows as text, with their secrets. */
+  plain: string[];
+  about: Omit<Frame, "rev" | "lines">;
+}
+
+/**
+ * The screen as the program wants it seen: while it draws between the beginning and the end of a synchronised update,
+ * everything but what is typed and the history stays as it was before, for a second at most.
+ */
 export interface Screen {
   feed(bytes: Uint8Array): void;
   resize(cols: number, rows: number): void;
@@ -30,6 +52,12 @@ export interface Screen {
   login(): { url: string; pastes: boolean } | undefined;
   /** Resolves once everything that was fed is on the screen. */
   settled(): Promise<void>;
+  /** Whether the program is drawing an update that it has not ended. */
+  readonly isUpdating: boolean;
+  /** Resolves once everything that was fed is on the screen and no update is half drawn. */
+  drawn(): Promise<void>;
+  /** The program is over: what it has drawn is shown as it is. */
+  ended(): void;
   dispose(): void;
 }
 
@@ -53,6 +81,10 @@ export interface ScreenOptions {
   onHistory(op: HistoryOp): void;
   /** Answers to the program's queries; only for a terminal that has no other to answer them. */
   onReply?(data: string): void;
+  /** The terminal's own colours, as far as they are known. */
+  colours?: SessionColours;
+  /** Whether the terminal does not show what is typed. */
+  hidesInput?(): boolean;
 }
 
 /** The emulator beside the PTY: bytes in, rows with styles out. */
@@ -69,24 +101,32 @@ export function openScreen(options: ScreenOptions): Screen {
     title = maskSecrets(text.slice(0, LIMITS.titleChars));
   });
   let sgrMouse = false;
+  let reverse = false;
   const followModes = (on: boolean) => (params: (number | number[])[]) => {
+    if (params.includes(5)) reverse = on;
     if (params.includes(25)) cursorVisible = on;
     if (params.includes(1006)) sgrMouse = on;
     return false; // the emulator acts on it too
   };
   term.parser.registerCsiHandler({ prefix: "?", final: "h" }, followModes(true));
   term.parser.registerCsiHandler({ prefix: "?", final: "l" }, followModes(false));
-  term.parser.registerEscHandler({ final: "c" }, () => {
+  const resetModes = () => {
     cursorVisible = true;
-    sgrMouse = false;
+    reverse = false;
     return false;
+  };
+  term.parser.registerCsiHandler({ intermediates: "!", final: "p" }, resetModes);
+  term.parser.registerEscHandler({ final: "c" }, () => {
+    sgrMouse = false;
+    return resetModes();
   });
+  options.colours?.follow(term);
 
   // the emulator's own decoder (xterm.js 6.0.0) loses characters such as … and “ where a read ends within them
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let rev = 0;
-  let sent: string[] = [];
-  let sentMeta = "";
+  let sent: View | undefined;
+  let sentAbout = "";
   let waiting = 0;
   let sinceCollected = 0;
   let held = false;
@@ -115,20 +155,63 @@ export function openScreen(options: ScreenOptions): Screen {
     );
     if (payloads.reduce((sum, payload) => sum + payload.length, 0) <= LIMITS.screenChars)
       return payloads;
-    const room = Math.floor(LIMITS.screenChars / payloads.length); // accents in every cell of a huge terminal
-    return payloads.map((payload) =>
-      payload.length <= room ? payload : (payload.split("\n", 1)[0] ?? "").slice(0, room),
-    );
+    // accents in every cell of a huge terminal
+    const room = Math.floor(LIMITS.screenChars / payloads.length) - withGoesOn("").length;
+    return payloads.map((payload) => {
+      if (payload.length <= room) return payload;
+      const text = rowText(payload).slice(0, room);
+      return goesOn(payload) ? withGoesOn(text) : text;
+    });
+  };
+  const plain = (): string[] => {
+    const buffer = term.buffer.active;
+    const line = (y: number) => buffer.getLine(buffer.baseY + y)?.translateToString(true) ?? "";
+    return Array.from({ length: term.rows }, (_, y) => line(y));
   };
   const cursor = () => ({
     x: Math.min(term.buffer.active.cursorX, term.cols - 1),
     y: term.buffer.active.cursorY,
     visible: cursorVisible,
   });
-  const meta = () => {
-    const full = term.buffer.active.type === "alternate";
-    return { cols: term.cols, rows: term.rows, cursor: cursor(), title, ...(full ? { full } : {}) };
+  const about = (): View["about"] => ({
+    cols: term.cols,
+    rows: term.rows,
+    cursor: cursor(),
+    title,
+    ...(term.buffer.active.type === "alternate" ? { full: true } : {}),
+    ...(reverse ? { reverse } : {}),
+    ...options.colours?.now(),
+  });
+
+  /** The newest view that was not half drawn; only kept once a program has begun an update. */
+  let whole: View | undefined;
+  let credit = VIEW_BURST_MS;
+  let creditedAt = 0;
+  const take = (): View => ({ rows: rows(), plain: plain(), about: about() });
+  const updates = new SynchronizedUpdates(term, {
+    onBegin() {
+      const began = performance.now();
+      credit = Math.min(VIEW_BURST_MS, credit + (began - creditedAt) * VIEW_SHARE);
+      creditedAt = began;
+      if (whole !== undefined && credit <= 0) return; // a program that does nothing else: an older one serves
+      whole = take();
+      credit -= performance.now() - began;
+    },
+    onLate: options.onChange,
+  });
+  /** What stood there before the update that is half drawn now. */
+  const earlier = () => (updates.isOpen ? whole : undefined);
+  const view = (): View => {
+    const before = earlier();
+    if (before !== undefined) return before;
+    if (whole === undefined) return { rows: rows(), plain: [], about: about() };
+    whole = take();
+    return whole;
   };
+  const settled = () => new Promise<void>((resolve) => term.write("", resolve));
+  /** Whether what is typed is shown concerns what is typed next: it never waits. */
+  const told = (now: View) =>
+    options.hidesInput?.() === true ? { ...now.about, secret: true } : now.about;
 
   return {
     feed(bytes) {
@@ -151,33 +234,33 @@ export function openScreen(options: ScreenOptions): Screen {
       options.onChange();
     },
     frame() {
-      const now = rows();
+      const now = view();
       const lines: Record<string, string> = {};
-      let changed = now.length !== sent.length;
-      now.forEach((payload, y) => {
-        if (payload === sent[y]) return;
+      let changed = now.rows.length !== sent?.rows.length;
+      now.rows.forEach((payload, y) => {
+        if (payload === sent?.rows[y]) return;
         lines[y] = payload;
         changed = true;
       });
-      const about = meta();
+      const about = told(now);
       const text = JSON.stringify(about);
-      if (!changed && text === sentMeta) return undefined;
+      if (!changed && text === sentAbout) return undefined;
       sent = now;
-      sentMeta = text;
+      sentAbout = text;
       return { rev: ++rev, ...about, lines };
     },
     whole() {
       this.frame(); // brings `sent` up to now
-      return { rev, ...meta(), lines: Object.fromEntries(sent.map((payload, y) => [y, payload])) };
+      const now = sent ?? view();
+      return {
+        rev,
+        ...told(now),
+        lines: Object.fromEntries(now.rows.map((payload, y) => [y, payload])),
+      };
     },
-    text: () => rows().map((payload) => payload.split("\n", 1)[0] ?? ""),
-    plain: () =>
-      Array.from(
-        { length: term.rows },
-        (_, y) =>
-          term.buffer.active.getLine(term.buffer.active.baseY + y)?.translateToString(true) ?? "",
-      ),
-    cursor,
+    text: () => (earlier()?.rows ?? rows()).map(rowText),
+    plain: () => earlier()?.plain ?? plain(),
+    cursor: () => earlier()?.about.cursor ?? cursor(),
     modes() {
       const { applicationCursorKeysMode, bracketedPasteMode, mouseTrackingMode } = term.modes;
       const tracked = mouseTrackingMode !== "none" && mouseTrackingMode !== "x10"; // X10's own mode knows no wheel
@@ -195,9 +278,22 @@ export function openScreen(options: ScreenOptions): Screen {
       };
     },
     login,
-    settled: () => new Promise((resolve) => term.write("", resolve)),
+    settled,
+    get isUpdating() {
+      return updates.isOpen;
+    },
+    async drawn() {
+      await settled();
+      // one that begins its next update at once is never seen without
+      for (let waited = 0; waited < UPDATE_MS && updates.isOpen; waited += LOOK_MS) {
+        await Bun.sleep(LOOK_MS);
+        await settled();
+      }
+    },
+    ended: () => updates.close(),
     dispose() {
       disposed = true;
+      updates.close();
       term.dispose();
     },
   };

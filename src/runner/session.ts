@@ -5,6 +5,8 @@ import { randomNonce } from "../auth.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.ts";
 import { openAsking } from "./asking.ts";
+import { SessionColours } from "./colours.ts";
+import { EchoWatch } from "./echo.ts";
 import { transcriptOf, trustedTranscript } from "./evidence.ts";
 import { proxyExceptions } from "./hooks.ts";
 import { openInput } from "./input.ts";
@@ -130,7 +132,10 @@ export function openSession(
     sendFrame: (frame) => link?.send({ type: "screen", session: id, frame }),
     sendLogin: (url) => link?.send({ type: "auth_url", session: id, url }),
   });
+  const colours = new SessionColours(given.env.COLORFGBG);
+  let echo: EchoWatch | undefined;
   const screenChanged = () => {
+    echo?.stir();
     asking.screenChanged();
     showing.changed();
   };
@@ -240,6 +245,7 @@ export function openSession(
         trouble = message.message;
         return;
       case "ping":
+        return echo?.check(); // every 2 s: a program may turn the echo off long after it has printed anything
       case "start": // a daemon's
       case "find":
         return;
@@ -279,13 +285,18 @@ export function openSession(
         onChange: screenChanged,
         onHold: hold,
         onHistory,
+        colours,
+        hidesInput: pty.hidesInput,
         ...(reply === undefined ? {} : { onReply: reply }),
       };
       const own = openLateScreen(options, () => resumed && showing.whole());
       late = own;
       write = pty.write;
+      const watched = new EchoWatch(pty.hidesInput, () => showing.changed());
+      echo = watched;
       type = openInput({
         write(data) {
+          watched.stir();
           asking.touch();
           pty.write(data);
         },
@@ -326,6 +337,8 @@ export function openSession(
       );
       const onTyped = (bytes: Uint8Array) => {
         sizes?.typed(bytes);
+        watched.stir();
+        if (colours.typed(bytes)) showing.changed();
         if (isTyped(bytes)) asking.typed();
       };
       return { onOutput: own.feed, onResize: sizes.desk, onTyped };
@@ -335,6 +348,8 @@ export function openSession(
       status?.close();
       const last = await late?.loaded();
       await last?.settled();
+      last?.ended();
+      echo?.close();
       await confirmed;
       showing.close();
       exit = { exit: how, ended_at: Date.now() };

@@ -39,6 +39,10 @@ export function openShowing({ screen, link, sendFrame, sendLogin }: ShowingOptio
   };
   const lookForLogin = () => {
     loginTimer = undefined;
+    if (screen()?.isUpdating === true) {
+      loginTimer = setTimeout(lookForLogin, LOGIN_MS);
+      return;
+    }
     const told = login?.url;
     login = screen()?.login();
     if (login?.url !== told && link().up) sendLogin(login?.url ?? null);

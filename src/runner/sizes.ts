@@ -1,3 +1,4 @@
+import { LIMITS } from "../types.ts";
 import type { Size } from "./wrap.ts";
 
 /** Who has a say in the size of the program's terminal. */
@@ -9,9 +10,6 @@ export interface Sizes {
   /** A phone takes the size over, or gives it back. */
   phone(size: Size | undefined): void;
 }
-
-/** Smaller than this no program is made, so that a slip of a phone does not wreck its screen. */
-const LEAST: Size = { cols: 20, rows: 5 };
 
 /** What a terminal says by itself: focus, mouse, and answers to queries (xterm's ctlseqs). */
 const REPORTS =
@@ -51,7 +49,10 @@ export function openSizes(first: Size, apply: (size: Size) => void, hasDesk = tr
       phone =
         size === undefined
           ? undefined
-          : { cols: Math.max(LEAST.cols, size.cols), rows: Math.max(LEAST.rows, size.rows) };
+          : {
+              cols: Math.max(LIMITS.leastCols, size.cols),
+              rows: Math.max(LIMITS.leastRows, size.rows),
+            };
       settle();
     },
   };

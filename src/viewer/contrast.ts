@@ -109,7 +109,7 @@ export function readable(text: Rgb, ground: Rgb, least = LEAST_CONTRAST): Rgb {
 }
 
 /** So much of the way from one colour to the other. */
-function mixed(from: Rgb, to: Rgb, part: number): Rgb {
+export function mixed(from: Rgb, to: Rgb, part: number): Rgb {
   const channel = (i: 0 | 1 | 2) => Math.round(from[i] + (to[i] - from[i]) * part);
   return [channel(0), channel(1), channel(2)];
 }

@@ -9,6 +9,9 @@ const LONGEST_PAUSE_MS = 10_000;
 /** So many attempts may fail before the person is told why. */
 const QUIET_ATTEMPTS = 3;
 
+/** What is quoted of an exception, in UTF-16 units. */
+const FAULT_CHARS = 300;
+
 const BREAKS_OFF = "The connection to the server ends before anything arrives through it.";
 
 /**
@@ -26,6 +29,12 @@ export interface StreamOptions {
   onState(state: StreamState, reason?: string): void;
   /** Something that is no failure of the connection was thrown: while an event was handled, or instead of reading on. */
   onFault(error: unknown): void;
+}
+
+/** What is told of an exception of our own. */
+export function faultWords(error: unknown): string {
+  const words = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return `claude-remote has a fault here (${words.slice(0, FAULT_CHARS)}). Start it again; if that does not help, report this.`;
 }
 
 /**
@@ -53,8 +62,8 @@ export class EventStream {
   private start(): void {
     this.connect().catch((error: unknown) => {
       if (this.closed) return;
+      this.options.onState("broken", faultWords(error));
       this.options.onFault(error);
-      this.options.onState("broken");
     });
   }
 

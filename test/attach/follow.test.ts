@@ -40,6 +40,7 @@ test("what the stream tells of a session is newer than what was asked for before
     onPrompt: nothing,
     onLink: nothing,
     onGone: nothing,
+    onFault: nothing,
     onSession: ({ status }) => void shown.push(status),
   });
   const say = async (name: string, data: object) =>

@@ -35,7 +35,7 @@ function open() {
     said,
     asked: () => asked,
     text: (text: string) => typing.typed({ kind: "text", text }),
-    paste: (text: string) => typing.typed({ kind: "paste", text }),
+    paste: (text: string, more = false) => typing.typed({ kind: "paste", text, more }),
     keys: (...names: string[]) => {
       for (const key of names) typing.typed({ kind: "key", key });
     },
@@ -88,6 +88,29 @@ test("much at once keeps to what a request holds, and a wheel that is faster tha
   expect(pressed.filter((key) => key === "WheelUp").length).toBeLessThanOrEqual(20);
   for (let i = 0; i < 70; i++) text("x".repeat(16_000));
   expect(said.at(-1)).toContain("Too much at once");
+});
+
+test("a paste goes as one, however long it is and in whatever pieces the terminal tells it", async () => {
+  const { sent, paste, keys, answer, said } = open();
+  paste("a".repeat(20_000), true);
+  expect(sent).toEqual([]); // its end may never come
+  paste("b".repeat(20_000), true);
+  paste("", false);
+  keys("Enter");
+  for (let i = 0; i < 4; i++) await answer();
+  expect(sent.map(({ more, paste }) => [more, paste])).toEqual([
+    [true, true],
+    [true, true],
+    [undefined, true],
+    [undefined, undefined],
+  ]);
+  expect(sent.map(({ text }) => text ?? "").join("")).toBe("a".repeat(20_000) + "b".repeat(20_000));
+  paste("x".repeat(LIMITS.pasteChars), true);
+  paste("y", false);
+  expect(said.at(-1)).toContain("Too much at once");
+  paste("z");
+  await answer();
+  expect(sent.at(-1)?.text).toBe("z");
 });
 
 test("with the connection away the same goes out again under its number, and for 30 s at most", async () => {

@@ -7,10 +7,14 @@ export class FakeElement {
   readonly nodes: (FakeElement | string)[] = [];
   readonly attributes = new Map<string, string>();
   readonly dataset: Record<string, string>;
-  readonly style: Record<string, unknown> = { setProperty: () => undefined };
+  readonly style: Record<string, unknown> = {
+    setProperty: () => undefined,
+    removeProperty: () => undefined,
+  };
   readonly listeners = new Map<string, ((event: object) => void)[]>();
   readonly classList = {
-    add: (name: string) => Object.assign(this, { className: `${this.className} ${name}` }),
+    add: (...names: string[]) =>
+      Object.assign(this, { className: [this.className, ...names].join(" ").trim() }),
   };
   className = "";
   hidden = false;
@@ -85,6 +89,13 @@ export class FakeElement {
     else if (on) this.attributes.set(name, "");
     else this.attributes.delete(name);
   }
+  /** Nothing is laid out. */
+  getBoundingClientRect() {
+    return { x: 0, y: 0, width: 0, height: 0 };
+  }
+  querySelectorAll(selector: string): FakeElement[] {
+    return this.all(({ className }) => className.split(" ").includes(selector.slice(1)));
+  }
   addEventListener(name: string, listener: (event: object) => void): void {
     this.listeners.set(name, [...(this.listeners.get(name) ?? []), listener]);
   }
@@ -151,6 +162,7 @@ export function fakeBrowser(): void {
       ...deaf,
       createElement: (tag: string) => new FakeElement(tag),
       querySelector,
+      getSelection: () => null,
       body: new FakeElement("body"),
       title: "",
       hidden: false,
@@ -169,7 +181,12 @@ export function fakeBrowser(): void {
         return undefined;
       }
     },
-    getComputedStyle: () => ({ paddingLeft: "0" }),
+    MutationObserver: class {
+      observe() {
+        return undefined;
+      }
+    },
+    getComputedStyle: () => ({ paddingLeft: "0", fontSize: "13px", getPropertyValue: () => "" }),
     requestAnimationFrame: (act: () => void) => setTimeout(act, 16),
     confirm: () => false,
     isSecureContext: true,

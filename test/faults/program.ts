@@ -115,6 +115,7 @@ export function openProgram(dir: string, holder: number) {
     },
     resize: (cols, rows) => truth.resize(cols, rows),
     unread: 0,
+    hidesInput: () => false,
     kill: () => undefined,
     pause: () => undefined,
     resume: () => undefined,

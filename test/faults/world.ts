@@ -74,6 +74,7 @@ export async function openWorld({ modules, requests, holder }: Stage, house: Hou
       }),
     onLink: () => undefined,
     onGone: (words) => void gone.push(words),
+    onFault: (words) => void gone.push(words),
   });
   const fares = { typing: "", dropped: false };
   const onState = (words: string) => {

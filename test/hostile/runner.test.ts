@@ -33,6 +33,7 @@ function fakePty(heard: { what: string; session: string }[], current: () => stri
   return {
     holder: process.pid,
     unread: 0,
+    hidesInput: () => false,
     write: (data) => hear(`write ${String(data)}`),
     resize: () => hear("resize"),
     kill: (signal) => hear(`kill ${signal}`),

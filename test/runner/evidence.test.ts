@@ -42,8 +42,8 @@ describe("what Claude's transcript tells of a question that was not answered fro
 
   test("Claude went on without an answer, as the real Claude Code wrote", () => {
     const path = recorded("no-answer.jsonl");
-    const asked = readFileSync(path, "utf8").match(/"input":\{"questions":(\[.*?\])\}/)?.[1];
-    const questions: unknown = JSON.parse(asked ?? "[]");
+    const input = readFileSync(path, "utf8").match(/"input":(\{"questions":.*?\})\}\]/)?.[1];
+    const { questions } = JSON.parse(input ?? "");
     expect(outcomeOf(path, 0, { name: "AskUserQuestion", input: { questions } })).toEqual({
       decision: "none",
     });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import * as v from "valibot";
 import { openInput } from "../../src/runner/input.ts";
 import type { Modes } from "../../src/runner/screen.ts";
-import { type FromServer, InputRequest } from "../../src/types.ts";
+import { type FromServer, InputRequest, LIMITS } from "../../src/types.ts";
 
 type Given = Partial<Extract<FromServer, { type: "input" }>>;
 
@@ -29,6 +29,62 @@ function open(given: Partial<Modes> = {}) {
     written: () => chunks.splice(0).join(""),
   };
 }
+
+describe("a text that comes in parts", () => {
+  test("reaches the program as one paste, once its last part is there", () => {
+    const { apply, written } = open();
+    expect(apply({ text: "one\n", paste: true, more: true }).result).toBe("applied");
+    expect(apply({ text: "two\n", paste: true, more: true }).result).toBe("applied");
+    expect(written()).toBe("");
+    apply({ text: "three", paste: true, enter: true, keys: ["Up"] });
+    expect(written()).toBe("\x1b[200~one\rtwo\rthree\x1b[201~\r\x1b[A");
+  });
+
+  test("has each part once, though it is sent again, and a character whole that was cut in two", () => {
+    const { apply, written } = open();
+    apply({ seq: 1, text: "a\ud83d", paste: true, more: true });
+    apply({ seq: 1, text: "a\ud83d", paste: true, more: true });
+    apply({ seq: 2, text: "\ude00b", paste: true });
+    expect(written()).toBe("\x1b[200~a😀b\x1b[201~");
+  });
+
+  test("leaves nothing behind where a part is lost: no bracket, and no text", () => {
+    const { apply, written } = open();
+    apply({ stream: "lost", seq: 1, text: "first", paste: true, more: true });
+    expect(apply({ stream: "lost", seq: 3, text: "third", paste: true }).result).toBe("order");
+    apply({ stream: "next", seq: 1, text: "ls", enter: true });
+    expect(written()).toBe("ls\r");
+  });
+
+  test("is refused whole where a question opens before its end, or a shell command was not confirmed", () => {
+    const { apply, written, state } = open();
+    apply({ stream: "asked", seq: 1, text: "yes ", paste: true, more: true });
+    state.asked = true;
+    expect(apply({ stream: "asked", seq: 2, text: "do", paste: true }).result).toBe("asked");
+    state.asked = false;
+    expect(apply({ stream: "shell", seq: 1, text: " ", paste: true, more: true }).result).toBe(
+      "applied",
+    );
+    expect(apply({ stream: "shell", seq: 2, text: "!rm x", paste: true }).result).toBe("shell");
+    expect(written()).toBe("");
+  });
+
+  test("is bounded: what is longer than all may be is refused, and what was never ended is forgotten", () => {
+    const { apply, written } = open();
+    const part = "x".repeat(LIMITS.typedChars);
+    let seq = 0;
+    const results = Array.from(
+      { length: Math.ceil(LIMITS.pasteChars / part.length) + 1 },
+      () => apply({ stream: "long", seq: ++seq, text: part, paste: true, more: true }).result,
+    );
+    expect(results.at(-2)).toBe("order");
+    for (let i = 0; i < 60; i++)
+      apply({ stream: `open-${i}`, seq: 1, text: part, paste: true, more: true });
+    expect(apply({ stream: "open-0", seq: 2, text: "", paste: true }).result).toBe("order");
+    expect(apply({ stream: "open-59", seq: 2, text: "", paste: true }).result).toBe("applied");
+    expect(written()).toHaveLength(part.length + 12);
+  });
+});
 
 describe("what is typed from afar", () => {
   test("is text, then Enter, then keys, as the terminal sends them", () => {

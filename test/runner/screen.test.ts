@@ -130,6 +130,113 @@ describe("a frame", () => {
   });
 });
 
+describe("a synchronised update", () => {
+  const open = (cols = 20, rows = 3) => {
+    let changes = 0;
+    const screen = openScreen({ ...quiet, cols, rows, onChange: () => void changes++ });
+    const feed = async (text: string) => {
+      screen.feed(bytes(text));
+      await screen.settled();
+    };
+    return { screen, feed, changes: () => changes };
+  };
+  const BEGIN = "\x1b[?2026h";
+  const END = "\x1b[?2026l";
+
+  test("holds rows, cursor, title and text until it ends, and the first frame is what was there before", async () => {
+    const { screen, feed } = open();
+    await feed(`before${BEGIN}\x1b[2J\x1b[Hhalf\x1b]2;new\x07`);
+    expect(screen.whole()).toMatchObject({
+      cursor: { x: 6, y: 0 },
+      title: "",
+      lines: { 0: "before" },
+    });
+    expect([screen.text()[0], screen.plain()[0]]).toEqual(["before", "before"]);
+    expect(screen.frame()).toBeUndefined();
+    expect(screen.isUpdating).toBe(true);
+    await feed(` done${END}`);
+    expect(screen.frame()).toMatchObject({ title: "new", lines: { 0: "half done" } });
+  });
+
+  test("that follows upon another in one read is held, and the other is shown", async () => {
+    const { screen, feed } = open();
+    await feed(`${BEGIN}\x1b[2J\x1b[Hone${END}${BEGIN}\x1b[2J\x1b[Htwo${END}`);
+    expect(screen.frame()?.lines[0]).toBe("two");
+    await feed(`${BEGIN}\x1b[2J\x1b[Hthree${END}${BEGIN}\x1b[2J`);
+    expect(screen.frame()?.lines[0]).toBe("three");
+    expect(screen.frame()).toBeUndefined();
+  });
+
+  test.each([
+    ["a full reset", "\x1bc"],
+    ["its end among other modes", "\x1b[?25;2026l"],
+  ])("is over after %s", async (_, text) => {
+    const { screen, feed } = open();
+    await feed(`before${BEGIN}\x1b[2J\x1b[Hhalf${text}`);
+    expect(screen.isUpdating).toBe(false);
+    expect(screen.frame()?.lines[0]).toBe(text === "\x1bc" ? "" : "half");
+  });
+
+  test("has a second from its beginning, however often that is said", async () => {
+    const { screen, feed, changes } = open();
+    await feed(`before${BEGIN}\x1b[2J\x1b[Hhalf`);
+    screen.frame();
+    for (let i = 0; i < 6; i++) {
+      await Bun.sleep(200);
+      if (i < 4) await feed(BEGIN);
+    }
+    const known = changes();
+    expect(screen.isUpdating).toBe(false);
+    expect(screen.frame()?.lines[0]).toBe("half");
+    await feed(`${END}${BEGIN}`);
+    expect(screen.isUpdating).toBe(true); // the next has its own
+    expect(known).toBeGreaterThan(5); // it was told when the time was up
+  });
+
+  test("is shown as it is once the program has ended", async () => {
+    const { screen, feed } = open();
+    await feed(`${BEGIN}last`);
+    screen.frame();
+    screen.ended();
+    expect(screen.frame()?.lines[0]).toBe("last");
+  });
+
+  test("changes nothing in what the program is answered about it", async () => {
+    let answers = "";
+    const screen = openScreen({
+      ...quiet,
+      ...{ cols: 20, rows: 3 },
+      onReply(data) {
+        answers += data;
+      },
+    });
+    screen.feed(bytes(`\x1b[?2026$p${BEGIN}\x1b[?2026$p${END}\x1b[?2026$p`));
+    await screen.settled();
+    expect(answers).toBe("\x1b[?2026;2$y\x1b[?2026;1$y\x1b[?2026;2$y");
+  });
+
+  test("begun and ended without end costs no more than a bounded part of the time", async () => {
+    const { screen, feed } = open(200, 60);
+    const plain = "x\x1b[?2027h\x1b[?2027l".repeat(20_000);
+    const timed = async (text: string) => {
+      const began = performance.now();
+      await feed(text);
+      return performance.now() - began;
+    };
+    await timed(plain);
+    const without = await timed(plain);
+    const withUpdates = await timed(plain.replaceAll("2027", "2026"));
+    expect(withUpdates).toBeLessThan(without * 5 + 200); // a view at each of them takes 10 s
+    screen.dispose();
+  });
+});
+
+test("a reversed screen is told, until a reset of either kind", async () => {
+  expect((await drawn("\x1b[?5h")).reverse).toBe(true);
+  for (const end of ["\x1b[?5l", "\x1bc", "\x1b[!p"])
+    expect((await drawn(`\x1b[?5h${end}`)).reverse).toBeUndefined();
+});
+
 const fixtures = join(import.meta.dir, "../fixtures/screens");
 test.each(readdirSync(fixtures).filter((name) => name.endsWith(".raw")))(
   "whoever follows the frames of %s has the same screen, at whatever rev they join",

@@ -356,7 +356,7 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
     for (const [env, words] of [
       [{ DOCKER_HOST: "unix:///nowhere/docker.sock" }, "needs a Docker engine that runs"],
       [{ DOCKER_HOST: "tcp://127.0.0.1:1" }, "DOCKER_HOST leads elsewhere"],
-      [{ PATH: join(process.execPath, "..") }, "there is no docker command here"],
+      [{ PATH: join(home.dir, ".tools") }, "there is no docker command here"],
     ] as const) {
       const { code, out, err } = await runInside(home, work, "echo IN; touch ran.txt", [], {
         ...ENGINE,

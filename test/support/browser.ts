@@ -1,5 +1,11 @@
 import { existsSync } from "node:fs";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import {
+  type Browser,
+  type BrowserContext,
+  chromium,
+  type Locator,
+  type Page,
+} from "playwright-core";
 
 const PLACES = [
   process.env.CHROMIUM ?? "",
@@ -68,4 +74,9 @@ export async function pairPage({ page }: PhonePage, link: string): Promise<void>
   await page.goto(link);
   await page.getByRole("button", { name: "Pair this browser" }).click();
   await page.locator(".sessions, .empty").first().waitFor();
+}
+
+/** Scrolls through what a card asks, to its end. */
+export async function readToEnd(card: Locator): Promise<void> {
+  await card.locator(".content").evaluate((box) => box.scrollTo(0, box.scrollHeight));
 }

@@ -15,6 +15,8 @@ export interface Dashboard {
   server: RunningServer;
   machine: Phone;
   browser: Browser;
+  /** The folder with the server's database. */
+  data: string;
   /** A session whose runner the test plays. */
   playRunner(id: string, prompts?: Prompt[], info?: object, device?: Phone): Promise<Socket>;
   /** A daemon that the test plays, on a machine of its own. */
@@ -40,6 +42,7 @@ export async function openDashboard(): Promise<Dashboard> {
     server,
     machine,
     browser,
+    data,
     start,
     async playRunner(id, prompts = [], info = {}, device = machine) {
       const socket = await openSocket(dashboard.server.origin, device);
