@@ -135,6 +135,8 @@ export const Entry = v.variant("kind", [
     kind: v.picklist(["user", "assistant", "thinking", "note"]),
     at: count,
     text: text(LIMITS.entryChars),
+    /** Of a note: the entries from this number on, up to it, were taken back. */
+    back: v.optional(count),
   }),
   /** `input` is JSON text of an object. */
   v.object({

@@ -30,6 +30,8 @@ export interface AskingOptions {
   isClaude: boolean;
   /** Claude Code's own folder, as it is out here. */
   configDir: string;
+  /** The real folders that transcripts are in. */
+  roots?: readonly string[];
   /** Where a path of Claude's is out here. */
   outside: ((path: string) => string) | undefined;
   screen(): Screen | undefined;
@@ -60,6 +62,7 @@ export function openAsking({
   cwd,
   isClaude,
   configDir,
+  roots,
   outside,
   screen,
   activity,
@@ -104,8 +107,8 @@ export function openAsking({
   };
   let keys = 0; // that could have answered a dialog: so many have come, from the desk or from afar
   const trusted = (event: PermissionRequest) =>
-    trustedTranscript(transcriptFor(event), configDir) ??
-    trustedTranscript(event.transcript_path, configDir);
+    trustedTranscript(transcriptFor(event), configDir, roots) ??
+    trustedTranscript(event.transcript_path, configDir, roots);
   const endOf = (transcript: string | undefined) =>
     transcript === undefined ? 0 : (fileSize(transcript, transcript) ?? 0);
   const prompts = openPrompts({

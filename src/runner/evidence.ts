@@ -1,9 +1,10 @@
-import { existsSync, opendirSync, realpathSync } from "node:fs";
+import { opendirSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
 import { type Decision, parseJson } from "../types.ts";
 import { fileSize, readFileAt } from "./real-file.ts";
+import { maskSecrets } from "./secrets.ts";
 
 /** How much of a transcript's end is read in search of a tool call, in bytes. */
 const TAIL_BYTES = 1024 * 1024;
@@ -160,40 +161,80 @@ export function transcriptFor(event: {
     : join(transcript_path.replace(/\.jsonl$/, ""), "subagents", `agent-${agent_id}.jsonl`);
 }
 
-/** Where Claude Code keeps the transcript of a conversation: in a folder named after the one it was begun in. Empty where there is none. */
+/**
+ * Where Claude Code keeps the transcript of a conversation: in a folder named after the one that it is in by now. Where several hold one of this name,
+ * the one that was written last counts. Empty where there is none.
+ */
 export function transcriptOf(conversation: string, configDir: string): string {
   const projects = join(configDir, "projects");
   if (!/^[\w-]{1,64}$/.test(conversation)) return "";
+  let newest = { path: "", at: Number.NEGATIVE_INFINITY };
   try {
     const folders = opendirSync(projects);
     try {
       for (let read = 0; read < FOLDERS; read++) {
         const folder = folders.readSync();
         if (folder === null) break;
-        const place = join(projects, folder.name, `${conversation}.jsonl`);
-        if (existsSync(place)) return place;
+        const path = join(projects, folder.name, `${conversation}.jsonl`);
+        const at = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+        if (at !== undefined && at > newest.at) newest = { path, at };
       }
     } finally {
       folders.closeSync();
     }
-    return "";
+    return newest.path;
   } catch (error) {
-    if (error instanceof Error && "code" in error) return ""; // not there yet, or not for us
+    if (error instanceof Error && "code" in error) return newest.path; // not there yet, or not for us
     throw error;
   }
 }
 
-/** A transcript path from a hook, if it is where Claude Code keeps transcripts: the hook's sender may not be Claude. */
-export function trustedTranscript(path: string, configDir: string): string | undefined {
+/** The real path of a file or folder; undefined where there is none, or it is not for us. */
+function realPath(path: string): string | undefined {
   try {
-    const real = realpathSync(path);
-    return real.startsWith(`${realpathSync(configDir)}/projects/`) && real.endsWith(".jsonl")
-      ? real
-      : undefined;
+    return realpathSync(path);
   } catch (error) {
-    if (error instanceof Error && "code" in error) return undefined; // does not exist
+    if (error instanceof Error && "code" in error) return undefined;
     throw error;
   }
+}
+
+/**
+ * The real folders that Claude Code keeps transcripts in: `projects`, and whatever lies in there as a link, which the user has made. They are resolved
+ * once, at the start: a link that is made later may lead anywhere. In a sandbox no link is followed (`hostile`).
+ */
+export function transcriptRoots(configDir: string, hostile = false): readonly string[] {
+  const projects = join(configDir, "projects");
+  const real = realPath(projects);
+  if (hostile || real === undefined) return [join(realPath(configDir) ?? configDir, "projects")];
+  const links = readdirSync(real, { withFileTypes: true })
+    .filter((entry) => entry.isSymbolicLink())
+    .flatMap(({ name }) => realPath(join(real, name)) ?? []);
+  return [real, ...links];
+}
+
+/** A transcript path from a hook, if it is where Claude Code keeps transcripts: the hook's sender may not be Claude. */
+export function trustedTranscript(
+  path: string,
+  configDir: string,
+  roots = transcriptRoots(configDir, true),
+): string | undefined {
+  const real = realPath(path);
+  return real?.endsWith(".jsonl") && roots.some((root) => real.startsWith(`${root}/`))
+    ? real
+    : undefined;
+}
+
+/** Why a transcript that is there is not shown, in words for people; undefined where it is not there yet, or trusted. */
+export function distrustOf(
+  path: string,
+  configDir: string,
+  roots: readonly string[],
+): string | undefined {
+  const real = realPath(path);
+  if (real === undefined || trustedTranscript(path, configDir, roots) !== undefined)
+    return undefined;
+  return `The conversation can't be shown: its file is ${maskSecrets(real.slice(0, 1024))}, which is not where Claude Code keeps conversations (${roots[0]}). A link that leads there has to be there before claude-remote starts.`;
 }
 
 /** Words that Claude Code 2.1 writes on the screen once it has taken a hook's answer. */

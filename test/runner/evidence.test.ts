@@ -1,8 +1,24 @@
-import { describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { afterAll, describe, expect, test } from "bun:test";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { decisionApplied, outcomeOf } from "../../src/runner/evidence.ts";
+import {
+  decisionApplied,
+  distrustOf,
+  outcomeOf,
+  transcriptOf,
+  transcriptRoots,
+  trustedTranscript,
+} from "../../src/runner/evidence.ts";
 
 const recorded = (name: string) => join(import.meta.dir, "../fixtures/transcripts", name);
 const denied = {
@@ -79,5 +95,67 @@ describe("what Claude's transcript tells of a question that was not answered fro
     // the plan is added on the way to the hook
     const plan = { name: "ExitPlanMode", input: { plan: "# Plan" } };
     expect(told([use("t", {}, "ExitPlanMode"), result("t")], plan)?.decision).toBe("approve");
+  });
+});
+
+describe("a transcript's place", () => {
+  const dir = realpathSync(mkdtempSync(join(tmpdir(), "evidence-place-")));
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+  const id = "11111111-2222-4333-8444-555555555555";
+  let homes = 0;
+  /** A home with Claude's folder in it, and somewhere else to lead to. */
+  const home = () => {
+    const base = join(dir, String(homes++));
+    const [config, elsewhere] = [join(base, ".claude"), join(base, "elsewhere")];
+    for (const folder of [config, elsewhere]) mkdirSync(folder, { recursive: true });
+    return { config, elsewhere };
+  };
+
+  test("may be in a folder that is a link, or in a project's that is one, from the start", () => {
+    const first = home();
+    symlinkSync(first.elsewhere, join(first.config, "projects"));
+    mkdirSync(join(first.elsewhere, "p"));
+    writeFileSync(join(first.elsewhere, "p", `${id}.jsonl`), "");
+    const path = join(first.config, "projects", "p", `${id}.jsonl`);
+    expect(trustedTranscript(path, first.config, transcriptRoots(first.config))).toBe(
+      join(first.elsewhere, "p", `${id}.jsonl`),
+    );
+    expect(
+      trustedTranscript(path, first.config, transcriptRoots(first.config, true)),
+    ).toBeUndefined();
+
+    const second = home();
+    mkdirSync(join(second.config, "projects"));
+    const roots = transcriptRoots(second.config);
+    symlinkSync(second.elsewhere, join(second.config, "projects", "p"));
+    writeFileSync(join(second.elsewhere, `${id}.jsonl`), "");
+    const linked = join(second.config, "projects", "p", `${id}.jsonl`);
+    expect(trustedTranscript(linked, second.config, transcriptRoots(second.config))).toBeDefined();
+    // a link that was made later may lead anywhere
+    expect(trustedTranscript(linked, second.config, roots)).toBeUndefined();
+    expect(distrustOf(linked, second.config, roots)).toContain("elsewhere");
+    expect(distrustOf(join(dir, "nowhere.jsonl"), second.config, roots)).toBeUndefined();
+  });
+
+  test("is found by the conversation's id in whatever folder it is by now; of two the one that was written last counts", () => {
+    const { config } = home();
+    expect(transcriptOf(id, config)).toBe("");
+    const paths = ["a", "b", "c"].map((name) => {
+      mkdirSync(join(config, "projects", name), { recursive: true });
+      return join(config, "projects", name, `${id}.jsonl`);
+    });
+    const [a = "", b = "", c = ""] = paths;
+    for (const [path, at] of [
+      [b, 100],
+      [a, 200],
+      [c, 50],
+    ] as const) {
+      writeFileSync(path, "");
+      utimesSync(path, at, at);
+    }
+    expect(transcriptOf(id, config)).toBe(a);
+    utimesSync(c, 300, 300);
+    expect(transcriptOf(id, config)).toBe(c);
+    expect(transcriptOf("../../etc/passwd", config)).toBe("");
   });
 });
