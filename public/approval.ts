@@ -148,7 +148,7 @@ const labelOf = (input: HTMLElement) => input.closest("label") ?? input;
 
 /** As high as its text: no part of that is hidden within. */
 function showWhole(area: HTMLTextAreaElement): void {
-  const box = area.closest(".content");
+  const box = area.closest(".asked");
   const top = box?.scrollTop ?? 0;
   area.style.height = "auto";
   area.style.height = `${area.scrollHeight + area.offsetHeight - area.clientHeight}px`;

@@ -54,22 +54,22 @@ export interface Card {
 
 /**
  * A card for one prompt: what Claude wants, whole, where, and the answers. `from` leads to the session where it isn't on the
- * page already; `onGone` is called when the card has had its time. `changed`: it takes the place of a card whose view is no
- * longer what is asked, with what was written there.
+ * page already; `onGone` is called when the card has had its time. `words` were written already, to go along with a
+ * rejection; `changed`: it takes the place of a card whose view is no longer what is asked.
  */
 export function promptCard(
   identity: Identity,
   first: Prompt,
   from: HTMLElement | undefined,
   onGone: () => void,
-  changed?: { words: string },
+  { words, changed }: { words: string; changed: boolean },
 ): Card {
   let prompt = first;
   let live = true;
   let reason = "";
   let armed = false;
   /** Why it can't be approved yet, where that was told. */
-  let hint = changed === undefined ? "" : CHANGED;
+  let hint = changed ? CHANGED : "";
   let busy = false;
   const view = parseJson(View, first.view);
   const sign = mark("you");
@@ -101,7 +101,7 @@ export function promptCard(
       },
     },
     init(box) {
-      box.value = changed?.words ?? "";
+      box.value = words;
       fitKeyboard(box, false);
     },
   });
@@ -144,6 +144,7 @@ export function promptCard(
     message,
     size.note,
   );
+  details.open = words !== "";
   const where =
     view === undefined
       ? []
@@ -173,7 +174,7 @@ export function promptCard(
   const box = el(
     "div",
     {
-      class: "content",
+      class: "asked",
       attrs: {
         role: "group",
         "aria-label": "What is asked",

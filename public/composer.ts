@@ -4,6 +4,7 @@ import type { Identity } from "./keys.ts";
 import { pasteWithCare } from "./paste.ts";
 import { ControlKey } from "./session/control-key.ts";
 import { isComposing, isHardwareKey } from "./session/key-names.ts";
+import { store, stored } from "./stored.ts";
 import { BOX_CHARS, EXACT, fitKeyboard, grow, limit } from "./text-box.ts";
 import { type Input, openTyping } from "./typing.ts";
 
@@ -42,7 +43,7 @@ export function openComposer(
       "data-lpignore": "true",
     },
   });
-  text.value = localStorage.getItem(drafts) ?? "";
+  text.value = stored(drafts) ?? "";
   const measure = grow(text);
   const size = limit(text, BOX_CHARS);
   const send = el("button", { class: "send", text: "Send", attrs: { type: "submit" } });
@@ -240,11 +241,5 @@ const selection = (box: HTMLInputElement | HTMLTextAreaElement): [from: number, 
 
 /** Keeps what was not sent yet, as far as the browser has room for it. */
 function keepDraft(name: string, text: string): void {
-  try {
-    if (text === "") localStorage.removeItem(name);
-    else localStorage.setItem(name, text);
-  } catch (error) {
-    if (!(error instanceof DOMException)) throw error;
-    localStorage.removeItem(name); // an older part of it would be no draft
-  }
+  if (!store(name, text === "" ? undefined : text)) store(name, undefined); // an older part of it would be no draft
 }

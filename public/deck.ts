@@ -7,6 +7,9 @@ import type { Identity } from "./keys.ts";
 import { known } from "./known.ts";
 import { visibleName } from "./visible.ts";
 
+/** What was written to go along with a rejection, by prompt, while no view shows its card. */
+const drafts = new Map<string, string>();
+
 export type Deck = ReturnType<typeof openDeck>;
 
 /**
@@ -49,13 +52,11 @@ export function openDeck(
       prompts.delete(prompt.id);
       armAll();
     };
-    const card = promptCard(
-      identity,
-      prompt,
-      from,
-      gone,
-      old === undefined ? undefined : { words: old.words() },
-    );
+    const card = promptCard(identity, prompt, from, gone, {
+      words: old?.words() ?? drafts.get(prompt.id) ?? "",
+      changed: old !== undefined,
+    });
+    drafts.delete(prompt.id);
     cards.set(prompt.id, card);
     if (old === undefined) place.append(card.element);
     else {
@@ -107,7 +108,11 @@ export function openDeck(
 
     /** The view is closed. */
     close(): void {
-      for (const card of cards.values()) card.close();
+      for (const [id, card] of cards) {
+        if (card.words() !== "" && isOpen(prompts.get(id) ?? { state: "expired" }))
+          drafts.set(id, card.words());
+        card.close();
+      }
     },
 
     /** Brings the cards up to date, oldest first; one that stands there never moves. */

@@ -27,6 +27,7 @@ const PUSH = { on: "gets notifications", off: "no notifications", failing: "noti
 
 /** Everything that is paired, how to let in and lock out, notifications here, and what was decided. */
 export function showDevices(identity: Identity, view: HTMLElement, onStream: OnStream): Shown {
+  const heading = el("h1", { text: "Devices" });
   const state = el("p", { class: "problem", attrs: { role: "status" } });
   const list = el("ul", { class: "devices" });
   const others = el("div");
@@ -148,7 +149,7 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
     );
   };
   const draw = () => {
-    showPlace("Devices", false, waitsElsewhere(), el("h1", { text: "Devices" }));
+    showPlace("Devices", false, waitsElsewhere(), heading);
     if (list.contains(document.activeElement) || list.querySelector(".stop") !== null) return; // somebody is at it
     const paired = devices
       .filter(({ revoked_at }) => revoked_at === null)

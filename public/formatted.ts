@@ -5,10 +5,11 @@ import { visibleProse, visibleText } from "./visible.ts";
 /** Quotes and lists within each other are drawn to this depth; what is deeper stays as it was written. */
 const DEPTH = 5;
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})(|[^`~][^`]*)$/;
+const FENCE = /^( {0,3})(`{3,}|~{3,})(|[^`~][^`]*)$/;
 const HEADING = /^ {0,3}(#{1,6}) (.*)$/;
 const RULE = /^ {0,3}(?:-{3,}|\*{3,}|_{3,})\s*$/;
 const QUOTE = /^ {0,3}> ?/;
+const TASK = /^\[([ xX])\](?: |$)(.*)$/s;
 const ITEM = /^( {0,12})([-*+]|\d{1,9}[.)])( {1,4})(?=\S)/;
 
 /**
@@ -30,7 +31,7 @@ function blocks(lines: readonly string[], depth: number): HTMLElement[] {
   for (let at = 0; at < lines.length; ) {
     const before = at;
     const line = lines[at] ?? "";
-    const [, fence = "", info = ""] = FENCE.exec(line) ?? [];
+    const [, margin = "", fence = "", info = ""] = FENCE.exec(line) ?? [];
     const [, signs = "", title = ""] = HEADING.exec(line) ?? [];
     const add = (element: HTMLElement, next: number) => {
       flush();
@@ -48,7 +49,8 @@ function blocks(lines: readonly string[], depth: number): HTMLElement[] {
           other.trimStart().startsWith(fence) &&
           other.trim().replaceAll(fence.slice(0, 1), "") === "",
       );
-      add(code(lines.slice(at + 1, end), info.trim()), end + 1);
+      const body = lines.slice(at + 1, end).map((other) => withoutIndent(other, margin.length));
+      add(code(body, info.trim()), end + 1);
     } else if (signs !== "")
       add(
         el("h3", { class: `level${signs.length}`, attrs: { dir: "auto" } }, ...inline(title)),
@@ -64,7 +66,7 @@ function blocks(lines: readonly string[], depth: number): HTMLElement[] {
       add(element, next);
     } else if (line.includes("|") && isTableLine(lines[at + 1] ?? "")) {
       const end = endOf(lines, at + 2, (other) => !other.includes("|"));
-      add(table([line, ...lines.slice(at + 2, end)]), end);
+      add(table(line, lines[at + 1] ?? "", lines.slice(at + 2, end)), end);
     }
     if (at === before) plain.push(lines[at++] ?? "");
   }
@@ -79,6 +81,7 @@ function endOf(lines: readonly string[], from: number, isEnd: (line: string) => 
 }
 
 const indentOf = (line: string) => line.length - line.trimStart().length;
+const withoutIndent = (line: string, most: number) => line.slice(Math.min(most, indentOf(line)));
 
 /** The list that begins at line `at`, and the line after it; what is indented further than an item's sign belongs to the item. */
 function list(
@@ -106,22 +109,38 @@ function list(
     );
     const own = [
       line.slice(all.length),
-      ...lines
-        .slice(next + 1, end)
-        .map((other) => other.slice(Math.min(all.length, indentOf(other)))),
+      ...lines.slice(next + 1, end).map((other) => withoutIndent(other, all.length)),
     ];
+    const [, state = "", task = ""] = TASK.exec(own[0] ?? "") ?? [];
+    if (state !== "") own[0] = task;
+    const parts = blocks(own, depth - 1);
+    if (state !== "") {
+      const box = taskBox(state !== " ");
+      if (parts[0]?.tagName === "P") parts[0].prepend(box, " ");
+      else parts.unshift(el("p", {}, box));
+    }
     items.push(
       el(
         "li",
         {
+          ...(state === "" ? {} : { class: "task" }),
           attrs: { dir: "auto", ...(numbered ? { value: String(Number.parseInt(mark, 10)) } : {}) },
         },
-        ...blocks(own, depth - 1),
+        ...parts,
       ),
     );
     next = end;
   }
   return { element: el(numbered ? "ol" : "ul", {}, ...items), next };
+}
+
+/** Whether a task is done, as a box that can't be ticked. */
+function taskBox(done: boolean): HTMLElement {
+  const box = el("input", {
+    attrs: { type: "checkbox", disabled: "", "aria-label": done ? "Done" : "Not done" },
+  });
+  box.toggleAttribute("checked", done);
+  return box;
 }
 
 /** Code as it is, with its language where one is named; a diff has its colours. */
@@ -145,28 +164,51 @@ function code(lines: readonly string[], language: string): HTMLElement {
 
 const isTableLine = (line: string) =>
   line.includes("|") && line.includes("-") && /^[\s|:-]+$/.test(line);
-const cells = (line: string) =>
-  line
-    .trim()
-    .replace(/^\|/, "")
-    .replace(/\|$/, "")
-    .split("|")
-    .map((cell) => cell.trim());
 
-function table([head = "", ...rows]: readonly string[]): HTMLElement {
-  const row = (line: string, tag: "th" | "td") =>
-    el(
-      "tr",
-      {},
-      ...cells(line).map((cell) => el(tag, { attrs: { dir: "auto" } }, ...inline(cell))),
-    );
+/** The cells of a table's line; a pipe after a backslash is a part of its cell. */
+function cells(line: string): string[] {
+  const inner = line.trim().replace(/^\|/, "");
+  const made: string[] = [];
+  let start = 0;
+  for (let at = 0; at <= inner.length; at++) {
+    if (inner.charAt(at) === "\\") at++;
+    else if (at === inner.length || inner.charAt(at) === "|") {
+      made.push(inner.slice(start, at).replaceAll("\\|", "|").trim());
+      start = at + 1;
+    }
+  }
+  if (start <= inner.length) made.push(inner.slice(start).replaceAll("\\|", "|").trim());
+  if (made.length > 1 && made.at(-1) === "") made.pop(); // after the last pipe
+  return made;
+}
+
+/** To which side a column is aligned, as the line under the head says. */
+function sideOf(rule: string): string | undefined {
+  if (!rule.endsWith(":")) return rule.startsWith(":") ? "left" : undefined;
+  return rule.startsWith(":") ? "center" : "right";
+}
+
+/** A table that scrolls sideways where it is wider than its place. */
+function table(head: string, rule: string, lines: readonly string[]): HTMLElement {
+  const sides = cells(rule).map(sideOf);
+  const row = (line: string, tag: "th" | "td") => {
+    const texts = cells(line);
+    while (texts.length < sides.length) texts.push("");
+    const made = texts.map((text, column) => {
+      const side = sides[column];
+      const attrs = { dir: "auto", ...(side === undefined ? {} : { "data-side": side }) };
+      return el(tag, { attrs }, ...inline(text));
+    });
+    return el("tr", {}, ...made);
+  };
   const whole = el(
     "table",
     {},
     el("thead", {}, row(head, "th")),
-    el("tbody", {}, ...rows.map((line) => row(line, "td"))),
+    el("tbody", {}, ...lines.map((line) => row(line, "td"))),
   );
-  return el("div", { class: "wide-table", attrs: { tabindex: "0" } }, whole);
+  const attrs = { tabindex: "0", role: "group", "aria-label": "Table" };
+  return el("div", { class: "wide-table", attrs }, whole);
 }
 
 const MARKS = [
@@ -176,8 +218,13 @@ const MARKS = [
   ["*", "em"],
   ["_", "em"],
 ] as const;
-const LINK = /\[([^[\]\n]{1,500})\]\(([^\s()<>]{1,2000})\)/y;
+const LINK = /\[([^[\]\n]{1,500})\]\(([^\s()<>]{1,2000})(?: +"[^"\n]{0,200}")?\)/y;
+const IMAGE = /!\[([^[\]\n]{0,500})\]\(([^\s()<>]{1,2000})(?: +"[^"\n]{0,200}")?\)/y;
+/** An image that is a link: what the link is for is said by the image. */
+const LINKED_IMAGE = /\[!\[([^[\]\n]{0,500})\]\([^\s()<>]{1,2000}\)\]\(([^\s()<>]{1,2000})\)/y;
 const ADDRESS = /https?:\/\/[^\s<>"`|\\]{1,2000}/y;
+/** Of an image's address that is no link so much is shown, in UTF-16 units: it may be the image itself. */
+const TARGET_CHARS = 100;
 const WORD = /[\p{L}\p{N}_]/u;
 
 /** A stretch of text with emphasis, code and links; each kind of mark within another only once. */
@@ -206,6 +253,12 @@ function inline(text: string, open: readonly string[] = []): (Node | string)[] {
         close < 0
           ? end
           : add(i, close + run.length, el("code", {}, ...visibleText(text.slice(end, close))));
+    } else if (char === "!" && text.charAt(i + 1) === "[") {
+      const [all = "", alt = "", target = ""] = at(IMAGE, i) ?? [];
+      if (all !== "") next = add(i, i + all.length, image(alt, target));
+    } else if (char === "[" && text.charAt(i + 1) === "!") {
+      const [all = "", alt = "", target = ""] = at(LINKED_IMAGE, i) ?? [];
+      if (all !== "") next = add(i, i + all.length, image(alt, target));
     } else if (char === "[") {
       const [all = "", label = "", target = ""] = at(LINK, i) ?? [];
       const made = all === "" ? undefined : link(label, target);
@@ -239,6 +292,15 @@ function inline(text: string, open: readonly string[] = []): (Node | string)[] {
   }
   add(text.length, text.length);
   return parts;
+}
+
+/** An image is not loaded: nobody is told that it is read here. It is named, with a link where there is one to follow. */
+function image(alt: string, target: string): HTMLElement {
+  const label = alt.trim() === "" ? target : alt;
+  const shown = target.length > TARGET_CHARS ? `${target.slice(0, TARGET_CHARS)}…` : target;
+  const leads = el("span", { class: "leads" }, ...visibleText(` (${shown})`));
+  const made = link(label, target) ?? [...visibleProse(alt), leads];
+  return el("span", { class: "image" }, el("span", { class: "kind", text: "Image: " }), ...made);
 }
 
 function endOfRun(text: string, from: number): number {

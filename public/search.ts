@@ -53,14 +53,10 @@ export function showSearch(
 ): Shown {
   const state = el("p", { class: "state", text: "Searching…", attrs: { role: "status" } });
   const list = el("ul", { class: "results" });
-  view.replaceChildren(
-    el("h1", { class: "spoken", text: "Search" }),
-    searchForm(text),
-    state,
-    list,
-  );
+  const heading = el("h1", { text: "Search" });
+  view.replaceChildren(searchForm(text), state, list);
   view.className = "list";
-  const draw = () => showPlace("Search", false, waitsElsewhere());
+  const draw = () => showPlace("Search", false, waitsElsewhere(), heading);
   draw();
   let asked = false;
   const ask = async () => {

@@ -10,6 +10,7 @@ import { launch } from "./launch.ts";
 import { Options, openOptions } from "./options.ts";
 import { openPast } from "./past.ts";
 import { awayWords, followRunners, isAway, reaches } from "./runners.ts";
+import { store, stored } from "./stored.ts";
 import { openStream } from "./stream.ts";
 import { setWords, visibleName } from "./visible.ts";
 
@@ -18,7 +19,7 @@ const NONE =
 
 /** What was chosen last on a machine, kept in this browser. */
 const Kept = v.object({ cwd: v.string(), options: Options });
-const keptOf = (runner: string) => parseJson(Kept, localStorage.getItem(`start ${runner}`) ?? "");
+const keptOf = (runner: string) => parseJson(Kept, stored(`start ${runner}`) ?? "");
 
 /** What is being set up, so that it is still there after the phone was locked. */
 let draft:
@@ -108,7 +109,7 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
       const wanted = [
         draft?.hash === hash ? draft.runner : null,
         query.get("runner"),
-        localStorage.getItem("start on"),
+        stored("start on"),
       ];
       const next =
         wanted.map((id) => all.find((info) => info.id === id)).find((info) => info !== undefined) ??
@@ -148,11 +149,8 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
     if (trouble === undefined && cwd === "") folder.focus();
     if (problem.textContent !== "") return;
     const read = options.read();
-    localStorage.setItem("start on", now.id);
-    localStorage.setItem(
-      `start ${now.id}`,
-      JSON.stringify({ cwd, options: { ...read, name: "" } }),
-    );
+    store("start on", now.id);
+    store(`start ${now.id}`, JSON.stringify({ cwd, options: { ...read, name: "" } }));
     busy = true;
     draw();
     try {

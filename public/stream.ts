@@ -34,7 +34,7 @@ export function openStream(
         state,
         reason === undefined || state !== "waiting" ? reason : `${reason} This page keeps trying.`,
       ),
-    onFault: reportError, // `fault.ts` hears of it and tells
+    onFault: (error) => reportError(error), // `fault.ts` hears of it and tells
   });
   return () => stream.close();
 }

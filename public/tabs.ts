@@ -1,4 +1,5 @@
 import { el } from "./dom.ts";
+import { store, stored } from "./stored.ts";
 
 /** The two ways to look at a session. */
 export type Tab = "terminal" | "talk";
@@ -38,7 +39,7 @@ export function openTabs(
     );
   const panels = { terminal: panel("terminal"), talk: panel("talk") };
   const element = el("div", { class: "views" }, bar, panels.terminal, panels.talk);
-  let chosen: Tab = asked ?? (localStorage.getItem(kept) === "talk" ? "talk" : "terminal");
+  let chosen: Tab = asked ?? (stored(kept) === "talk" ? "talk" : "terminal");
 
   function onKey(event: KeyboardEvent): void {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
@@ -48,8 +49,7 @@ export function openTabs(
 
   function show(tab: Tab): void {
     chosen = tab;
-    if (tab === "talk") localStorage.setItem(kept, tab);
-    else localStorage.removeItem(kept);
+    store(kept, tab === "talk" ? tab : undefined);
     for (const name of ["terminal", "talk"] as const) {
       panels[name].toggleAttribute("data-off", name !== tab); // keeps its place: the terminal's size is asked for in both
       buttons[name].setAttribute("aria-selected", String(name === tab));

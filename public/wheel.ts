@@ -80,15 +80,15 @@ function followWheel(element: HTMLElement, decide: Decide, scroll: (down: number
 function followTouch(element: HTMLElement, decide: Decide, scroll: (down: number) => void): void {
   let touch: Touch = { state: "none" };
   const onStart = ({ touches }: TouchEvent) => {
-    const [finger, second] = touches;
+    const finger = touches[0];
     const zoomed = (window.visualViewport?.scale ?? 1) > 1.01; // then one finger moves the zoomed page
     touch =
-      finger === undefined || second !== undefined || zoomed
+      finger === undefined || touches.length > 1 || zoomed
         ? { state: "browser" }
         : { state: "undecided", x: finger.clientX, y: finger.clientY };
   };
   const onMove = (event: TouchEvent) => {
-    const [finger] = event.touches;
+    const finger = event.touches[0];
     if (finger === undefined || touch.state === "none" || touch.state === "browser") return;
     const { clientX: x, clientY: y } = finger;
     if (touch.state === "undecided") {

@@ -1,8 +1,10 @@
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { sha256hex } from "../src/auth.ts";
-import { SessionDetail } from "../src/types.ts";
+import { databaseFile } from "../src/db.ts";
+import { type Prompt, SessionDetail } from "../src/types.ts";
 import { openAttached } from "./support/attached.ts";
 import { makePrompt, screen } from "./support/dashboard.ts";
 import { emptyHome, SELF } from "./support/home.ts";
@@ -51,14 +53,14 @@ async function openShell(
 }
 
 /** A session whose runner the test plays. */
-async function playRunner(id: string, info: object = {}) {
+async function playRunner(id: string, info: object = {}, prompts: Prompt[] = []) {
   const socket = await openSocket(server.origin, machine);
   socket.send(hello);
   socket.send({
     type: "session",
     session: { ...sessionInfo(id), cwd: `/home/me/${id}`, ...info },
     first: 1,
-    prompts: [],
+    prompts,
   });
   await socket.next("resume");
   socket.send(screen(id, 1, [`this is ${id}`]));
@@ -288,6 +290,28 @@ describe("the terminal", () => {
     40_000,
   );
 
+  test("is asked for its colours where they matter, and its answer is nobody's typing", async () => {
+    const runner = await playRunner("light");
+    const attached = openAttached(server, ["light"]);
+    await attached.sees("this is light");
+    const written = () => Buffer.from(attached.bytes()).toString();
+    expect(written()).not.toContain("\x1b]11;?");
+    runner.send(
+      screen("light", 2, ["let x\n3f#0000a0 2", "plain"], { ground: "#ffffff", ink: "#111111" }),
+    );
+    await until("it is asked", () => written().includes("\x1b]11;?\x1b\\"));
+    attached.type("\x1b]10;rgb:ffff/ffff/ffff\x1b\\\x1b]11;rgb:1e1e/");
+    attached.type("1e1e/1e1e\x1b\\");
+    await until("it is drawn on its own ground", () =>
+      written().includes("\x1b[38;2;17;17;17;48;2;255;255;255mplain"),
+    );
+    attached.type("q");
+    expect((await runner.typed()).text).toBe("q"); // and nothing before it
+    attached.chord("d");
+    await attached.exited;
+    runner.close();
+  }, 40_000);
+
   test("gets no control characters from a session, whatever its rows and its title hold", async () => {
     const runner = await playRunner("hostile", { cwd: "/x/hos\u001b]0;tile", host: "b\u009dox" });
     const evil = "\x1b]52;c;AAAA\x07\x1b[2J\x9b5n\x9d0;x\x9c\r\b\0\x7f\u202eabc";
@@ -458,6 +482,42 @@ describe("a question", () => {
     await attached.sees("this is asks");
     attached.type("on");
     expect(await runner.typed()).toMatchObject({ text: "on" });
+    attached.chord("d");
+    await attached.exited;
+    runner.exit({ code: 0 });
+    await runner.next("ended");
+    runner.close();
+  }, 40_000);
+
+  test("that asks something else meanwhile is shown anew, and takes no answer for what it was", async () => {
+    const asking = (command: string) => makePrompt("changes", "p_change", { input: { command } });
+    const first = asking("echo harmless");
+    const second = {
+      ...asking(["echo more", ...Array<string>(60).fill("true"), "rm -rf /"].join("\n")),
+      created_at: first.created_at,
+    };
+    const before = await playRunner("changes", {}, [first]);
+    const attached = openAttached(server, ["changes"]);
+    await attached.sees("echo harmless");
+    await server.restart("SIGTERM", async () => {
+      const db = new Database(databaseFile(join(server.home.dir, "data")));
+      db.run("UPDATE prompts SET view = ? WHERE id = ?", [second.view, second.id]);
+      db.close();
+    });
+    before.close();
+    const runner = await playRunner("changes", {}, [second]);
+    await attached.sees("echo more", 20_000);
+    await until("it is told to read on", async () => {
+      await Bun.sleep(600); // nobody types meanwhile
+      attached.type("y");
+      await Bun.sleep(300);
+      return attached.text().includes("read it to its end first");
+    });
+    attached.type("\x1b[F"); // End
+    await attached.sees("rm -rf /");
+    await Bun.sleep(600);
+    attached.type("y");
+    expect((await runner.next("decide")).shown).toBe(sha256hex(second.view));
     attached.chord("d");
     await attached.exited;
     runner.exit({ code: 0 });

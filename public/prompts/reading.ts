@@ -118,7 +118,7 @@ export class Reading {
     this.blocks = textBlocks(this.text);
     const written = this.blocks.filter(({ empty }) => !empty);
     this.end = Math.max(0, ...written.map(({ bottom }) => bottom));
-    this.box.style.maxHeight = "";
+    this.box.style.maxHeight = this.box.style.minHeight = "";
     const height = this.box.clientHeight;
     if (this.text.getBoundingClientRect().height <= height + 1) return;
     // cut between two lines it would look complete: the edge runs through the middle of one
@@ -127,7 +127,9 @@ export class Reading {
       return line < 0 ? [] : [top + (line + 0.5) * lineHeight];
     });
     const middle = Math.max(...middles);
-    if (middle > LEAST_PX) this.box.style.maxHeight = `${Math.round(middle)}px`;
+    if (middle <= LEAST_PX) return;
+    this.box.style.maxHeight = `${Math.round(middle)}px`;
+    if (this.box.clientHeight > middle + 1) this.box.style.minHeight = this.box.style.maxHeight;
   }
 
   private lineHeight(): number {

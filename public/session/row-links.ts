@@ -1,3 +1,4 @@
+import { webAddress } from "../../src/viewer/web-address.ts";
 import { visibleParts } from "../../src/visible-text.ts";
 
 /** A part of a row that is a link, from `start` to before `end` in its text, and the whole address. */
@@ -35,7 +36,7 @@ export function linksOf(rows: readonly string[]): Link[][] {
 function addressesIn(line: string): Link[] {
   return Array.from(line.matchAll(ADDRESS)).flatMap(({ 0: found, index }) => {
     const address = trimmed(visibleParts(found)[0]?.text ?? ""); // up to what is hidden
-    const href = hrefOf(address);
+    const href = webAddress(address)?.href;
     return href === undefined ? [] : [{ start: index, end: index + address.length, href }];
   });
 }
@@ -48,16 +49,5 @@ function trimmed(address: string): string {
     const text = address.slice(0, end);
     const open = opening !== undefined && text.split(opening).length < text.split(last).length;
     if (!AFTER.test(text) && !open) return text;
-  }
-}
-
-/** The address as browsers write it; undefined where they take it for none. */
-function hrefOf(address: string): string | undefined {
-  try {
-    const { protocol, href } = new URL(address);
-    return /^https?:$/.test(protocol) ? href : undefined;
-  } catch (error) {
-    if (error instanceof TypeError) return undefined;
-    throw error;
   }
 }

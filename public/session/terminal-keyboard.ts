@@ -77,7 +77,10 @@ export function openTerminalKeyboard(scroller: HTMLElement, events: TerminalKeyb
   field.addEventListener("keyup", ({ key }) => {
     if (key === "Tab" && fresh !== undefined) fresh = "by Tab"; // it was pressed elsewhere
   });
-  field.addEventListener("blur", () => (hint.hidden = true));
+  field.addEventListener("blur", () => {
+    fresh = undefined;
+    hint.hidden = true;
+  });
 
   scroller.addEventListener("keydown", (event) => {
     const { target } = event;
@@ -104,6 +107,7 @@ export function openTerminalKeyboard(scroller: HTMLElement, events: TerminalKeyb
       if (!mayPress(name)) return;
       event.preventDefault();
       fresh = undefined;
+      if (target === scroller) take(); // for the next, which may be a dead key
       return press(name);
     }
     const isText = [...key].length === 1 && !event.metaKey && !event.ctrlKey;

@@ -1,4 +1,5 @@
 import { constants } from "node:os";
+import { SessionColours } from "../runner/colours.ts";
 import { openDesk } from "../runner/desk.ts";
 import type { SessionSummary } from "../types.ts";
 import { visibleName } from "../visible-text.ts";
@@ -34,6 +35,7 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
   const { id } = first;
   const aside = new Set<string>(); // prompts that somebody looked at and put away
   const shown = openShown();
+  const colours = new SessionColours(process.env.COLORFGBG);
   let session = first;
   let lostAt: number | undefined = Date.now();
   let trouble = "";
@@ -74,7 +76,7 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
   };
   const picture = (): Picture => {
     const [cols, rows] = [desk.cols, height()];
-    const { lines, cursor } = overlay?.draw(cols, rows) ?? shown.part(cols, rows);
+    const { lines, cursor } = overlay?.draw(cols, rows) ?? shown.part(cols, rows, colours.now());
     const state = `${stateWords(session, lostAt)}${fit.on && session.desk ? " · fitted" : ""}`;
     const status = statusLine(
       [`${where()} · ${state}`, `${folderOf(session)} · ${state}`, state],
@@ -104,8 +106,11 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
   /** Lays the oldest question that nobody has put away over the screen; one that is over goes. */
   const offer = () => {
     const open = link.open();
-    if (overlay?.prompt !== undefined && !open.some((prompt) => prompt.id === overlay?.prompt))
-      overlay = undefined;
+    const drawn = overlay?.prompt;
+    const now = open.find(({ id }) => id === drawn?.id);
+    const changed = now !== undefined && now.view !== drawn?.view;
+    if (changed) say("Claude asks something else now: read it anew.");
+    if (drawn !== undefined && (now === undefined || changed)) overlay = undefined;
     const next = open.find((prompt) => !aside.has(prompt.id));
     if (overlay === undefined && next !== undefined && runs()) {
       const close = () => {
@@ -172,6 +177,7 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
     onConnected: fit.renew,
     onFrame(frame) {
       shown.take(frame);
+      if (shown.isColoured) canvas.askColours();
       fit.drawn(frame);
       canvas.draw();
     },
@@ -226,6 +232,12 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
   const leave = (how: Left): void => {
     if (over) return;
     over = true;
+    // an answer that comes after us would be typed at the shell's prompt
+    const wait = colours.isAnswered ? 0 : canvas.answerWait;
+    if (wait > 0) setTimeout(finish, wait, how);
+    else finish(how);
+  };
+  const finish = (how: Left): void => {
     process.off("SIGWINCH", resized);
     process.off("SIGCONT", resume);
     keys.close();
@@ -243,7 +255,10 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
   for (const signal of ENDING) process.on(signal, onEnding);
   process.on("SIGWINCH", resized);
   process.on("SIGCONT", resume);
-  process.stdin.on("data", (bytes: Uint8Array) => keys.feed(bytes));
+  process.stdin.on("data", (bytes: Uint8Array) => {
+    if (colours.typed(bytes)) canvas.draw();
+    keys.feed(bytes); // passes over what the terminal says by itself
+  });
   process.stdin.on("end", gone);
   process.stdin.on("error", gone);
   process.stdin.resume();

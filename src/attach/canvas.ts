@@ -14,6 +14,12 @@ const BEHIND_BYTES = 64 * 1024;
 
 // xterm's ctlseqs: the alternate screen, the title kept aside, pastes in brackets, nothing that wraps at the right edge
 const ENTER = "\x1b[?1049h\x1b[22;0t\x1b[?2004h\x1b[?7l\x1b[0m\x1b[H\x1b[2J";
+/** What colours the terminal has: the answers come among what is typed, where `colours.ts` hears them. */
+const ASK_COLOURS = "\x1b]10;?\x1b\\\x1b]11;?\x1b\\";
+/** The kernel's own terminal has no answer, and old ones print the question. */
+const ASKS_COLOURS = process.env.TERM !== "linux";
+/** A terminal answers within this time, in ms. */
+const ANSWER_MS = 300;
 const LEAVE = "\x1b[?1000l\x1b[?1006l\x1b[?2004l\x1b[?7h\x1b[0m\x1b[?25h\x1b[23;0t\x1b[?1049l";
 
 /** Draws on the alternate screen of the terminal, only what has changed. `picture` gives what there is now. */
@@ -26,6 +32,8 @@ export function openCanvas(desk: Desk, picture: () => Picture) {
   let cursor: string | undefined;
   let open = false;
   let held = false;
+  let asks = ASKS_COLOURS;
+  let askedAt: number | undefined;
 
   const draw = () => {
     if (!open || held) return;
@@ -67,6 +75,17 @@ export function openCanvas(desk: Desk, picture: () => Picture) {
       wheel = false;
       cursor = undefined;
       draw();
+    },
+    /** Asks the terminal once what colours it has. */
+    askColours(): void {
+      if (!asks || !open) return;
+      asks = false;
+      askedAt = performance.now();
+      write(ASK_COLOURS);
+    },
+    /** How long the terminal's answer may still take, in ms. */
+    get answerWait(): number {
+      return askedAt === undefined ? 0 : Math.max(0, askedAt + ANSWER_MS - performance.now());
     },
     /** All of it anew: the terminal has another size, or was drawn on by somebody else. */
     redraw(): void {

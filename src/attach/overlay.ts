@@ -14,8 +14,8 @@ const Receipt = v.object({ state: v.string() });
 
 /** What lies over the session's screen for a while. */
 export interface Overlay {
-  /** The prompt that it shows, if any. */
-  prompt: string | undefined;
+  /** The prompt that it shows, if any, as it was drawn: an approval signs this view of it. */
+  prompt: Pick<Prompt, "id" | "view"> | undefined;
   draw(
     cols: number,
     rows: number,
@@ -209,7 +209,7 @@ export function openQuestion(
   };
 
   return {
-    prompt: prompt.id,
+    prompt: { id: prompt.id, view: prompt.view },
     draw(cols, rows) {
       if (cols < LEAST.cols || rows < LEAST.rows)
         return {

@@ -1,6 +1,6 @@
 import { parseRow, ROW_STYLE } from "../row.ts";
+import { EXACT, type Paint, sgr } from "./paint.ts";
 
-const ATTRIBUTES: Record<string, number> = { b: 1, d: 2, i: 3, u: 4, v: 7, h: 8, s: 9 };
 /** What moves the cursor, or turns the direction of text around: none of it is ever passed on, whoever sent it. */
 const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/gu;
 const DIRECTION = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
@@ -14,41 +14,55 @@ export function harmless(text: string): string {
   return ASCII.test(text) ? text : text.replace(CONTROL, " ").replace(DIRECTION, "");
 }
 
-/** A row's cells from column `left` on, `cols` of them at most, as text with SGR sequences of our own making (ECMA-48, xterm's ctlseqs). */
-export function drawnRow(payload: string, left: number, cols: number): string {
+/**
+ * A row's cells from column `left` on, `cols` of them at most, as text with SGR sequences of our own making (ECMA-48, xterm's
+ * ctlseqs). Painted with other colours than this terminal's it is filled up to `width` columns of the session's.
+ */
+export function drawnRow(
+  payload: string,
+  left: number,
+  cols: number,
+  paint: Paint = EXACT,
+  width = cols + left,
+): string {
   let drawn = "";
   let x = -left; // the column on this terminal where the next cell goes
+  const add = (cells: string, style: string) => {
+    const begin = cells === "" ? "" : sgr(style, paint);
+    drawn += begin === "" ? cells : `${begin}${cells}\x1b[0m`;
+  };
   for (const { text, style } of parseRow(payload)) {
     if (x >= cols) break;
-    const match = ROW_STYLE.exec(style);
-    const { cells, columns } = clip(
-      harmless(text),
-      match?.[1]?.includes("w") === true ? 2 : 1,
-      x,
-      cols,
-    );
-    if (cells !== "")
-      drawn += match === null || style === "" ? cells : `${sgr(match)}${cells}\x1b[0m`;
+    const letters = ROW_STYLE.exec(style)?.[1] ?? "";
+    const { cells, columns } = clip(harmless(text), letters, x, cols);
+    add(cells, style);
     x += columns;
   }
+  const blank = Math.min(cols, width - left) - Math.max(0, x);
+  if (blank > 0 && (paint.way === "theirs" || paint.reversed)) add(" ".repeat(blank), "");
   return drawn;
 }
 
 /** Those of a run's characters that are in sight; `columns` are all of its own. */
 function clip(
   text: string,
-  width: number,
+  letters: string,
   start: number,
   cols: number,
 ): { cells: string; columns: number } {
-  if (width === 1 && ASCII.test(text))
+  const width = letters.includes("w") ? 2 : 1;
+  if (width === 1 && !letters.includes("j") && ASCII.test(text))
     return {
       cells: text.slice(Math.max(0, -start), Math.max(0, cols - start)),
       columns: text.length,
     };
   let cells = "";
   let columns = 0;
-  for (const { segment } of segmenter.segment(text)) {
+  // rows of before there were clusters of their own have them among others
+  const segments = letters.includes("j")
+    ? [text]
+    : Array.from(segmenter.segment(text), ({ segment }) => segment);
+  for (const segment of segments) {
     const x = start + columns;
     columns += width;
     if (x < 0 || x + width > cols) {
@@ -60,19 +74,4 @@ function clip(
     if (!ASCII.test(segment)) cells += `\x1b[${x + width + 1}G`;
   }
   return { cells, columns };
-}
-
-function sgr([, letters = "", text, ground]: RegExpExecArray): string {
-  const codes = [...letters].flatMap((letter) => ATTRIBUTES[letter] ?? []);
-  return `\x1b[${[...codes, ...colour(text, 30), ...colour(ground, 40)].join(";")}m`;
-}
-
-/** A palette index or #rrggbb; `base` is 30 for text, 40 for its ground. */
-function colour(code: string | undefined, base: number): (number | string)[] {
-  if (code === undefined) return [];
-  if (code.startsWith("#"))
-    return [base + 8, 2, ...[1, 3, 5].map((at) => Number.parseInt(code.slice(at, at + 2), 16))];
-  const index = Number(code);
-  if (index > 255) return [];
-  return index < 8 ? [base + index] : index < 16 ? [base + 52 + index] : [base + 8, 5, index];
 }

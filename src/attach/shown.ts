@@ -1,5 +1,7 @@
+import type { TerminalColours } from "../runner/colours.ts";
 import type { Exit, Frame, SessionSummary } from "../types.ts";
 import { visibleName } from "../visible-text.ts";
+import { hasChosenColour, paintFor } from "./paint.ts";
 import { drawnRow, harmless } from "./rows.ts";
 
 /** So many rows below the cursor and above it are seen too, where there is room. */
@@ -12,13 +14,19 @@ export function openShown() {
   let top = 0;
   let left = 0;
   let followed = "";
+  let isColoured = false;
 
   return {
+    /** Whether how it is painted depends on this terminal's colours. */
+    get isColoured() {
+      return isColoured;
+    },
     get frame() {
       return frame;
     },
     take({ lines, ...about }: Frame): void {
       frame = about;
+      isColoured ||= about.ground !== undefined || Object.values(lines).some(hasChosenColour);
       payloads = Array.from({ length: about.rows }, (_, y) => lines[y] ?? payloads[y] ?? "");
     },
     /** Moves what is in sight by so much, until the cursor moves on. */
@@ -26,10 +34,11 @@ export function openShown() {
       left += dx;
       top += dy;
     },
-    /** What is in sight of it with so much room: the part around the cursor where it is larger. */
+    /** What is in sight of it with so much room on a terminal of these colours: the part around the cursor where it is larger. */
     part(
       width: number,
       height: number,
+      terminal: TerminalColours = {},
     ): { lines: string[]; cursor: { x: number; y: number } | undefined } {
       if (frame === undefined) return { lines: Array<string>(height).fill(""), cursor: undefined };
       const { cols, rows, cursor } = frame;
@@ -45,10 +54,11 @@ export function openShown() {
       left = Math.max(0, Math.min(left, cols - width));
       const x = cursor.x - left;
       const y = cursor.y - top;
+      const paint = paintFor(frame, terminal);
       const seen = cursor.visible && x >= 0 && x < width && y >= 0 && y < height;
       return {
         lines: Array.from({ length: height }, (_, row) =>
-          drawnRow(payloads[top + row] ?? "", left, width),
+          top + row < rows ? drawnRow(payloads[top + row] ?? "", left, width, paint, cols) : "",
         ),
         cursor: seen ? { x, y } : undefined,
       };

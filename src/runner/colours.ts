@@ -50,6 +50,11 @@ export class SessionColours {
     return JSON.stringify(this.now()) !== before;
   }
 
+  /** Whether the terminal has answered which ground it has. */
+  get isAnswered(): boolean {
+    return this.answered.ground !== undefined;
+  }
+
   /** Hears what the program sets. */
   follow(term: Terminal): void {
     for (const [i, part] of PARTS.entries()) {

@@ -303,7 +303,7 @@ test(
       ]);
       const drawn = drawnRow(payload, random.int(0, 30), random.int(0, 100));
       // SGR, and the column where the next character belongs
-      expect(CONTROL.test(drawn.replace(/\p{Cc}\[[\d;]*[mG]/gu, ""))).toBe(false);
+      expect(CONTROL.test(drawn.replace(/\p{Cc}\[[\d;:]*[mG]/gu, ""))).toBe(false);
       for (const [, column] of drawn.matchAll(/\p{Cc}\[(\d+)G/gu))
         expect(Number(column)).toBeLessThanOrEqual(101);
       expect(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/.test(drawn)).toBe(false);

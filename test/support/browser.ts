@@ -78,5 +78,5 @@ export async function pairPage({ page }: PhonePage, link: string): Promise<void>
 
 /** Scrolls through what a card asks, to its end. */
 export async function readToEnd(card: Locator): Promise<void> {
-  await card.locator(".content").evaluate((box) => box.scrollTo(0, box.scrollHeight));
+  await card.locator(".asked").evaluate((box) => box.scrollTo(0, box.scrollHeight));
 }

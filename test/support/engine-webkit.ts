@@ -257,6 +257,7 @@ async function command(
 ): Promise<unknown> {
   const response = await fetch(base + path, {
     method,
+    signal: AbortSignal.timeout(START_MS),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const { value } = v.parse(v.object({ value: v.unknown() }), await response.json());

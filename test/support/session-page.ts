@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { type PhonePage, pairPage } from "./browser.ts";
 import { type Dashboard, screen } from "./dashboard.ts";
 
 /** A session whose runner the test plays, shown on a phone's page, or on a computer's with `desktop`. */
@@ -13,18 +14,8 @@ export async function openSessionPage(
 ) {
   const socket = await dashboard.playRunner(id, [], info);
   socket.send(screen(id, 1, ["here"], frame));
-  const paired = await dashboard.openPaired();
-  let { page } = paired;
-  if (desktop) {
-    const state = await paired.context.storageState({ indexedDB: true });
-    const context = await dashboard.browser.newContext({
-      storageState: state,
-      viewport: { width: 1280, height: 800 },
-      colorScheme: "dark",
-    });
-    page = await context.newPage();
-    page.on("pageerror", (error) => paired.suspicious.push(`error: ${error.message}`));
-  }
+  const paired = desktop ? await openDesktop(dashboard) : await dashboard.openPaired();
+  const { page } = paired;
   await page.goto(`${dashboard.server.origin}/#/s/${id}`);
   await page.getByText("here", { exact: true }).first().waitFor();
   const text = page.getByLabel("Type to the session");
@@ -57,10 +48,23 @@ export async function openSessionPage(
       ),
     async close() {
       expect(paired.suspicious).toEqual([]);
-      await page.context().close();
       await paired.context.close();
       socket.close();
     },
   };
+}
+
+/** A computer's browser: a mouse, a keyboard and a wide window. */
+async function openDesktop(dashboard: Dashboard): Promise<PhonePage> {
+  const context = await dashboard.browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    colorScheme: "dark",
+  });
+  const page = await context.newPage();
+  const suspicious: string[] = [];
+  page.on("pageerror", (error) => suspicious.push(`error: ${error.message}`));
+  const desktop = { page, context, suspicious };
+  await pairPage(desktop, await dashboard.machine.mint("viewer"));
+  return desktop;
 }
 export type SessionPage = Awaited<ReturnType<typeof openSessionPage>>;
