@@ -153,6 +153,32 @@ describe("a line of Claude's transcript", () => {
     );
   });
 
+  test("are a person's only where a person said them", () => {
+    const line = (content: string, origin?: object) =>
+      JSON.stringify({ type: "user", message: { content }, ...(origin && { origin }) });
+    const shown = (content: string, kind?: string) =>
+      entriesOf(line(content, kind === undefined ? undefined : { kind })).map((entry) => [
+        entry.kind,
+        words(entry),
+      ]);
+    expect(shown("hello", "human")).toEqual([["user", "hello"]]);
+    expect(shown('{"task":1}', "peer")).toEqual([["note", 'From another agent: {"task":1}']]);
+    expect(shown("x", "something-new")).toEqual([["note", "Not from a person (something-new): x"]]);
+    expect(shown('<teammate-message teammate_id="a">{"x":1}</teammate-message>')).toEqual([
+      ["note", 'From a teammate: {"x":1}'],
+    ]);
+    expect(shown("<system-reminder>\nnot for people\n</system-reminder>")).toEqual([]);
+    expect(shown("<system-reminder>\nx\n</system-reminder>\n\nhello", "human")).toEqual([
+      ["user", "hello"],
+    ]);
+    expect(shown("<system-reminder> is what I see. Why?", "human")).toEqual([
+      ["user", "<system-reminder> is what I see. Why?"],
+    ]);
+    expect(
+      shown('look:\n<pasted_content id="p1">\na\nb\n</pasted_content id="p1">', "human"),
+    ).toEqual([["user", "look:\na\nb"]]);
+  });
+
   test("of any other kind, or of none, is skipped", () => {
     const random = randomFrom(1);
     const odd = [
