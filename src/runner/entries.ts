@@ -202,6 +202,11 @@ function after(text: string, name: string): string {
 const PASTED = /<\/?pasted_content id="[^"<>]{0,100}">\n?/g;
 const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[[\\d;]{0,20}m`, "g");
 
+function unpasted(text: string): string {
+  const inside = text.replace(PASTED, "");
+  return inside === text ? text : inside.trim();
+}
+
 /** Claude Code writes commands, their output and its own notices as if a person had said them, between tags. */
 function spoken(text: string): { kind: "user" | "note"; words: string } {
   const tag = /^\s*<([a-z_-]{1,40})(?:\s[^<>]{0,500})?>/.exec(text)?.[1] ?? "";
@@ -241,7 +246,7 @@ function spoken(text: string): { kind: "user" | "note"; words: string } {
     default:
       return text.startsWith("[Request interrupted by user")
         ? { kind: "note", words: "Interrupted." }
-        : { kind: "user", words: text.replace(PASTED, "").trim() };
+        : { kind: "user", words: unpasted(text) };
   }
 }
 
