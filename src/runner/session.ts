@@ -7,7 +7,7 @@ import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.
 import { openAsking } from "./asking.ts";
 import { SessionColours } from "./colours.ts";
 import { EchoWatch } from "./echo.ts";
-import { transcriptOf, trustedTranscript } from "./evidence.ts";
+import { distrustOf, transcriptOf, transcriptRoots, trustedTranscript } from "./evidence.ts";
 import { proxyExceptions } from "./hooks.ts";
 import { openInput } from "./input.ts";
 import { type LateScreen, openLateScreen } from "./late-screen.ts";
@@ -119,8 +119,11 @@ export function openSession(
     if (exit !== undefined && outbox.isEmpty && transcript.isDone && !toldExit)
       toldExit = link.send({ type: "exit", session: id, ...exit });
   };
+  const roots = transcriptRoots(configDir, sandbox !== undefined);
   const transcript = followTranscript({
-    trust: (path) => trustedTranscript(path, configDir),
+    trust: (path) => trustedTranscript(path, configDir, roots),
+    distrust: (path) => distrustOf(path, configDir, roots),
+    find: (name) => transcriptOf(name.replace(/\.jsonl$/, ""), configDir) || undefined,
     send: (batch) =>
       resumed && link?.full === false && link.send({ type: "transcript", session: id, ...batch }),
     onFile: (files) => void prepareLoss(dir, info, files),
@@ -152,17 +155,24 @@ export function openSession(
       cwd: given.cwd,
       isClaude: given.hooks,
       configDir,
+      roots,
       outside: sandbox?.outside,
       onChange: tell,
     },
     screen,
     activity: () => status?.activity ?? "unknown",
+    activityOf: (conversation) => status?.activityOf(conversation) ?? "unknown",
+    whose(conversation) {
+      if (status?.isOwn(conversation) !== false) return { own: true };
+      return { own: false, name: maskSecrets(status.nameOf(conversation) ?? conversation) };
+    },
     pastes: showing.pastes,
     heard: () => resumed,
     write: (data) => write(data),
     onHurry: (hurry) => status?.hurry(hurry),
-    onHook(event) {
+    onHook(event, own) {
       if (info.hooks !== "on") sendStatus({ hooks: "on" });
+      if (!own) return; // of another session, which this terminal does not show
       notices.note(event);
       transcript.named(event.transcript_path);
     },
@@ -309,6 +319,7 @@ export function openSession(
           sandbox?.program ?? (() => programPid(pty.holder)),
           (activity, inTurn) => {
             sendStatus({ activity });
+            notices.activity(activity);
             asking.activityChanged(activity);
             if (inTurn && info.hooks === "waiting")
               setTimeout(

@@ -6,7 +6,7 @@ import { type MockApi, startMockApi } from "./mock-anthropic.ts";
 import { openTty, type Tty } from "./tty.ts";
 
 /** Where the pinned npm package keeps the real CLI for this platform. */
-function claudeDir(): string {
+export function claudeDir(): string {
   const scope = resolve(import.meta.dir, "../../node_modules/@anthropic-ai");
   const name = readdirSync(scope).find(
     (entry) => entry.startsWith("claude-code-") && existsSync(join(scope, entry, "claude")),
