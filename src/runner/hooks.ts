@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
-import { chmodSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import * as v from "valibot";
 import { randomNonce } from "../auth.ts";
 import { LIMITS, parseJson, ToolInput } from "../types.ts";
@@ -124,6 +125,8 @@ export interface HookListener {
   readonly env: Record<string, string>;
   /** The port they call; 0 where it is a socket. */
   readonly port: number;
+  /** Listens anew where the socket was swept away. */
+  renew(): void;
   close(): void;
 }
 
@@ -200,12 +203,16 @@ export function listenForHooks(
     },
     error: () => new Response(null, { status: 500 }), // no decision: the dialog at the desk stays
   };
+  const onSocket = (path: string) => {
+    const listening = Bun.serve({ ...handling, unix: path, ...NEVER_IDLE });
+    chmodSync(path, 0o600);
+    return listening;
+  };
   const server =
     socket === undefined
       ? Bun.serve({ ...handling, hostname: "127.0.0.1", port: 0, idleTimeout: IDLE_S })
-      : Bun.serve({ ...handling, unix: socket, ...NEVER_IDLE });
-
-  if (socket !== undefined) chmodSync(socket, 0o600);
+      : onSocket(socket);
+  const servers = [server]; // one whose socket is gone still answers what it was asked
   const way = (asks: boolean) =>
     socket === undefined
       ? {
@@ -237,7 +244,14 @@ export function listenForHooks(
     },
     env: socket === undefined ? { [TOKEN_VARIABLE]: token } : {},
     port: server.port ?? 0,
-    close: () => void server.stop(true),
+    renew() {
+      if (socket === undefined || existsSync(socket)) return;
+      mkdirSync(dirname(socket), { recursive: true, mode: 0o700 });
+      servers.push(onSocket(socket));
+    },
+    close() {
+      for (const listening of servers) void listening.stop(true);
+    },
   };
 }
 
