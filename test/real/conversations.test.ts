@@ -158,11 +158,12 @@ describe("a conversation of the real Claude Code", () => {
     await claude.say("long 6");
     await said("Line 6 of a long answer.");
     const all = await entries();
-    const back = all.find((entry) => entry.kind === "note" && entry.back !== undefined);
+    const noted = all.findIndex((entry) => entry.kind === "note" && entry.back !== undefined);
+    const back = all[noted];
     const from = back?.kind === "note" ? (back.back ?? 0) : 0;
     expect(words(all[from])).toBe("long 4");
     expect(all.findIndex((entry) => words(entry) === "long 3")).toBeLessThan(from);
-    expect(all.findIndex((entry) => words(entry) === "long 6")).toBeGreaterThan(all.indexOf(back));
+    expect(all.findIndex((entry) => words(entry) === "long 6")).toBeGreaterThan(noted);
   }, 120_000);
 
   test("begins with a tag of Claude's own: a person typed it, and it is shown", async () => {
