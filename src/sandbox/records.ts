@@ -30,7 +30,10 @@ const Record = v.object({
   placeholders: v.array(
     v.object({
       path: v.string(),
-      otherwise: v.union([v.literal("folder"), v.object({ text: v.string() })]),
+      otherwise: v.union([
+        v.literal("folder"),
+        v.object({ text: v.string(), unless: v.optional(v.array(v.string())) }),
+      ]),
     }),
   ),
 });

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { emptyHome } from "../support/home.ts";
 import {
   containers,
@@ -261,6 +261,69 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
     expect(git("log", "--format=%s", "-1")).toBe("inside\n");
     expect(existsSync(join(work, "pwned"))).toBe(false);
   }, 60_000);
+
+  test("what is written inside is not run by the next commit outside, whatever brings the hooks", async () => {
+    const pwned = join(home.dir, "pwned");
+    const husky =
+      '#!/usr/bin/env sh\nn=$(basename "$0")\ns=$(dirname "$(dirname "$0")")/$n\n[ ! -f "$s" ] && exit 0\nsh -e "$s" "$@"\n';
+    /** Stands for a manager that takes what it runs from its configuration, if there is one. */
+    const reads = (name: string, file: string) =>
+      `#!/bin/sh\n# ${name}\n[ -f ${file} ] && sed -n 's/^run: //p' ${file} | sh\nexit 0\n`;
+    for (const [hooksPath, files, write] of [
+      [
+        ".husky/_",
+        { ".husky/_/pre-commit": husky, ".husky/pre-commit": "true\n" },
+        ".husky/pre-commit",
+      ],
+      [".husky/_", { ".husky/_/pre-commit": husky }, ".husky/pre-commit"],
+      ["dev/hooks/_", { "dev/hooks/_/commit-msg": husky }, "dev/hooks/commit-msg"],
+      ["", { ".git/hooks/pre-commit": reads("lefthook", "lefthook.yml") }, "lefthook.yml"],
+      [
+        "",
+        { ".git/hooks/pre-commit": reads("lefthook", "lefthook-local.yml") },
+        "lefthook-local.yml",
+      ],
+      [
+        "",
+        { ".git/hooks/post-commit": reads("pre-commit", ".pre-commit-config.yaml") },
+        ".pre-commit-config.yaml",
+      ],
+      [
+        "",
+        { ".git/hooks/pre-commit": "#!/bin/sh\n./ci/check\n", "ci/check": "#!/bin/sh\n" },
+        "ci/check",
+      ],
+      [
+        "",
+        { ".git/hooks/pre-commit": "#!/bin/sh\n[ -x ./ci/mine.sh ] && ./ci/mine.sh\nexit 0\n" },
+        "ci/mine.sh",
+      ],
+    ] as const) {
+      const project = mkdtempSync(join(home.dir, "hooked-"));
+      const out = (...args: string[]) =>
+        Bun.spawnSync(["git", "-c", "user.name=a", "-c", "user.email=a@b", ...args], {
+          cwd: project,
+          env: { ...home.env },
+        });
+      out("init", "-q");
+      if (hooksPath !== "") out("config", "core.hooksPath", hooksPath);
+      for (const [path, text] of Object.entries<string>(files)) {
+        mkdirSync(dirname(join(project, path)), { recursive: true });
+        writeFileSync(join(project, path), text, { mode: 0o755 });
+      }
+      const order = `#!/bin/sh\nrun: touch ${pwned}\ntouch ${pwned}\n`;
+      const ran = await runInside(
+        home,
+        project,
+        `mkdir -p "$(dirname ${write})"; mv ${write} aside; rm -rf "$(dirname ${write})"; mkdir -p "$(dirname ${write})"; printf '${order.replaceAll("\n", "\\n")}' > ${write} && chmod +x ${write} && echo WROTE; echo y > mine.txt`,
+        ["--sandbox-git"],
+      );
+      expect([write, ran.out]).toEqual([write, ""]);
+      out("add", "mine.txt");
+      expect([write, out("commit", "-qm", "x").exitCode]).toEqual([write, 0]);
+      expect([write, existsSync(pwned)]).toEqual([write, false]);
+    }
+  }, 200_000);
 
   test("there are no privileges, and none to be had", async () => {
     const { out, err } = await attempt(
