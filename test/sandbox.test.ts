@@ -98,6 +98,21 @@ describe.skipIf(NO_SANDBOX !== "")(`the real Claude Code in a sandbox${NO_SANDBO
     expect(existsSync(join(claude.work, "rejected.txt"))).toBe(false);
   }, 60_000);
 
+  test("what the sandbox refused Claude says at the desk, after the tool that asked for it", async () => {
+    await claude.say("run: curl -s https://files.pythonhosted.org/; touch refused.txt");
+    const prompt = await server.phone.prompt();
+    const { always = [] } = parseJson(View, prompt.view) ?? {};
+    // its settings can't be written to in here
+    expect(always.map(({ writes }) => writes)).toEqual([
+      expect.stringMatching(/^allow Bash\(curl .*\) → this session$/),
+    ]);
+    await server.phone.approve(prompt);
+    await until("the command ran", () => existsSync(join(claude.work, "refused.txt")));
+    await claude.tty.sees("says: the sandbox asked for files.pythonhosted.org; allow with");
+    await claude.tty.sees(/`--sandbox-host\s+files\.pythonhosted\.org`/);
+    expect((await server.phone.sessions())[0]?.refused).toEqual(["files.pythonhosted.org"]);
+  }, 60_000);
+
   test("the conversation can be read on the phone", async () => {
     const [session] = await server.phone.sessions();
     const text = () =>
@@ -293,6 +308,41 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     const name = onRecord()[0] ?? "";
     process.kill(programPid(tty.pty.holder) ?? 0, "SIGKILL");
     await gone(name);
+  }, 60_000);
+
+  test("what it was refused is told while it runs, and with what it changed at its end, at the desk and on the phone", async () => {
+    writeFileSync(join(work, "CLAUDE.md"), "mine\n");
+    writeFileSync(join(work, "package.json"), "{}\n");
+    const script = `curl -s https://registry.npmjs.org/; curl -s https://registry.npmjs.org/again; curl -s http://deb.debian.org/; echo asked.; read x
+      echo more >> CLAUDE.md; touch -d 2000-01-01 CLAUDE.md; mkdir -p app/.vscode; echo '{}' > app/.vscode/tasks.json; printf 'x' > .envrc; echo '{}' > package.json; echo free > notes.txt`;
+    const tty = wrap("bash", ["-c", script]);
+    await tty.sees("asked.");
+    const refused = ["registry.npmjs.org", "deb.debian.org:80"];
+    await until("the phone hears of it", async () =>
+      Bun.deepEquals((await server.phone.sessions())[0]?.refused, refused),
+    );
+    tty.type("\r");
+    await tty.exited;
+    const changed = [".envrc", "CLAUDE.md", "app/.vscode/tasks.json"];
+    expect((await ended()).exit).toEqual({ code: 0, refused, changed });
+    const said = tty.text().replaceAll(/\s+/g, " ");
+    expect(said).toContain(
+      "the sandbox asked for registry.npmjs.org, deb.debian.org:80; allow with `--sandbox-host registry.npmjs.org` `--sandbox-host deb.debian.org:80`",
+    );
+    expect(said).toContain(
+      "changed files that tell programs outside what to run: .envrc, CLAUDE.md, app/.vscode/tasks.json. Read them",
+    );
+    for (const name of readdirSync(work)) rmSync(join(work, name), { recursive: true });
+  }, 60_000);
+
+  test("so it is where nothing is shown, and a name that would deceive is shown as it is", async () => {
+    const script =
+      "curl -s https://pypi.org; mkdir -p $'a\\u202eb' && echo x > $'a\\u202eb/Makefile'; mkdir -p $'c\\x1b[2Jd'; echo x > $'c\\x1b[2Jd/.npmrc'";
+    const { err } = await runInside(server.home, work, script);
+    expect(err).toContain("asked for pypi.org; allow with `--sandbox-host pypi.org`");
+    expect(err).toContain("aU+202Eb/Makefile");
+    expect(err).toContain("cU+001B[2Jd/.npmrc");
+    for (const name of readdirSync(work)) rmSync(join(work, name), { recursive: true });
   }, 60_000);
 
   test("a folder within one that a sandbox has, or around it, is not taken meanwhile", async () => {

@@ -144,8 +144,15 @@ async function runAlone(program: Program, choice: SandboxChoice): Promise<number
   try {
     return await runBeside(sandbox.enclose(program));
   } finally {
-    await sandbox.end();
+    await leave(sandbox);
   }
+}
+
+/** Ends a sandbox, and says what there is to say of it. */
+async function leave(sandbox: Sandbox): Promise<void> {
+  const lines = sandbox.report.endWords();
+  await sandbox.end();
+  for (const line of lines) say(line);
 }
 
 async function enter(program: Program, choice: SandboxChoice, tty: boolean): Promise<Sandbox> {
@@ -178,7 +185,7 @@ export async function runWith(
   try {
     code = await show(pairing, program, how, sandbox);
   } finally {
-    await sandbox.end();
+    await leave(sandbox);
   }
   if (!sandbox.begun)
     say(`the sandbox could not be started (docker's exit code ${code}, its words are above)`);
@@ -229,7 +236,8 @@ async function show(
     session?.watch,
     session?.ifKilled,
   );
-  const trouble = (await session?.end(exit).catch(complain)) ?? server?.end();
+  const trouble =
+    (await session?.end({ ...exit, ...sandbox?.report.end() }).catch(complain)) ?? server?.end();
   if (trouble !== undefined) say(`not shown on the phone: ${trouble}`);
   return exit.code;
 }

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import * as v from "valibot";
 import { isOpen, type Prompt, type SessionInfo } from "../types.ts";
 import { openElicitations } from "./elicitations.ts";
 import {
@@ -8,7 +9,12 @@ import {
   hookWordsOnScreen,
   trustedTranscript,
 } from "./evidence.ts";
-import { type HookEvent, type HookHandlers, listenForHooks } from "./hooks.ts";
+import {
+  type HookEvent,
+  type HookHandlers,
+  listenForHooks,
+  type PermissionRequest,
+} from "./hooks.ts";
 import { openLedger } from "./ledger.ts";
 import { openPrompts } from "./prompts.ts";
 import { fileSize } from "./real-file.ts";
@@ -38,6 +44,23 @@ export interface AskingOptions {
   onHurry(hurry: boolean): void;
   /** A hook has called. */
   onHook(event: HookEvent): void;
+  /** A line that Claude is to show at the desk. */
+  news?: (() => string | undefined) | undefined;
+}
+
+/** Events whose answer can hold a message that Claude shows. */
+const SHOWS: ReadonlySet<string> = new Set(["PostToolUse", "PostToolUseFailure", "Stop"]);
+
+const ProjectRule = v.looseObject({
+  destination: v.picklist(["localSettings", "projectSettings"]),
+});
+
+/** What Claude suggests to allow for good, for the session alone: inside a sandbox nothing can be saved in the project's settings. */
+function withoutProjectRules(event: PermissionRequest): PermissionRequest {
+  const suggestions = event.permission_suggestions?.map((given) =>
+    v.is(ProjectRule, given) ? { ...given, destination: "session" } : given,
+  );
+  return { ...event, permission_suggestions: suggestions };
 }
 
 /** All that can ask somebody in a session: Claude's hooks, and the screen. */
@@ -56,6 +79,7 @@ export function openAsking({
   onChange,
   onHurry,
   onHook,
+  news,
 }: AskingOptions) {
   const host = hostname();
   const ledger = openLedger({
@@ -109,7 +133,7 @@ export function openAsking({
   const handlers: HookHandlers = {
     onPermission(event, signal) {
       onHook(event);
-      return prompts.ask(event, signal);
+      return prompts.ask(outside === undefined ? event : withoutProjectRules(event), signal);
     },
     onElicitation(event, signal) {
       onHook(event);
@@ -119,6 +143,7 @@ export function openAsking({
       onHook(event);
       prompts.note(event);
     },
+    message: (event) => (SHOWS.has(event.hook_event_name) ? news?.() : undefined),
   };
   const hooks = isClaude ? listenForHooks(handlers, outside, hookSocket) : undefined;
 

@@ -131,8 +131,10 @@ export function openSession(
         hooks: info.hooks,
         activity: info.activity,
         background: info.background,
+        refused: info.refused,
       });
   };
+  if (sandbox !== undefined) sandbox.report.onRefused = (refused) => sendStatus({ refused });
   const drain = () => {
     if (!resumed || link === undefined) return;
     outbox.drain(
@@ -216,6 +218,7 @@ export function openSession(
       configDir,
       hookSocket: sandbox === undefined ? socket : undefined,
       outside: sandbox?.outside,
+      news: () => sandbox?.report.news(),
       onChange: tell,
     },
     screen,

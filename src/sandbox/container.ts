@@ -51,6 +51,7 @@ export function containerArgs({
     CLAUDE_CONFIG_DIR: INSIDE.config,
     LANG: "C.UTF-8",
     CLAUDE_CODE_FULL_SIGN_IN_LINK: "1", // as outside: the phone is shown the whole link
+    CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL: "1", // claude would ask for github.com at each start
     // not what looks for a lock in a repository that can't be written to
     GIT_OPTIONAL_LOCKS: "0",
     GIT_CONFIG_COUNT: "1",

@@ -24,6 +24,7 @@ import {
   unguarded,
   writeRecord,
 } from "./records.ts";
+import { SandboxReport } from "./report.ts";
 
 /** What a person chose to let into a sandbox. */
 export interface SandboxChoice {
@@ -61,6 +62,8 @@ export interface Sandbox {
   enclose(program: Program, hooks?: number): Program;
   /** Whether the program came to be started at all. */
   readonly begun: boolean;
+  /** What people are to hear of it. */
+  readonly report: SandboxReport;
   /** Ends whatever still runs, and leaves nothing behind. */
   end(): Promise<void>;
 }
@@ -159,6 +162,7 @@ export async function openSandbox(
     throw error;
   });
 
+  const report = new SandboxReport(project);
   const [ours, status] = [join(dir, "in"), join(dir, "status")];
   for (const folder of [ours, status]) mkdirSync(folder);
   chmodSync(ours, 0o755);
@@ -194,7 +198,9 @@ export async function openSandbox(
     guard.stdin.end();
   };
   try {
-    await bound("proxy.sock", (path) => listenForEgress(path, list));
+    await bound("proxy.sock", (path) =>
+      listenForEgress(path, list, { onRefused: (place) => report.refuse(place) }),
+    );
     await bound("hooks.sock", (path) => passOn(path, HOOK_CONNECTIONS, () => hooksPort));
     await bound("alive.sock", (path) =>
       listen(path, ALIVE_CONNECTIONS, (client) => {
@@ -209,6 +215,7 @@ export async function openSandbox(
   return {
     configDir: home.config,
     statusDir: status,
+    report,
     settings: (text) => write("settings.json", text),
     program: () => firstSession(status),
     outside: (path) => pathOutside(path, project, home),
