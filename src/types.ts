@@ -470,6 +470,16 @@ const daemon = {
   recent: v.pipe(v.array(path), v.maxLength(LIMITS.folders)),
   /** Why there is no sandbox, in words; null where there is one. */
   no_sandbox: v.nullable(text(1024)),
+  /** Whatever is started runs in one. */
+  sandbox_always: v.optional(v.boolean()),
+  /** How it is with the image that sandboxes run in, once it had to be built. */
+  sandbox_image: v.optional(
+    v.variant("state", [
+      v.object({ state: v.literal("building"), step: text(64) }),
+      v.object({ state: v.literal("ready") }),
+      v.object({ state: v.literal("failed"), why: text(1024) }),
+    ]),
+  ),
 };
 /** One daemon as people see it; `id` is its device's. */
 export const RunnerInfo = v.object({

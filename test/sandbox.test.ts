@@ -597,6 +597,65 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     ]);
   }, 60_000);
 
+  test("an image of one's own, on top of ours, has what was added to it, and runs nothing before the filter", async () => {
+    const file = join(server.home.dir, "Dockerfile");
+    writeFileSync(
+      file,
+      'FROM claude-remote-sandbox\nRUN echo mine > /opt/mine\nENTRYPOINT ["false"]\nHEALTHCHECK --interval=1s CMD touch /workspace/checked\n',
+    );
+    const script =
+      "cat /opt/mine; grep -h ^Seccomp_filters: /proc/self/status; sleep 3; ls -A /workspace";
+    const own = await runInside(server.home, work, script, ["--sandbox-dockerfile", file]);
+    expect(own.out).toBe("mine\nSeccomp_filters:\t2\n.claude\n.git\n.mcp.json\n");
+    const made = `${Bun.spawnSync(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]).stdout}`;
+    const [tag = ""] = /claude-remote-sandbox:own-\S+/.exec(made) ?? [];
+    const env = { CLAUDE_REMOTE_SANDBOX_IMAGE: tag };
+    expect((await runInside(server.home, work, "cat /opt/mine", [], env)).out).toBe("mine\n");
+    const base = await runInside(server.home, work, "echo IN", ["--sandbox-image", "node:22-slim"]);
+    expect([base.code, base.out]).toEqual([126, ""]);
+    expect(base.err).toContain("node:22-slim does not build on the sandbox's image");
+    writeFileSync(join(work, "Dockerfile"), "FROM claude-remote-sandbox\n");
+    const inside = await runInside(server.home, work, "echo IN", [
+      "--sandbox-dockerfile",
+      "Dockerfile",
+    ]);
+    expect([inside.code, inside.out]).toEqual([126, ""]);
+    expect(inside.err).toContain("lies in the project");
+    Bun.spawnSync(["docker", "image", "rm", tag]);
+    rmSync(join(work, "Dockerfile"));
+  }, 120_000);
+
+  test("a runner whose sandboxes are for always starts each session in one, whoever asks", async () => {
+    const { api, passed, port } = settle(server, work);
+    const runner = await startRunner(server, [work], {
+      ...ENGINE,
+      ...passed,
+      CLAUDE_REMOTE_SANDBOX: "always",
+      CLAUDE_REMOTE_SANDBOX_PASS: Object.keys(passed).join(" "),
+      CLAUDE_REMOTE_SANDBOX_HOSTS: `localhost:${port}`,
+    });
+    expect((await runners(server))[0]?.sandbox_always).toBe(true);
+    const id = await startSession(server, { cwd: work, args: ["--permission-mode", "manual"] });
+    const session = () =>
+      server.phone.sessions().then((all) => all.find((other) => other.id === id));
+    await until("claude is there", async () => (await session())?.activity === "idle", 30_000);
+    expect(await session()).toMatchObject({ sandbox: true });
+    const name = onRecord()[0] ?? "";
+    expect(await containers()).toContain(name);
+    expect(await runner.end()).toBe(0);
+    await gone(name);
+    api.stop();
+  }, 90_000);
+
+  test("on a terminal a word says at once that it starts, and goes again", async () => {
+    const tty = wrap("bash", ["-c", "echo here.; read x"]);
+    await tty.sees("claude-remote: starting the sandbox …");
+    await tty.sees("here.");
+    expect(tty.text().trim()).toBe("here.");
+    tty.type("\r");
+    await tty.exited;
+  }, 60_000);
+
   test("what the configuration lets in is let in", async () => {
     const env = { CLAUDE_REMOTE_SANDBOX_PASS: "ONE, TWO", ONE: "1", TWO: "2", THREE: "3" };
     expect((await runInside(server.home, work, "echo $ONE$TWO$THREE", [], env)).out).toBe("12\n");

@@ -116,6 +116,24 @@ export function hooksAreFiles(project: string): boolean {
 /** Never the project's own, by a relative PATH. */
 const findGit = () => Bun.which("git", { PATH: process.env.PATH ?? "", cwd: "/" });
 
+/** Whose commits are made in a folder, as git is set out here. */
+export function identityOf(project: string): Record<string, string> {
+  const git = findGit();
+  if (git === null) return {};
+  return Object.fromEntries(
+    ["user.name", "user.email"].flatMap((key) => {
+      const [value] = answers(git, project, ["config", "--get", key], "\n");
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+}
+
+/** Whether a folder is part of a repository, its own or one around it. */
+export function isInRepository(project: string): boolean {
+  const git = findGit();
+  return git !== null && answers(git, project, ["rev-parse", "--git-dir"], "\n").length > 0;
+}
+
 /** The folder of hooks that a configuration names. */
 function configuredHooks(ask: Ask, top: string): string[] {
   return ask(["config", "--type=path", "--get", "core.hooksPath"], "\n").map((path) =>

@@ -9,11 +9,13 @@ import type { Program } from "../runner/wrap.ts";
 import { allowList } from "./allow-list.ts";
 import { containerArgs } from "./container.ts";
 import { listen, listenForEgress, passOn } from "./egress.ts";
-import { dockerPath, ensureImage, sandboxTrouble } from "./engine.ts";
+import { dockerPath, ensureImage, type ImageChoice, sandboxTrouble } from "./engine.ts";
 import filter from "./filter.pl" with { type: "text" };
+import { identityOf, isInRepository } from "./git.ts";
 import { firstSession, give, INSIDE, makeHome, ownerOf, pathOutside, sandboxHome } from "./home.ts";
 import inside from "./inside.mjs" with { type: "text" };
-import { guarded, makePlaceholders, missing, projectFolder } from "./project.ts";
+import { takeRepository } from "./new-repository.ts";
+import { guarded, isWithin, makePlaceholders, missing, projectFolder } from "./project.ts";
 import {
   alone,
   clearAway,
@@ -27,7 +29,7 @@ import {
 import { SandboxReport } from "./report.ts";
 
 /** What a person chose to let into a sandbox. */
-export interface SandboxChoice {
+export interface SandboxChoice extends ImageChoice {
   /** The repository may be written to, but for where git takes programs from. */
   git: boolean;
   /** Environment variables, by name. */
@@ -77,7 +79,7 @@ const GUARD = `trap '' INT QUIT TERM HUP; read -r word; [ "$word" = done ] && ex
 /** Makes everything ready for a container around a project. Throws a `StartError` that says why there can be none. */
 export async function openSandbox(
   cwd: string,
-  { git, pass, hosts, data, keepOut, tty, say }: SandboxOptions,
+  { git, pass, hosts, image, dockerfile, data, keepOut, tty, say }: SandboxOptions,
 ): Promise<Sandbox> {
   const list = allowed(hosts);
   const misnamed = pass.find((name) => !/^[A-Za-z_]\w*$/.test(name));
@@ -92,7 +94,12 @@ export async function openSandbox(
     holds: [...keepOut.holds, tmpdir()],
     within: [...keepOut.within, data],
   });
-  await ensureImage(say);
+  if (dockerfile !== undefined && isWithin(dockerfile, project))
+    throw new StartError(
+      `${dockerfile} lies in the project, where it could be changed from inside: put the sandbox's Dockerfile elsewhere`,
+      126,
+    );
+  const built = await ensureImage(say, { image, dockerfile });
   for (const name of pass)
     if (process.env[name] === undefined)
       say(`${name} is not set here, so nothing of that name is passed`);
@@ -167,6 +174,12 @@ export async function openSandbox(
   for (const folder of [ours, status]) mkdirSync(folder);
   chmodSync(ours, 0o755);
   give(status, owner);
+  // git could not begin a repository in a folder that can't be written to
+  const repository = git && !isInRepository(project) ? join(dir, "git") : undefined;
+  if (repository !== undefined) {
+    mkdirSync(repository, { mode: 0o755 });
+    give(repository, owner);
+  }
   const write = (name: string, text: string) => {
     writeFileSync(join(ours, name), text);
     chmodSync(join(ours, name), 0o644); // another user may be at work in there
@@ -183,12 +196,25 @@ export async function openSandbox(
     servers.push(await open(join(ours, socket)));
     chmodSync(join(ours, socket), 0o666);
   };
+  const takeOver = () => {
+    if (repository === undefined) return;
+    try {
+      const outcome = takeRepository(repository, project, owner);
+      if (outcome === "taken")
+        say(`the repository that was made in the sandbox is ${join(project, ".git")} now`);
+      if (outcome === "refused")
+        say(`the repository that was made in the sandbox is given up: ${project} has another`);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error)) throw error;
+      say(`the repository that was made in the sandbox could not be kept: ${error.message}`);
+    }
+  };
   const end = async () => {
     for (const server of servers) server.close();
     await alone(data, async () => {
       const { live } = readRecords(data);
       const others = live.filter((other) => other.name !== name);
-      if (await clearAway(record, others)) forget();
+      if (await clearAway(record, others, takeOver)) forget();
       else
         say(
           `docker did not remove the container ${name}: the next sandbox here tries again, or you do: docker rm --force ${name}`,
@@ -225,12 +251,15 @@ export async function openSandbox(
       const inner = [program.command, ...(program.before ?? []), ...program.args];
       const args = containerArgs({
         name,
+        image: built,
         project,
         guarded: all,
         home,
         ours,
         status,
         owner,
+        identity: git ? identityOf(project) : {},
+        repository,
         pass: passed,
         hooks,
         tty,

@@ -325,6 +325,50 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
     }
   }, 200_000);
 
+  test("where there is no repository one can be made inside; commits come out, settings and hooks don't", async () => {
+    const project = mkdtempSync(join(home.dir, "new-"));
+    const pwned = join(home.dir, "pwned");
+    writeFileSync(
+      join(home.dir, ".gitconfig"),
+      "[user]\n\tname = Ada Lovelace\n\temail = ada@example.com\n",
+    );
+    const order = `printf '#!/bin/sh\\ntouch ${pwned}\\n'`;
+    const { out, err } = await runInside(
+      home,
+      project,
+      `git init -q -b trunk && echo x > a.txt && git add a.txt && git commit -qm first && git log --format='%an <%ae>'
+       git config core.fsmonitor 'touch ${pwned}'; git config alias.st '!touch ${pwned}'; mkdir -p .git/hooks .git/info; ${order} > .git/hooks/post-index-change; chmod +x .git/hooks/post-index-change
+       echo '* filter=x' > .git/info/attributes; ln -s /etc/passwd .git/refs/heads/link; echo /etc > .git/objects/info/alternates; mkdir -p .git/modules/x; echo . > .git/commondir`,
+      ["--sandbox-git"],
+    );
+    rmSync(join(home.dir, ".gitconfig"));
+    expect(out).toBe("Ada Lovelace <ada@example.com>\n");
+    expect(err).toContain(`is ${join(project, ".git")} now`);
+    const outside = (...args: string[]) =>
+      Bun.spawnSync(["git", ...args], { cwd: project, env: { ...home.env } }).stdout.toString();
+    expect(outside("log", "--format=%s", "trunk")).toBe("first\n");
+    expect(outside("branch")).toBe("* trunk\n");
+    expect(outside("status", "--short")).toBe("");
+    expect(outside("st")).toBe("");
+    expect(existsSync(pwned)).toBe(false);
+    for (const path of [
+      "commondir",
+      "objects/info/alternates",
+      "info/attributes",
+      "modules",
+      "refs/heads/link",
+    ])
+      expect([path, existsSync(join(project, ".git", path))]).toEqual([path, false]);
+    expect(outside("config", "--list", "--local")).not.toContain(pwned);
+  }, 60_000);
+
+  test("where none was made inside, or none may be, there is none afterwards", async () => {
+    const project = mkdtempSync(join(home.dir, "none-"));
+    expect((await runInside(home, project, "echo x > a.txt", ["--sandbox-git"])).code).toBe(0);
+    expect((await runInside(home, project, "git init -q; echo $?")).out).toBe("128\n");
+    expect(readdirSync(project)).toEqual(["a.txt"]);
+  }, 60_000);
+
   test("there are no privileges, and none to be had", async () => {
     const { out, err } = await attempt(
       `grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status
