@@ -61,6 +61,9 @@ export const LIMITS = {
   outputLines: 1000,
   /** What Claude said last, or what went wrong, in UTF-16 units. */
   noticeChars: 1000,
+  /** Commands and agents that go on in the background, and what is told of each, in UTF-16 units. */
+  running: 20,
+  runningChars: 100,
   /** Where a browser's push service takes messages for it, in UTF-16 units. */
   endpointChars: 2048,
   /** What a notification says, in UTF-16 units. */
@@ -135,6 +138,8 @@ export const Entry = v.variant("kind", [
     kind: v.picklist(["user", "assistant", "thinking", "note"]),
     at: count,
     text: text(LIMITS.entryChars),
+    /** Of a note: the entries from this number on, up to it, were taken back. */
+    back: v.optional(count),
   }),
   /** `input` is JSON text of an object. */
   v.object({
@@ -176,6 +181,17 @@ export const Answer = v.object({
 });
 export type Answer = v.InferOutput<typeof Answer>;
 
+/**
+ * What became of a prompt that no person is known to have answered: its dialog is gone and nothing tells more yet (`unknown`, which a later report may
+ * replace), a hook of the user's own decided, or Claude went on without an answer.
+ */
+const withdrawal = v.fallback(
+  v.picklist(["unknown", "allowed_by_hook", "denied_by_hook", "no_answer"]),
+  "unknown",
+);
+export type Withdrawal = v.InferOutput<typeof withdrawal>;
+export const Withdrawn = v.object({ why: withdrawal });
+
 /** One question that waits for a person. It never changes but for `state` and `answer`. */
 export const Prompt = v.object({
   id,
@@ -187,6 +203,8 @@ export const Prompt = v.object({
   /** JSON text of a `View`; an approval names its sha256, so that what was shown is what is approved. */
   view: text(LIMITS.viewChars),
   answer: v.optional(Answer),
+  /** Of a withdrawn prompt: why nobody has to answer it any more, where that is known. */
+  why: v.optional(withdrawal),
 });
 export type Prompt = v.InferOutput<typeof Prompt>;
 
@@ -218,6 +236,8 @@ export const View = v.object({
   host: text(256),
   /** The subagent that asks. */
   agent: v.optional(text(256)),
+  /** Whose question it is, where another of Claude's sessions asks than the one that is shown. */
+  asker: v.optional(text(256)),
   /** What can be answered from afar. */
   actions: v.array(decision),
   /** What an approval may change for good, each with exactly what would be written and where. */
@@ -553,6 +573,10 @@ export const FromRunner = v.variant("type", [
     session: id,
     kind: v.picklist(["finished", "waiting", "error", "working"]),
     text: text(LIMITS.noticeChars),
+    /** What goes on in the background while the turn is over, in words. */
+    running: v.optional(v.pipe(v.array(text(LIMITS.runningChars)), v.maxLength(LIMITS.running))),
+    /** The turn began by itself, as something in the background was done. */
+    woken: v.optional(v.boolean()),
   }),
   v.object({ type: v.literal("exit"), session: id, exit: Exit, ended_at: count }),
   /** This connection is a daemon's; told again whenever something of it changes. */

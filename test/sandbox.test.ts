@@ -15,6 +15,7 @@ import { programPid } from "../src/runner/program.ts";
 import { ConversationsAnswer, parseJson, View } from "../src/types.ts";
 import { SELF } from "./support/home.ts";
 import { type HomeServer, startHomeServer } from "./support/home-server.ts";
+import { startMockApi } from "./support/mock-anthropic.ts";
 import { runners, startRunner, startSession } from "./support/runner.ts";
 import {
   containers,
@@ -655,6 +656,35 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     tty.type("\r");
     await tty.exited;
   }, 60_000);
+
+  test("a token that is let in is a login: a project that is new to it asks for none", async () => {
+    const api = startMockApi();
+    const passed = {
+      CLAUDE_CODE_OAUTH_TOKEN: "sk-ant-oat01-dummy",
+      ANTHROPIC_BASE_URL: `http://localhost:${new URL(api.url).port}`,
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+    };
+    const flags = ["--sandbox-host", new URL(passed.ANTHROPIC_BASE_URL).host];
+    for (const name of Object.keys(passed)) flags.push("--sandbox-pass", name);
+    const tty = openTty([...SELF, "run", "--sandbox", ...flags], {
+      env: { ...server.home.env, ...ENGINE, ...passed },
+      cwd: work,
+      cols: 100,
+      rows: 30,
+    });
+    await tty.sees("Is this a project you created", 60_000); // the first thing that it asks
+    tty.type("\x1b[B");
+    await tty.sees("❯ Yes, I trust this folder");
+    tty.type("\r");
+    await tty.sees("? for shortcuts", 30_000);
+    tty.type("hello from the sandbox");
+    await tty.sees("❯ hello from the sandbox");
+    tty.type("\r");
+    await tty.sees("You said: hello from the sandbox", 30_000);
+    tty.pty.kill("SIGTERM");
+    await tty.exited;
+    api.stop();
+  }, 180_000);
 
   test("what the configuration lets in is let in", async () => {
     const env = { CLAUDE_REMOTE_SANDBOX_PASS: "ONE, TWO", ONE: "1", TWO: "2", THREE: "3" };

@@ -123,7 +123,7 @@ export function openRunners(hub: {
         viewers.broadcast("auth_url", { session: id, url: message.url });
         return;
       case "notice":
-        return hub.alerts.notice(id, message.kind, message.text);
+        return hub.alerts.notice(id, message.kind, message.text, message);
       case "exit": {
         if (lacking.has(id)) return;
         const stored = store("an exit", () => {

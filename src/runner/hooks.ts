@@ -33,6 +33,15 @@ const tool = {
   agent_id: v.optional(shortText),
   agent_type: v.optional(shortText),
 };
+/** Work that goes on when a turn is over: `type` is `shell`, `subagent`, `monitor`, `workflow` or another word. */
+export const BackgroundTask = v.looseObject({
+  id: v.string(),
+  type: v.fallback(v.string(), ""),
+  status: v.fallback(v.string(), ""),
+  description: v.fallback(v.optional(v.string()), undefined),
+  command: v.fallback(v.optional(v.string()), undefined),
+});
+export type BackgroundTask = v.InferOutput<typeof BackgroundTask>;
 export const HookEvent = v.variant("hook_event_name", [
   v.object({
     hook_event_name: v.literal("PermissionRequest"),
@@ -53,17 +62,23 @@ export const HookEvent = v.variant("hook_event_name", [
     hook_event_name: v.picklist(["PostToolUse", "PostToolUseFailure"]),
     ...common,
     ...tool,
+    tool_response: v.optional(v.unknown()),
   }),
   v.object({
-    hook_event_name: v.picklist(["UserPromptSubmit", "SessionEnd"]),
+    hook_event_name: v.literal("UserPromptSubmit"),
     ...common,
-    prompt: v.optional(v.string()),
+    prompt: v.fallback(v.optional(v.string()), undefined),
   }),
+  v.object({ hook_event_name: v.literal("SessionEnd"), ...common }),
   v.object({
     hook_event_name: v.picklist(["Stop", "StopFailure"]),
     ...common,
     last_assistant_message: v.optional(v.string()),
     error: v.optional(v.string()),
+    /** A Stop hook of the user's has made Claude go on before. */
+    stop_hook_active: v.optional(v.boolean()),
+    background_tasks: v.optional(v.fallback(v.array(BackgroundTask), [])),
+    session_crons: v.optional(v.fallback(v.array(v.unknown()), [])),
   }),
   v.object({
     hook_event_name: v.literal("Notification"),

@@ -12,7 +12,7 @@ import { holdsMessage, messageArrived } from "./claude/message-arrived.ts";
 import { MessageWriter } from "./claude/message-writer.ts";
 import { SessionColours } from "./colours.ts";
 import { EchoWatch } from "./echo.ts";
-import { transcriptOf, trustedTranscript } from "./evidence.ts";
+import { distrustOf, transcriptOf, transcriptRoots, trustedTranscript } from "./evidence.ts";
 import { openInput, type Typed, type TypedSoFar } from "./input.ts";
 import { type LateScreen, openLateScreen } from "./late-screen.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
@@ -144,8 +144,11 @@ export function openSession(
     if (exit !== undefined && outbox.isEmpty && transcript.isDone && !toldExit)
       toldExit = link.send({ type: "exit", session: id, ...exit });
   };
+  const roots = transcriptRoots(configDir, sandbox !== undefined);
   const transcript = followTranscript({
-    trust: (path) => trustedTranscript(path, configDir),
+    trust: (path) => trustedTranscript(path, configDir, roots),
+    distrust: (path) => distrustOf(path, configDir, roots),
+    find: (name) => transcriptOf(name.replace(/\.jsonl$/, ""), configDir) || undefined,
     send: (batch) =>
       resumed && link?.full === false && link.send({ type: "transcript", session: id, ...batch }),
     onFile: (files) => void prepareLoss(dir, info, files),
@@ -217,18 +220,26 @@ export function openSession(
       isClaude: given.hooks,
       configDir,
       hookSocket: sandbox === undefined ? socket : undefined,
+      roots,
       outside: sandbox?.outside,
       news: () => sandbox?.report.news(),
       onChange: tell,
     },
     screen,
     activity: () => status?.activity ?? "unknown",
+    hookDue: () => info.hooks === "on" && status?.asksPermission === true,
+    activityOf: (conversation) => status?.activityOf(conversation) ?? "unknown",
+    whose(conversation) {
+      if (status?.isOwn(conversation) !== false) return { own: true };
+      return { own: false, name: maskSecrets(status.nameOf(conversation) ?? conversation) };
+    },
     pastes: showing.pastes,
     heard: () => resumed,
     write: (data) => write(data),
     onHurry: (hurry) => status?.hurry(hurry),
-    onHook(event) {
+    onHook(event, own) {
       if (info.hooks !== "on") sendStatus({ hooks: "on" });
+      if (!own) return; // of another session, which this terminal does not show
       if (event.hook_event_name === "UserPromptSubmit") heard = event.prompt ?? "";
       notices.note(event);
       transcript.named(event.transcript_path);
@@ -371,8 +382,9 @@ export function openSession(
         status = followStatus(
           sandbox?.statusDir ?? join(configDir, "sessions"),
           sandbox?.program ?? (() => programPid(pty.holder)),
-          (activity, inTurn, background) => {
-            sendStatus({ activity, background });
+          (activity, inTurn) => {
+            sendStatus({ activity });
+            notices.activity(activity);
             asking.activityChanged(activity);
             if (inTurn && info.hooks === "waiting")
               setTimeout(
@@ -384,6 +396,8 @@ export function openSession(
             talk = conversation;
             return transcript.named(transcriptOf(conversation, configDir));
           },
+          undefined,
+          (background) => sendStatus({ background }),
         );
       }
       signal = pty.kill;

@@ -12,7 +12,16 @@ import { listen, listenForEgress, passOn } from "./egress.ts";
 import { dockerPath, ensureImage, type ImageChoice, sandboxTrouble } from "./engine.ts";
 import filter from "./filter.pl" with { type: "text" };
 import { identityOf, isInRepository } from "./git.ts";
-import { firstSession, give, INSIDE, makeHome, ownerOf, pathOutside, sandboxHome } from "./home.ts";
+import {
+  firstSession,
+  give,
+  INSIDE,
+  makeHome,
+  ownerOf,
+  pathOutside,
+  sandboxHome,
+  skipLogin,
+} from "./home.ts";
 import inside from "./inside.mjs" with { type: "text" };
 import { takeRepository } from "./new-repository.ts";
 import { guarded, isWithin, makePlaceholders, missing, projectFolder } from "./project.ts";
@@ -73,6 +82,8 @@ export interface Sandbox {
 /** Hooks' connections, and those of whoever passes on and waits for our end: the program's parent alone. */
 const HOOK_CONNECTIONS = 64;
 const ALIVE_CONNECTIONS = 4;
+/** Variables that are a login. */
+const LOGIN: ReadonlySet<string> = new Set(["CLAUDE_CODE_OAUTH_TOKEN"]);
 /** A shell that waits on a pipe, and takes the sandbox away where this process dies without a word. */
 const GUARD = `trap '' INT QUIT TERM HUP; read -r word; [ "$word" = done ] && exit 0; exec "$@" </dev/null`;
 
@@ -157,6 +168,8 @@ export async function openSandbox(
     const forget = writeRecord(data, record);
     try {
       makeHome(home, owner);
+      if (pass.some((name) => LOGIN.has(name) && process.env[name] !== undefined))
+        skipLogin(home, owner);
       makePlaceholders(project, absent);
     } catch (error) {
       if (await clearAway(record, running)) forget();

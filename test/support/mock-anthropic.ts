@@ -7,6 +7,7 @@ import * as v from "valibot";
  *   edit: PATH :: OLD => NEW    Read, then Edit  par: CMD ;; CMD            two Bash calls in one message
  *   ask                         AskUserQuestion  task: STEP                 Agent, which does STEP
  *   plan :: TEXT                ExitPlanMode     long N                     N lines of text
+ *   bg: CMD                     Bash, in the background
  *   fail N                      an answer with that status
  *   background: STEP            the same, in the background                 tool: NAME      any tool, without input
  *   slow WAIT MS :: TEXT        after WAIT ms TEXT, a word every MS
@@ -66,6 +67,17 @@ function steps(line: string, conversation: () => string): Step[] {
             {
               name: "Bash",
               input: { command: lineFeeds(rest), description: "Run the requested command" },
+            },
+          ],
+        },
+      ];
+    case "bg":
+      return [
+        {
+          tools: [
+            {
+              name: "Bash",
+              input: { command: rest, description: "Background command", run_in_background: true },
             },
           ],
         },
