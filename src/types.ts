@@ -18,9 +18,10 @@ export const LIMITS = {
   messageBytes: 4 * 1024 * 1024,
   /** A prompt's view, in UTF-16 units; what is longer is shown in part and can't be approved from afar. */
   viewChars: 256 * 1024,
-  /** Of what a sandbox was refused, and of the files that it changed, so many are told. */
+  /** Of what a sandbox was refused, and of the files that it changed, so many are told, of a file's path its end, in UTF-16 units. */
   refusedPlaces: 20,
-  changedFiles: 50,
+  changedFiles: 20,
+  changedChars: 512,
   /** How deep the input in a view may be nested: indented, 60 kB of brackets can become 200 MB. */
   viewDepth: 50,
   /** One row, in UTF-16 units: 1,000 columns of coloured emoji. */
@@ -370,7 +371,7 @@ export const Exit = v.object({
   background: v.optional(backgroundJob),
   /** Of a sandbox: what it was refused, and which files it changed that tell programs outside what to run. */
   refused: v.optional(refusedPlaces),
-  changed: v.optional(v.pipe(v.array(text(LIMITS.pathChars)), v.maxLength(LIMITS.changedFiles))),
+  changed: v.optional(v.pipe(v.array(text(LIMITS.changedChars)), v.maxLength(LIMITS.changedFiles))),
 });
 export type Exit = v.InferOutput<typeof Exit>;
 

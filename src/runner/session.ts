@@ -239,6 +239,7 @@ export function openSession(
     onHurry: (hurry) => status?.hurry(hurry),
     onHook(event, own) {
       if (info.hooks !== "on") sendStatus({ hooks: "on" });
+      if (event.hook_event_name === "UserPromptSubmit") sandbox?.report.asked();
       if (!own) return; // of another session, which this terminal does not show
       if (event.hook_event_name === "UserPromptSubmit") heard = event.prompt ?? "";
       notices.note(event);

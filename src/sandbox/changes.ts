@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync, readlinkSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { readFileAt } from "../runner/real-file.ts";
 
 /** So many folders of a project are looked through, the nearest first, and as much of a file is compared, in bytes. */
@@ -7,7 +7,7 @@ const FOLDERS = 50_000;
 const FILE_BYTES = 1024 * 1024;
 
 /** Files, by their names, that tell a program outside what to run: editors, shells, agents, build tools, test runners, continuous integration. */
-const NAMES = [
+const NAMES = anyOf([
   /^(?:claude|agents|gemini)(?:\.local)?\.md$/i,
   /^package\.json$|^\.(?:npm|yarn|pnpm)rc|^\.yarnrc\.yml$|^\.pnpmfile\.c?js$|^(?:deno|bunfig)\.(?:jsonc?|toml)$/,
   /^\.envrc$|^\.env(?:\..+)?$|^\.?mise(?:\..+)?\.toml$|^\.tool-versions$|^flake\.nix$|^(?:shell|default)\.nix$/,
@@ -18,7 +18,7 @@ const NAMES = [
   /^(?:\.lintstagedrc|lint-staged\.config|\.commitlintrc|commitlint\.config|\.huskyrc|\.eslintrc|eslint\.config)(?:\..+)?$/,
   /^(?:\.?lefthook|\.?lefthook-local)\.(?:ya?ml|jsonc?|toml)$|^\.pre-commit-config\.ya?ml$|^\.gitattributes$|^\.gitmodules$/,
   /\.code-workspace$|^\.vimrc$|^\.exrc$|^\.nvim\.lua$|^\.dir-locals\.el$|^\.gdbinit$|^\.lldbinit$/,
-];
+]);
 /** Folders that hold such files alone. */
 const WHOLE =
   /(?:^|\/)(?:\.(?:vscode|idea|zed|cursor|devcontainer|circleci|cargo|claude|husky)|\.github\/workflows)\//;
@@ -29,24 +29,27 @@ export type Orders = ReadonlyMap<string, string>;
 /** Looks at all such files of a project. No link is followed, and nothing is waited for. */
 export function ordersIn(project: string): Orders {
   const found = new Map<string, string>();
-  const folders = [project];
+  const folders = [""]; // each with a slash at its end, as it is added to names
   for (const folder of folders) {
-    for (const entry of entriesOf(folder)) {
-      const path = join(folder, entry.name);
-      const place = relative(project, path);
+    for (const entry of entriesOf(join(project, folder))) {
+      const place = folder + entry.name;
+      const path = () => join(project, place);
       if (entry.name === "node_modules") {
         // its programs are run by name; what an installation writes is too much to be told one by one
-        const names = entriesOf(join(path, ".bin")).map(({ name }) => name);
-        found.set(place, `${names} ${looksLike(join(path, ".package-lock.json"))}`);
+        const names = entriesOf(join(path(), ".bin")).map(({ name }) => name);
+        found.set(place, `${names} ${looksLike(join(path(), ".package-lock.json"))}`);
       } else if (entry.name === ".git") {
-        if (folder !== project) found.set(place, "a repository");
+        if (folder !== "") found.set(place, "a repository");
       } else if (entry.isDirectory()) {
-        if (folders.length < FOLDERS) folders.push(path);
-      } else if (NAMES.some((name) => name.test(entry.name)) || WHOLE.test(place))
-        found.set(place, looksLike(path));
+        if (folders.length < FOLDERS) folders.push(`${place}/`);
+      } else if (NAMES.test(entry.name) || WHOLE.test(folder)) found.set(place, looksLike(path()));
     }
   }
   return found;
+}
+
+function anyOf(names: readonly RegExp[]): RegExp {
+  return new RegExp(names.map(({ source }) => source).join("|"), "i");
 }
 
 /** What is another one now, new, or gone; the nearest first. */

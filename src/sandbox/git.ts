@@ -13,7 +13,7 @@ const GIT_MS = 10_000;
 /** So many folders of a project are looked through for repositories, the nearest first. */
 const FOLDERS = 50_000;
 /** So many repositories of a project are asked for what they take from its files, the nearest first. */
-const REPOSITORIES = 50;
+const REPOSITORIES = 200;
 
 /** Settings that name commands by their values, among all others: whatever is a program's path in there. */
 const SETTINGS = ["config", "--list", "-z"];
@@ -56,7 +56,6 @@ function takenByRepository(project: string, ask: Ask, cwd: string): Guarded[] {
   const own = ask(["rev-parse", "--absolute-git-dir", "--git-common-dir"], "\n").map((path) =>
     resolve(cwd, path),
   );
-  if (own.length === 0) return [];
   const [top = cwd] = ask(["rev-parse", "--show-toplevel"], "\n");
   const hooks = configuredHooks(ask, top);
   const modules = ask(["ls-files", "--stage", "-z"], "\0").flatMap(
@@ -75,8 +74,17 @@ function takenByRepository(project: string, ask: Ask, cwd: string): Guarded[] {
   const around = hooks
     .map((path) => dirname(path))
     .filter((path) => path !== top && path !== project && isWithin(path, project));
+  // a repository that is still to be begun gets its hooks from there
+  const template =
+    own.length > 0
+      ? []
+      : ask(["config", "--type=path", "--get", "init.templateDir"], "\n").map((path) =>
+          resolve(cwd, path),
+        );
   const hookFolders =
-    hooks.length > 0 ? [...hooks, ...around] : own.map((path) => join(path, "hooks"));
+    hooks.length > 0
+      ? [...hooks, ...around]
+      : [...own, ...template].map((path) => join(path, "hooks"));
   const linked = [...own, ...own.map((path) => join(path, "hooks")), ...hooks, ...around].flatMap(
     linksIn,
   );

@@ -5,6 +5,8 @@ import { changedOrders, type Orders, ordersIn } from "./changes.ts";
 /** Hosts that Claude Code asks for by itself, and does without: nobody needs to hear of those. */
 const UNASKED =
   /(?:^|\.)(?:datadoghq\.com|sentry\.io|statsig\.com|statsig\.anthropic\.com|statsigapi\.net|downloads\.claude\.ai|mcp-proxy\.anthropic\.com)$/;
+/** Where Claude Code looks for its own news as it starts: told only once it was asked for something. */
+const UNASKED_AT_START: ReadonlySet<string> = new Set(["raw.githubusercontent.com", "github.com"]);
 /** So many files are named at the desk. */
 const NAMED = 10;
 
@@ -13,6 +15,8 @@ export class SandboxReport {
   readonly #refused = new Set<string>();
   readonly #unsaid = new Set<string>();
   readonly #before: Orders;
+  #asked = false;
+  #changes = 0;
   #end: Pick<Exit, "refused" | "changed"> | undefined;
   #onRefused: (places: string[]) => void = () => undefined;
 
@@ -26,8 +30,14 @@ export class SandboxReport {
     if (this.#refused.size > 0) listener([...this.#refused]);
   }
 
+  /** What runs was asked for something, or is not Claude: from here on nothing that it asks for is its own. */
+  asked(): void {
+    this.#asked = true;
+  }
+
   refuse(place: string): void {
     if (UNASKED.test(place) || this.#refused.has(place)) return;
+    if (!this.#asked && UNASKED_AT_START.has(place)) return;
     if (this.#refused.size >= LIMITS.refusedPlaces) return;
     this.#refused.add(place);
     this.#unsaid.add(place);
@@ -45,9 +55,11 @@ export class SandboxReport {
   /** What the session's end tells; what changes afterwards is no longer told. */
   end(): Pick<Exit, "refused" | "changed"> {
     if (this.#end !== undefined) return this.#end;
-    const changed = changedOrders(this.#before, ordersIn(this.project))
+    const all = changedOrders(this.#before, ordersIn(this.project));
+    this.#changes = all.length;
+    const changed = all
       .slice(0, LIMITS.changedFiles)
-      .map((path) => path.slice(0, LIMITS.pathChars).toWellFormed());
+      .map((path) => path.slice(-LIMITS.changedChars).toWellFormed());
     this.#end = {
       ...(this.#refused.size === 0 ? {} : { refused: [...this.#refused] }),
       ...(changed.length === 0 ? {} : { changed }),
@@ -59,7 +71,7 @@ export class SandboxReport {
   endWords(): string[] {
     const { refused = [], changed = [] } = this.end();
     const names = changed.slice(0, NAMED).map(visible).join(", ");
-    const more = changed.length > NAMED ? ` and ${changed.length - NAMED} more` : "";
+    const more = this.#changes > NAMED ? ` and ${this.#changes - NAMED} more` : "";
     return [
       ...(refused.length === 0 ? [] : [refusedWords(refused)]),
       ...(changed.length === 0

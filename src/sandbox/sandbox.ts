@@ -260,6 +260,7 @@ export async function openSandbox(
     outside: (path) => pathOutside(path, project, home),
     enclose(program, hooks = 0) {
       hooksPort = hooks;
+      if (!program.hooks || hooks === 0) report.asked(); // nobody would tell when it is
       const passed = hooks === 0 ? pass : [...pass, TOKEN_VARIABLE];
       const inner = [program.command, ...(program.before ?? []), ...program.args];
       const args = containerArgs({

@@ -227,6 +227,32 @@ describe("what is guarded in a project", () => {
     expect(paths(takenFrom(dir))).toEqual(["lib/.git", "lib/.husky", "lib/lefthook.yml"]);
   });
 
+  test("what a repository that is still to be begun would run, as the person's own settings have it", () => {
+    const home = mkdtempSync(join(tmpdir(), "home-test-"));
+    const template = mkdtempSync(join(tmpdir(), "template-test-"));
+    mkdirSync(join(template, "hooks"));
+    writeFileSync(
+      join(template, "hooks/pre-commit"),
+      "#!/bin/sh\nexec prek run\n./tools/check.sh\n",
+    );
+    put({ "tools/check.sh": "" });
+    const taken = (text: string) => {
+      writeFileSync(join(home, ".gitconfig"), text);
+      const ask = `import { takenFrom } from "${join(import.meta.dir, "../../src/sandbox/git.ts")}"; console.log(JSON.stringify(takenFrom(${JSON.stringify(dir)}).map(({ path }) => path).toSorted()))`;
+      const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: "/nowhere" };
+      return JSON.parse(Bun.spawnSync([process.execPath, "-e", ask], { env }).stdout.toString());
+    };
+    expect(taken("")).toEqual([]);
+    expect(taken("[core]\n\thooksPath = .githooks\n")).toEqual([".githooks"]);
+    expect(taken(`[init]\n\ttemplateDir = ${template}\n`)).toEqual([
+      ".pre-commit-config.yaml",
+      ".pre-commit-config.yml",
+      "prek.toml",
+      "tools/check.sh",
+    ]);
+    for (const folder of [home, template]) rmSync(folder, { recursive: true });
+  });
+
   test("a Python environment that a hook runs in is guarded as a whole; node's modules never are", () => {
     git("init", "-q");
     put({
