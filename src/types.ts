@@ -18,6 +18,10 @@ export const LIMITS = {
   messageBytes: 4 * 1024 * 1024,
   /** A prompt's view, in UTF-16 units; what is longer is shown in part and can't be approved from afar. */
   viewChars: 256 * 1024,
+  /** Of what a sandbox was refused, and of the files that it changed, so many are told, of a file's path its end, in UTF-16 units. */
+  refusedPlaces: 20,
+  changedFiles: 20,
+  changedChars: 512,
   /** How deep the input in a view may be nested: indented, 60 kB of brackets can become 200 MB. */
   viewDepth: 50,
   /** One row, in UTF-16 units: 1,000 columns of coloured emoji. */
@@ -352,6 +356,12 @@ const dismiss = v.optional(v.literal(true));
 /** Claude Code's short name of a session in the background, as `claude attach` takes it. */
 const backgroundJob = v.pipe(v.string(), v.regex(/^[0-9a-f]{8}$/));
 
+/** Places that a sandbox asked for and was refused, as `--sandbox-host` takes them. */
+const refusedPlaces = v.pipe(
+  v.array(v.pipe(text(300), v.regex(/^[a-z0-9.-]+(?::\d{1,5})?$/))),
+  v.maxLength(LIMITS.refusedPlaces),
+);
+
 export const Exit = v.object({
   code: v.pipe(v.number(), v.integer()),
   signal: v.optional(text(16)),
@@ -359,6 +369,9 @@ export const Exit = v.object({
   lost: v.optional(v.boolean()),
   /** The conversation goes on without it: the id of Claude's own background session. */
   background: v.optional(backgroundJob),
+  /** Of a sandbox: what it was refused, and which files it changed that tell programs outside what to run. */
+  refused: v.optional(refusedPlaces),
+  changed: v.optional(v.pipe(v.array(text(LIMITS.changedChars)), v.maxLength(LIMITS.changedFiles))),
 });
 export type Exit = v.InferOutput<typeof Exit>;
 
@@ -417,9 +430,11 @@ export const SessionInfo = v.object({
   args: v.optional(StartArgs),
   /** The conversation has moved to a session of Claude's own in the background; the terminal may show another. */
   background: v.optional(backgroundJob),
+  /** What its sandbox asked for and was refused so far. */
+  refused: v.optional(refusedPlaces),
 });
 export type SessionInfo = v.InferOutput<typeof SessionInfo>;
-export type SessionStatus = Pick<SessionInfo, "hooks" | "activity" | "background">;
+export type SessionStatus = Pick<SessionInfo, "hooks" | "activity" | "background" | "refused">;
 
 /**
  * A key by its name, as tmux has them (`Enter`, `F1`, `C-c`, `M-x`, `C-M-x`, `S-Up`, `C-Left`), or a turn of the mouse wheel. C, M and S are
@@ -476,6 +491,16 @@ const daemon = {
   recent: v.pipe(v.array(path), v.maxLength(LIMITS.folders)),
   /** Why there is no sandbox, in words; null where there is one. */
   no_sandbox: v.nullable(text(1024)),
+  /** Whatever is started runs in one. */
+  sandbox_always: v.optional(v.boolean()),
+  /** How it is with the image that sandboxes run in, once it had to be built. */
+  sandbox_image: v.optional(
+    v.variant("state", [
+      v.object({ state: v.literal("building"), step: text(64) }),
+      v.object({ state: v.literal("ready") }),
+      v.object({ state: v.literal("failed"), why: text(1024) }),
+    ]),
+  ),
 };
 /** One daemon as people see it; `id` is its device's. */
 export const RunnerInfo = v.object({
@@ -540,6 +565,7 @@ export const FromRunner = v.variant("type", [
     hooks,
     activity,
     background: v.optional(backgroundJob),
+    refused: v.optional(refusedPlaces),
   }),
   v.object({ type: v.literal("auth_url"), session: id, url: authUrl }),
   /** Something about a turn that somebody away from the desk may want to hear; `working` takes back what was not yet told. */

@@ -401,6 +401,33 @@ describe("a prompt on the phone's lock screen", () => {
 });
 
 describe("other news", () => {
+  test("a sandbox's image is there, or can't be built; how far it has come is no news", async () => {
+    const about = { type: "runner", roots: ["/src"], recent: [], no_sandbox: null };
+    for (const [end, title] of [
+      [{ state: "ready" }, "The sandbox is ready"],
+      [{ state: "failed", why: "no network" }, "The sandbox can't be built"],
+    ] as const) {
+      const before = browser.received.length;
+      for (const state of [
+        undefined,
+        { state: "building", step: "" },
+        { state: "building", step: "step 2 of 5" },
+        end,
+        end,
+      ])
+        runner.send({ ...about, sandbox_image: state });
+      const { message } = await browser.next();
+      expect(message).toMatchObject({
+        title,
+        tag: machine.device,
+        hash: `#/new?runner=${machine.device}`,
+        silent: false,
+      });
+      await takenIn();
+      expect(browser.received.length).toBe(before + 1);
+    }
+  });
+
   test("Claude finished, with its last words; not where somebody goes on at the desk within ten seconds", async () => {
     await notice("finished", "All done.\nThe tests pass.");
     await notice("working", "");

@@ -3,6 +3,7 @@ import { isOpen, type Prompt, type SessionSummary } from "../types.ts";
 import {
   answeredMessage,
   endedMessage,
+  imageMessage,
   noticeMessage,
   pairedMessage,
   postageOf,
@@ -158,6 +159,12 @@ export function openAlerts({
         tell(true);
         afterQuiet(id, () => tell(false), held - QUIET_MS);
       });
+    },
+
+    /** Whoever wanted a sandbox was told to wait for its image: that is over. */
+    image(device: { id: string; name: string }, built: boolean): void {
+      const kind = built ? "finished" : "error";
+      push.send(kind, postageOf(kind, device.id), () => imageMessage(device, built, waiting()));
     },
 
     /** Somebody was let in: all others are told. */

@@ -206,6 +206,27 @@ export function endedMessage(session: SessionSummary, waiting: number): PushMess
   };
 }
 
+/** The image of a machine's sandboxes is there, or can't be built. */
+export function imageMessage(
+  device: { id: string; name: string },
+  built: boolean,
+  waiting: number,
+): PushMessage {
+  const where = shown(device.name, 300);
+  return {
+    kind: built ? "finished" : "error",
+    tag: device.id,
+    title: built ? "The sandbox is ready" : "The sandbox can't be built",
+    body: built
+      ? `Sessions can be started in it on ${where}.`
+      : `Its image could not be built on ${where}. Start a session again, and it says why.`,
+    hash: `#/new?${new URLSearchParams({ runner: device.id })}`,
+    silent: false,
+    waiting,
+    actions: [],
+  };
+}
+
 /** Somebody was let in: whoever did not do that wants to know. */
 export function pairedMessage(
   device: { id: string; name: string; kind: string },

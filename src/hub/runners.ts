@@ -245,7 +245,13 @@ export function openRunners(hub: {
   });
   const { send } = sockets;
   const questions = openQuestions(send);
-  const daemons = openDaemons(hub.db, { ...hub, questions, send, store });
+  const daemons = openDaemons(hub.db, {
+    ...hub,
+    questions,
+    send,
+    store,
+    onImage: (device, built) => hub.alerts.image(device, built),
+  });
   /** Of a machine without a daemon its sessions' connections tell whether it is there. */
   const status = (runner: string, online: boolean) => {
     if (!daemons.has(runner))

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import * as v from "valibot";
 import type { Prompt, SessionInfo } from "../types.ts";
 import { parseDialog } from "./dialogs.ts";
 import { openElicitations } from "./elicitations.ts";
@@ -53,12 +54,29 @@ export interface AskingOptions {
   onHurry(hurry: boolean): void;
   /** A hook has called; `own` of the claude that is shown. */
   onHook(event: HookEvent, own: boolean): void;
+  /** A line that Claude is to show at the desk. */
+  news?: (() => string | undefined) | undefined;
 }
 
 /** Whether a session that is not shown here still waits at its question is looked up this often, in ms. */
 const ELSEWHERE_MS = 1000;
 /** So long after the phone's answer a denial that somebody else gave first is written down, in ms. */
 const REFUTED_MS = 300;
+
+/** Events whose answer can hold a message that Claude shows. */
+const SHOWS: ReadonlySet<string> = new Set(["PostToolUse", "PostToolUseFailure", "Stop"]);
+
+const ProjectRule = v.looseObject({
+  destination: v.picklist(["localSettings", "projectSettings"]),
+});
+
+/** What Claude suggests to allow for good, for the session alone: inside a sandbox nothing can be saved in the project's settings. */
+function withoutProjectRules(event: PermissionRequest): PermissionRequest {
+  const suggestions = event.permission_suggestions?.map((given) =>
+    v.is(ProjectRule, given) ? { ...given, destination: "session" } : given,
+  );
+  return { ...event, permission_suggestions: suggestions };
+}
 
 /** All that can ask somebody in a session: Claude's hooks, and the screen. */
 export function openAsking({
@@ -80,6 +98,7 @@ export function openAsking({
   onChange,
   onHurry,
   onHook,
+  news,
 }: AskingOptions) {
   const host = hostname();
   const ledger = openLedger({
@@ -207,7 +226,7 @@ export function openAsking({
     onPermission(event, signal) {
       const { own } = whose(event.session_id);
       onHook(event, own);
-      const asked = prompts.ask(event, signal);
+      const asked = prompts.ask(outside === undefined ? event : withoutProjectRules(event), signal);
       return own ? asked : watchElsewhere(event.session_id, asked);
     },
     onElicitation(event, signal) {
@@ -218,6 +237,7 @@ export function openAsking({
       onHook(event, whose(event.session_id).own);
       prompts.note(event);
     },
+    message: (event) => (SHOWS.has(event.hook_event_name) ? news?.() : undefined),
   };
   const hooks = isClaude ? listenForHooks(handlers, outside, hookSocket) : undefined;
 

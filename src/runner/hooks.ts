@@ -136,6 +136,8 @@ export interface HookHandlers {
   /** An MCP server asks for something; no dialog comes up at the desk before this is answered. */
   onElicitation(event: Elicitation, signal: AbortSignal): Promise<ElicitationReply | undefined>;
   onEvent(event: Told): void;
+  /** A line that Claude is to show at the desk with this event; it does so where hooks are requests. */
+  message?(event: Told): string | undefined;
 }
 
 /**
@@ -183,7 +185,8 @@ export function listenForHooks(
         event.hook_event_name !== "Elicitation"
       ) {
         handlers.onEvent(event);
-        return new Response(null);
+        const systemMessage = handlers.message?.(event);
+        return systemMessage === undefined ? new Response(null) : Response.json({ systemMessage });
       }
       while ((asked[0] ?? Number.POSITIVE_INFINITY) < performance.now() - 60_000) asked.shift();
       if (asked.length >= QUESTIONS_PER_MINUTE) return new Response(null); // the dialog at the desk stays

@@ -134,8 +134,10 @@ export function openSession(
         hooks: info.hooks,
         activity: info.activity,
         background: info.background,
+        refused: info.refused,
       });
   };
+  if (sandbox !== undefined) sandbox.report.onRefused = (refused) => sendStatus({ refused });
   const drain = () => {
     if (!resumed || link === undefined) return;
     outbox.drain(
@@ -223,6 +225,7 @@ export function openSession(
       hookSocket: sandbox === undefined ? socket : undefined,
       roots,
       outside: sandbox?.outside,
+      news: () => sandbox?.report.news(),
       onChange: tell,
     },
     screen,
@@ -239,6 +242,7 @@ export function openSession(
     onHurry: (hurry) => status?.hurry(hurry),
     onHook(event, own) {
       if (info.hooks !== "on") sendStatus({ hooks: "on" });
+      if (event.hook_event_name === "UserPromptSubmit") sandbox?.report.asked();
       if (!own) return; // of another session, which this terminal does not show
       if (event.hook_event_name === "UserPromptSubmit") heard = event.prompt ?? "";
       notices.note(event);
