@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { type Entry, LIMITS, parseJson, ToolInput } from "../types.ts";
-import { maskInput, maskSecrets } from "./secrets.ts";
+import { maskObject, maskSecrets } from "./secrets.ts";
 
 /** Of a message, of a tool's result and of one string of its input so much is shown, in UTF-16 units. */
 const MESSAGE_CHARS = 48 * 1024;
@@ -282,7 +282,7 @@ function inputText(input: Record<string, unknown>): string {
       all.length > PARTS ? [...parts, ["…", `… ${all.length - PARTS} more`]] : parts,
     );
   };
-  const whole = JSON.stringify(maskInput(cutObject(input, DEPTH)).input);
+  const whole = JSON.stringify(maskObject(cutObject(input, DEPTH)));
   if (whole.length <= LIMITS.entryChars) return whole;
   return JSON.stringify({
     "…": `${whole.slice(0, INPUT_CHARS).toWellFormed()}\n… ${whole.length - INPUT_CHARS} more characters`,

@@ -10,6 +10,8 @@ import { ownCommand } from "./program.ts";
 const EVENT_BYTES = 8 * 1024 * 1024;
 /** Events a second that are taken; Claude's own commands can read the token and flood us. */
 const EVENTS_PER_SECOND = 100;
+/** Text a second that is read out of them: each MB takes some 15 ms of the time in which the terminal is drawn. In bytes. */
+const BYTES_PER_SECOND = 16 * 1024 * 1024;
 /** Questions a minute that are taken: each is stored, and no person is asked more often. */
 const QUESTIONS_PER_MINUTE = 120;
 /** How long a person may take to answer from afar, in seconds: Claude Code asks for a number (measured: 86400 is kept). */
@@ -154,6 +156,7 @@ export function listenForHooks(
   const expected = `Bearer ${token}`;
   let second = 0;
   let taken = 0;
+  let bytes = 0;
   const asked: number[] = []; // when, in ms
 
   const isOurs = (request: Request, port: number | undefined): boolean => {
@@ -171,9 +174,12 @@ export function listenForHooks(
     async fetch(request: Request, server: Bun.Server<undefined>) {
       if (!isOurs(request, server.port)) return new Response(null, { status: 403 });
       const now = Math.floor(performance.now() / 1000);
-      if (now !== second) [second, taken] = [now, 0];
+      if (now !== second) [second, taken, bytes] = [now, 0, 0];
       if (++taken > EVENTS_PER_SECOND) return new Response(null, { status: 429 });
-      const told = parseJson(HookEvent, await request.text());
+      const text = await request.text();
+      bytes += text.length;
+      if (bytes > BYTES_PER_SECOND) return new Response(null, { status: 429 }); // the dialog at the desk stays
+      const told = parseJson(HookEvent, text);
       if (told === undefined) return new Response(null, { status: 400 });
       const event = {
         ...told,
