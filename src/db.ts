@@ -140,6 +140,16 @@ export const MIGRATIONS = [
   ALTER TABLE sessions ADD COLUMN over_since INTEGER; -- when it was first seen to be over or away, by retention's own clock
   UPDATE sessions SET over_since = coalesce(ended_at, offline_since);
   `,
+  // the names of docs/plan.md. Renaming rewrites no row, and what is generated is not stored
+  `
+  ALTER TABLE devices RENAME COLUMN last_seen_at TO last_seen;
+  ALTER TABLE prompts RENAME COLUMN view TO prompt_text;
+  ALTER TABLE prompts RENAME COLUMN answered_at TO responded_at;
+  ALTER TABLE output_log RENAME COLUMN line TO number;
+  ALTER TABLE output_log RENAME COLUMN row TO line;
+  ALTER TABLE output_log ADD COLUMN timestamp INTEGER; -- when it was printed, in unix ms; NULL: it was stored before that was kept
+  ALTER TABLE output_log ADD COLUMN id TEXT GENERATED ALWAYS AS (session_id || '/' || generation || '/' || number) VIRTUAL;
+  `,
 ];
 
 /** How long a statement waits for another process that holds the database, in ms. */

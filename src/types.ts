@@ -35,6 +35,8 @@ export const LIMITS = {
   screenChars: 512 * 1024,
   /** The number of a line of history. */
   line: 2 ** 40,
+  /** No line was printed before, in unix ms: 1 January 2020. */
+  earliest: 1_577_836_800_000,
   titleChars: 256,
   nameChars: 64,
   pathChars: 4096,
@@ -95,6 +97,9 @@ const side = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.sc
 const row = text(LIMITS.rowChars);
 const line = v.pipe(count, v.maxValue(LIMITS.line));
 
+/** When lines were printed. What can't be a time is as good as none: the lines count, and the server has a clock of its own. */
+const printedAt = v.fallback(v.optional(v.pipe(count, v.minValue(LIMITS.earliest))), undefined);
+
 const rgb = v.pipe(v.string(), v.regex(/^#[0-9a-f]{6}$/));
 
 export const Frame = v.object({
@@ -125,6 +130,7 @@ export const HistoryOp = v.variant("op", [
     generation: count,
     from: line,
     lines: v.pipe(v.array(row), v.maxLength(LIMITS.opLines)),
+    at: printedAt,
   }),
   /** Lines from number `to` on are no longer history: a taller or wider terminal took them back. */
   v.object({ op: v.literal("truncate"), generation: count, to: line }),
@@ -759,11 +765,11 @@ export const SessionDetail = v.object({
   history: v.object({ generation: count, next: count }),
 });
 
-/** A stretch of history, oldest first; a number left out is a line that was lost. */
+/** A stretch of history, oldest first; a number left out is a line that was lost. `at`: when it was printed, unless nobody knows. */
 export const OutputPage = v.object({
   generation: count,
   next: count,
-  lines: v.array(v.object({ line: count, row: v.string() })),
+  lines: v.array(v.object({ line: count, row: v.string(), at: v.optional(v.nullable(count)) })),
 });
 export type OutputPage = v.InferOutput<typeof OutputPage>;
 

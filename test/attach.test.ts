@@ -496,7 +496,7 @@ describe("a question", () => {
     await attached.sees("echo harmless");
     await server.restart("SIGTERM", async () => {
       const db = new Database(databaseFile(join(server.home.dir, "data")));
-      db.run("UPDATE prompts SET view = ? WHERE id = ?", [second.view, second.id]);
+      db.run("UPDATE prompts SET prompt_text = ? WHERE id = ?", [second.view, second.id]);
       db.close();
     });
     before.close();

@@ -200,7 +200,7 @@ test.skipIf(!mounted)(
       expect(db.query("PRAGMA integrity_check").get()).toEqual({ integrity_check: "ok" });
       const rows = db
         .query<{ line: number; row: string }, [string]>(
-          "SELECT line, row FROM output_log WHERE session_id = ? ORDER BY line",
+          "SELECT number AS line, line AS row FROM output_log WHERE session_id = ? ORDER BY number",
         )
         .all(id);
       const numbers = rows.map(({ row }) => row).filter((row) => row !== "");

@@ -61,7 +61,7 @@ function fill(): void {
     sessions.end(id, { code: 0 }, Date.now());
   }
   const add = db.query(
-    "INSERT INTO output_log (session_id, generation, line, row) VALUES (?, 0, ?, ?)",
+    "INSERT INTO output_log (session_id, generation, number, line) VALUES (?, 0, ?, ?)",
   );
   const say = db.query("INSERT INTO transcript (session_id, n, entry) VALUES ('talk', ?, ?)");
   db.transaction(() => {

@@ -134,7 +134,7 @@ describe("history on the server", () => {
       const now = await page(session);
       return now.generation === 1 && now.next === 7 && now;
     });
-    expect(fresh.lines[0]).toEqual({ line: 0, row: "new 0" });
+    expect(fresh.lines[0]).toMatchObject({ line: 0, row: "new 0" });
     const db = new Database(join(server.home.dir, "data/claude-remote.db"), { readonly: true });
     const old = db
       .query<{ n: number }, [string]>(
@@ -272,7 +272,7 @@ test("a full disk is told, loses nothing that was acknowledged, and heals", asyn
   const count = new Database(join(limited.home.dir, "data/claude-remote.db"), { readonly: true });
   const row = count
     .query<{ n: number; last: number }, []>(
-      "SELECT count(*) AS n, max(line) AS last FROM output_log",
+      "SELECT count(*) AS n, max(number) AS last FROM output_log",
     )
     .get();
   count.close();

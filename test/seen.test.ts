@@ -346,7 +346,7 @@ describe("what counts beside it", () => {
     await card.getByLabel("Message to Claude").fill("words of mine");
     // the server keeps the view that came first, so this one has another on its disk
     const db = new Database(databaseFile(dashboard.data));
-    db.run("UPDATE prompts SET view = ? WHERE id = ?", [second.view, second.id]);
+    db.run("UPDATE prompts SET prompt_text = ? WHERE id = ?", [second.view, second.id]);
     db.close();
     await page.context().setOffline(true);
     await page.context().setOffline(false);

@@ -43,11 +43,13 @@ async function cli(argv: string[], stdin: Blob = new Blob([])) {
   return { code, out, err };
 }
 
+/** So many versions of the schema had other names than docs/plan.md. */
+const FIRST_NAMES = MIGRATIONS.findIndex((sql) => sql.includes("RENAME COLUMN"));
+
 /** A database as a release with that schema left it, with a device, a session and a line of its history. */
 function older(dir: string, version: number): void {
   const db = new Database(databaseFile(dir), { create: true });
-  for (const sql of MIGRATIONS.slice(0, version)) db.run(sql);
-  db.run(`PRAGMA user_version = ${version}`);
+  for (const sql of MIGRATIONS.slice(0, Math.min(version, FIRST_NAMES))) db.run(sql);
   db.run(
     "INSERT INTO devices (id, name, kind, secret, created_at) VALUES ('dev_old', 'laptop', 'machine', ?, 1)",
     [new Uint8Array(32).fill(7)],
@@ -62,6 +64,8 @@ function older(dir: string, version: number): void {
     "INSERT INTO prompts (id, session_id, kind, state, view, created_at) VALUES ('p_old', 's_old', 'permission', 'withdrawn', '{}', 1)",
   );
   db.run("INSERT INTO audit (at, action, subject) VALUES (1, 'pair', 'dev_old')");
+  for (const sql of MIGRATIONS.slice(FIRST_NAMES, version)) db.run(sql);
+  db.run(`PRAGMA user_version = ${version}`);
   db.close();
 }
 const versions = MIGRATIONS.map((_, i) => i + 1);
@@ -98,6 +102,118 @@ describe("an upgrade", () => {
       expect(db.query("PRAGMA foreign_key_check").all()).toEqual([]);
       db.close();
     },
+  );
+
+  /** A database of the schema before the plan's names, with much of all. */
+  const ROWS = 200_000;
+  function crowded(dir: string): void {
+    older(dir, FIRST_NAMES);
+    const db = new Database(databaseFile(dir));
+    db.run("PRAGMA journal_mode = WAL");
+    db.run(
+      `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS})
+       INSERT INTO output_log (session_id, generation, line, row) SELECT 's_old', 0, i, 'line ' || i || char(10) || '4b' FROM n`,
+    );
+    db.run("UPDATE sessions SET next_line = ? WHERE id = 's_old'", [ROWS + 1]);
+    db.run(
+      `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+       INSERT INTO prompts (id, session_id, kind, state, view, response, created_at, answered_at)
+       SELECT 'p_' || i, 's_old', 'permission', 'answered', '{"n":' || i || '}', '{"by":"desk"}', i, i + 1 FROM n`,
+    );
+    db.run("UPDATE devices SET last_seen_at = 5");
+    db.close();
+  }
+  /** All that is in it, by the names of the plan. */
+  const content = (dir: string): object => {
+    const db = openDatabase(dir);
+    const all = {
+      check: db.query("PRAGMA integrity_check").get(),
+      broken: db.query("PRAGMA foreign_key_check").all(),
+      devices: db.query("SELECT id, hex(secret), name, created_at, last_seen FROM devices").all(),
+      sessions: db
+        .query("SELECT id, device_id, started_at, ended_at, cwd, command FROM sessions")
+        .all(),
+      prompts: db
+        .query<{ n: number; text: string }, []>(
+          "SELECT count(*) AS n, sum(prompt_text = '{\"n\":' || created_at || '}' AND response = '{\"by\":\"desk\"}' AND responded_at = created_at + 1 AND id = 'p_' || created_at) AS right FROM prompts",
+        )
+        .get(),
+      output: db
+        .query(
+          "SELECT count(*) AS n, count(DISTINCT id) AS ids, count(timestamp) AS times, sum(line = 'line ' || number || char(10) || '4b') AS right FROM output_log",
+        )
+        .get(),
+    };
+    db.close();
+    return all;
+  };
+  const WHOLE = {
+    check: { integrity_check: "ok" },
+    broken: [],
+    devices: [
+      {
+        id: "dev_old",
+        "hex(secret)": "07".repeat(32),
+        name: "laptop",
+        created_at: 1,
+        last_seen: 5,
+      },
+    ],
+    sessions: [
+      {
+        id: "s_old",
+        device_id: "dev_old",
+        started_at: 1,
+        ended_at: 2,
+        cwd: "/x",
+        command: "claude",
+      },
+    ],
+    prompts: { n: 1001, right: 1000 },
+    output: { n: ROWS + 1, ids: ROWS + 1, times: 0, right: ROWS },
+  };
+
+  test("brings a large database to the names of the plan, with every row as it was", () => {
+    const dir = folder("crowded");
+    crowded(dir);
+    expect(content(dir)).toEqual(WHOLE);
+  }, 60_000);
+
+  test.each(["at its last step", 0, 3, 10, 30, 100])(
+    "that is killed (%p) is done over, and nothing is lost",
+    async (moment) => {
+      const dir = folder(`killed-${moment}`.replaceAll(" ", "-"));
+      crowded(dir);
+      const script = `
+        const { Database } = await import("bun:sqlite");
+        const { openDatabase } = await import(${JSON.stringify(join(import.meta.dir, "../src/db.ts"))});
+        const run = Database.prototype.run;
+        Database.prototype.run = function (sql, ...rest) {
+          if (sql.startsWith("PRAGMA user_version =") && ${typeof moment === "string"}) process.kill(process.pid, "SIGKILL");
+          return run.call(this, sql, ...rest);
+        };
+        console.log("ready");
+        openDatabase(${JSON.stringify(dir)});
+        console.log("done");`;
+      const child = Bun.spawn([process.execPath, "-e", script], {
+        stdout: "pipe",
+        stderr: "inherit",
+      });
+      const reader = child.stdout.getReader();
+      await reader.read();
+      if (typeof moment === "number") {
+        await Bun.sleep(moment); // somewhere in it, or after: it has to hold at any moment
+        child.kill("SIGKILL");
+      }
+      await child.exited;
+      if (typeof moment === "string") {
+        const db = new Database(databaseFile(dir), { readwrite: true, create: false });
+        expect(db.query("PRAGMA user_version").get()).toEqual({ user_version: FIRST_NAMES });
+        db.close();
+      }
+      expect(content(dir)).toEqual(WHOLE);
+    },
+    60_000,
   );
 
   test("ends in the schema that a new database has", () => {

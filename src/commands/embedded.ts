@@ -13,8 +13,8 @@ import { PROTOCOL } from "../types.ts";
 import type { Config } from "./config.ts";
 import { logPath, pairingPath } from "./places.ts";
 
-/** How long a server may take to come up, or to end, and how often we look, in ms. */
-const START_MS = 15_000;
+/** How long a server may take to come up, also where it brings a database of 2 GB to a new schema, or to end, and how often we look, in ms. */
+const START_MS = 180_000;
 const STOP_MS = 10_000;
 const LOOK_EVERY_MS = 20;
 /** The port where nothing else was asked for, and how many after it are tried. */

@@ -75,10 +75,11 @@ function sessionDetail(hub: Hub, { id, url, request }: Call): Response {
   );
 }
 
-/** Which of something numbered: those before a number, or those from one on; at most `limit`. */
+/** Which of something numbered: those before a number, those from one on, or those from a time on; at most `limit`. */
 interface Pages {
   before(id: string, before: number, limit: number): object;
   from(id: string, from: number, limit: number): object;
+  at?(id: string, time: number, limit: number): object;
 }
 
 /** A page of something numbered, oldest first. */
@@ -86,11 +87,13 @@ function page(hub: Hub, { id, url, request }: Call, most: number, pages: Pages):
   if (hub.sessions.get(id) === undefined) return notFound("session");
   const { searchParams } = url;
   const from = searchParams.get("from");
-  const at = Number(from ?? searchParams.get("before") ?? Number.MAX_SAFE_INTEGER);
+  const time = searchParams.get("at");
+  const at = Number(time ?? from ?? searchParams.get("before") ?? Number.MAX_SAFE_INTEGER);
   const limit = Number(searchParams.get("limit") ?? 100);
   if (!Number.isSafeInteger(at) || !Number.isSafeInteger(limit) || at < 0 || limit < 1)
     return badRequest();
-  const read = from === null ? pages.before : pages.from;
+  const read = time !== null ? pages.at : from !== null ? pages.from : pages.before;
+  if (read === undefined) return badRequest();
   return reply(read(id, at, Math.min(limit, most)), request);
 }
 
@@ -98,6 +101,7 @@ const output = (hub: Hub, call: Call) =>
   page(hub, call, LIMITS.outputLines, {
     before: (id, before, limit) => hub.sessions.lines(id, before, limit),
     from: (id, from, limit) => hub.sessions.linesFrom(id, from, limit),
+    at: (id, time, limit) => hub.sessions.linesAt(id, time, limit),
   });
 const transcript = (hub: Hub, call: Call) =>
   page(hub, call, LIMITS.entries, {

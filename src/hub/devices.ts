@@ -19,7 +19,7 @@ import type { Room } from "./room.ts";
 export const CODE_LIFETIME_MS = 5 * 60_000;
 /** A code that seems to have longer than it was given was made before the clock was set back, and is void; so much may be a clock that is merely trimmed, in ms. */
 const TRIM_MS = 10_000;
-/** `last_seen_at` is written at most this often, in ms. */
+/** `last_seen` is written at most this often, in ms. */
 const SEEN_EVERY_MS = 60_000;
 /** So many entries of the audit are read at once. */
 const AUDIT_ENTRIES = 50;
@@ -39,7 +39,7 @@ interface DeviceRow {
   kind: DeviceKind;
   secret: Uint8Array;
   created_at: number;
-  last_seen_at: number | null;
+  last_seen: number | null;
   revoked_at: number | null;
   minted_by: string | null;
 }
@@ -84,7 +84,7 @@ export function openDevices(
       if (at - (lastSeen.get(id) ?? Number.NEGATIVE_INFINITY) < SEEN_EVERY_MS) return;
       lastSeen.set(id, at);
       try {
-        db.query("UPDATE devices SET last_seen_at = ? WHERE id = ?").run(now(), id);
+        db.query("UPDATE devices SET last_seen = ? WHERE id = ?").run(now(), id);
       } catch (error) {
         if (!(error instanceof SQLiteError)) throw error; // a full disk must not lock devices out
       }
@@ -99,7 +99,11 @@ export function openDevices(
            FROM devices d LEFT JOIN push_subscriptions p ON p.device_id = d.id ORDER BY d.created_at`,
         )
         .all();
-      return rows.map(({ secret: _, ...row }) => ({ ...row, self: row.id === self }));
+      return rows.map(({ secret: _, last_seen, ...row }) => ({
+        ...row,
+        last_seen_at: last_seen,
+        self: row.id === self,
+      }));
     },
 
     /** Makes a pairing code of 128 bits that works once, for five minutes. `by` is undefined on the server's own host. */
@@ -156,7 +160,7 @@ export function openDevices(
       return db
         .query<AuditEntry, [number]>(
           `SELECT a.id, a.at, a.device_id AS device, d.name, a.action, substr(coalesce(nullif(a.detail, ''), ${part("p.response", "decision")}, ''), 1, 200) AS detail,
-             ${part("p.view", "tool")} || substr(coalesce(': ' || coalesce(${part("p.view", "input.command")}, ${part("p.view", "input.file_path")}), ''), 1, 200) AS about,
+             ${part("p.prompt_text", "tool")} || substr(coalesce(': ' || coalesce(${part("p.prompt_text", "input.command")}, ${part("p.prompt_text", "input.file_path")}), ''), 1, 200) AS about,
              coalesce(o.name, s.cwd) AS "on"
            FROM audit a LEFT JOIN devices d ON d.id = a.device_id LEFT JOIN prompts p ON p.id = a.subject
              LEFT JOIN devices o ON o.id = a.subject LEFT JOIN sessions s ON s.id = coalesce(p.session_id, a.subject)

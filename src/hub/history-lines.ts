@@ -19,7 +19,7 @@ export function rowsOf(
 ): HistoryRow[] {
   return db
     .query<HistoryRow, [string, number, number, number]>(
-      "SELECT line, row FROM output_log WHERE session_id = ? AND generation = ? AND line >= ? AND line < ? ORDER BY line",
+      "SELECT number AS line, line AS row FROM output_log WHERE session_id = ? AND generation = ? AND number >= ? AND number < ? ORDER BY number",
     )
     .all(id, generation, from, to);
 }

@@ -4,13 +4,15 @@ import type { Stores } from "./stores.ts";
 /** What is stored of a prompt whose dialog is gone while nothing tells yet what was decided: a later report may say. */
 const UNKNOWN = JSON.stringify({ why: "unknown" });
 
-interface Row extends Omit<Prompt, "answer" | "session" | "why"> {
+interface Row extends Omit<Prompt, "answer" | "session" | "why" | "view"> {
   session_id: string;
+  /** The view. */
+  prompt_text: string;
   /** JSON text of the answer, or of why there is none. */
   response: string | null;
 }
 
-function toPrompt({ session_id, response, id, kind, state, view, created_at }: Row): Prompt {
+function toPrompt({ session_id, response, id, kind, state, prompt_text, created_at }: Row): Prompt {
   const answer = response === null ? undefined : parseJson(Answer, response);
   const why = response === null ? undefined : parseJson(Withdrawn, response)?.why;
   return {
@@ -19,7 +21,7 @@ function toPrompt({ session_id, response, id, kind, state, view, created_at }: R
     kind,
     state,
     created_at,
-    view,
+    view: prompt_text,
     ...(answer === undefined ? {} : { answer }),
     ...(why === undefined || answer !== undefined ? {} : { why }),
   };
@@ -57,7 +59,7 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
   const hasRoom = ({ session, view }: Prompt): boolean => {
     const there = of(session)
       .query<{ count: number; chars: number }, [string]>(
-        "SELECT count(*) AS count, coalesce(sum(length(view)), 0) AS chars FROM prompts WHERE session_id = ? AND state IN ('pending', 'sending')",
+        "SELECT count(*) AS count, coalesce(sum(length(prompt_text)), 0) AS chars FROM prompts WHERE session_id = ? AND state IN ('pending', 'sending')",
       )
       .get(session);
     return (
@@ -77,7 +79,7 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
         if (isOpen(prompt) && !hasRoom(prompt)) return undefined;
         of(prompt.session)
           .query(
-            "INSERT INTO prompts (id, session_id, kind, state, view, response, created_at, answered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO prompts (id, session_id, kind, state, prompt_text, response, created_at, responded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
           )
           .run(
             prompt.id,
@@ -94,7 +96,7 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
       const response = toResponse(prompt);
       const changed = of(prompt.session)
         .query(
-          `UPDATE prompts SET state = ?1, response = ?2, answered_at = coalesce(answered_at, ?3) WHERE id = ?4 AND session_id = ?5
+          `UPDATE prompts SET state = ?1, response = ?2, responded_at = coalesce(responded_at, ?3) WHERE id = ?4 AND session_id = ?5
            AND (state IN ('pending', 'sending') OR (state = 'answered' AND ?1 = 'answered')
              OR (state = 'withdrawn' AND response = '${UNKNOWN}' AND ?1 IN ('answered', 'withdrawn'))) AND (state <> ?1 OR response IS NOT ?2)`,
         )
@@ -129,7 +131,7 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
       const ids = open(session).map((prompt) => prompt.id);
       of(session)
         .query(
-          "UPDATE prompts SET state = 'expired', answered_at = ? WHERE session_id = ? AND state IN ('pending', 'sending')",
+          "UPDATE prompts SET state = 'expired', responded_at = ? WHERE session_id = ? AND state IN ('pending', 'sending')",
         )
         .run(now(), session);
       return ids.map(get).filter((prompt) => prompt !== undefined);

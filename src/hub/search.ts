@@ -121,7 +121,7 @@ function openIndex(db: Database, log: Log = () => undefined, room?: Room) {
       // lines that were lost are passed over, however many
       const next = db
         .query<{ line: number | null }, [string, number, number]>(
-          "SELECT min(line) AS line FROM output_log WHERE session_id = ? AND generation = ? AND line >= ?",
+          "SELECT min(number) AS line FROM output_log WHERE session_id = ? AND generation = ? AND number >= ?",
         )
         .get(id, session.generation, start)?.line;
       const from = next === null || next === undefined ? until : next - (next % BLOCK_LINES);
@@ -142,7 +142,7 @@ function openIndex(db: Database, log: Log = () => undefined, room?: Room) {
     }
     const prompts = db
       .query<{ rowid: number; view: string }, [string, number, number]>(
-        "SELECT rowid, view FROM prompts WHERE session_id = ? AND rowid > ? ORDER BY rowid LIMIT ?",
+        "SELECT rowid, prompt_text AS view FROM prompts WHERE session_id = ? AND rowid > ? ORDER BY rowid LIMIT ?",
       )
       .all(id, places.prompt, BATCH_PROMPTS);
     for (const { rowid, view } of prompts) {
@@ -313,7 +313,7 @@ function look(
   if (doc.kind === "prompt") {
     const row = db
       .query<{ view: string }, [number, string]>(
-        "SELECT view FROM prompts WHERE rowid = ? AND session_id = ?",
+        "SELECT prompt_text AS view FROM prompts WHERE rowid = ? AND session_id = ?",
       )
       .get(doc.place, doc.session);
     return row === null ? undefined : { place: doc.place, text: textOfView(row.view) };

@@ -36,6 +36,8 @@ type Row = Omit<
   pending: number;
 };
 
+const LINES =
+  "SELECT number AS line, line AS row, timestamp AS at FROM output_log WHERE session_id = ? AND generation = ?";
 const SUMMARY = `SELECT s.*, (SELECT count(*) FROM prompts p WHERE p.session_id = s.id AND p.state IN ('pending', 'sending')) AS pending FROM sessions s`;
 
 export type Sessions = ReturnType<typeof openSessions>;
@@ -47,6 +49,10 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
   const all = [disk, memory];
   const one = {
     get: (id: string) => of(id).query<Row, [string]>(`${SUMMARY} WHERE s.id = ?`).get(id),
+    started: (id: string) =>
+      of(id)
+        .query<{ started_at: number }, [string]>("SELECT started_at FROM sessions WHERE id = ?")
+        .get(id),
   };
   const logins = new Map<string, string>(); // never stored: it is of use only while it is on the screen
 
@@ -111,14 +117,21 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
   const shorten = (id: string, generation: number, next: number) => {
     const oldest = memory
       .query<{ line: number }, [string, number]>(
-        "SELECT min(line) AS line FROM output_log WHERE session_id = ? AND generation = ?",
+        "SELECT min(number) AS line FROM output_log WHERE session_id = ? AND generation = ?",
       )
       .get(id, generation);
     if (next - (oldest?.line ?? next) < MEMORY_LINES + MORE_LINES) return;
     memory
-      .query("DELETE FROM output_log WHERE session_id = ? AND generation = ? AND line < ?")
+      .query("DELETE FROM output_log WHERE session_id = ? AND generation = ? AND number < ?")
       .run(id, generation, next - MEMORY_LINES);
     dropDocs(memory, id, "history", 0, next - MEMORY_LINES);
+  };
+
+  /** When lines were printed: as the runner says, unless its session had not begun then, or that is yet to come. */
+  const printedAt = (id: string, said: number | undefined): number => {
+    const row = one.started(id);
+    const at = now();
+    return said === undefined || said > at || said < (row?.started_at ?? 0) ? at : said;
   };
 
   const append = (id: string, seq: number, op: HistoryOp) => {
@@ -127,10 +140,11 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       case "append": {
         // all lines by one statement: a call for each takes twice the time
         db.query(
-          "INSERT OR REPLACE INTO output_log (session_id, generation, line, row) SELECT ?, ?, ? + key, value FROM json_each(?)",
+          "INSERT OR REPLACE INTO output_log (session_id, generation, timestamp, number, line) SELECT ?, ?, ?, ? + key, value FROM json_each(?)",
         ).run(
           id,
           op.generation,
+          printedAt(id, op.at),
           op.from,
           JSON.stringify(op.lines.map((row) => row.toWellFormed())), // as SQLite would have it, half a pair of surrogates is no text
         );
@@ -142,7 +156,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       }
       case "truncate":
         db.query(
-          "DELETE FROM output_log WHERE session_id = ? AND generation = ? AND line >= ?",
+          "DELETE FROM output_log WHERE session_id = ? AND generation = ? AND number >= ?",
         ).run(id, op.generation, op.to);
         db.query("UPDATE sessions SET output_seq = ?, next_line = ? WHERE id = ?").run(
           seq,
@@ -337,19 +351,39 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     lines(id: string, before: number, limit: number): OutputPage {
       const { generation, next } = this.history(id);
       const lines = of(id)
-        .query<{ line: number; row: string }, [string, number, number, number]>(
-          "SELECT line, row FROM output_log WHERE session_id = ? AND generation = ? AND line < ? ORDER BY line DESC LIMIT ?",
+        .query<OutputPage["lines"][number], [string, number, number, number]>(
+          `${LINES} AND number < ? ORDER BY number DESC LIMIT ?`,
         )
         .all(id, generation, Math.min(before, next), limit);
       return { generation, next, lines: lines.reverse() };
+    },
+
+    /**
+     * The `limit` lines from the first on that was printed at a time or later, oldest first; the last ones where none was.
+     * They are in the order of their times, but where a clock was set back: then one of several such places is found.
+     */
+    linesAt(id: string, time: number, limit: number): OutputPage {
+      const { generation, next } = this.history(id);
+      const after = of(id).query<{ number: number; at: number | null }, [string, number, number]>(
+        "SELECT number, timestamp AS at FROM output_log WHERE session_id = ? AND generation = ? AND number >= ? ORDER BY number LIMIT 1",
+      );
+      let [low, high] = [0, next];
+      while (low < high) {
+        const middle = Math.floor((low + high) / 2);
+        const found = after.get(id, generation, middle); // those in between were lost
+        if (found === null || found.number >= high || (found.at ?? 0) >= time) high = middle;
+        else low = found.number + 1;
+      }
+      const page = this.linesFrom(id, low, limit);
+      return page.lines.length > 0 ? page : this.lines(id, next, limit);
     },
 
     /** The `limit` lines from number `from` on of the newest generation, oldest first. */
     linesFrom(id: string, from: number, limit: number): OutputPage {
       const { generation, next } = this.history(id);
       const lines = of(id)
-        .query<{ line: number; row: string }, [string, number, number, number, number]>(
-          "SELECT line, row FROM output_log WHERE session_id = ? AND generation = ? AND line >= ? AND line < ? ORDER BY line LIMIT ?",
+        .query<OutputPage["lines"][number], [string, number, number, number, number]>(
+          `${LINES} AND number >= ? AND number < ? ORDER BY number LIMIT ?`,
         )
         .all(id, generation, from, next, limit);
       return { generation, next, lines };

@@ -1,6 +1,7 @@
 import type { IMarker, Terminal } from "@xterm/headless";
 import { type HistoryOp, LIMITS } from "../types.ts";
 import { maskBuffer, START, type StreamState } from "./masking/rows.ts";
+import { LineTimes } from "./screen/line-times.ts";
 
 /** Lines that the emulator keeps above the screen; more than one slice of output can scroll. */
 export const SCROLLBACK_LINES = 2000;
@@ -36,6 +37,8 @@ function sliceEnd(bytes: Uint8Array, start: number, end: number): number {
 }
 
 export interface History {
+  /** To be called before more output. */
+  begin(): void;
   /** Reports what has scrolled off since the last call; to be called after every slice. `more` is waiting: then it is reported once it is much. */
   sync(more?: boolean): void;
   /** Resizes the emulator and reports the lines that a taller screen pulled back or a new width rewrapped. */
@@ -48,19 +51,25 @@ export interface History {
  * Follows the lines that scroll off the top of the normal screen, numbered from 0 within a generation, and says what
  * changed in operations on that log. A marker on the newest known line tells how far the emulator has dropped old ones.
  */
-export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): History {
+export function followHistory(
+  term: Terminal,
+  emit: (op: HistoryOp) => void,
+  now: () => number = Date.now,
+): History {
   const cell = term.buffer.normal.getNullCell();
   let generation = 0;
   let next = 0; // number of the line that scrolls off next
   let newest: IMarker | undefined; // on the line numbered next - 1
   let lines: string[] = []; // taken and not yet reported: the last before `next`
   let chars = 0;
+  const times = new LineTimes(term, now);
+  let at = 0; // when `lines` were printed
   let newestGoesOn = false; // in the first row of the screen
   /** What has scrolled off leaves to the line numbered `next`, for masking. */
   let left: StreamState | undefined = START;
 
   const flush = () => {
-    if (lines.length > 0) emit({ op: "append", generation, from: next - lines.length, lines });
+    if (lines.length > 0) emit({ op: "append", generation, from: next - lines.length, lines, at });
     lines = [];
     chars = 0;
   };
@@ -72,7 +81,10 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
     next = from;
     const masked = maskBuffer(term.buffer.normal, start, end, term.cols, cell, left);
     left = masked.state;
-    for (const payload of masked.payloads) {
+    for (const [i, payload] of masked.payloads.entries()) {
+      const printed = times.take(next, start + i);
+      if (printed !== at) flush();
+      at = printed;
       lines.push(payload);
       next++;
       chars += payload.length;
@@ -128,6 +140,7 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
     if (term.buffer.active.type !== "normal" || next === 0) return false;
     generation++;
     next = 0;
+    times.clear();
     left = START;
     newest?.dispose();
     newest = undefined;
@@ -146,7 +159,11 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
   });
 
   return {
-    sync,
+    sync(more) {
+      sync(more);
+      times.output();
+    },
+    begin: () => times.look(next),
     leftTo: (y) =>
       y === 0 ? START : newest !== undefined && newest.line === y - 1 ? left : undefined,
     resize(cols, rows) {
@@ -156,7 +173,7 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
       const first = next - before; // number of the oldest line that the emulator still has
       const rewrapped = cols !== term.cols;
       const mark0 = newest;
-      term.resize(cols, rows);
+      times.resize(next, () => term.resize(cols, rows));
       const after = term.buffer.normal.baseY;
       if (before === 0 || (!rewrapped && mark0 !== undefined && !mark0.isDisposed)) {
         const dropped = mark0 === undefined ? 0 : before - 1 - mark0.line;
@@ -172,6 +189,7 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
       }
       flush();
       mark();
+      times.resized(next);
     },
   };
 }

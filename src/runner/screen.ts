@@ -228,6 +228,7 @@ export function openScreen(options: ScreenOptions): Screen {
   return {
     feed(bytes) {
       if (waiting === 0 && bytes.length <= AT_ONCE_BYTES) term.input(""); // what follows a key the emulator does not put off
+      if (waiting === 0) history.begin();
       for (const slice of slices(bytes, term.cols)) {
         waiting += slice.length;
         term.write(decoder.decode(slice, { stream: true }), () => done(slice.length));

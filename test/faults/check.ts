@@ -126,7 +126,7 @@ export function stored(world: World): string[] {
     const { log, entries } = program;
     const lines = db
       .query<{ line: number; row: string }, [string, number, number]>(
-        "SELECT line, row FROM output_log WHERE session_id = ? AND generation = ? AND line < ? ORDER BY line",
+        "SELECT number AS line, line AS row FROM output_log WHERE session_id = ? AND generation = ? AND number < ? ORDER BY number",
       )
       .all(session.id, log.generation, log.next);
     const said = db
@@ -213,7 +213,7 @@ export function answered(world: World): string[] {
   const db = database(world);
   const rows = db
     .query<{ id: string; state: string; view: string; response: string | null }, [string]>(
-      "SELECT id, state, view, response FROM prompts WHERE session_id = ?",
+      "SELECT id, state, prompt_text AS view, response FROM prompts WHERE session_id = ?",
     )
     .all(session.id);
   db.close();

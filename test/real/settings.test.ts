@@ -42,8 +42,8 @@ describe("the real Claude Code with settings of the user's own", () => {
 
     const db = new Database(join(server.home.dir, "data/claude-remote.db"), { readonly: true });
     const stored = db
-      .query<{ response: string; answered_at: number }, [string]>(
-        "SELECT response, answered_at FROM prompts WHERE id = ?",
+      .query<{ response: string; responded_at: number }, [string]>(
+        "SELECT response, responded_at FROM prompts WHERE id = ?",
       )
       .get(prompt.id);
     const audit = db
@@ -57,7 +57,7 @@ describe("the real Claude Code with settings of the user's own", () => {
       device: server.phone.device,
       decision: "approve",
     });
-    expect(stored?.answered_at).toBeGreaterThan(prompt.created_at);
+    expect(stored?.responded_at).toBeGreaterThan(prompt.created_at);
     expect(audit?.device_id).toBe(server.phone.device);
   }, 60_000);
 

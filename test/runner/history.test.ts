@@ -91,11 +91,13 @@ describe("history", () => {
     for (let i = 0; i < 60; i += 20) await feed(lines.slice(i, i + 20), true);
     expect(ops).toEqual([]);
     history.sync();
-    expect(ops).toEqual([{ op: "append", generation: 0, from: 0, lines: lines.slice(0, 51) }]);
+    expect(ops).toEqual([
+      { op: "append", generation: 0, from: 0, lines: lines.slice(0, 51), at: expect.any(Number) },
+    ]);
     await feed(["one", "more"], true);
     history.resize(40, 30); // takes lines back that were not even reported
     expect(ops.slice(1)).toEqual([
-      { op: "append", generation: 0, from: 51, lines: lines.slice(51, 53) },
+      { op: "append", generation: 0, from: 51, lines: lines.slice(51, 53), at: expect.any(Number) },
       { op: "truncate", generation: 0, to: 33 },
     ]);
     term.dispose();
