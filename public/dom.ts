@@ -73,14 +73,17 @@ export function ago(time: number): string {
   return passed === "" ? "just now" : `${passed} ago`;
 }
 
-/** A moment as a clock says it, with its day where that is another. */
-export function moment(time: number): string {
+/** A moment as a clock says it, to the minute or the second, with its day and year where those are others. */
+export function moment(time: number, to: "minute" | "second" = "minute"): string {
   const date = new Date(time);
-  const day =
-    date.toDateString() === new Date().toDateString()
-      ? {}
-      : ({ day: "numeric", month: "short" } as const);
-  return date.toLocaleString([], { hour: "2-digit", minute: "2-digit", ...day });
+  const now = new Date();
+  return date.toLocaleString([], {
+    hour: "2-digit",
+    minute: "2-digit",
+    ...(to === "second" ? { second: "2-digit" } : {}),
+    ...(date.toDateString() === now.toDateString() ? {} : { day: "numeric", month: "short" }),
+    ...(date.getFullYear() === now.getFullYear() ? {} : { year: "numeric" }),
+  });
 }
 
 /** The last part of a path. */

@@ -1,6 +1,7 @@
 import type { Frame, ViewerEvents } from "../src/types.ts";
 import { el } from "./dom.ts";
 import { type FetchLines, HistoryWindow } from "./session/history-window.ts";
+import { LineTime } from "./session/line-time.ts";
 import { LiveScreen, ROW_EM } from "./session/live-screen.ts";
 import { RowView } from "./session/row-view.ts";
 import { openWheel } from "./wheel.ts";
@@ -35,7 +36,8 @@ export function openTerminal(fetchLines: FetchLines, turn: (up: boolean, steps: 
   const rows = new RowView(element, text);
   const screen = new LiveScreen(rows);
   const history = new HistoryWindow(element, fetchLines, rows);
-  element.prepend(history.older);
+  element.prepend(history.older, history.times);
+  new LineTime(history, fetchLines);
   text.append(history.element, screen.element);
   element.append(history.bar.element, rows.font.element);
   let speak: ReturnType<typeof setTimeout> | undefined;

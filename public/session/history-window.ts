@@ -57,12 +57,19 @@ export class HistoryWindow {
     on: { click: () => guarded(() => this.#loadOlder())() },
     init: (b) => (b.hidden = true),
   });
+  /** Leads to the lines of a time. */
+  readonly times = el("button", {
+    class: "older",
+    text: "Go to a time",
+    attrs: { type: "button" },
+    init: (b) => (b.hidden = true),
+  });
   /** What a reader of older lines is told, and the way back to the newest. */
   readonly bar = new ReadingBar(() => this.#toNewest());
   /** Stands after the last row where lines follow that are not on the page. */
   readonly #later = el("div", { class: "nothing" });
 
-  /** What scrolls; it has `older`, `element` and `bar` in it. */
+  /** What scrolls; it has `older`, `times`, `element` and `bar` in it. */
   readonly #scroller: HTMLElement;
   readonly #fetchLines: FetchLines;
   readonly #rows: RowView;
@@ -138,6 +145,33 @@ export class HistoryWindow {
     if (!here) await this.#loadAround(number);
     await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))); // the type's size follows the room that cards leave
     this.#markFound(number, words);
+  }
+
+  /** Marks a line that is on the page, where it stands, and says something of it. */
+  point(number: number, words: string): void {
+    const row = this.#row(number);
+    if (row === undefined) return;
+    this.#forgetFound();
+    const line = this.#rows.lineOf(row);
+    this.#found = new FoundWords(line, []);
+    this.bar.say(words, line.map((part) => part.textContent).join(""), true);
+    row.scrollIntoView({ block: "nearest" });
+  }
+
+  /** The number of the line before or after one, as far as it is on the page; a wrapped line is one. */
+  besides(number: number, way: -1 | 1): number | undefined {
+    const row = this.#row(number);
+    if (row === undefined) return undefined;
+    const line = this.#rows.lineOf(row).filter((part) => this.element.contains(part));
+    let next = way < 0 ? line[0]?.previousElementSibling : line.at(-1)?.nextElementSibling;
+    while (next instanceof HTMLElement && !next.matches(".row"))
+      next = way < 0 ? next.previousElementSibling : next.nextElementSibling;
+    if (!(next instanceof HTMLElement)) return undefined;
+    return Number(this.#rows.lineOf(next)[0]?.dataset.line);
+  }
+
+  #row(number: number): HTMLElement | undefined {
+    return this.element.querySelector<HTMLElement>(`.row[data-line="${number}"]`) ?? undefined;
   }
 
   #onScroll(): void {
@@ -451,6 +485,7 @@ export class HistoryWindow {
   #drawEnds(): void {
     const shown = this.#shown;
     this.older.hidden = shown.state === "empty" || shown.first === 0;
+    this.times.hidden = shown.state === "empty" || this.element.childElementCount === 0;
     this.bar.show(shown.state === "apart" || shown.state === "behind");
     if (shown.state === "apart") {
       const left = shown.end - shown.next;

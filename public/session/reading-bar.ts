@@ -7,6 +7,9 @@ export class ReadingBar {
   readonly #content = el("span", { class: "spoken" });
   readonly #news = el("span", { class: "spoken" });
   readonly #said = el("p", { attrs: { role: "status" } }, this.#words, this.#content, this.#news);
+  /** What else can be done, and what only with a line that is spoken of. */
+  readonly #tools = el("span", { class: "tools" });
+  #steps: HTMLElement | undefined;
   readonly element: HTMLElement;
   #away = false;
 
@@ -16,7 +19,7 @@ export class ReadingBar {
       attrs: { type: "button" },
       on: { click: toNewest },
     });
-    this.element = el("div", { class: "reading" }, this.#said, newest);
+    this.element = el("div", { class: "reading" }, this.#said, this.#tools, newest);
     this.element.hidden = true;
   }
 
@@ -27,8 +30,21 @@ export class ReadingBar {
     this.element.hidden = !away && this.#words.textContent === "";
   }
 
+  /** Adds what can be done with a line that is spoken of, and always. */
+  addTools(steps: HTMLElement, ...others: HTMLElement[]): void {
+    this.#steps = steps;
+    steps.hidden = true;
+    this.#tools.append(steps, ...others);
+  }
+
+  /** Shows it for its tools. */
+  open(): void {
+    this.element.hidden = false;
+  }
+
   /** Says something, and `content` to screen readers alone. */
-  say(words: string, content = ""): void {
+  say(words: string, content = "", ofLine = false): void {
+    if (this.#steps !== undefined) this.#steps.hidden = !ofLine;
     this.#words.textContent = words;
     this.#content.textContent = content === "" ? "" : `: ${content}`;
     this.show(this.#away);
