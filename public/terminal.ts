@@ -36,7 +36,7 @@ export function openTerminal(fetchLines: FetchLines, turn: (up: boolean, steps: 
   const rows = new RowView(element, text);
   const screen = new LiveScreen(rows);
   const history = new HistoryWindow(element, fetchLines, rows);
-  element.prepend(history.older, history.times);
+  element.prepend(el("div", { class: "ends" }, history.older, history.times));
   new LineTime(history, fetchLines);
   text.append(history.element, screen.element);
   element.append(history.bar.element, rows.font.element);

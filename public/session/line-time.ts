@@ -28,6 +28,11 @@ export class LineTime {
     el("button", { text: "Go" }),
   );
 
+  readonly #opener = el("button", {
+    text: "Go to a time",
+    attrs: { type: "button" },
+    on: { click: () => this.#openForm() },
+  });
   readonly #next = el("button", {
     text: "↓",
     attrs: { type: "button", "aria-label": "The line after" },
@@ -44,15 +49,7 @@ export class LineTime {
       attrs: { type: "button", "aria-label": "The line before" },
       on: { click: () => this.#step(-1) },
     });
-    history.bar.addTools(
-      el("span", {}, before, this.#next),
-      el("button", {
-        text: "Go to a time",
-        attrs: { type: "button" },
-        on: { click: () => this.#openForm() },
-      }),
-      this.#form,
-    );
+    history.bar.addTools(el("span", {}, before, this.#next), this.#opener, this.#form);
   }
 
   #onClick({ target }: MouseEvent): void {
@@ -70,6 +67,8 @@ export class LineTime {
   }
 
   #say({ line, at }: OutputPage["lines"][number], before = ""): void {
+    this.#form.hidden = true;
+    this.#opener.hidden = false;
     this.#number = line;
     this.#at = at ?? this.#at;
     const when =
@@ -86,6 +85,7 @@ export class LineTime {
 
   #openForm(): void {
     this.#form.hidden = false;
+    this.#opener.hidden = true;
     this.#input.value = localTime(this.#at);
     this.#history.bar.open();
     this.#input.focus();
@@ -99,7 +99,6 @@ export class LineTime {
     const [line] = lines;
     if (line === undefined) return this.#history.bar.say("No line is in the history yet.");
     await this.#history.reveal(line.line, []);
-    this.#form.hidden = true;
     const isEarlier = typeof line.at === "number" && line.at < time;
     this.#say(line, isEarlier ? "Nothing came later. " : "");
     this.#next.focus({ preventScroll: true }); // a keyboard reads on from here
