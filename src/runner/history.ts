@@ -81,8 +81,9 @@ export function followHistory(
     next = from;
     const masked = maskBuffer(term.buffer.normal, start, end, term.cols, cell, left);
     left = masked.state;
-    for (const [i, payload] of masked.payloads.entries()) {
-      const printed = times.take(next, start + i);
+    let y = start;
+    for (const payload of masked.payloads) {
+      const printed = times.take(next, y++);
       if (printed !== at) flush();
       at = printed;
       lines.push(payload);
