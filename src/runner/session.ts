@@ -175,7 +175,11 @@ export function openSession(
   const box = (): InputBox | undefined => {
     const shown = screen();
     return (
-      shown && readInputBox({ rows: shown.plain(), cursor: shown.cursor(), isDim: shown.isDim })
+      shown &&
+      readInputBox({
+        ...{ rows: shown.plain(), cursor: shown.cursor(), isDim: shown.isDim },
+        strayCursor: info.activity === "unknown",
+      })
     );
   };
   /** Where Claude writes down the conversation that the terminal shows; empty where it has not begun. */
