@@ -1,5 +1,14 @@
 import { addressSecret, USER_CHARS } from "./addresses.ts";
-import { charTable, formAt, formBegins, formInMidst, mayBegin, runEnd } from "./known-forms.ts";
+import {
+  azureSecret,
+  charTable,
+  formAt,
+  formBegins,
+  formInMidst,
+  mayBegin,
+  runEnd,
+  STARTS,
+} from "./known-forms.ts";
 import { optionPassword, userPassword } from "./options.ts";
 import { mayTell, tellingName } from "./telling-names.ts";
 import { type Separator, valueAt } from "./values.ts";
@@ -35,6 +44,7 @@ const COLON = 3;
 const DASH = 4;
 const ANGLE = 5;
 const PIPE = 6;
+const TILDE = 7;
 for (let code = 0; code < 128; code++) if (ALPHANUMERIC[code] === 1) KIND[code] = LETTER;
 for (const [chars, kind] of [
   ["=", EQUALS],
@@ -42,6 +52,7 @@ for (const [chars, kind] of [
   ["-", DASH],
   [">", ANGLE],
   ["|", PIPE],
+  ["~", TILDE],
 ] as const)
   for (const char of chars) KIND[char.charCodeAt(0)] = kind;
 
@@ -69,36 +80,43 @@ class Scan {
     const text = this.#text;
     const length = text.length;
     let before = 0; // the character before
+    // nothing is read beyond the end: that would be no whole number, and slow
     for (let i = 0; i < length; ) {
       const code = text.charCodeAt(i);
       const kind = code < 128 ? (KIND[code] ?? 0) : 0;
       if (kind === 0) {
         before = code;
         i++;
-      } else if (kind === LETTER) {
-        let end = i + 1;
-        for (; end < length; end++) {
-          const next = text.charCodeAt(end);
-          if (next > 127 || WORD[next] === 0) break;
-        }
-        const isPlain =
-          end - i < MIDST_PART_CHARS &&
-          !mayBegin(text, i) &&
-          (before > 127 || ESCAPES[before] === 0) &&
-          FIRST[code] === 0 &&
-          end < length;
-        i = isPlain ? end : this.#word(i, end, before);
-        before = 0;
-      } else {
+        continue;
+      }
+      if (kind !== LETTER) {
         i = this.#sign(kind, i);
         before = code;
+        continue;
       }
+      const start = i++;
+      let second = 0;
+      if (i < length) {
+        second = text.charCodeAt(i);
+        for (let next = second; next < 128 && WORD[next] === 1; ) {
+          if (++i === length) break;
+          next = text.charCodeAt(i);
+        }
+      }
+      const isPlain =
+        i - start < MIDST_PART_CHARS &&
+        (second > 127 || STARTS[code * 128 + second] === 0) &&
+        (before > 127 || ESCAPES[before] === 0) &&
+        FIRST[code] === 0;
+      if (!isPlain || (this.#typed && i === length)) i = this.#word(start, i, before);
+      before = 0;
     }
     return this.#found;
   }
 
   /** A sign that may stand before a secret; where to go on. */
   #sign(kind: number, i: number): number {
+    const text = this.#text;
     switch (kind) {
       case EQUALS:
         return this.#equals(i);
@@ -108,9 +126,13 @@ class Scan {
         return this.#dash(i);
       case ANGLE:
         return this.#tag(i);
-      default:
+      case PIPE:
         this.#facebook(i);
         return i + 1;
+      default: {
+        const found = azureSecret(text, i);
+        return found === undefined ? i + 1 : this.#add({ ...found, by: "form" });
+      }
     }
   }
 
@@ -273,7 +295,7 @@ class Scan {
     if (name === undefined) return;
     const telling = tellingName(name);
     if (telling === undefined) return;
-    const value = valueAt(text, at, end - 5, name, telling, "spaced", this.#typed);
+    const value = valueAt(text, at, 0, name, telling, "spaced", this.#typed);
     if (value !== undefined) this.#add({ ...value, by: "place", name });
   }
 
@@ -317,7 +339,7 @@ const NAMES = 16;
 const RUN_CHARS = 8192;
 const NOT_SPACE = charTable(/\S/);
 /** A word with something of a form in its midst is at least so long, or so long before a dot, in UTF-16 units. */
-const MIDST_RUN_CHARS = 30;
+const MIDST_RUN_CHARS = 22;
 const MIDST_PART_CHARS = 14;
 const SCHEME = /^(?:bearer|basic)$/i;
 /** The first letters of Bearer, Basic and password. */
@@ -349,7 +371,11 @@ function afterColour(text: string, at: number): number {
 /** A name's end where it is in quotes, in brackets too: `"name":`, `['name'] =`. */
 function beforeQuote(text: string, end: number): number {
   let at = end;
-  if (text.charCodeAt(at - 1) === 0x5d) at--;
+  if (text.charCodeAt(at - 1) === 0x5d) {
+    at--;
+    const inside = text.charCodeAt(at - 1);
+    if (inside !== 0x22 && inside !== 0x27) return 0; // an expression
+  }
   const code = text.charCodeAt(at - 1);
   if (code === 0x22 || code === 0x27 || code === 0x60) at--;
   if (at < end && text.charCodeAt(at - 1) === 0x5c) at--; // \"name\":

@@ -1,4 +1,4 @@
-import { charTable, runEnd } from "./known-forms.ts";
+import { charTable } from "./known-forms.ts";
 import { isEnvName, type Telling } from "./telling-names.ts";
 
 /** How a name and its value stand to each other. */
@@ -40,7 +40,7 @@ const PROSE =
 /** Names of algorithms and versions: letters and digits that are no secret. */
 const TERM =
   /^(?:(?:sha|base|utf|md|v|int|uint|float|aes|hs|rs|es|ps|ed|x|ripemd|crc|oauth|http|tls|ipv|p|k8s|s3|ec2|i18n|l10n)-?_?\d+[a-z]*|.*\d{4}-\d\d-\d\d.*)$/i;
-const PATH = /^(?:\.{0,2}\/|~\/|[A-Za-z]:\\|[a-z][a-z+.-]{0,20}:\/\/|@[./~\w-]*\/)/i;
+const PATH = /^(?:%[a-z]\/|\.{0,2}\/|~\/|[A-Za-z]:\\|[a-z][a-z+.-]{0,20}:\/\/|@[./~\w-]*\/)/i;
 const IDENTIFIER = /^[A-Za-z_$][\w$]*(?:(?:\.|\?\.|::|->)[A-Za-z_$][\w$]*)*$/;
 const TELLS = /pass(?:w|phrase)|secret|token|api_?key|credential|cookie/i;
 
@@ -48,6 +48,17 @@ const NOT_SPACE = charTable(/[^\s]/);
 const NOT_QUOTE = charTable(/[^\s"'`]/);
 const SHELL_WORD = charTable(/[^\s"'`;|&<>()]/);
 const QUERY = charTable(/[^\s"'`;|&<>()#,]/);
+
+/** Where a run of such characters ends; whatever is not ASCII belongs to it, but for a frame's lines. */
+function runUntil(text: string, start: number, chars: Uint8Array): number {
+  const last = Math.min(text.length, start + VALUE_CHARS);
+  let end = start;
+  for (; end < last; end++) {
+    const code = text.charCodeAt(end);
+    if (code < 128 ? chars[code] !== 1 : code === 0xa0 || (code >= 0x2500 && code < 0x2580)) break;
+  }
+  return end;
+}
 
 /** Letters and digits together, or a sign beside letters: no word of a language. */
 const looksSecret = (word: string, least = 6): boolean =>
@@ -70,6 +81,7 @@ const ABBREVIATED = /^[\w-]{0,16}(?:\.{3}|…|\*{3,}|•{3,})[\w-]{0,8}$/;
 const isReference = (text: string): boolean =>
   text === "" ||
   REFERENCE.test(text) ||
+  text.includes("…") ||
   ABBREVIATED.test(text) ||
   /^(?:your|my|the|some|example|dummy|fake|sample|insert|enter|replace)[-_ ]/i.test(text) ||
   /\$\{|\{\{|#\{|^\{[\w.]+\}$|^\$\(/.test(text);
@@ -97,9 +109,11 @@ export function valueAt(
   if (start > at && separator === "=") return undefined; // an empty one
   if (start >= text.length) return undefined;
   if (/[rbfuRBFU]/.test(text.charAt(start)) && /["']/.test(text.charAt(start + 1))) start++;
+  if (telling === "environment" && separator !== "=") return undefined;
   const quote = /^\\?["'`]/.exec(text.slice(start, start + 2))?.[0];
-  if (quote !== undefined) return quotedValue(text, start, quote, name, telling, separator);
-  const opener = openerBefore(text, from);
+  const opener = openerBefore(text, from, name);
+  if (quote !== undefined && separator !== "xml")
+    return quote === opener ? undefined : quotedValue(text, start, quote, name, telling, separator);
   if (telling === "cookie" || telling === "authorization")
     return separator === ":" || separator === "="
       ? headerValue(text, start, telling, opener)
@@ -120,9 +134,10 @@ export function valueAt(
 }
 
 /** The quote right before a name, where it goes on beyond the name: `"X-API-Key: value"`. */
-function openerBefore(text: string, from: number): string | undefined {
+function openerBefore(text: string, from: number, name: string): string | undefined {
   const before = text.charAt(from - 1);
-  return before === '"' || before === "'" ? before : undefined;
+  const goesOn = (before === '"' || before === "'") && text.charAt(from + name.length) !== before;
+  return goesOn ? before : undefined;
 }
 
 function quotedValue(
@@ -144,12 +159,7 @@ function quotedValue(
   if (telling === "authorization" || telling === "cookie")
     return headerValue(text, start, telling, quote.slice(-1));
   if (isReference(content)) return undefined;
-  if (
-    telling === "weak" &&
-    !looksSecret(content, 8) &&
-    !(content.length >= 12 && !content.includes(" "))
-  )
-    return undefined;
+  if (telling === "weak" && !(looksSecret(content, 8) && /\d/.test(content))) return undefined;
   if (telling === "weak" && (TERM.test(content) || PATH.test(content))) return undefined;
   const isEnv = isEnvName(name) && (separator === "=" || separator === "spaced");
   if (!isEnv && isLabel(content, name)) return undefined;
@@ -189,10 +199,7 @@ function headerValue(
   const line = opener === undefined ? lineEnd(text, given) : quoteEnd(text, given, opener);
   const scheme = SCHEME.exec(text.slice(given, given + 40))?.[0] ?? "";
   const start = given + (telling === "authorization" ? scheme.length : 0);
-  const end =
-    telling === "cookie"
-      ? line
-      : Math.min(line, runEnd(text, start, NOT_QUOTE, start + VALUE_CHARS));
+  const end = telling === "cookie" ? line : Math.min(line, runUntil(text, start, NOT_QUOTE));
   const content = text.slice(start, end).trimEnd();
   if (content === "" || REFERENCE.test(content) || isReference(content)) return undefined;
   if (telling === "cookie")
@@ -258,13 +265,13 @@ function assigned(
     return {
       start,
       end,
-      wordEnd: Math.min(end, runEnd(text, start, SHELL_WORD, start + VALUE_CHARS)),
+      wordEnd: Math.min(end, runUntil(text, start, SHELL_WORD)),
     };
   }
   const inQuery = /[?&]$/.test(lead);
-  let end = runEnd(text, start, inQuery ? QUERY : SHELL_WORD, start + VALUE_CHARS);
+  let end = runUntil(text, start, inQuery ? QUERY : SHELL_WORD);
   if (!inQuery && (isEnvName(name) || /(?:^|\s)--?$/.test(lead)))
-    end = runEnd(text, start, NOT_QUOTE, start + VALUE_CHARS);
+    end = runUntil(text, start, NOT_QUOTE);
   const after = text.charAt(end);
   let word = text.slice(start, Math.min(end, start + VALUE_CHARS));
   const trimmed = word.replace(/[,;)\]}]+$/, "");
@@ -281,7 +288,7 @@ function assigned(
     return {
       start,
       end,
-      wordEnd: Math.min(end, runEnd(text, start, SHELL_WORD, start + VALUE_CHARS)),
+      wordEnd: Math.min(end, runUntil(text, start, SHELL_WORD)),
     };
   }
   if (KEYWORD.test(word) || /^[({[]/.test(word) || after === "(" || TELLS.test(word))
@@ -300,7 +307,7 @@ function assigned(
 
 /** `--name value`. */
 function optionValue(text: string, start: number, name: string): Value | undefined {
-  const end = runEnd(text, start, SHELL_WORD, start + VALUE_CHARS);
+  const end = runUntil(text, start, SHELL_WORD);
   const word = text.slice(start, Math.min(end, start + VALUE_CHARS)).replace(/[\])}]+$/, "");
   if (
     word === "" ||
@@ -326,7 +333,7 @@ function written(
   telling: Telling,
   separator: Separator,
 ): Value | undefined {
-  const end = runEnd(text, start, NOT_SPACE, start + VALUE_CHARS);
+  const end = runUntil(text, start, NOT_SPACE);
   const word = text.slice(start, Math.min(end, start + VALUE_CHARS));
   const rest = text.slice(end, Math.min(lineEnd(text, end), end + 80)).trim();
   const alone = rest === "" || rest.startsWith("#") || rest.startsWith("│");
