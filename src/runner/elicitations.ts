@@ -3,6 +3,7 @@ import { type Elicited, isOpen, LIMITS, type View } from "../types.ts";
 import { type Form, formContent, readForm } from "./forms.ts";
 import type { Elicitation, ElicitationReply } from "./hooks.ts";
 import type { Decide, Entry, Ledger } from "./ledger.ts";
+import type { Whose } from "./prompts.ts";
 import { maskInput, maskSecrets } from "./secrets.ts";
 
 /** The desk sees no dialog while our hook waits: after this long without an answer it has one, in ms. */
@@ -17,16 +18,25 @@ export interface ElicitationsOptions {
   heard(): boolean;
   /** Whether Claude shows that it waits for our hook. */
   waits(): boolean;
+  whose?: (session: string) => Whose;
 }
 
 /** What MCP servers ask through Claude's Elicitation hook. */
-export function openElicitations({ ledger, host, heard, waits }: ElicitationsOptions) {
+export function openElicitations({
+  ledger,
+  host,
+  heard,
+  waits,
+  whose = () => ({ own: true }),
+}: ElicitationsOptions) {
   let open: Entry[] = [];
 
   return {
     /** A server asks: shows it and resolves with what Claude is to be told. */
     ask(event: Elicitation, signal: AbortSignal): Promise<ElicitationReply | undefined> {
-      const { view, form } = elicitationView(event, host);
+      const { view: shown, form } = elicitationView(event, host);
+      const asker = whose(event.session_id);
+      const view = asker.own ? shown : { ...shown, asker: asker.name.slice(0, 256) };
       if (!heard()) return Promise.resolve(undefined);
       return new Promise((resolve) => {
         let held: ReturnType<typeof setTimeout> | undefined;
@@ -57,8 +67,8 @@ export function openElicitations({ ledger, host, heard, waits }: ElicitationsOpt
 
     /** Somebody types at the desk, so they are there to answer: the dialog comes up as soon as the hook lets go. */
     typed(): void {
-      for (const entry of open) ledger.withdraw(entry);
-      open = [];
+      for (const entry of open) if (entry.view.asker === undefined) ledger.withdraw(entry);
+      open = open.filter(({ view }) => view.asker !== undefined);
     },
   };
 }

@@ -19,6 +19,8 @@ const STILL_MS = 400;
 const UNREAD_MS = 1500;
 /** Whoever types at the desk sees what can't be read here: only so long after that is anybody else told, in ms. */
 const AT_DESK_MS = 5000;
+/** A hook tells more than the screen, but its process may start late where the machine is busy: it has so long, in ms. */
+const HOOK_MS = 3000;
 /** While the screen changes it is looked at this often, in ms. */
 const LOOK_MS = 100;
 /** A program that paints anew may show nothing for a moment: after this long the question is gone, in ms. */
@@ -38,6 +40,8 @@ export interface ScreenQuestionsOptions {
   isClaude: boolean;
   screen(): Screen | undefined;
   activity(): SessionInfo["activity"];
+  /** Claude calls a hook for the dialog that is open. */
+  hookDue?(): boolean;
   /** A code is to be pasted: what waits is a field, and that is what the keys are for. */
   pastes(): boolean;
   write(data: string): void;
@@ -100,7 +104,7 @@ export function followScreen(options: ScreenQuestionsOptions) {
     const dueAt =
       dialog.way === "none"
         ? Math.max(seen.since + UNREAD_MS, typedAt + AT_DESK_MS)
-        : seen.since + STILL_MS;
+        : seen.since + (options.hookDue?.() === true ? HOOK_MS : STILL_MS);
     const left = dueAt - performance.now();
     if (left > 0) return again(left);
     if (ledger.busy()) return again(STILL_MS); // its own dialog, or one that was just answered
