@@ -178,7 +178,8 @@ class Judges {
  * line above has left; the one that the last line leaves is returned with them.
  */
 export function findKeys(lines: readonly string[], state: KeyState): Keys {
-  if (state.inside === "nothing" && !lines.some((line) => mayHoldKey(line)))
+  const holds = lines.map((line) => mayHoldKey(line));
+  if (state.inside === "nothing" && !holds.includes(true))
     return { stretches: [], inline: [], before: [], state };
   const judged = new Judges(lines);
   const stretches: (Stretch | undefined)[] = lines.map(() => undefined);
@@ -192,7 +193,7 @@ export function findKeys(lines: readonly string[], state: KeyState): Keys {
   };
   let held: KeyState = state;
   for (let i = 0; i < lines.length; i++) {
-    if (inside === "nothing" && i > 0 && !mayHoldKey(lines[i] ?? "")) {
+    if (inside === "nothing" && i > 0 && holds[i] !== true) {
       before.push(OUTSIDE);
       continue; // most lines
     }

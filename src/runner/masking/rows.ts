@@ -97,6 +97,14 @@ interface Part {
   end: number;
 }
 
+/** A line of text: its rows, and what of it stood above the first. */
+interface Line {
+  first: number;
+  end: number;
+  lead: string;
+}
+const NO_LINE: Line = { first: 0, end: 0, lead: "" };
+
 /** Masks rows that go on from `state`. Those from `wanted` on are only looked at, for lines that end there. */
 function maskStream(
   rows: readonly Row[],
@@ -107,8 +115,7 @@ function maskStream(
 ): { payloads: string[]; state: StreamState } {
   const texts = rows.map(({ payload }) => textOf(payload));
   const hidden = new HiddenParts();
-  /** Where each line begins and ends, in rows, and what of it stood above. */
-  const lines: { first: number; end: number; lead: string }[] = [];
+  const lines: Line[] = [];
   for (let first = 0; first < rows.length; ) {
     let end = first + 1;
     while (end < rows.length && rows[end]?.continues === true) end++;
@@ -130,9 +137,13 @@ function maskStream(
   );
   const rowKeys = isPainted ? findKeys(texts, key) : undefined;
   let left: StreamState = START;
-  for (const [i, { first, end, lead }] of lines.entries()) {
-    const text = whole[i] ?? "";
+  for (let i = 0; i < lines.length; i++) {
+    const { first, end, lead } = lines[i] ?? NO_LINE;
+    const isCut = first < wanted && wanted < end;
     const stretch = keys.stretches[i];
+    const isQuiet = found[i]?.length === 0 && stretch === undefined && keys.inline.length === 0;
+    if (isQuiet && rowKeys === undefined && !isCut && !(first === 0 && open)) continue; // most lines
+    const text = whole[i] ?? "";
     if (stretch === undefined && rowKeys !== undefined && end - first > 1)
       for (let y = first; y < end; y++) hidden.add(y, rowKeys.stretches[y]);
     const spans: Part[] = [...(found[i] ?? []), ...(keys.inline[i] ?? [])];
@@ -140,8 +151,6 @@ function maskStream(
     // what was hidden above goes on: in the same word, or in what is quoted
     if (first === 0 && open && lead !== "")
       spans.push({ start: 0, end: lead.length + runEnd(texts[0] ?? "", 0, TOKEN) });
-    const isCut = first < wanted && wanted < end;
-    if (spans.length === 0 && !isCut) continue; // most lines
     let at = lead.length;
     for (let y = first; y < end; y++) {
       const length = texts[y]?.length ?? 0;

@@ -4,7 +4,7 @@ export type Telling =
   | "strong"
   /** A secret where it looks like one: `token`, `auth`. */
   | "weak"
-  /** A secret in an environment, and in code any name: `STRIPE_KEY=`, but `ERROR_KEY = `. */
+  /** A secret in an environment, and in code the name of anything. */
   | "environment"
   /** A header whose value has a scheme before it: `Authorization`. */
   | "authorization"

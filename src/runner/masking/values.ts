@@ -136,7 +136,7 @@ export function valueAt(
 /** The quote right before a name, where it goes on beyond the name: `"X-API-Key: value"`. */
 function openerBefore(text: string, from: number, name: string): string | undefined {
   const before = text.charAt(from - 1);
-  const goesOn = (before === '"' || before === "'") && text.charAt(from + name.length) !== before;
+  const goesOn = /["'`]/.test(before) && text.charAt(from + name.length) !== before;
   return goesOn ? before : undefined;
 }
 
@@ -189,7 +189,7 @@ function quoteEnd(text: string, start: number, quote: string): number {
 const SCHEME =
   /^(?:bearer|basic|token|digest|apikey|api-key|negotiate|ntlm|hawk|jwt|aws4-hmac-sha256|key|splunk|bot|ssws|discogs|genie-?key|googlelogin)\s{1,4}/i;
 
-/** `Authorization: Bearer value`, `Cookie: a=b; c=d`: to the end of the quote that it stands in, or of the line. */
+/** The value of `Authorization` or `Cookie`: to the end of the quote that it stands in, or of the line. */
 function headerValue(
   text: string,
   given: number,
