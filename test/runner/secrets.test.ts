@@ -103,6 +103,11 @@ const cases: Record<string, { secrets: string[]; harmless: string[] }> = {
       "machine a.example login me password ‹abc›",
       "spring.datasource.password=‹letmein›",
       'clientSecret: "‹abcd›",',
+      "Server=db;Uid=sa;Pwd=‹letmein›;Database=x",
+      "X-API-Key: ‹Letmein›",
+      'curl --cookie "‹session=abc›" https://a.example',
+      '"auth": "‹bWU6cGFzcw==›"',
+      "PASSWORD=‹pässwörd›",
     ],
     harmless: [
       "token = getToken()",
@@ -128,6 +133,10 @@ const cases: Record<string, { secrets: string[]; harmless: string[] }> = {
       "use --token or --password to log in",
       "Password: required",
       "ANTHROPIC_API_KEY: sk-ant-...wxyz",
+      "def ask(prompt='Password: ', stream=None):",
+      "const ERROR_KEY = 'error';",
+      '  [Kind.QuestionToken]: "optional-chaining-1",',
+      "TS_AUTHKEY=tskey-auth-…",
     ],
   },
   "a pairing link": {
@@ -245,6 +254,7 @@ describe("rows", () => {
     ['{"password": "', "w"],
     ["mytool --token ", "x"],
     ["API_KEY='", "a b"],
+    ["password: ", "H"],
   ])("hide a telling name's value from its first character: %s", (before, typed) => {
     expect(maskRows([row(before + typed)], 80, 0)).toEqual([before + "•".repeat(typed.length)]);
   });

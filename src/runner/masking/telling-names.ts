@@ -33,7 +33,7 @@ const WEAK_WORD = /[a-z](?:token|auth)$/;
 
 /** The working folder, and other names that end like a secret's. */
 const NO_SECRET =
-  /^(?:pwd|oldpwd|init_cwd|no_auth|requires?_auth|use_auth|is_auth|with_auth|has_auth|needs_auth|skip_auth|enable_auth|.*(?:_|^)(?:max|min|num|count|total|per|stop|eos|bos|pad|unk|cls|sep|mask|n|next|prev|page|cancel(?:lation)?|continuation|abort|syntax|parse|lex)_?tokens?|show_?password|has_?password|forgot_?password|reset_?password|change_?password|no_?password|ask_?password|require_?password|(?:next|page|sync|cursor|cancellation|continuation)_?token|.*_secret_name)$/;
+  /^(?:init_cwd|no_auth|requires?_auth|use_auth|is_auth|with_auth|has_auth|needs_auth|skip_auth|enable_auth|.*(?:_|^)(?:max|min|num|count|total|per|stop|eos|bos|pad|unk|cls|sep|mask|n|next|prev|page|cancel(?:lation)?|continuation|abort|syntax|parse|lex)_?tokens?|show_?password|has_?password|forgot_?password|reset_?password|change_?password|no_?password|ask_?password|require_?password|(?:next|page|sync|cursor|cancellation|continuation)_?token|.*_secret_name)$/;
 
 /** Names repeat, so what they say is remembered for so many. */
 const REMEMBERED = 5000;
@@ -60,7 +60,7 @@ function judge(given: string): Telling {
     .toLowerCase();
   if (/^(?:proxy_)?authorization$/.test(words)) return "authorization";
   if (/^(?:set_)?cookie$/.test(words) && /^(?:set-)?cookie$/i.test(last)) return "cookie";
-  if (NO_SECRET.test(words)) return undefined;
+  if (/^(?:OLD)?PWD$/.test(last) || NO_SECRET.test(words)) return undefined;
   if (STRONG.test(words) || STRONG_PART.test(words) || KEY.test(words)) return "strong";
   if (isEnvName(last) && last.includes("_") && /_(?:token|pass|pwd|jwt)$/.test(words))
     return "strong";

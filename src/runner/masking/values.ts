@@ -115,7 +115,7 @@ export function valueAt(
   if (quote !== undefined && separator !== "xml")
     return quote === opener ? undefined : quotedValue(text, start, quote, name, telling, separator);
   if (telling === "cookie" || telling === "authorization")
-    return separator === ":" || separator === "="
+    return separator !== "spaced" && separator !== "xml"
       ? headerValue(text, start, telling, opener)
       : undefined;
   if (separator === "xml") return xmlValue(text, start, name, typed);
@@ -128,7 +128,7 @@ export function valueAt(
       return optionValue(text, start, name);
     default:
       return opener === undefined
-        ? written(text, start, from, name, telling, separator)
+        ? written(text, start, from, name, telling, separator, typed)
         : headerField(text, start, telling, opener);
   }
 }
@@ -159,7 +159,7 @@ function quotedValue(
   if (telling === "authorization" || telling === "cookie")
     return headerValue(text, start, telling, quote.slice(-1));
   if (isReference(content)) return undefined;
-  if (telling === "weak" && !(looksSecret(content, 8) && /\d/.test(content))) return undefined;
+  if (telling === "weak" && !(looksSecret(content, 8) && /\d|=$/.test(content))) return undefined;
   if (telling === "weak" && (TERM.test(content) || PATH.test(content))) return undefined;
   const isEnv = isEnvName(name) && (separator === "=" || separator === "spaced");
   if (!isEnv && isLabel(content, name)) return undefined;
@@ -294,16 +294,16 @@ function assigned(
   if (KEYWORD.test(word) || /^[({[]/.test(word) || after === "(" || TELLS.test(word))
     return undefined;
   if (/^[\w.]*[([]/.test(word)) return undefined;
+  if (CONNECTION.test(before)) return { start, end };
   if (IDENTIFIER.test(word) && (cut || /[,;)\]}]/.test(after) || /[.:>]/.test(word)))
-    return /[.:>]/.test(word) ||
-      !looksSecret(word) ||
-      !/(?:^|;)\s*[\w ]{1,40}=[^;\n]{1,200};/.test(before)
-      ? undefined
-      : { start, end };
+    return undefined;
   if (/^\d+$/.test(word) && (word.length < 4 || telling === "weak")) return undefined;
   if (telling === "weak" && !looksSecret(word, 8)) return undefined;
   return { start, end };
 }
+
+/** A connection string, which goes on: `Server=db;Uid=sa;`. */
+const CONNECTION = /(?:^|[;"'])\s*[A-Z][\w ]{1,40}=[^;\n=]{1,200};\s*$/;
 
 /** `--name value`. */
 function optionValue(text: string, start: number, name: string): Value | undefined {
@@ -332,6 +332,7 @@ function written(
   name: string,
   telling: Telling,
   separator: Separator,
+  typed: boolean,
 ): Value | undefined {
   const end = runUntil(text, start, NOT_SPACE);
   const word = text.slice(start, Math.min(end, start + VALUE_CHARS));
@@ -343,6 +344,9 @@ function written(
   const secret: Value = { start, end };
   const lead = text.slice(Math.max(0, from - 60), from);
   const isLine = /(?:^|\n)[\s│⎿+\-|>]{0,40}(?:\d+[\s:│+-]{1,6})?$/.test(lead) || lead.length === 0;
+  // a header has no variables; what is being typed is not yet what it will be
+  if (separator === ":" && telling === "strong" && alone)
+    if (/^x-/i.test(name) || (typed && isLine && end === text.length)) return secret;
   if (IDENTIFIER.test(word)) {
     if (/[.:>]/.test(word) || TELLS.test(word) || word.toLowerCase() === name.toLowerCase())
       return undefined;
