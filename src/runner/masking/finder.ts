@@ -212,7 +212,7 @@ class Scan {
     let end = close;
     while (end > 0 && close - end < ALIGN_CHARS && text.charCodeAt(end - 1) === 0x20) end--;
     const spaced = end < close || arrow || last === 0x3a || next === 0x20;
-    end = beforeQuote(text, end);
+    end = beforeQuote(text, beforeType(text, end));
     const at = arrow ? i + 2 : i + 1;
     if (text.charCodeAt(end - 1) === 0x65) this.#attribute(end, at);
     if (text.charCodeAt(end - 1) === 0x72 && text.startsWith("#pair", end - 5)) {
@@ -253,10 +253,23 @@ class Scan {
     return end;
   }
 
+  /** `<name type="…">value</name>` */
+  #tagWithAttributes(i: number): number {
+    const near = Math.max(0, i - TAG_CHARS);
+    const open = near + this.#text.slice(near, i).lastIndexOf("<");
+    if (open < near) return i + 1;
+    const name = TAG.exec(this.#text.slice(open, i));
+    if (name === null) return i + 1;
+    const from = open + name[0].length - (name[1]?.length ?? 0);
+    return Math.max(i + 1, this.#value(from, open + name[0].length, i + 1, "xml"));
+  }
+
   /** `<name>value</name>`, `<ns:name>value`. */
   #tag(i: number): number {
     const text = this.#text;
-    if (WORD[text.charCodeAt(i - 1)] !== 1) return i + 1;
+    const last = text.charCodeAt(i - 1);
+    if (last === 0x22 || last === 0x27) return this.#tagWithAttributes(i);
+    if (WORD[last] !== 1) return i + 1;
     let from = i;
     while (from > 0 && i - from < NAME_CHARS && NAME[text.charCodeAt(from - 1)] === 1) from--;
     let open = from - 1;
@@ -341,6 +354,11 @@ const NOT_SPACE = charTable(/\S/);
 /** A word with something of a form in its midst is at least so long, or so long before a dot, in UTF-16 units. */
 const MIDST_RUN_CHARS = 22;
 const MIDST_PART_CHARS = 14;
+/** A tag with its attributes is at most so long, in UTF-16 units; its name. */
+const TAG_CHARS = 160;
+const TAG = /^<(?:[\w.-]{1,40}:)?([\w.-]{1,80})(?=\s)/;
+/** A type between a name and its value: `password: string = "…"`. */
+const TYPE = /(?<=[\w"'])\??\s{0,2}:\s{0,2}(?:string|String|str|Optional\[str\]|&str|text)$/;
 const SCHEME = /^(?:bearer|basic)$/i;
 /** The first letters of Bearer, Basic and password. */
 const FIRST = charTable(/[Bbp]/);
@@ -360,6 +378,14 @@ function digitsBefore(text: string, end: number): number {
 }
 const isDigit = (code: number) => code >= 0x30 && code <= 0x39;
 const isLetter = (code: number) => (code | 0x20) >= 0x61 && (code | 0x20) <= 0x7a;
+
+/** A name's end before its type, where it has one. */
+function beforeType(text: string, end: number): number {
+  const last = text.charCodeAt(end - 1);
+  if (last !== 0x67 && last !== 0x72 && last !== 0x5d) return end; // string, str, Optional[str]
+  const type = TYPE.exec(text.slice(Math.max(0, end - NAME_CHARS), end));
+  return type === null ? end : end - type[0].length;
+}
 
 /** Behind `31m` of a colour; where there is none, where it was. */
 function afterColour(text: string, at: number): number {

@@ -18,7 +18,7 @@ const WHICH =
 
 /** Names that end so are of a secret, in any spelling: `dbPassword`, `DB_PASSWORD`, `db-password`, `dbpassword`. */
 const STRONG =
-  /(?:passw(?:or)?d|passwort|passphrase|passcode|secret|api_?key|apikey|(?:access|auth|refresh|bearer|api|id|session|security|oauth|bot|app|deploy|personal|private|csrf|xsrf|service|admin|registry|webhook|github|gitlab|npm|vault|slack|discord|telegram|user|client|job|jwt|gh|hf|ci|cd)_?token)$/;
+  /(?:passw(?:or)?d|passwort|passphrase|passcode|secret|secret_key_base|api_?key|apikey|(?:access|auth|refresh|bearer|api|id|session|security|oauth|bot|app|deploy|personal|private|csrf|xsrf|service|admin|registry|webhook|github|gitlab|npm|vault|slack|discord|telegram|user|client|job|jwt|gh|hf|ci|cd)_?token)$/;
 /** Of these a part before them is asked for: `DB_PASS`, not `pass`. */
 const STRONG_PART = /(?:^|_)[a-z\d]+_(?:pass|pwd|pw)$/;
 /** Kinds of keys that are secret. */

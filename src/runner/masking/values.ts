@@ -78,6 +78,8 @@ const isLabel = (text: string, name: string): boolean =>
 
 /** A program shows its beginning and end alone: `sk-ant-...wxyz`. */
 const ABBREVIATED = /^[\w-]{0,16}(?:\.{3}|…|\*{3,}|•{3,})[\w-]{0,8}$/;
+/** The same with so much of the end that it has to be hidden. */
+const SHORTENED = /^[\w-]{0,16}(?:\.{3}|…)(?=[\w-]{9,}$)/;
 const isReference = (text: string): boolean =>
   text === "" ||
   REFERENCE.test(text) ||
@@ -159,7 +161,9 @@ function quotedValue(
   if (telling === "authorization" || telling === "cookie")
     return headerValue(text, start, telling, quote.slice(-1));
   if (isReference(content)) return undefined;
-  if (telling === "weak" && !(looksSecret(content, 8) && /\d|=$/.test(content))) return undefined;
+  const least = /^(?:pass|pwd)$/i.test(name) ? 6 : 8;
+  if (telling === "weak" && !(looksSecret(content, least) && /\d|=$/.test(content)))
+    return undefined;
   if (telling === "weak" && (TERM.test(content) || PATH.test(content))) return undefined;
   const isEnv = isEnvName(name) && (separator === "=" || separator === "spaced");
   if (!isEnv && isLabel(content, name)) return undefined;
@@ -338,6 +342,8 @@ function written(
   const word = text.slice(start, Math.min(end, start + VALUE_CHARS));
   const rest = text.slice(end, Math.min(lineEnd(text, end), end + 80)).trim();
   const alone = rest === "" || rest.startsWith("#") || rest.startsWith("│");
+  const shortened = SHORTENED.exec(word)?.[0];
+  if (shortened !== undefined) return { start: start + shortened.length, end };
   if (word === "" || isReference(word) || PATH.test(word) || KEYWORD.test(word)) return undefined;
   if (/[,;({[]$|^[({[!&*|>"'`]|^-?\d+[.,]?$/.test(word) || /^[\w$.]+(?:\(|\[|\?\.|<)/.test(word))
     return undefined;
@@ -353,7 +359,7 @@ function written(
     if (!alone) return undefined;
     if (/\d/.test(word))
       return looksSecret(word) &&
-        (isLine || looksSecret(word, 10)) &&
+        (isLine || telling === "strong" || looksSecret(word, 10)) &&
         !/^[A-Z][a-z]+\d+[A-Z]\w+$/.test(word)
         ? secret
         : undefined;
