@@ -85,7 +85,7 @@ function replyTo(
 }
 
 const isPage = (url: string) =>
-  URL.canParse(url) && /^https?:$/.test(new URL(url).protocol) && url.length <= LIMITS.urlChars;
+  url.length <= LIMITS.urlChars && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
 
 /** What a person is shown, and the form behind it; without a form it is a page to be opened. */
 function elicitationView(
@@ -108,7 +108,9 @@ function elicitationView(
     ...(mode === "form" ? {} : { url: maskSecrets(url.slice(0, LIMITS.urlChars)) }),
     ...(fields === undefined ? {} : { fields }),
   };
-  const { input, opaque } = maskInput(elicited);
+  // the message is only looked at; what is decided on are the page and the fields
+  const { input: decided, opaque } = maskInput({ ...elicited, message: "" });
+  const input = { ...decided, message: maskSecrets(message) };
   const view: View = {
     tool: "Elicitation",
     input,

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { type Entry, LIMITS, parseJson, ToolInput } from "../types.ts";
-import { maskInput, maskSecrets } from "./secrets.ts";
+import { maskObject, maskSecrets } from "./secrets.ts";
 
 /** Of a message, of a tool's result and of one string of its input so much is shown, in UTF-16 units. */
 const MESSAGE_CHARS = 48 * 1024;
@@ -91,7 +91,8 @@ export function entriesOf(line: string): Entry[] {
     const { kind, words } = spoken(text);
     const from = (parsed.attachment?.origin ?? parsed.origin)?.kind;
     // what Claude Code wraps is shown as what it is; other words are a person's only where they say so, or nothing tells
-    if (from === "human" && words === "") return said("user", text); // somebody writes about such a tag
+    const isTheirs = words === "" || (kind === "note" && !text.startsWith(INTERRUPTED));
+    if (from === "human" && isTheirs) return said("user", unpasted(text)); // somebody writes about such a tag
     if (from === undefined || from === "human" || kind === "note") return said(kind, words);
     const who = Object.hasOwn(ORIGINS, from) ? ORIGINS[from] : `Not from a person (${from})`;
     return said("note", `${who}: ${words}`);
@@ -198,6 +199,8 @@ function after(text: string, name: string): string {
   return close < 0 ? "" : text.slice(close + 1).trim();
 }
 
+/** Claude Code writes this where a person pressed Escape. */
+const INTERRUPTED = "[Request interrupted by user";
 /** Around what was pasted: for the model alone. */
 const PASTED = /<\/?pasted_content id="[^"<>]{0,100}">\n?/g;
 const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[[\\d;]{0,20}m`, "g");
@@ -244,7 +247,7 @@ function spoken(text: string): { kind: "user" | "note"; words: string } {
     case "slack-tag-message":
       return { kind: "note", words: `From a channel: ${inner(text, tag)}` };
     default:
-      return text.startsWith("[Request interrupted by user")
+      return text.startsWith(INTERRUPTED)
         ? { kind: "note", words: "Interrupted." }
         : { kind: "user", words: unpasted(text) };
   }
@@ -279,7 +282,7 @@ function inputText(input: Record<string, unknown>): string {
       all.length > PARTS ? [...parts, ["…", `… ${all.length - PARTS} more`]] : parts,
     );
   };
-  const whole = JSON.stringify(maskInput(cutObject(input, DEPTH)).input);
+  const whole = JSON.stringify(maskObject(cutObject(input, DEPTH)));
   if (whole.length <= LIMITS.entryChars) return whole;
   return JSON.stringify({
     "…": `${whole.slice(0, INPUT_CHARS).toWellFormed()}\n… ${whole.length - INPUT_CHARS} more characters`,

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
-import { chmodSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import * as v from "valibot";
 import { randomNonce } from "../auth.ts";
 import { LIMITS, parseJson, ToolInput } from "../types.ts";
@@ -9,6 +10,8 @@ import { ownCommand } from "./program.ts";
 const EVENT_BYTES = 8 * 1024 * 1024;
 /** Events a second that are taken; Claude's own commands can read the token and flood us. */
 const EVENTS_PER_SECOND = 100;
+/** Text a second that is read out of them: each MB takes some 15 ms of the time in which the terminal is drawn. In bytes. */
+const BYTES_PER_SECOND = 16 * 1024 * 1024;
 /** Questions a minute that are taken: each is stored, and no person is asked more often. */
 const QUESTIONS_PER_MINUTE = 120;
 /** How long a person may take to answer from afar, in seconds: Claude Code asks for a number (measured: 86400 is kept). */
@@ -124,6 +127,8 @@ export interface HookListener {
   readonly env: Record<string, string>;
   /** The port they call; 0 where it is a socket. */
   readonly port: number;
+  /** Listens anew where the socket was swept away. */
+  renew(): void;
   close(): void;
 }
 
@@ -151,6 +156,7 @@ export function listenForHooks(
   const expected = `Bearer ${token}`;
   let second = 0;
   let taken = 0;
+  let bytes = 0;
   const asked: number[] = []; // when, in ms
 
   const isOurs = (request: Request, port: number | undefined): boolean => {
@@ -168,9 +174,12 @@ export function listenForHooks(
     async fetch(request: Request, server: Bun.Server<undefined>) {
       if (!isOurs(request, server.port)) return new Response(null, { status: 403 });
       const now = Math.floor(performance.now() / 1000);
-      if (now !== second) [second, taken] = [now, 0];
+      if (now !== second) [second, taken, bytes] = [now, 0, 0];
       if (++taken > EVENTS_PER_SECOND) return new Response(null, { status: 429 });
-      const told = parseJson(HookEvent, await request.text());
+      const text = await request.text();
+      bytes += text.length;
+      if (bytes > BYTES_PER_SECOND) return new Response(null, { status: 429 }); // the dialog at the desk stays
+      const told = parseJson(HookEvent, text);
       if (told === undefined) return new Response(null, { status: 400 });
       const event = {
         ...told,
@@ -203,12 +212,16 @@ export function listenForHooks(
     },
     error: () => new Response(null, { status: 500 }), // no decision: the dialog at the desk stays
   };
+  const onSocket = (path: string) => {
+    const listening = Bun.serve({ ...handling, unix: path, ...NEVER_IDLE });
+    chmodSync(path, 0o600);
+    return listening;
+  };
   const server =
     socket === undefined
       ? Bun.serve({ ...handling, hostname: "127.0.0.1", port: 0, idleTimeout: IDLE_S })
-      : Bun.serve({ ...handling, unix: socket, ...NEVER_IDLE });
-
-  if (socket !== undefined) chmodSync(socket, 0o600);
+      : onSocket(socket);
+  const servers = [server]; // one whose socket is gone still answers what it was asked
   const way = (asks: boolean) =>
     socket === undefined
       ? {
@@ -240,7 +253,14 @@ export function listenForHooks(
     },
     env: socket === undefined ? { [TOKEN_VARIABLE]: token } : {},
     port: server.port ?? 0,
-    close: () => void server.stop(true),
+    renew() {
+      if (socket === undefined || existsSync(socket)) return;
+      mkdirSync(dirname(socket), { recursive: true, mode: 0o700 });
+      servers.push(onSocket(socket));
+    },
+    close() {
+      for (const listening of servers) void listening.stop(true);
+    },
   };
 }
 

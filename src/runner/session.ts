@@ -3,6 +3,7 @@ import { homedir, hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { randomNonce } from "../auth.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import { keepFolder } from "../system/keep-folder.ts";
 import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.ts";
 import { openAsking } from "./asking.ts";
 import { backgrounded, conversationOf, goesOn } from "./claude/background.ts";
@@ -37,6 +38,8 @@ const FAREWELL_MS = 1000;
 /** Claude answers somebody, so its hook for what was said should have come by now; otherwise hooks are off. In ms. */
 const HOOKS_DUE_MS = 3000;
 
+/** How often the session's folder is looked after, in ms: systems sweep `/tmp` after days. */
+const RENEW_MS = 10 * 60_000;
 /** A socket's path has at most this many bytes (`sun_path` on macOS, which Linux exceeds by four). */
 const SOCKET_PATH_BYTES = 103;
 
@@ -248,6 +251,11 @@ export function openSession(
   });
   const notices = openNotices(id, (notice) => resumed && link?.send(notice) === true);
   const { ledger, hooks } = asking;
+  const renewing = setInterval(() => {
+    keepFolder(dir);
+    hooks?.renew();
+  }, RENEW_MS);
+  renewing.unref();
 
   const program = (): Program => {
     if (hooks === undefined) return sandbox?.enclose(given) ?? given;
@@ -422,6 +430,7 @@ export function openSession(
       return { onOutput: own.feed, onResize: sizes.desk, onTyped };
     },
     async end(how) {
+      clearInterval(renewing);
       const confirmed = asking.end();
       status?.close();
       const last = await late?.loaded();
