@@ -146,6 +146,13 @@ describe.skipIf(NO_SANDBOX !== "")(`the real Claude Code in a sandbox${NO_SANDBO
   test("Ctrl-Z stops nothing that nobody could continue", async () => {
     claude.tty.type("\x1a");
     await Bun.sleep(500);
+    await until("it listens again", async () => {
+      claude.tty.type("x");
+      await Bun.sleep(200);
+      return /❯\sx/.test(claude.tty.text());
+    });
+    claude.tty.type("\x15");
+    await until("what was typed is gone", () => !/❯\sx/.test(claude.tty.text()));
     await claude.say("run: touch after.txt");
     await server.phone.approve(await server.phone.prompt());
     await until("the command ran", () => existsSync(join(claude.work, "after.txt")));
@@ -646,6 +653,22 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     await gone(name);
     api.stop();
   }, 90_000);
+
+  test("Ctrl-Z while the program is about to start keeps it from nothing", async () => {
+    for (let times = 0; times < 4; times++) {
+      const tty = wrap("bash", ["-c", "echo here.; read x; exit 3"]);
+      await until("its container is there", async () =>
+        (await containers()).includes(onRecord()[0] ?? "-"),
+      );
+      for (let presses = 0; presses < 60 && !tty.text().includes("here."); presses++) {
+        tty.type("\x1a");
+        await Bun.sleep(10);
+      }
+      await tty.sees("here.", 30_000);
+      tty.type("\r");
+      expect((await tty.exited).code).toBe(3);
+    }
+  }, 180_000);
 
   test("on a terminal a word says at once that it starts, and goes again", async () => {
     const tty = wrap("bash", ["-c", "echo here.; read x"]);
