@@ -140,6 +140,9 @@ export const MIGRATIONS = [
   ALTER TABLE sessions ADD COLUMN over_since INTEGER; -- when it was first seen to be over or away, by retention's own clock
   UPDATE sessions SET over_since = coalesce(ended_at, offline_since);
   `,
+  `
+  ALTER TABLE devices ADD COLUMN admitted_at INTEGER; -- when it was last let in again after a long time unused
+  `,
 ];
 
 /** How long a statement waits for another process that holds the database, in ms. */

@@ -750,6 +750,8 @@ export const DeviceInfo = v.object({
   revoked_at: v.nullable(count),
   minted_by: v.nullable(v.string()),
   self: v.boolean(),
+  /** Nobody used it for long: it is locked out until it is let in again. */
+  locked: v.optional(v.boolean(), false),
   /** Whether it gets notifications, or its push service refused the last one. */
   push: v.optional(v.picklist(["off", "on", "failing"]), "off"),
 });

@@ -35,6 +35,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
       "insecure-lan": yes,
       "keep-days": text,
       "keep-mb": text,
+      "device-days": text,
       "push-contact": text,
       "push-services": text,
       "trusted-proxies": text,
@@ -93,6 +94,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
       insecureLan,
       embedded,
       keep,
+      deviceDays: config.device_days,
       logForm: form,
       ...push,
     });

@@ -26,6 +26,7 @@ import type { DecisionResult, Runners } from "./runners.ts";
 import type { Search } from "./search.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Transcripts } from "./transcripts.ts";
+import type { TypingLog } from "./typing-log.ts";
 import type { Viewers } from "./viewers.ts";
 
 export interface Hub {
@@ -38,6 +39,7 @@ export interface Hub {
   viewers: Viewers;
   push: Push;
   alerts: Alerts;
+  typing: TypingLog;
   room: Room;
   log: Log;
   /** The origin that pairing links lead to. */
@@ -203,13 +205,16 @@ const INPUT_REFUSALS = {
 };
 
 /** Passes on what was typed; a refusal tells the last input of the stream that was applied. */
-async function input(hub: Hub, { id, body }: Call): Promise<Response> {
+async function input(hub: Hub, { id, body, device }: Call): Promise<Response> {
   const session = hub.sessions.get(id);
   if (session === undefined) return notFound("session");
   const parsed = parseJson(InputRequest, body);
   if (parsed === undefined || (parsed.paste !== true && /[\r\n]/.test(parsed.text ?? "")))
     return badRequest();
   if (session.status === "ended") return fail(410, "gone", "This session is over.");
+  if (!hub.runners.online(id)) return fail(...REFUSALS.away);
+  const noted = hub.typing.note(id, device.id, parsed);
+  if (noted !== undefined) hub.devices.audit(device.id, noted, id);
   const typed = await hub.runners.type(id, parsed);
   if (typed === "away" || typed === "unknown") return fail(...REFUSALS[typed]);
   if (typed.result === "unconfirmed") return reply({ applied: typed.seq, unconfirmed: true });
@@ -226,7 +231,8 @@ function resize(hub: Hub, { id, body, device }: Call): Response {
     return badRequest();
   if (!hub.runners.resize({ type: "resize", session: id, ...parsed }))
     return fail(...REFUSALS.away);
-  hub.viewers.holdsSize(id, parsed.cols === null ? undefined : device.id);
+  const taken = hub.viewers.holdsSize(id, parsed.cols === null ? undefined : device.id);
+  if (taken) hub.devices.audit(device.id, "resize", id, `${parsed.cols}×${parsed.rows}`);
   return reply({});
 }
 
