@@ -142,6 +142,10 @@ export const MIGRATIONS = [
   `,
   `
   ALTER TABLE devices ADD COLUMN admitted_at INTEGER; -- when it was last let in again after a long time unused
+  -- what is open is counted and listed without reading the views, which can be large
+  DROP INDEX prompts_open;
+  CREATE INDEX prompts_open ON prompts (created_at, session_id, id, state, length(view)) WHERE state IN ('pending', 'sending');
+  CREATE INDEX sessions_by_device ON sessions (device_id);
   `,
 ];
 

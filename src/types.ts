@@ -54,6 +54,12 @@ export const LIMITS = {
   /** Open prompts of one session, and what the views of all its prompts may come to in one message, in UTF-16 units. */
   openPrompts: 50,
   viewsChars: 768 * 1024,
+  /** The same of all sessions of one device, and how many of its sessions may run at once. */
+  deviceOpenPrompts: 500,
+  deviceViewsChars: 4 * 1024 * 1024,
+  runningSessions: 500,
+  /** Sessions in one list, of which each device has its share. */
+  listedSessions: 200,
   /** Lines in one answer of `…/output`. */
   outputLines: 1000,
   /** What Claude said last, or what went wrong, in UTF-16 units. */

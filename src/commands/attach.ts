@@ -1,17 +1,15 @@
 import { parseArgs } from "node:util";
-import * as v from "valibot";
 import { attach as attachTo } from "../attach/attach.ts";
 import { type Client, openClient, RequestError } from "../attach/client.ts";
 import { clipped, folderOf, stateWords } from "../attach/shown.ts";
 import { PairingError } from "../runner/pairing.ts";
-import { SessionSummary } from "../types.ts";
+import type { SessionSummary } from "../types.ts";
+import { runningSessions } from "../viewer/pages.ts";
 import { visibleName } from "../visible-text.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
 import { say } from "./say.ts";
 import { UsageError } from "./usage.ts";
-
-const List = v.object({ sessions: v.array(SessionSummary) });
 
 /** `claude-remote attach [--list] [SESSION]`: a session of any machine, full screen on this terminal. */
 export async function attach(argv: readonly string[]): Promise<number> {
@@ -30,7 +28,7 @@ export async function attach(argv: readonly string[]): Promise<number> {
   if (pairing === undefined)
     throw new PairingError("This machine is not paired yet: see `claude-remote pair`.");
   const client = openClient(pairing);
-  const sessions = await runningSessions(client);
+  const sessions = await listRunning(client);
   if (values.list === true) {
     const columns = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
     for (const session of sessions)
@@ -47,10 +45,9 @@ export async function attach(argv: readonly string[]): Promise<number> {
 }
 
 /** All sessions that are not over, what waits for a person first. */
-async function runningSessions(client: Client): Promise<SessionSummary[]> {
+async function listRunning(client: Client): Promise<SessionSummary[]> {
   try {
-    const { sessions } = await client.call(List, "GET", "/api/sessions");
-    return sessions.filter(({ status }) => status !== "ended");
+    return await runningSessions((schema, target) => client.call(schema, "GET", target));
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
     if (error.status !== 403) throw new PairingError(error.message);

@@ -62,6 +62,17 @@ export interface Call {
 type Handler = (hub: Hub, call: Call) => Response | Promise<Response>;
 export type Route = readonly [method: string, path: RegExp, handler: Handler];
 
+function sessionList(hub: Hub, { url, request }: Call): Response {
+  const skip = Number(url.searchParams.get("skip") ?? 0);
+  if (!Number.isSafeInteger(skip) || skip < 0) return badRequest();
+  return reply(hub.sessions.list(skip), request);
+}
+
+function promptList(hub: Hub, { url, request }: Call): Response {
+  const page = hub.prompts.page(url.searchParams.get("after") ?? undefined);
+  return page === undefined ? notFound("prompt") : reply(page, request);
+}
+
 function sessionDetail(hub: Hub, { id, url, request }: Call): Response {
   const session = hub.sessions.get(id);
   if (session === undefined) return notFound("session");
@@ -70,7 +81,7 @@ function sessionDetail(hub: Hub, { id, url, request }: Call): Response {
     {
       session,
       screen: live ?? null,
-      prompts: hub.prompts.open(id),
+      prompts: hub.prompts.openOf(id),
       history: hub.sessions.history(id),
     },
     request,
@@ -274,11 +285,7 @@ export const bodyLimit = (path: string): number =>
 /** Every signed endpoint but `/ws`. */
 export const ROUTES: readonly Route[] = [
   ["GET", /^\/events$/, events],
-  [
-    "GET",
-    /^\/api\/sessions$/,
-    (hub, { request }) => reply({ sessions: hub.sessions.list() }, request),
-  ],
+  ["GET", /^\/api\/sessions$/, sessionList],
   ["GET", /^\/api\/sessions\/([\w-]+)$/, sessionDetail],
   ["GET", /^\/api\/sessions\/([\w-]+)\/output$/, output],
   ["GET", /^\/api\/sessions\/([\w-]+)\/transcript$/, transcript],
@@ -287,11 +294,7 @@ export const ROUTES: readonly Route[] = [
   ["POST", /^\/api\/sessions\/([\w-]+)\/input$/, input],
   ["POST", /^\/api\/sessions\/([\w-]+)\/resize$/, resize],
   ["POST", /^\/api\/sessions\/([\w-]+)\/stop$/, stop],
-  [
-    "GET",
-    /^\/api\/prompts$/,
-    (hub, { request }) => reply({ prompts: hub.prompts.open() }, request),
-  ],
+  ["GET", /^\/api\/prompts$/, promptList],
   ["POST", /^\/api\/prompts\/([\w-]+)\/approve$/, approve],
   ["POST", /^\/api\/prompts\/([\w-]+)\/reject$/, reject],
   ...DAEMON_ROUTES,

@@ -39,16 +39,23 @@ export function lockUnused(
   days: number | undefined,
   now: number,
 ): void {
+  // what was paired and never used counts from the first look: earlier releases did not look
+  if (storedClock(db, "devices") === undefined)
+    db.query("UPDATE devices SET admitted_at = ? WHERE last_seen_at IS NULL").run(now);
   const believed = followClock(db, "devices", BELIEVED_MS, now);
   devices.lockUnused(unusedSince(believed, days), believed === now ? now : undefined);
 }
 
-/** Follows the clock by at most `step` ms either way. Where it had been is kept under this name among the server's own values. */
-function followClock(db: Database, name: string, step: number, now: number): number {
+function storedClock(db: Database, name: string): number | undefined {
   const stored = db
     .query<{ value: string }, [string]>("SELECT value FROM server_keys WHERE name = ?")
     .get(name);
-  const before = Number(stored?.value ?? now);
+  return stored === null ? undefined : Number(stored.value);
+}
+
+/** Follows the clock by at most `step` ms either way. Where it had been is kept under this name among the server's own values. */
+function followClock(db: Database, name: string, step: number, now: number): number {
+  const before = storedClock(db, name) ?? now;
   const believed = Math.max(before - step, Math.min(before + step, now));
   db.query("INSERT OR REPLACE INTO server_keys (name, value) VALUES (?, ?)").run(
     name,
