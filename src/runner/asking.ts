@@ -74,10 +74,12 @@ export function openAsking({
     return screen() === undefined ? undefined : dialogOnScreen(text());
   };
   let keys = 0; // that could have answered a dialog: so many have come, from the desk or from afar
+  const waits = () => activity() === "waiting";
   const prompts = openPrompts({
     ledger,
     host,
     dialogOpen,
+    waits,
     watch(event, action) {
       const transcript = trustedTranscript(event.transcript_path, configDir);
       const since = transcript === undefined ? 0 : (fileSize(transcript, transcript) ?? 0);
@@ -107,6 +109,7 @@ export function openAsking({
     waits: () => hookRunsOnScreen(text(), "Elicitation"),
   });
   const handlers: HookHandlers = {
+    waits,
     onPermission(event, signal) {
       onHook(event);
       return prompts.ask(event, signal);
@@ -129,6 +132,7 @@ export function openAsking({
     screenChanged: questions.changed,
     /** Claude is at work, idle, or waits. */
     activityChanged(now: SessionInfo["activity"]): void {
+      if (now === "waiting") hooks?.waitBegins();
       prompts.dialog(now === "waiting");
       questions.changed();
     },
