@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { webAddress } from "./viewer/web-address.ts";
 
 /**
  * The wire: every message between runner, server and page, with its limits. Whatever comes from outside is parsed here
@@ -352,7 +353,13 @@ export type Exit = v.InferOutput<typeof Exit>;
 const hooks = v.picklist(["waiting", "on", "off", "none"]);
 const activity = v.picklist(["unknown", "idle", "busy", "waiting"]);
 /** A login page that the screen names, to be opened in a browser; null when it no longer does. */
-const authUrl = v.nullable(v.pipe(text(LIMITS.urlChars), v.regex(/^https:\/\/[\x21-\x7e]+$/)));
+const authUrl = v.nullable(
+  v.pipe(
+    text(LIMITS.urlChars),
+    v.regex(/^https:\/\/[\x21-\x7e]+$/),
+    v.transform((url) => (webAddress(url) === undefined ? null : url)), // `https://[` is none
+  ),
+);
 
 const path = text(LIMITS.pathChars);
 /** Claude's session ids: UUIDs. */
@@ -799,7 +806,9 @@ export type ViewerEvents = {
   [Name in keyof typeof ViewerEvents]: v.InferOutput<(typeof ViewerEvents)[Name]>;
 };
 
-export const ApiError = v.object({ error: v.object({ code: v.string(), message: v.string() }) });
+export const ApiError = v.object({
+  error: v.object({ code: text(64), message: text(LIMITS.messageChars) }),
+});
 
 /** Parses JSON text with a schema; undefined where either fails. */
 export function parseJson<S extends v.GenericSchema>(

@@ -8,7 +8,7 @@ import { runningSessions } from "../viewer/pages.ts";
 import { visibleName } from "../visible-text.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
-import { say } from "./say.ts";
+import { print, say } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
 /** `claude-remote attach [--list] [SESSION]`: a session of any machine, full screen on this terminal. */
@@ -32,7 +32,7 @@ export async function attach(argv: readonly string[]): Promise<number> {
   if (values.list === true) {
     const columns = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
     for (const session of sessions)
-      process.stdout.write(`${session.id}  ${about(session, columns - session.id.length - 2)}\n`);
+      print(`${session.id}  ${about(session, columns - session.id.length - 2)}`);
     if (sessions.length === 0) say("No session is running.");
     return 0;
   }
@@ -82,7 +82,7 @@ function chosen(sessions: SessionSummary[]): SessionSummary | undefined {
   if (only === undefined) throw new PairingError("Nothing runs: `claude-remote` starts a session.");
   if (sessions.length === 1) return only;
   for (const [i, session] of sessions.entries())
-    process.stderr.write(`${String(i + 1).padStart(3)}  ${about(session)}\n`);
+    print(`${String(i + 1).padStart(3)}  ${about(session)}`, process.stderr);
   const answer = prompt("Which one? Its number, or Enter for the first:");
   if (answer === null) return undefined;
   const session = sessions[answer.trim() === "" ? 0 : Number(answer) - 1];

@@ -5,6 +5,7 @@ import { DeviceInfo, parseJson } from "../types.ts";
 import { visibleName } from "../visible-text.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
+import { print } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
 const List = v.object({ devices: v.array(DeviceInfo) });
@@ -19,7 +20,7 @@ export async function devices(argv: readonly string[]): Promise<number> {
   if (action === "revoke" && id !== undefined) return revoke(pairing, ids);
   if (action === "admit" && id !== undefined && ids.length === 1) {
     await signedRequest(pairing, "POST", `/api/devices/${encodeURIComponent(id)}/admit`);
-    process.stdout.write(`${id} is let in again.\n`);
+    print(`${id} is let in again.`);
     return 0;
   }
   if ((action !== undefined && action !== "list") || ids.length > 0)
@@ -38,8 +39,8 @@ export async function devices(argv: readonly string[]): Promise<number> {
             : device.last_seen_at === null
               ? "never seen"
               : `seen ${new Date(device.last_seen_at).toLocaleString()}`;
-    process.stdout.write(
-      `${visibleName(device.id)}  ${device.kind.padEnd(7)}  ${visibleName(device.name)}  (${state})\n`,
+    print(
+      `${visibleName(device.id)}  ${device.kind.padEnd(7)}  ${visibleName(device.name)}  (${state})`,
     );
   }
   return 0;
@@ -52,17 +53,16 @@ async function revoke(pairing: Pairing, ids: readonly string[]): Promise<number>
     const target = `/api/devices/${encodeURIComponent(id)}`;
     const answer = parseJson(Revoked, await signedRequest(pairing, "DELETE", target));
     const own = id === pairing.device;
-    process.stdout.write(
-      `${id} is locked out.${own ? " That is this machine: `claude-remote pair` lets it in again." : ""}\n`,
+    print(
+      `${id} is locked out.${own ? " That is this machine: `claude-remote pair` lets it in again." : ""}`,
     );
     for (const other of answer?.minted ?? []) letIn.set(other.id, other.name);
   }
   for (const id of ids) letIn.delete(id);
-  for (const [id, name] of letIn)
-    process.stdout.write(`It had let in ${visibleName(name)} (${visibleName(id)})\n`);
+  for (const [id, name] of letIn) print(`It had let in ${visibleName(name)} (${visibleName(id)})`);
   if (letIn.size > 0)
-    process.stdout.write(
-      `To lock these out too: claude-remote devices revoke ${[...letIn.keys()].map(visibleName).join(" ")}\n`,
+    print(
+      `To lock these out too: claude-remote devices revoke ${[...letIn.keys()].map(visibleName).join(" ")}`,
     );
   return 0;
 }

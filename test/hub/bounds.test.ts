@@ -254,3 +254,18 @@ describe("one machine that asks without end", () => {
     expect(session.runner).toBe(machine.device);
   });
 });
+
+test("a login page whose address is none is no login page, and takes neither the socket nor the list down", async () => {
+  const mine = await connected(machine);
+  begin(mine, "s_login");
+  const login = async () =>
+    (await viewer.get(SessionDetail, "GET", "/api/sessions/s_login")).session.auth_url;
+  for (const url of ["https://[", "https://%", "https://x:99999999/login"]) {
+    mine.send({ type: "auth_url", session: "s_login", url: "https://example.com/login" });
+    await taken(mine);
+    expect(await login()).toBe("https://example.com/login");
+    mine.send({ type: "auth_url", session: "s_login", url });
+    await taken(mine);
+    expect(await login()).toBe(null);
+  }
+});
