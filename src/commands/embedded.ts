@@ -2,7 +2,7 @@ import { accessSync, constants, mkdirSync, openSync, readFileSync } from "node:f
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { version } from "../../package.json";
-import { openDatabase } from "../db.ts";
+import { claimFolder, openDatabase } from "../db.ts";
 import { openDevices } from "../hub/devices.ts";
 import { checkExposure, OptionError } from "../hub/origins.ts";
 import { unusedSince } from "../hub/retention.ts";
@@ -118,7 +118,6 @@ async function ensureServer(
   }
   checkListening(config);
   const port = config.port ?? pairing?.port ?? freePort();
-  mkdirSync(config.data, { recursive: true, mode: 0o700 });
   mkdirSync(dirname(logPath()), { recursive: true, mode: 0o700 });
   const log = openSync(logPath(), "w", 0o600);
   // it lives long, so it keeps nothing of this shell but what it needs: no keys, no tokens; push services may be behind a proxy
@@ -221,7 +220,7 @@ async function pairOurselves(data: string, seat: Seat): Promise<Pairing> {
 
 /** Runs `act` while no other claude-remote does the same. */
 async function alone<T>(data: string, act: () => Promise<T>): Promise<T> {
-  mkdirSync(data, { recursive: true, mode: 0o700 });
+  claimFolder(data);
   let release: (() => void) | undefined;
   await comes(() => {
     release = takeLock(join(data, "start.lock"));

@@ -137,7 +137,7 @@ export async function reachability(link: string, ours: boolean): Promise<Reach> 
   if (origin.startsWith("https:")) return { before, after: ` ${origin} answers.` };
   return {
     before,
-    after: ` A phone on the same network reaches it unless a firewall blocks port ${port}. It is not encrypted: anybody on that network can replace the page.`,
+    after: ` A phone on the same network reaches it unless a firewall blocks port ${port}. It is not encrypted: anybody on that network can replace the page, and who records this pairing and gets the link, even a used one, has the phone's key.`,
   };
 }
 

@@ -6,11 +6,14 @@ export const OWN_NAME =
     ? `npx -y bun@${Bun.version} run start`
     : "claude-remote";
 
+/** What a terminal would take for more than text. */
+const CONTROL = /[^\P{Cc}\n\t]/gu;
 /**
- * Text as a terminal may have it: whatever it would take for more than text, or a person would not see, by its code point. Servers'
- * words are among ours, and not all of them have proved who they are.
+ * Text as a terminal may have it: without controls, and what a person would not see by its code point. Servers' words are among
+ * ours, and not all of them have proved who they are.
  */
-const harmless = (text: string): string => visibleString(text, { keep: "\n\t", prose: true });
+const harmless = (text: string): string =>
+  visibleString(text.replace(CONTROL, ""), { keep: "\n\t", prose: true });
 
 /** Prints text for people, with a line's end: all that a command says goes this way or by `say`. */
 export function print(text: string, out: NodeJS.WriteStream = process.stdout): void {

@@ -28,7 +28,7 @@ const USAGE = `claude-remote: your Claude Code session on your phone
   claude-remote server status [--json]    what runs here
   claude-remote server stop               end it; the next claude-remote starts it again
   claude-remote server backup FILE        a copy of its database, also while it runs
-  claude-remote server restore FILE       put one back
+  claude-remote server restore FILE       put one back; --only-this-host locks out all devices but this machine
   claude-remote check [--json]            look whether everything works together, and what to do where not
   claude-remote run --command PROG -- …   wrap any other program
   claude-remote run --no-log -- …         claude as ever, with nothing of it written down by the server

@@ -146,7 +146,7 @@ describe("nothing of a server's words is an order to the terminal", () => {
       env: home.env,
     });
     expect((await tty.exited).code).toBe(0);
-    expect(tty.text()).toContain("U+001B");
+    expect(tty.text()).toContain("U+202E");
     expect(new TextDecoder().decode(tty.bytes())).not.toContain("owned\x07");
   }, 30_000);
 });
