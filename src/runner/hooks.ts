@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
-import { chmodSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import * as v from "valibot";
 import { randomNonce } from "../auth.ts";
 import { LIMITS, parseJson, ToolInput } from "../types.ts";
@@ -10,6 +11,8 @@ import { ownCommand } from "./program.ts";
 const EVENT_BYTES = 8 * 1024 * 1024;
 /** Events a second that are taken, but for questions; Claude's own commands can read the token and flood us. */
 const EVENTS_PER_SECOND = 100;
+/** Text a second that is read out of them: each MB takes some 15 ms of the time in which the terminal is drawn. In bytes. */
+const BYTES_PER_SECOND = 16 * 1024 * 1024;
 /** How long a person may take to answer from afar, in seconds: Claude Code asks for a number (measured: 86400 is kept). */
 const PERSON_TIMEOUT_S = 86_400;
 /** All other events are answered at once. */
@@ -35,6 +38,15 @@ const tool = {
   agent_id: v.optional(shortText),
   agent_type: v.optional(shortText),
 };
+/** Work that goes on when a turn is over: `type` is `shell`, `subagent`, `monitor`, `workflow` or another word. */
+export const BackgroundTask = v.looseObject({
+  id: v.string(),
+  type: v.fallback(v.string(), ""),
+  status: v.fallback(v.string(), ""),
+  description: v.fallback(v.optional(v.string()), undefined),
+  command: v.fallback(v.optional(v.string()), undefined),
+});
+export type BackgroundTask = v.InferOutput<typeof BackgroundTask>;
 export const HookEvent = v.variant("hook_event_name", [
   v.object({
     hook_event_name: v.literal("PermissionRequest"),
@@ -55,17 +67,23 @@ export const HookEvent = v.variant("hook_event_name", [
     hook_event_name: v.picklist(["PostToolUse", "PostToolUseFailure"]),
     ...common,
     ...tool,
+    tool_response: v.optional(v.unknown()),
   }),
   v.object({
-    hook_event_name: v.picklist(["UserPromptSubmit", "SessionEnd"]),
+    hook_event_name: v.literal("UserPromptSubmit"),
     ...common,
-    prompt: v.optional(v.string()),
+    prompt: v.fallback(v.optional(v.string()), undefined),
   }),
+  v.object({ hook_event_name: v.literal("SessionEnd"), ...common }),
   v.object({
     hook_event_name: v.picklist(["Stop", "StopFailure"]),
     ...common,
     last_assistant_message: v.optional(v.string()),
     error: v.optional(v.string()),
+    /** A Stop hook of the user's has made Claude go on before. */
+    stop_hook_active: v.optional(v.boolean()),
+    background_tasks: v.optional(v.fallback(v.array(BackgroundTask), [])),
+    session_crons: v.optional(v.fallback(v.array(v.unknown()), [])),
   }),
   v.object({
     hook_event_name: v.literal("Notification"),
@@ -113,6 +131,8 @@ export interface HookListener {
   readonly port: number;
   /** Claude's own status says now that it waits for an answer. */
   waitBegins(): void;
+  /** Listens anew where the socket was swept away. */
+  renew(): void;
   close(): void;
 }
 
@@ -124,6 +144,8 @@ export interface HookHandlers {
   onEvent(event: Told): void;
   /** Whether Claude's own status says that it waits for an answer. */
   waits?(): boolean;
+  /** A line that Claude is to show at the desk with this event; it does so where hooks are requests. */
+  message?(event: Told): string | undefined;
 }
 
 /**
@@ -140,6 +162,7 @@ export function listenForHooks(
   const expected = `Bearer ${token}`;
   let second = 0;
   let told = 0;
+  let bytes = 0;
   const questions = new QuestionRate(handlers.waits?.bind(handlers));
 
   const isOurs = (request: Request, port: number | undefined): boolean => {
@@ -163,8 +186,10 @@ export function listenForHooks(
         if (!(admitted instanceof Promise ? await admitted : admitted)) return new Response(null); // the dialog at the desk stays
       } else {
         const now = Math.floor(performance.now() / 1000);
-        if (now !== second) [second, told] = [now, 0];
-        if (++told > EVENTS_PER_SECOND) return new Response(null, { status: 429 });
+        if (now !== second) [second, told, bytes] = [now, 0, 0];
+        bytes += text.length;
+        if (++told > EVENTS_PER_SECOND || bytes > BYTES_PER_SECOND)
+          return new Response(null, { status: 429 });
       }
       const read = parseJson(HookEvent, text);
       if (read === undefined) return new Response(null, { status: 400 });
@@ -178,7 +203,8 @@ export function listenForHooks(
         event.hook_event_name !== "Elicitation"
       ) {
         handlers.onEvent(event);
-        return new Response(null);
+        const systemMessage = handlers.message?.(event);
+        return systemMessage === undefined ? new Response(null) : Response.json({ systemMessage });
       }
       if (event.hook_event_name === "Elicitation") {
         const reply = await handlers.onElicitation(event, request.signal);
@@ -194,12 +220,16 @@ export function listenForHooks(
     },
     error: () => new Response(null, { status: 500 }), // no decision: the dialog at the desk stays
   };
+  const onSocket = (path: string) => {
+    const listening = Bun.serve({ ...handling, unix: path, ...NEVER_IDLE });
+    chmodSync(path, 0o600);
+    return listening;
+  };
   const server =
     socket === undefined
       ? Bun.serve({ ...handling, hostname: "127.0.0.1", port: 0, idleTimeout: IDLE_S })
-      : Bun.serve({ ...handling, unix: socket, ...NEVER_IDLE });
-
-  if (socket !== undefined) chmodSync(socket, 0o600);
+      : onSocket(socket);
+  const servers = [server]; // one whose socket is gone still answers what it was asked
   const way = (asks: boolean) =>
     socket === undefined
       ? {
@@ -232,9 +262,14 @@ export function listenForHooks(
     env: socket === undefined ? { [TOKEN_VARIABLE]: token } : {},
     port: server.port ?? 0,
     waitBegins: () => questions.waitBegins(),
+    renew() {
+      if (socket === undefined || existsSync(socket)) return;
+      mkdirSync(dirname(socket), { recursive: true, mode: 0o700 });
+      servers.push(onSocket(socket));
+    },
     close() {
       questions.close();
-      void server.stop(true);
+      for (const listening of servers) void listening.stop(true);
     },
   };
 }
