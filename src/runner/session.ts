@@ -24,7 +24,7 @@ import type { Pty } from "./pty.ts";
 import { fileSize } from "./real-file.ts";
 import { leaveRest, prepareLoss } from "./rest.ts";
 import { maskSecrets } from "./secrets.ts";
-import { mergeSettings, withoutProxy } from "./settings.ts";
+import { denyRules, mergeSettings, withoutProxy } from "./settings.ts";
 import { openShowing } from "./showing.ts";
 import { isTyped, openSizes, type Sizes } from "./sizes.ts";
 import { followStatus } from "./status.ts";
@@ -69,6 +69,8 @@ export interface SessionOptions {
   sandbox?: Sandbox | undefined;
   /** The folder for settings that claude may want again after the session; by default they go with it. */
   kept?: string | undefined;
+  /** Folders of ours that Claude's own tools are to leave alone. */
+  denied?: readonly string[] | undefined;
 }
 
 /** What a daemon has settled of a session that it starts: its id, its own folder, and what it is to be started with again. */
@@ -83,7 +85,7 @@ export function openSession(
   given: Program,
   pairing: Pairing,
   version: string,
-  { desk, unlogged, onLost, onHeard, started, sandbox, kept: keptDir }: SessionOptions,
+  { desk, unlogged, onLost, onHeard, started, sandbox, kept: keptDir, denied = [] }: SessionOptions,
 ): Session {
   const id = started?.id ?? `s_${randomNonce()}`;
   const host = hostname();
@@ -264,7 +266,9 @@ export function openSession(
   const program = (): Program => {
     if (hooks === undefined) return sandbox?.enclose(given) ?? given;
     const env = { ...FULL_LOGIN_LINK, ...given.env, ...hooks.env };
-    const merged = mergeSettings(given.args, given.cwd, hooks.settings);
+    // a sandbox does not see these folders at all
+    const deny = sandbox === undefined ? denyRules(denied, given.cwd) : [];
+    const merged = mergeSettings(given.args, given.cwd, { ...hooks.settings, deny });
     if (merged === undefined) {
       info.hooks = "off";
       return sandbox?.enclose(given) ?? { ...given, env };
