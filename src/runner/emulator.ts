@@ -60,6 +60,7 @@ export function openEmulator(cols: number, rows: number): Terminal {
     cols,
     rows,
     scrollback: SCROLLBACK_LINES,
+    reflowCursorLine: true, // its end would be cut off
     allowProposedApi: true,
     logLevel: "off",
   });
