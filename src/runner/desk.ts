@@ -24,9 +24,9 @@ export interface Desk {
 /** How long `close` waits for a terminal that takes nothing, in ms. */
 const CLOSE_MS = 1000;
 
-/** Ends what a full-screen program may have left on: alternate screen, mouse, paste, focus, keys, lines that don't wrap, hidden cursor, colours. */
+/** Ends what a full-screen program may have left on, as far as this is not known: alternate screen (on the normal one the cursor stays where it is), mouse, paste, focus, keys, lines that don't wrap, hidden cursor, colours. */
 const RESET_MODES =
-  "\\033[?1049l\\033[?1000l\\033[?1002l\\033[?1003l\\033[?1006l\\033[?1004l\\033[?2004l\\033[?2031l\\033[<u\\033[>4;0m\\033[?7h\\033[?25h\\033[0m";
+  "\\0337\\033[?1049l\\033[?1000l\\033[?1002l\\033[?1003l\\033[?1006l\\033[?1004l\\033[?2004l\\033[?2031l\\033[<u\\033[>4;0m\\033[?7h\\033[?25h\\033[0m";
 
 /**
  * A shell that waits on a pipe: told `done` it just ends, but when this process dies without a word (kill -9, a crash) it

@@ -1,6 +1,7 @@
 import { type Desk, openDesk } from "./desk.ts";
 import { becomeProgram } from "./libc.ts";
 import { findProgram, StartError } from "./program.ts";
+import { TerminalModes } from "./pty/terminal-modes.ts";
 import { type Exit, type Pty, startPty } from "./pty.ts";
 
 /** What is wrapped: a program, its arguments and what it finds around it. */
@@ -21,6 +22,9 @@ export interface Program {
 const PAUSE_BYTES = 256 * 1024;
 /** Answers to the queries of a program that does not read them are dropped above this, in bytes. */
 const UNREAD_BYTES = 64 * 1024;
+/** How long a terminal that takes nothing is waited for, and how long reports may still come of the mouse that was just switched off, in ms. */
+const UNDO_MS = 1000;
+const REPORTS_MS = 100;
 /** How long a stop of our own may take to come into force before the session goes on without it, in ms. */
 const STOP_MS = 300;
 
@@ -136,7 +140,9 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
       if (before === 0 && holders.size > 0) pty.pause();
       if (before > 0 && holders.size === 0) pty.resume();
     };
+    const modes = new TerminalModes();
     const onData = (bytes: Uint8Array) => {
+      modes.feed(bytes);
       desk.write(bytes);
       if (desk.waiting > PAUSE_BYTES && !holders.has("desk")) {
         hold("desk", true);
@@ -156,9 +162,14 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
         onData,
         onStop: () => suspend(desk, pty, resize),
         onExit(exit) {
-          for (const [signal, listener] of listeners) process.off(signal, listener);
-          process.stdin.destroy();
-          resolve(exit);
+          // a program that was killed could not set its terminal back itself
+          const undo = exit.signal === undefined ? "" : modes.undo();
+          const ended = undo === "" ? Promise.resolve() : undoModes(desk, undo);
+          void ended.then(() => {
+            for (const [signal, listener] of listeners) process.off(signal, listener);
+            process.stdin.destroy();
+            resolve(exit);
+          });
         },
       });
     } catch (error) {
@@ -188,6 +199,16 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
     process.stdin.on("error", () => pty.kill("SIGHUP"));
     watcher = watch?.(pty, { cols: desk.cols, rows: desk.rows }, (held) => hold("watcher", held));
   });
+}
+
+/** Undoes what a program left on. What its mouse sends meanwhile is read here, or the shell would have it. */
+async function undoModes(desk: Desk, undo: string): Promise<void> {
+  desk.write(new TextEncoder().encode(undo));
+  await Promise.race([
+    new Promise<void>((resolve) => desk.whenDrained(resolve)),
+    Bun.sleep(UNDO_MS),
+  ]);
+  await Bun.sleep(REPORTS_MS);
 }
 
 /** Stops this job as the program stopped itself, the terminal given back meanwhile; `fg` brings both back. */

@@ -1,18 +1,5 @@
 import type { IBuffer, IMarker, Terminal } from "@xterm/headless";
-
-/** What stands behind a buffer of the emulator's declared interface (Buffer of xterm.js 6.0.0), as far as we touch it. */
-interface CoreBuffer {
-  x: number;
-  /** From the top of the screen, which is the row `ybase`. */
-  y: number;
-  ybase: number;
-  ydisp: number;
-  savedX: number;
-  /** From the oldest row. */
-  savedY: number;
-  lines: { length: number };
-  addMarker(row: number): IMarker;
-}
+import { type CoreBuffer, coreBuffer } from "./core.ts";
 
 /** A cell of the buffer, told by the printed line that it belongs to: that stays the same in every width. */
 interface Position {
@@ -115,25 +102,4 @@ function rowLength(buffer: IBuffer, y: number, cols: number): number {
   const next = buffer.getLine(y + 1);
   const empty = last?.getCode() === 0 && last.getWidth() === 1;
   return empty && next?.isWrapped === true && next.getCell(0)?.getWidth() === 2 ? cols - 1 : cols;
-}
-
-/** Undefined where an upgrade has renamed what this needs. */
-function coreBuffer(term: Terminal, name: "normal" | "alt"): CoreBuffer | undefined {
-  const core: unknown = Reflect.get(term, "_core");
-  const buffers: unknown = isObject(core) ? Reflect.get(core, "buffers") : undefined;
-  const buffer: unknown = isObject(buffers) ? Reflect.get(buffers, name) : undefined;
-  return isCoreBuffer(buffer) ? buffer : undefined;
-}
-
-const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
-
-function isCoreBuffer(value: unknown): value is CoreBuffer {
-  return (
-    isObject(value) &&
-    ["x", "y", "ybase", "ydisp", "savedX", "savedY"].every(
-      (name) => typeof Reflect.get(value, name) === "number",
-    ) &&
-    isObject(Reflect.get(value, "lines")) &&
-    typeof Reflect.get(value, "addMarker") === "function"
-  );
 }

@@ -1,0 +1,36 @@
+import type { IMarker, Terminal } from "@xterm/headless";
+
+/** What stands behind a buffer of the emulator's declared interface (Buffer of xterm.js 6.0.0), as far as we touch it. */
+export interface CoreBuffer {
+  x: number;
+  /** From the top of the screen, which is the row `ybase`. */
+  y: number;
+  ybase: number;
+  ydisp: number;
+  savedX: number;
+  /** From the oldest row. */
+  savedY: number;
+  lines: { length: number };
+  addMarker(row: number): IMarker;
+}
+
+/** Undefined where an upgrade has renamed what this needs. */
+export function coreBuffer(term: Terminal, name: "normal" | "alt"): CoreBuffer | undefined {
+  const core: unknown = Reflect.get(term, "_core");
+  const buffers: unknown = isObject(core) ? Reflect.get(core, "buffers") : undefined;
+  const buffer: unknown = isObject(buffers) ? Reflect.get(buffers, name) : undefined;
+  return isCoreBuffer(buffer) ? buffer : undefined;
+}
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+
+function isCoreBuffer(value: unknown): value is CoreBuffer {
+  return (
+    isObject(value) &&
+    ["x", "y", "ybase", "ydisp", "savedX", "savedY"].every(
+      (name) => typeof Reflect.get(value, name) === "number",
+    ) &&
+    isObject(Reflect.get(value, "lines")) &&
+    typeof Reflect.get(value, "addMarker") === "function"
+  );
+}
