@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rowText } from "../src/row.ts";
+import { SessionDetail } from "../src/types.ts";
 import { emptyHome, SELF } from "./support/home.ts";
 import { type HomeServer, startHomeServer } from "./support/home-server.ts";
 import { openTty, type Tty } from "./support/tty.ts";
@@ -111,5 +113,165 @@ describe("a program that is killed while it has the whole terminal", () => {
     });
     expect(await through.exited).toEqual({ code: 3 });
     expect(Buffer.from(through.bytes()).toString()).toBe("\x1b[?2004h\x1b[?25lleft on");
+  }, 30_000);
+});
+
+describe("a terminal at the desk that takes nothing, as of a laptop that sleeps", () => {
+  const row = (i: number) => `${i} ${"much ".repeat(12)}`;
+  /** Prints far more than all buffers between hold, then draws on the whole screen, and does what it is told. */
+  const script = `stty -echo; printf 'ready|'; read -r go; i=0; while [ $i -lt 20000 ]; do echo "$i much much much much much much much much much much much much "; i=$((i+1)); done
+printf '\\033[?1049h\\033[?1002h\\033[?1006h\\033[?2004h\\033[?25l\\033[2J\\033[3;5Hdrawn \\033[32mgreen'; while read -r line; do printf '\\033[5;1Hheard %s' "$line"; done`;
+  const phoneSees = (id: string, what: string) =>
+    until(
+      `the phone sees ${what}`,
+      async () => {
+        const detail = await server.phone.get(SessionDetail, "GET", `/api/sessions/${id}`);
+        const lines = Object.values(detail.screen?.lines ?? {}).map(rowText);
+        return lines.some((line) => line.includes(what)) && detail.screen;
+      },
+      30_000,
+    );
+
+  test("freezes nobody, and has the newest screen with its modes once it reads again", async () => {
+    const tty = openTty(wrapped(script), { env: server.home.env, cwd: server.home.dir });
+    ttys.push(tty);
+    await tty.sees("ready|");
+    const { id } = await sessionOf("ready|");
+    tty.pty.pause();
+    tty.type("go\n");
+    await phoneSees(id, "drawn green");
+    const typed = await server.phone.request("POST", `/api/sessions/${id}/input`, {
+      stream: "a-stream-of-its-own",
+      seq: 1,
+      text: "from the phone",
+      enter: true,
+    });
+    expect(typed.status).toBe(200);
+    const seen = await phoneSees(id, "heard from the phone");
+    expect(tty.text()).not.toContain("drawn");
+    tty.pty.resume();
+    await tty.sees("heard from the phone");
+    await until("it is all painted", () => tty.screen.modes().bracketedPaste);
+    const { lines, cursor, full } = tty.screen.whole();
+    expect(Object.values(lines)).toEqual(Object.values(seen.lines));
+    expect(cursor).toEqual(seen.cursor);
+    expect(full).toBe(true);
+    expect(tty.screen.modes().wheel).toBe("sgr");
+    tty.type("from the desk\n");
+    await tty.sees("heard from the desk");
+    await phoneSees(id, "heard from the desk");
+    // what it had before, and the screen under the full one: nothing half of a sequence
+    expect(tty.text()).not.toContain("[");
+    tty.pty.kill("SIGKILL");
+  }, 60_000);
+
+  test("and one that reads slowly misses nothing", async () => {
+    const tty = openTty(
+      wrapped(
+        `printf 'ready|'; read -r go; i=0; while [ $i -lt 12000 ]; do echo "$i ${"much ".repeat(12)}"; i=$((i+1)); done; printf 'END'`,
+      ),
+      {
+        env: server.home.env,
+        cwd: server.home.dir,
+        silent: true,
+      },
+    );
+    ttys.push(tty);
+    await tty.sees("ready|");
+    await sessionOf("12000");
+    tty.type("go\r");
+    // it stands still again and again, each time for less than two seconds
+    for (let round = 0; round < 4; round++) {
+      tty.pty.pause();
+      await Bun.sleep(1200);
+      const before = tty.bytes().length;
+      tty.pty.resume();
+      await until(
+        "it reads on",
+        () => tty.bytes().length > before + 20_000 || tty.text().includes("END"),
+      );
+    }
+    expect((await tty.exited).code).toBe(0);
+    const shown = Buffer.from(tty.bytes()).toString();
+    const rows = shown.slice(shown.indexOf("0 much"), shown.lastIndexOf("END")).split("\r\n");
+    expect(rows.slice(0, -1)).toEqual(Array.from({ length: 12_000 }, (_, i) => row(i)));
+  }, 60_000);
+});
+
+describe("a phone that fits the terminal to itself", () => {
+  const fit = async (id: string, cols: number | null, rows?: number) =>
+    expect(
+      (await server.phone.request("POST", `/api/sessions/${id}/resize`, { cols, rows })).status,
+    ).toBe(200);
+
+  test("leaves no row at the desk that the program knows nothing of", async () => {
+    // what draws all rows that it has, at each change of size
+    const script = `printf '\\033[?1049hready|'; draw() { set -- $(stty size); printf '\\033[H'; i=1; while [ $i -le $1 ]; do printf '\\033[%d;1Hrow %d of %d x %d\\033[K' $i $i $1 $2; i=$((i+1)); done; }; trap draw WINCH; while :; do sleep 0.05; done`;
+    const tty = openTty(wrapped(script), {
+      env: server.home.env,
+      cwd: server.home.dir,
+      cols: 100,
+      rows: 30,
+    });
+    ttys.push(tty);
+    await tty.sees("ready|");
+    const { id } = await sessionOf("ready|");
+    tty.resize(100, 31);
+    await tty.sees("row 31 of 31 x 100");
+    await fit(id, 45, 12);
+    await tty.sees("row 12 of 12 x 45");
+    const rows = tty.screen.text();
+    expect(rows.filter((row) => row.includes("row"))).toEqual(
+      Array.from({ length: 12 }, (_, i) => `row ${i + 1} of 12 x 45`),
+    );
+    await fit(id, null);
+    await tty.sees("row 31 of 31 x 100");
+    expect(tty.screen.text()).toEqual(
+      Array.from({ length: 31 }, (_, i) => `row ${i + 1} of 31 x 100`),
+    );
+    tty.pty.kill("SIGKILL");
+  }, 30_000);
+
+  test("and gives it back leaves the desk with what the phone saw, also of a program that prints lines", async () => {
+    const script = `stty -echo; printf 'ready>'; i=0; while read -r line; do for n in 1 2 3 4 5 6 7 8; do echo "$i: $line and a line that is wider than a phone"; i=$((i+1)); done; done`;
+    const tty = openTty(wrapped(script), {
+      env: server.home.env,
+      cwd: server.home.dir,
+      cols: 100,
+      rows: 30,
+    });
+    ttys.push(tty);
+    await tty.sees("ready>");
+    const { id } = await sessionOf("ready>");
+    tty.type("one\n");
+    await tty.sees("7: one");
+    await fit(id, 30, 20);
+    const seen = async (what: string) => {
+      const { screen } = await until("the phone sees it", async () => {
+        const detail = await server.phone.get(SessionDetail, "GET", `/api/sessions/${id}`);
+        return (
+          Object.values(detail.screen?.lines ?? {}).some((line) => line.includes(what)) && detail
+        );
+      });
+      return screen;
+    };
+    await until("the phone has its size", async () => (await seen("7: one"))?.cols === 30);
+    await server.phone.request("POST", `/api/sessions/${id}/input`, {
+      stream: "another-stream",
+      seq: 1,
+      text: "two",
+      enter: true,
+    });
+    await seen("15: two");
+    await fit(id, null);
+    const screen = await until("the desk's size is back", async () => {
+      const now = await seen("15: two");
+      return now?.cols === 100 && now;
+    });
+    await until("the desk shows the same", () => {
+      const rows = Object.values(tty.screen.whole().lines).map(rowText);
+      return JSON.stringify(rows) === JSON.stringify(Object.values(screen.lines).map(rowText));
+    });
+    tty.pty.kill("SIGKILL");
   }, 30_000);
 });

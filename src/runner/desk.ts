@@ -12,6 +12,10 @@ export interface Desk {
   write(bytes: Uint8Array): void;
   /** Bytes that wait for the terminal. */
   readonly waiting: number;
+  /** Bytes that the terminal has taken. */
+  readonly taken: number;
+  /** Forgets what waits. */
+  skip(): void;
   /** Calls back once nothing waits any more. */
   whenDrained(callback: () => void): void;
   raw(): void;
@@ -68,7 +72,11 @@ export function openDesk(ifKilled: readonly string[] = []): Desk | undefined {
     get waiting() {
       return out.waiting;
     },
+    get taken() {
+      return out.taken;
+    },
     write: out.write,
+    skip: out.skip,
     whenDrained: out.whenDrained,
     raw() {
       setTerminalAttributes(0, rawAttributes(found));

@@ -4,8 +4,11 @@ import type { SessionColours } from "./colours.ts";
 import { openEmulator } from "./emulator.ts";
 import { followHistory, slices } from "./history.ts";
 import { followLogins } from "./logins.ts";
+import type { TerminalModes } from "./pty/terminal-modes.ts";
+import { paintTerminal } from "./screen/paint.ts";
 import { maskedRows, maskSecrets } from "./secrets.ts";
 import { SynchronizedUpdates, UPDATE_MS } from "./synchronized.ts";
+import type { Size } from "./wrap.ts";
 
 /** Output that the emulator has not worked through holds the program back above the first, lets it go on below the second, in bytes. */
 const HOLD_BYTES = 256 * 1024;
@@ -60,6 +63,8 @@ export interface Screen {
   readonly isUpdating: boolean;
   /** Resolves once everything that was fed is on the screen and no update is half drawn. */
   drawn(): Promise<void>;
+  /** All that was fed so far as a real terminal of this size draws it, with the modes as they are now. Called back before anything else is fed. */
+  paint(terminal: Size, modes: TerminalModes, done: (painted: string) => void): void;
   /** The program is over: what it has drawn is shown as it is. */
   ended(): void;
   dispose(): void;
@@ -309,6 +314,8 @@ export function openScreen(options: ScreenOptions): Screen {
         await settled();
       }
     },
+    paint: (terminal, modes, done) =>
+      term.write("", () => done(paintTerminal(term, modes, terminal))),
     ended: () => updates.close(),
     dispose() {
       disposed = true;

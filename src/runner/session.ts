@@ -328,7 +328,7 @@ export function openSession(
     id,
     program: program(),
     ifKilled: prepareLoss(dir, info),
-    watch(pty, size, hold, reply) {
+    watch(pty, size, hold, reply, repaint) {
       const onHistory = (op: HistoryOp) => {
         outbox.add(op);
         drain();
@@ -386,9 +386,10 @@ export function openSession(
       signal = pty.kill;
       sizes = openSizes(
         size,
-        ({ cols, rows }) => {
+        ({ cols, rows }, byPhone) => {
           pty.resize(cols, rows);
           own.later((opened) => opened.resize(cols, rows));
+          if (byPhone) repaint?.();
         },
         desk,
       );
@@ -401,7 +402,13 @@ export function openSession(
           asking.typed();
         }
       };
-      return { onOutput: own.feed, onResize: sizes.desk, onTyped };
+      return {
+        onOutput: own.feed,
+        onResize: sizes.desk,
+        onTyped,
+        paint: (terminal, modes, done) =>
+          own.later((opened) => opened.paint(terminal, modes, done)),
+      };
     },
     async end(how) {
       const confirmed = asking.end();

@@ -22,27 +22,31 @@ export function isTyped(bytes: Uint8Array): boolean {
 
 /**
  * The desk's size holds, unless a phone took it over and nobody has typed at the desk since; where there is no desk, what the last phone
- * wanted stays. `apply` comes with each change.
+ * wanted stays. `apply` comes with each change, and tells whether a phone took the size or lost it.
  */
-export function openSizes(first: Size, apply: (size: Size) => void, hasDesk = true): Sizes {
+export function openSizes(
+  first: Size,
+  apply: (size: Size, byPhone: boolean) => void,
+  hasDesk = true,
+): Sizes {
   let desk = first;
   let phone: Size | undefined;
   let applied = first;
-  const settle = () => {
+  const settle = (byPhone: boolean) => {
     const size = phone ?? desk;
     if (size.cols === applied.cols && size.rows === applied.rows) return;
     applied = size;
-    apply(size);
+    apply(size, byPhone);
   };
   return {
     desk(size) {
       desk = size;
-      settle();
+      settle(false);
     },
     typed(bytes) {
       if (phone === undefined || !isTyped(bytes)) return;
       phone = undefined;
-      settle();
+      settle(true);
     },
     phone(size) {
       if (size === undefined && !hasDesk) return;
@@ -53,7 +57,7 @@ export function openSizes(first: Size, apply: (size: Size) => void, hasDesk = tr
               cols: Math.max(LIMITS.leastCols, size.cols),
               rows: Math.max(LIMITS.leastRows, size.rows),
             };
-      settle();
+      settle(true);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { type Desk, openDesk } from "./desk.ts";
 import { becomeProgram } from "./libc.ts";
 import { findProgram, StartError } from "./program.ts";
-import { TerminalModes } from "./pty/terminal-modes.ts";
+import { type Paint, TerminalOutput } from "./pty/terminal-output.ts";
 import { type Exit, type Pty, startPty } from "./pty.ts";
 
 /** What is wrapped: a program, its arguments and what it finds around it. */
@@ -18,8 +18,6 @@ export interface Program {
   cwd: string;
 }
 
-/** With so much waiting for the terminal at the desk, the program is held back until all of it is out, in bytes. */
-const PAUSE_BYTES = 256 * 1024;
 /** Answers to the queries of a program that does not read them are dropped above this, in bytes. */
 const UNREAD_BYTES = 64 * 1024;
 /** How long a terminal that takes nothing is waited for, and how long reports may still come of the mouse that was just switched off, in ms. */
@@ -69,17 +67,21 @@ export interface Watcher {
   onResize(desk: Size): void;
   /** This came from the desk's terminal. */
   onTyped(bytes: Uint8Array): void;
+  /** Draws all that `onOutput` was given so far on a terminal of this size, before it takes more. */
+  paint?(terminal: Size, ...how: Parameters<Paint>): void;
 }
 
 /**
  * Makes a watcher for a program that has just started. `hold` keeps the program's output back while the watcher is behind;
- * `reply` takes the emulator's answers to the program's queries, where no terminal is there to answer them.
+ * `reply` takes the emulator's answers to the program's queries, and drops them while a terminal is there to answer them; `repaint`
+ * draws the terminal at the desk anew.
  */
 export type Watch = (
   pty: Pty,
   size: Size,
   hold: (held: boolean) => void,
   reply?: (data: string) => void,
+  repaint?: () => void,
 ) => Watcher;
 export type Size = { cols: number; rows: number };
 
@@ -140,14 +142,9 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
       if (before === 0 && holders.size > 0) pty.pause();
       if (before > 0 && holders.size === 0) pty.resume();
     };
-    const modes = new TerminalModes();
+    const output = new TerminalOutput(desk, (held) => hold("desk", held));
     const onData = (bytes: Uint8Array) => {
-      modes.feed(bytes);
-      desk.write(bytes);
-      if (desk.waiting > PAUSE_BYTES && !holders.has("desk")) {
-        hold("desk", true);
-        desk.whenDrained(() => hold("desk", false));
-      }
+      output.write(bytes);
       watcher?.onOutput(bytes);
     };
 
@@ -163,7 +160,7 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
         onStop: () => suspend(desk, pty, resize),
         onExit(exit) {
           // a program that was killed could not set its terminal back itself
-          const undo = exit.signal === undefined ? "" : modes.undo();
+          const undo = exit.signal === undefined ? "" : output.undo();
           const ended = undo === "" ? Promise.resolve() : undoModes(desk, undo);
           void ended.then(() => {
             for (const [signal, listener] of listeners) process.off(signal, listener);
@@ -197,7 +194,18 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
     process.stdin.resume(); // whoever read it before us may have paused it
     process.stdin.on("end", () => pty.kill("SIGHUP")); // the terminal was closed
     process.stdin.on("error", () => pty.kill("SIGHUP"));
-    watcher = watch?.(pty, { cols: desk.cols, rows: desk.rows }, (held) => hold("watcher", held));
+    watcher = watch?.(
+      pty,
+      { cols: desk.cols, rows: desk.rows },
+      (held) => hold("watcher", held),
+      (data) => {
+        if (output.isBehind && pty.unread < UNREAD_BYTES) pty.write(data);
+      },
+      () => output.repaint(),
+    );
+    const { paint } = watcher ?? {};
+    if (paint !== undefined)
+      output.paint = (...how) => paint({ cols: desk.cols, rows: desk.rows }, ...how);
   });
 }
 

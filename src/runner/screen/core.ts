@@ -1,4 +1,4 @@
-import type { IMarker, Terminal } from "@xterm/headless";
+import type { IBufferCell, IMarker, Terminal } from "@xterm/headless";
 
 /** What stands behind a buffer of the emulator's declared interface (Buffer of xterm.js 6.0.0), as far as we touch it. */
 export interface CoreBuffer {
@@ -10,6 +10,10 @@ export interface CoreBuffer {
   savedX: number;
   /** From the oldest row. */
   savedY: number;
+  savedCurAttrData: unknown;
+  /** Rows of the screen between which it scrolls. */
+  scrollTop: number;
+  scrollBottom: number;
   lines: { length: number };
   addMarker(row: number): IMarker;
 }
@@ -22,12 +26,26 @@ export function coreBuffer(term: Terminal, name: "normal" | "alt"): CoreBuffer |
   return isCoreBuffer(buffer) ? buffer : undefined;
 }
 
+/** How the next character will look, as far as a cell's attributes tell. */
+export type Pen = Omit<IBufferCell, "isAttributeDefault" | "getCode" | "getChars" | "getWidth">;
+export function penOf(term: Terminal): Pen | undefined {
+  const core: unknown = Reflect.get(term, "_core");
+  const handler: unknown = isObject(core) ? Reflect.get(core, "_inputHandler") : undefined;
+  const pen: unknown = isObject(handler) ? Reflect.get(handler, "_curAttrData") : undefined;
+  return isPen(pen) ? pen : undefined;
+}
+export const isPen = (value: unknown): value is Pen =>
+  isObject(value) &&
+  ["isBold", "isFgRGB", "getFgColor", "isBgDefault"].every(
+    (name) => typeof Reflect.get(value, name) === "function",
+  );
+
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
 function isCoreBuffer(value: unknown): value is CoreBuffer {
   return (
     isObject(value) &&
-    ["x", "y", "ybase", "ydisp", "savedX", "savedY"].every(
+    ["x", "y", "ybase", "ydisp", "savedX", "savedY", "scrollTop", "scrollBottom"].every(
       (name) => typeof Reflect.get(value, name) === "number",
     ) &&
     isObject(Reflect.get(value, "lines")) &&
