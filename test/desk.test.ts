@@ -275,3 +275,82 @@ describe("a phone that fits the terminal to itself", () => {
     tty.pty.kill("SIGKILL");
   }, 30_000);
 });
+
+describe("what the terminal at the desk says by itself", () => {
+  /** Answers to queries, and reports (xterm's ctlseqs, kitty's protocols). */
+  const REPLIES = [
+    "\x1b[?1;2c",
+    "\x1b[>41;390;0c",
+    "\x1bP!|00000000\x1b\\",
+    "\x1b[0n",
+    "\x1b[?15n",
+    "\x1b[12;5R",
+    "\x1b[?12;5;1R",
+    "\x1b[8;24;80t",
+    "\x1b[4;600;800t",
+    "\x1b[6;20;10t",
+    "\x1b]lshell\x1b\\",
+    "\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\",
+    "\x1b]4;1;rgb:cdcd/0000/0000\x07",
+    "\x1b]52;c;aGVsbG8gd29ybGQ=\x07",
+    "\x1bP>|kitty(0.39.1)\x1b\\",
+    "\x1bP1+r544e=787465726d\x1b\\",
+    "\x1bP1$r0;1m\x1b\\",
+    "\x1b_Gi=31;OK\x1b\\",
+    "\x1b[?2026;2$y",
+    "\x1b[?1u",
+    "\x1b[?997;1n",
+    "\x1b[48;24;80;480;800t",
+    "\x1b[2;1;1;120;120;1;0x",
+    "\x1b[I",
+    "\x1b[O",
+    "\x1b[<35;20;10M",
+    "\x1b[<0;20;10m",
+    "\x1b[<64;20;10M",
+    "\x1b[M !!",
+    "\x1b[97;1:3u",
+  ];
+
+  test("is no typing, wherever reads cut it: a phone keeps the size that it took, until a key is pressed", async () => {
+    const tty = openTty(wrapped("stty raw -echo; printf 'ready|'; exec cat >/dev/null"), {
+      env: server.home.env,
+      cwd: server.home.dir,
+      silent: true,
+    });
+    ttys.push(tty);
+    await tty.sees("ready|");
+    const { id } = await sessionOf("stty raw -echo");
+    const size = async () =>
+      (await server.phone.get(SessionDetail, "GET", `/api/sessions/${id}`)).screen?.cols;
+    const fit = async () => {
+      await server.phone.request("POST", `/api/sessions/${id}/resize`, { cols: 40, rows: 20 });
+      await until("the phone has the size", async () => (await size()) === 40);
+    };
+    await fit();
+    for (const reply of REPLIES) tty.type(reply);
+    for (const reply of REPLIES)
+      for (const part of [reply.slice(0, 1), reply.slice(1, 4), reply.slice(4)]) {
+        tty.type(part);
+        await Bun.sleep(5);
+      }
+    // each on its own, cut after the Escape
+    await Bun.sleep(500);
+    expect(await size()).toBe(40);
+    for (const key of [
+      "x",
+      "\x1b",
+      "\x1b[A",
+      "\x1b[57399u",
+      "\x1b[200~pasted\x1b[201~",
+      "\x1b[25~",
+    ]) {
+      await fit();
+      tty.type(key);
+      await until(
+        `${JSON.stringify(key)} brings the desk's size back`,
+        async () => (await size()) === 80,
+      );
+    }
+    tty.pty.kill("SIGKILL");
+  }, 60_000);
+});

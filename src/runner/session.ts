@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { homedir, hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { openKeys } from "../attach/keys.ts";
 import { randomNonce } from "../auth.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.ts";
@@ -25,7 +26,7 @@ import { leaveRest, prepareLoss } from "./rest.ts";
 import { maskSecrets } from "./secrets.ts";
 import { mergeSettings, withoutProxy } from "./settings.ts";
 import { openShowing } from "./showing.ts";
-import { isTyped, openSizes, type Sizes } from "./sizes.ts";
+import { openSizes, type Sizes } from "./sizes.ts";
 import { followStatus } from "./status.ts";
 import { followTranscript } from "./transcript.ts";
 import type { Program, Watch } from "./wrap.ts";
@@ -36,6 +37,9 @@ const FULL_LOGIN_LINK = { CLAUDE_CODE_FULL_SIGN_IN_LINK: "1" };
 const FAREWELL_MS = 1000;
 /** Claude answers somebody, so its hook for what was said should have come by now; otherwise hooks are off. In ms. */
 const HOOKS_DUE_MS = 3000;
+
+/** The rest of what the desk's terminal says by itself comes within this time, in ms; an Escape alone was a key. */
+const REPLY_MS = 300;
 
 /** A socket's path has at most this many bytes (`sun_path` on macOS, which Linux exceeds by four). */
 const SOCKET_PATH_BYTES = 103;
@@ -111,6 +115,7 @@ export function openSession(
   let status: ReturnType<typeof followStatus> | undefined;
   let type: ReturnType<typeof openInput> | undefined;
   let sizes: Sizes | undefined;
+  let keys: ReturnType<typeof openKeys> | undefined;
   let write: Pty["write"] = () => undefined;
   let signal: Pty["kill"] | undefined;
   let exit: { exit: Exit; ended_at: number } | undefined;
@@ -393,14 +398,22 @@ export function openSession(
         },
         desk,
       );
+      const pressed = () => {
+        sizes?.typed();
+        typedAt = performance.now();
+        asking.typed();
+      };
+      keys = openKeys(
+        (typed) => {
+          // a mouse that passes over the window is nobody who types
+          if (typed.kind !== "key" || !typed.key.startsWith("Wheel")) pressed();
+        },
+        { escapeMs: REPLY_MS, onUnnamed: pressed },
+      );
       const onTyped = (bytes: Uint8Array) => {
-        sizes?.typed(bytes);
+        keys?.feed(bytes);
         watched.stir();
         if (colours.typed(bytes)) showing.changed();
-        if (isTyped(bytes)) {
-          typedAt = performance.now();
-          asking.typed();
-        }
       };
       return {
         onOutput: own.feed,
@@ -412,6 +425,7 @@ export function openSession(
     },
     async end(how) {
       const confirmed = asking.end();
+      keys?.close();
       status?.close();
       const last = await late?.loaded();
       await last?.settled();

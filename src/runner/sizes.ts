@@ -5,19 +5,10 @@ import type { Size } from "./wrap.ts";
 export interface Sizes {
   /** The desk has this size now. */
   desk(size: Size): void;
-  /** This comes from the desk's terminal: whoever types there has its size back, but not the mouse that passes over it. */
-  typed(bytes: Uint8Array): void;
+  /** Whoever types at the desk has its size back. */
+  typed(): void;
   /** A phone takes the size over, or gives it back. */
   phone(size: Size | undefined): void;
-}
-
-/** What a terminal says by itself: focus, mouse, and answers to queries (xterm's ctlseqs). */
-const REPORTS =
-  /\p{Cc}\[(?:[IO]|<[\d;]+[Mm]|\?[\d;]*\$?[a-z]|[\d;]+R)|\p{Cc}[P\]][^\p{Cc}]*\p{Cc}\\?/gu;
-
-/** Whether somebody typed this: a terminal also says much by itself. */
-export function isTyped(bytes: Uint8Array): boolean {
-  return new TextDecoder().decode(bytes).replace(REPORTS, "") !== "";
 }
 
 /**
@@ -43,8 +34,7 @@ export function openSizes(
       desk = size;
       settle(false);
     },
-    typed(bytes) {
-      if (phone === undefined || !isTyped(bytes)) return;
+    typed() {
       phone = undefined;
       settle(true);
     },
