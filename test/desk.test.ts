@@ -354,3 +354,55 @@ describe("what the terminal at the desk says by itself", () => {
     tty.pty.kill("SIGKILL");
   }, 60_000);
 });
+
+describe("the size in pixels", () => {
+  /** Says its terminal's size as TIOCGWINSZ has it: rows, columns, width, height. */
+  const says = `perl -e '$|=1; sub say_it { my $s = ""; $s = "\\0" x 8; ioctl(STDIN, 0x5413, $s); print join("x", unpack("S4", $s)), " "; } $SIG{WINCH} = sub { say_it(); }; say_it(); print "ready|"; while (1) { select(undef, undef, undef, 0.05); }'`;
+
+  test.each(["with a server", "with none"])(
+    "goes through to the program, at its start and when it changes alone, %s",
+    async (where) => {
+      const home = emptyHome();
+      const env = where === "with none" ? home.env : server.home.env;
+      const tty = openTty(
+        [
+          "sh",
+          "-c",
+          `sleep 0.5; exec ${quoted([...SELF, "run", "--command", "sh", "--", "-c", says])}`,
+        ],
+        { env, cwd: env.HOME ?? "/" },
+      );
+      ttys.push(tty);
+      tty.pty.resize(80, 24, { width: 800, height: 480 });
+      await tty.sees("24x80x800x480 ready|");
+      tty.pty.resize(80, 24, { width: 1600, height: 960 });
+      await tty.sees("24x80x1600x960");
+      tty.pty.resize(100, 30, { width: 2000, height: 1200 });
+      await tty.sees("30x100x2000x1200");
+      tty.pty.kill("SIGKILL");
+      home.remove();
+    },
+    30_000,
+  );
+
+  test("of a phone's size is what that would be at the desk", async () => {
+    const tty = openTty(["sh", "-c", `sleep 0.5; exec ${quoted(wrapped(says))}`], {
+      env: server.home.env,
+      cwd: server.home.dir,
+    });
+    ttys.push(tty);
+    tty.pty.resize(80, 24, { width: 800, height: 480 });
+    await tty.sees("24x80x800x480 ready|");
+    const { id } = await sessionOf("unpack");
+    await server.phone.request("POST", `/api/sessions/${id}/resize`, { cols: 40, rows: 30 });
+    await tty.sees("30x40x400x600");
+    tty.pty.kill("SIGKILL");
+  }, 30_000);
+
+  test("is none where the terminal tells none", async () => {
+    const tty = openTty(wrapped(says), { env: server.home.env, cwd: server.home.dir });
+    ttys.push(tty);
+    await tty.sees("24x80x0x0 ready|");
+    tty.pty.kill("SIGKILL");
+  }, 30_000);
+});

@@ -1,11 +1,19 @@
 import { closeSync } from "node:fs";
 import { openWriter } from "./descriptor.ts";
-import { openTerminal, rawAttributes, setTerminalAttributes, terminalAttributes } from "./libc.ts";
+import {
+  openTerminal,
+  rawAttributes,
+  setTerminalAttributes,
+  terminalAttributes,
+  windowPixels,
+} from "./libc.ts";
+import type { Size } from "./wrap.ts";
 
 /** The terminal at the desk: raw while a session runs, and as it was on every way out. */
 export interface Desk {
   readonly cols: number;
   readonly rows: number;
+  size(): Size;
   /** Line settings as `stty -g` prints them. */
   readonly lineSettings: string;
   /** Writes in order and never blocks; what the terminal does not take at once waits. */
@@ -67,6 +75,9 @@ export function openDesk(ifKilled: readonly string[] = []): Desk | undefined {
     },
     get rows() {
       return process.stdout.rows || 24;
+    },
+    size() {
+      return { cols: this.cols, rows: this.rows, pixels: windowPixels(1) };
     },
     lineSettings: settings,
     get waiting() {

@@ -33,6 +33,7 @@ const LOCK_NB = 4;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
+const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
 
 const symbols = {
@@ -212,9 +213,29 @@ export function becomeProgram(
   for (const signal of [os.signals.SIGPIPE, os.signals.SIGXFSZ]) libc.signal(signal, 1);
 }
 
-/** Tells a terminal its size (Linux); its foreground job gets SIGWINCH. */
-export function setWindowSize(fd: number, cols: number, rows: number): void {
-  libc.ioctl(fd, TIOCSWINSZ, ptr(new Uint16Array([rows, cols, 0, 0])));
+/** A window's size in pixels. */
+export interface Pixels {
+  width: number;
+  height: number;
+}
+
+/** Tells a terminal its size (Linux); its foreground job gets SIGWINCH where that is another. */
+export function setWindowSize(
+  fd: number,
+  cols: number,
+  rows: number,
+  { width, height }: Pixels = { width: 0, height: 0 },
+): void {
+  libc.ioctl(fd, TIOCSWINSZ, ptr(new Uint16Array([rows, cols, width, height])));
+}
+
+/** A terminal's size in pixels, where it tells that (Linux): pictures are drawn by it. */
+export function windowPixels(fd: number): Pixels | undefined {
+  if (mac) return undefined;
+  const size = new Uint16Array(4);
+  if (libc.ioctl(fd, TIOCGWINSZ, ptr(size)) !== 0) return undefined;
+  const [, , width = 0, height = 0] = size;
+  return width === 0 || height === 0 ? undefined : { width, height };
 }
 
 /** Locks an open file for this process alone; false where another has it. The kernel frees it with the descriptor, however its holder ends. */

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import { spawn } from "bun-pty";
 import { holderCommand } from "./holder.ts";
+import type { Pixels } from "./libc.ts";
 import { findProgram, programPid, StartError, signalGroup } from "./program.ts";
 import { libraryReading, ownReading } from "./reading.ts";
 
@@ -17,8 +18,8 @@ export interface Pty {
   write(data: string | Uint8Array): void;
   /** Bytes that the program has yet to read, as far as they can be told. */
   readonly unread: number;
-  /** Columns and rows, 1 to 65535 each. */
-  resize(cols: number, rows: number): void;
+  /** Columns and rows, 1 to 65535 each, and the size in pixels where it is known. */
+  resize(cols: number, rows: number, pixels?: Pixels): void;
   /** Whether the program reads lines that its terminal does not show, such as a password. */
   hidesInput(): boolean;
   /** Signals the program's process group; nothing happens once it has ended. */
@@ -38,6 +39,7 @@ export interface PtyOptions {
   cwd: string;
   cols: number;
   rows: number;
+  pixels?: Pixels | undefined;
   /** Line settings as `stty -g` prints them, so that the program finds the terminal as it is at the desk. */
   lineSettings?: string;
   onData(bytes: Uint8Array): void;

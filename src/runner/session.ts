@@ -391,8 +391,8 @@ export function openSession(
       signal = pty.kill;
       sizes = openSizes(
         size,
-        ({ cols, rows }, byPhone) => {
-          pty.resize(cols, rows);
+        ({ cols, rows, pixels }, byPhone) => {
+          pty.resize(cols, rows, pixels);
           own.later((opened) => opened.resize(cols, rows));
           if (byPhone) repaint?.();
         },

@@ -1,4 +1,5 @@
 import { LIMITS } from "../types.ts";
+import type { Pixels } from "./libc.ts";
 import type { Size } from "./wrap.ts";
 
 /** Who has a say in the size of the program's terminal. */
@@ -24,8 +25,8 @@ export function openSizes(
   let phone: Size | undefined;
   let applied = first;
   const settle = (byPhone: boolean) => {
-    const size = phone ?? desk;
-    if (size.cols === applied.cols && size.rows === applied.rows) return;
+    const size = phone === undefined ? desk : { ...phone, pixels: pixelsOf(phone, desk) };
+    if (isSame(size, applied)) return;
     applied = size;
     apply(size, byPhone);
   };
@@ -51,3 +52,19 @@ export function openSizes(
     },
   };
 }
+
+/** As many pixels as that would be at the desk, whose terminal draws them. */
+function pixelsOf({ cols, rows }: Size, desk: Size): Pixels | undefined {
+  return (
+    desk.pixels && {
+      width: Math.round((desk.pixels.width / desk.cols) * cols),
+      height: Math.round((desk.pixels.height / desk.rows) * rows),
+    }
+  );
+}
+
+const isSame = (a: Size, b: Size) =>
+  a.cols === b.cols &&
+  a.rows === b.rows &&
+  a.pixels?.width === b.pixels?.width &&
+  a.pixels?.height === b.pixels?.height;

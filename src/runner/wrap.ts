@@ -1,5 +1,5 @@
 import { type Desk, openDesk } from "./desk.ts";
-import { becomeProgram } from "./libc.ts";
+import { becomeProgram, type Pixels } from "./libc.ts";
 import { findProgram, StartError } from "./program.ts";
 import { type Paint, TerminalOutput } from "./pty/terminal-output.ts";
 import { type Exit, type Pty, startPty } from "./pty.ts";
@@ -83,7 +83,12 @@ export type Watch = (
   reply?: (data: string) => void,
   repaint?: () => void,
 ) => Watcher;
-export type Size = { cols: number; rows: number };
+export interface Size {
+  cols: number;
+  rows: number;
+  /** Of the whole window, where its terminal tells. */
+  pixels?: Pixels | undefined;
+}
 
 /** Runs a program in a PTY on the terminal at the desk. Resolves with its exit once the terminal is as it was; `ifKilled` is run should this process be killed. */
 export async function wrap(
@@ -153,8 +158,7 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
       pty = startPty({
         ...program,
         args: allArgs(program),
-        cols: desk.cols,
-        rows: desk.rows,
+        ...desk.size(),
         lineSettings: desk.lineSettings,
         onData,
         onStop: () => suspend(desk, pty, resize),
@@ -183,8 +187,8 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
     listeners.push(["SIGWINCH", () => resize()]);
     for (const [signal, listener] of listeners) process.on(signal, listener);
     const resize = () => {
-      const size = { cols: desk.cols, rows: desk.rows };
-      if (watcher === undefined) pty.resize(size.cols, size.rows);
+      const size = desk.size();
+      if (watcher === undefined) pty.resize(size.cols, size.rows, size.pixels);
       else watcher.onResize(size);
     };
     process.stdin.on("data", (bytes: Uint8Array) => {
@@ -196,7 +200,7 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
     process.stdin.on("error", () => pty.kill("SIGHUP"));
     watcher = watch?.(
       pty,
-      { cols: desk.cols, rows: desk.rows },
+      desk.size(),
       (held) => hold("watcher", held),
       (data) => {
         if (output.isBehind && pty.unread < UNREAD_BYTES) pty.write(data);
@@ -204,8 +208,7 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
       () => output.repaint(),
     );
     const { paint } = watcher ?? {};
-    if (paint !== undefined)
-      output.paint = (...how) => paint({ cols: desk.cols, rows: desk.rows }, ...how);
+    if (paint !== undefined) output.paint = (...how) => paint(desk.size(), ...how);
   });
 }
 
