@@ -6,7 +6,7 @@ import { maskedRows } from "./secrets.ts";
 
 /** Lines that the emulator keeps above the screen; more than one slice of output can scroll. */
 export const SCROLLBACK_LINES = 2000;
-/** A slice of output ends after this many bytes, or line feeds and whatever else may scroll, so that no line leaves the emulator unseen. A wide character repeated scrolls three lines at worst. */
+/** A slice of output ends after this many bytes, or line feeds and whatever else may scroll, so that no line leaves the emulator unseen. A wide character that is repeated as often as there are columns scrolls three lines at worst. */
 const SLICE_BYTES = 16 * 1024;
 const SLICE_LINES = 500;
 /** Rows above that may tell whether a row holds a secret (see `maskedRows`). */
@@ -190,6 +190,11 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
   };
   term.parser.registerCsiHandler({ final: "J" }, (params) => (params[0] === 3 ? clear() : false));
   term.parser.registerEscHandler({ final: "c" }, clear);
+  /** A character that is repeated over more than a row may scroll a screen. */
+  term.parser.registerCsiHandler({ final: "b" }, ([count = 0]) => {
+    if (Number(count) > term.cols) look();
+    return false;
+  });
   /** What has scrolled off before the alternate screen comes up in the same slice. */
   term.parser.registerCsiHandler({ prefix: "?", final: "h" }, (params) => {
     if (params.some((mode) => mode === 47 || mode === 1047 || mode === 1049)) sync();

@@ -5,6 +5,7 @@ import { openEmulator } from "./emulator.ts";
 import { followHistory, slices } from "./history.ts";
 import { followLogins } from "./logins.ts";
 import type { TerminalModes } from "./pty/terminal-modes.ts";
+import { BoundedStrings } from "./screen/bounded-strings.ts";
 import { paintTerminal } from "./screen/paint.ts";
 import { maskedRows, maskSecrets } from "./secrets.ts";
 import { SynchronizedUpdates, UPDATE_MS } from "./synchronized.ts";
@@ -104,10 +105,11 @@ export function openScreen(options: ScreenOptions): Screen {
   const login = followLogins(term);
   if (options.onReply !== undefined) term.onData((data) => data !== "" && options.onReply?.(data));
 
-  let title = "";
+  let titled = ""; // as the program has it: a program may change it thousands of times before it is shown
+  let title = { of: "", masked: "" };
   let cursorVisible = true;
   term.onTitleChange((text) => {
-    title = maskSecrets(text.slice(0, LIMITS.titleChars));
+    titled = text;
   });
   let sgrMouse = false;
   let reverse = false;
@@ -133,6 +135,7 @@ export function openScreen(options: ScreenOptions): Screen {
 
   // the emulator's own decoder (xterm.js 6.0.0) loses characters such as … and “ where a read ends within them
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const strings = new BoundedStrings();
   let rev = 0;
   let sent: View | undefined;
   let sentAbout = "";
@@ -182,11 +185,16 @@ export function openScreen(options: ScreenOptions): Screen {
     y: term.buffer.active.cursorY,
     visible: cursorVisible,
   });
+  const shownTitle = () => {
+    if (title.of !== titled)
+      title = { of: titled, masked: maskSecrets(titled.slice(0, LIMITS.titleChars)) };
+    return title.masked;
+  };
   const about = (): View["about"] => ({
     cols: term.cols,
     rows: term.rows,
     cursor: cursor(),
-    title,
+    title: shownTitle(),
     ...(term.buffer.active.type === "alternate" ? { full: true } : {}),
     ...(reverse ? { reverse } : {}),
     ...options.colours?.now(),
@@ -225,10 +233,11 @@ export function openScreen(options: ScreenOptions): Screen {
   return {
     feed(bytes) {
       if (waiting === 0 && bytes.length <= AT_ONCE_BYTES) term.input(""); // what follows a key the emulator does not put off
-      for (const slice of slices(bytes, term.cols)) {
-        waiting += slice.length;
-        term.write(decoder.decode(slice, { stream: true }), () => done(slice.length));
-      }
+      for (const part of strings.bound(bytes))
+        for (const slice of slices(part, term.cols)) {
+          waiting += slice.length;
+          term.write(decoder.decode(slice, { stream: true }), () => done(slice.length));
+        }
       sinceCollected += bytes.length;
       if (sinceCollected >= COLLECT_BYTES) {
         sinceCollected = 0;

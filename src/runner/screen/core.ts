@@ -52,3 +52,17 @@ function isCoreBuffer(value: unknown): value is CoreBuffer {
     typeof Reflect.get(value, "addMarker") === "function"
   );
 }
+
+/** Bounds the first number of a control sequence, whatever then acts on it: its own handler gets the bounded one. */
+export function boundCount(term: Terminal, final: string, most: () => number): void {
+  const core: unknown = Reflect.get(term, "_core");
+  const register: unknown = isObject(core) ? Reflect.get(core, "registerCsiHandler") : undefined;
+  if (typeof register !== "function")
+    // an upgrade has renamed it: then what is too much is nothing
+    return void term.parser.registerCsiHandler({ final }, ([count = 0]) => Number(count) > most());
+  register.call(core, { final }, ({ params }: { params: Int32Array }) => {
+    const [count = 0] = params;
+    params[0] = Math.min(count, most());
+    return false;
+  });
+}
