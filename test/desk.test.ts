@@ -406,3 +406,44 @@ describe("the size in pixels", () => {
     tty.pty.kill("SIGKILL");
   }, 30_000);
 });
+
+describe("a terminal that is larger than what travels of it", () => {
+  test.each([
+    [2500, 30],
+    [90, 2400],
+    [9000, 9000],
+  ])(
+    "of %p columns and %p rows is seen, without what is beyond, and that is said once",
+    async (cols, rows) => {
+      const script = `printf 'large|'; printf '\\033[99999;1Hbottom\\033[1;99999Hx\\033[Hready|'; read -r line; i=0; rows=$(stty size | cut -d' ' -f1); while [ $i -lt $((rows + 50)) ]; do echo "row $i"; i=$((i+1)); done; read -r line`;
+      const tty = openTty(["sh", "-c", `${quoted(wrapped(script))}; echo over`], {
+        env: server.home.env,
+        cwd: server.home.dir,
+        cols: 80,
+        rows: 24,
+      });
+      ttys.push(tty);
+      tty.pty.resize(cols, rows);
+      await until("it runs", () => Buffer.from(tty.bytes()).includes("ready|"));
+      const { id } = await sessionOf("large|");
+      const detail = () => server.phone.get(SessionDetail, "GET", `/api/sessions/${id}`);
+      const sees = (text: string) =>
+        until(`the phone sees ${text}`, async () => {
+          const { screen } = await detail();
+          return Object.values(screen?.lines ?? {}).some((line) => line.includes(text)) && screen;
+        });
+      const screen = await sees("ready|");
+      expect(screen.cols).toBe(Math.min(cols, 2000));
+      expect(screen.rows).toBe(Math.min(rows, cols > 4000 ? 1000 : 2000));
+      tty.type("go\r");
+      await sees(`row ${rows + 49}`);
+      tty.type("\r");
+      await until("it is over", () => Buffer.from(tty.bytes()).includes("over"), 20_000);
+      const said = Buffer.from(tty.bytes())
+        .toString()
+        .match(/beyond column or row 2000/g);
+      expect(said?.length).toBe(1);
+    },
+    60_000,
+  );
+});

@@ -19,6 +19,14 @@ const AT_ONCE_BYTES = 1024;
 /** After so much output what it left behind is collected, which takes some 12 ms, in bytes: left to itself the engine has 133 MB at the peak of a flood of 200 MB, so 108 (measured). */
 const COLLECT_BYTES = 8 * 1024 * 1024;
 
+/** The emulator has so many columns and rows at most, and so many cells in all; of a terminal that is larger than `LIMITS.screenSide` the part around the cursor is sent. */
+const EMULATED_SIDE = 2 * LIMITS.screenSide;
+const EMULATED_CELLS = LIMITS.screenSide ** 2;
+function emulated(cols: number, rows: number): [cols: number, rows: number] {
+  const columns = Math.min(cols, EMULATED_SIDE);
+  return [columns, Math.min(rows, EMULATED_SIDE, Math.floor(EMULATED_CELLS / columns))];
+}
+
 /** While an update is half drawn it is looked at this often whether it has ended, in ms. */
 const LOOK_MS = 20;
 /** Views that are taken before updates begin may cost this part of the time, and so much at once, in ms. */
@@ -99,7 +107,7 @@ export interface ScreenOptions {
 
 /** The emulator beside the PTY: bytes in, rows with styles out. */
 export function openScreen(options: ScreenOptions): Screen {
-  const term = openEmulator(options.cols, options.rows);
+  const term = openEmulator(...emulated(options.cols, options.rows));
   const cell = term.buffer.active.getNullCell();
   const history = followHistory(term, options.onHistory);
   const login = followLogins(term);
@@ -155,13 +163,23 @@ export function openScreen(options: ScreenOptions): Screen {
     }
   };
 
+  const shown = () => ({
+    cols: Math.min(term.cols, LIMITS.screenSide),
+    rows: Math.min(term.rows, LIMITS.screenSide),
+  });
+  /** The first row that is shown, in the emulator's buffer. */
+  const top = () => {
+    const { baseY, cursorY } = term.buffer.active;
+    return baseY + Math.max(0, cursorY - shown().rows + 1);
+  };
+
   const rows = (): string[] => {
     const buffer = term.buffer.active;
     const payloads = maskedRows(
       buffer,
-      buffer.baseY,
-      buffer.baseY + term.rows,
-      term.cols,
+      top(),
+      top() + shown().rows,
+      shown().cols,
       cell,
       buffer.baseY + buffer.cursorY,
     );
@@ -177,12 +195,12 @@ export function openScreen(options: ScreenOptions): Screen {
   };
   const plain = (): string[] => {
     const buffer = term.buffer.active;
-    const line = (y: number) => buffer.getLine(buffer.baseY + y)?.translateToString(true) ?? "";
-    return Array.from({ length: term.rows }, (_, y) => line(y));
+    const line = (y: number) => buffer.getLine(top() + y)?.translateToString(true) ?? "";
+    return Array.from({ length: shown().rows }, (_, y) => line(y));
   };
   const cursor = () => ({
-    x: Math.min(term.buffer.active.cursorX, term.cols - 1),
-    y: term.buffer.active.cursorY,
+    x: Math.min(term.buffer.active.cursorX, shown().cols - 1),
+    y: term.buffer.active.baseY + term.buffer.active.cursorY - top(),
     visible: cursorVisible,
   });
   const shownTitle = () => {
@@ -191,8 +209,7 @@ export function openScreen(options: ScreenOptions): Screen {
     return title.masked;
   };
   const about = (): View["about"] => ({
-    cols: term.cols,
-    rows: term.rows,
+    ...shown(),
     cursor: cursor(),
     title: shownTitle(),
     ...(term.buffer.active.type === "alternate" ? { full: true } : {}),
@@ -248,7 +265,7 @@ export function openScreen(options: ScreenOptions): Screen {
       options.onHold(true);
     },
     resize(cols, newRows) {
-      history.resize(cols, newRows);
+      history.resize(...emulated(cols, newRows));
       options.onChange();
     },
     frame() {
@@ -281,7 +298,7 @@ export function openScreen(options: ScreenOptions): Screen {
     cursor: () => earlier()?.about.cursor ?? cursor(),
     tone: (x, y) => {
       const { active } = term.buffer;
-      const at = active.getLine(active.baseY + y)?.getCell(x, cell);
+      const at = active.getLine(top() + y)?.getCell(x, cell);
       return at === undefined || (at.isFgDefault() && at.isDim() === 0)
         ? ""
         : `${at.getFgColorMode()} ${at.getFgColor()} ${at.isDim()}`;
@@ -289,7 +306,7 @@ export function openScreen(options: ScreenOptions): Screen {
     isDim: (x, y) => {
       const { active } = term.buffer;
       const faint = active
-        .getLine(active.baseY + y)
+        .getLine(top() + y)
         ?.getCell(x, cell)
         ?.isDim();
       return (faint ?? 0) !== 0; // a bit of a mask

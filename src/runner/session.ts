@@ -4,7 +4,14 @@ import { dirname, join } from "node:path";
 import { openKeys } from "../attach/keys.ts";
 import { randomNonce } from "../auth.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
-import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.ts";
+import {
+  type Exit,
+  type FromServer,
+  type HistoryOp,
+  LIMITS,
+  type Prompt,
+  type SessionInfo,
+} from "../types.ts";
 import { openAsking } from "./asking.ts";
 import { backgrounded, conversationOf, goesOn } from "./claude/background.ts";
 import { type InputBox, readInputBox } from "./claude/input-box.ts";
@@ -29,7 +36,7 @@ import { openShowing } from "./showing.ts";
 import { openSizes, type Sizes } from "./sizes.ts";
 import { followStatus } from "./status.ts";
 import { followTranscript } from "./transcript.ts";
-import type { Program, Watch } from "./wrap.ts";
+import type { Program, Size, Watch } from "./wrap.ts";
 
 /** From 2.1.332 on Claude prints a short form of its login link; the whole one says for whom, and for what, somebody logs in on the phone. */
 const FULL_LOGIN_LINK = { CLAUDE_CODE_FULL_SIGN_IN_LINK: "1" };
@@ -40,6 +47,9 @@ const HOOKS_DUE_MS = 3000;
 
 /** The rest of what the desk's terminal says by itself comes within this time, in ms; an Escape alone was a key. */
 const REPLY_MS = 300;
+
+/** What is said of a terminal that is larger than what is sent of it. */
+const BEYOND = `what stands beyond column or row ${LIMITS.screenSide} of the terminal`;
 
 /** A socket's path has at most this many bytes (`sun_path` on macOS, which Linux exceeds by four). */
 const SOCKET_PATH_BYTES = 103;
@@ -123,6 +133,7 @@ export function openSession(
   let resumed = false; // the server knows this session on the present connection
   let left: () => void = () => undefined;
   let trouble: string | undefined;
+  let isCut = false; // the terminal was larger than what is sent of it
   let talk = ""; // Claude's own id of the conversation
   let heard = ""; // what Claude was told last, as its hook tells
   let typedAt = Number.NEGATIVE_INFINITY; // when a key was pressed at the desk
@@ -389,9 +400,14 @@ export function openSession(
         );
       }
       signal = pty.kill;
+      const measure = ({ cols, rows }: Size) => {
+        isCut ||= Math.max(cols, rows) > LIMITS.screenSide;
+      };
+      measure(size);
       sizes = openSizes(
         size,
         ({ cols, rows, pixels }, byPhone) => {
+          measure({ cols, rows });
           pty.resize(cols, rows, pixels);
           own.later((opened) => opened.resize(cols, rows));
           if (byPhone) repaint?.();
@@ -473,7 +489,7 @@ export function openSession(
       rmSync(dir, { recursive: true, force: true });
       rmSync(dirname(socket), { recursive: true, force: true });
       sweepSettings(kept, configDir, id);
-      return trouble;
+      return trouble ?? (isCut ? BEYOND : undefined);
     },
   };
 }
