@@ -447,3 +447,39 @@ describe("a terminal that is larger than what travels of it", () => {
     60_000,
   );
 });
+
+describe("signals", () => {
+  const asks = ["grep", "-E", "^Sig(Blk|Ign):", "/proc/self/status"];
+  const found = async (argv: readonly string[]) => {
+    const tty = openTty(argv, { env: server.home.env, cwd: server.home.dir, silent: true });
+    ttys.push(tty);
+    await tty.exited;
+    return Buffer.from(tty.bytes()).toString();
+  };
+  const through = [...SELF, "run", "--command", "grep", "--", ...asks.slice(1)];
+
+  test("are ignored by a wrapped program as without the wrapper: none, or what it was started to ignore", async () => {
+    const bare = await found(asks);
+    expect(bare).toMatch(/SigIgn:\s0+\s/);
+    expect(await found(through)).toBe(bare);
+    for (const signals of ["HUP", "USR1 USR2", "HUP QUIT ALRM WINCH"]) {
+      const started = (argv: readonly string[]) => [
+        "bash",
+        "-c",
+        `trap '' ${signals}; exec ${quoted(argv)}`,
+      ];
+      const expected = await found(started(asks));
+      expect(expected).not.toBe(bare);
+      expect(await found(started(through))).toBe(expected);
+    }
+  }, 60_000);
+
+  test("end a wrapped program whose file grows too large, as without the wrapper", async () => {
+    const script = 'ulimit -f 1; head -c 4096 /dev/zero >large; echo "ended $?"';
+    for (const argv of [
+      ["bash", "-c", script],
+      [...SELF, "run", "--command", "bash", "--", "-c", script],
+    ])
+      expect(await found(argv)).toContain(`ended ${128 + 25}`);
+  }, 30_000);
+});

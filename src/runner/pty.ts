@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { spawn } from "bun-pty";
 import { holderCommand } from "./holder.ts";
-import type { Pixels } from "./libc.ts";
+import { ignoredSignals, type Pixels, withoutIgnored } from "./libc.ts";
 import { findProgram, programPid, StartError, signalGroup } from "./program.ts";
 import { libraryReading, ownReading } from "./reading.ts";
 
@@ -65,20 +65,22 @@ function toExit(code: number): Exit {
 export function startPty(options: PtyOptions): Pty {
   const program = findProgram(options.command, options.cwd, options.env.PATH ?? "");
   const passive = options.takeOver !== false && process.platform === "linux";
-  const [shell, ...args] = holderCommand(passive, options.lineSettings ?? "iutf8", [
+  const [shell, ...args] = holderCommand(passive, options.lineSettings ?? "iutf8", ignoredSignals, [
     program,
     ...options.args,
   ]);
   let child: ReturnType<typeof spawn>;
   try {
-    child = spawn(shell, args, {
-      cols: options.cols,
-      rows: options.rows,
-      cwd: options.cwd,
-      env: options.env,
-      name: "xterm-256color",
-      passive,
-    });
+    child = withoutIgnored(() =>
+      spawn(shell, args, {
+        cols: options.cols,
+        rows: options.rows,
+        cwd: options.cwd,
+        env: options.env,
+        name: "xterm-256color",
+        passive,
+      }),
+    );
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ELIBACC")
       throw new NoPty(error.message);
