@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { version } from "../../package.json";
 import { takeLock } from "../hub/seat.ts";
-import { startDaemon } from "../runner/daemon.ts";
+import { type DaemonOptions, startDaemon } from "../runner/daemon.ts";
 import { PairingError } from "../runner/pairing.ts";
 import { realFolder } from "../runner/roots.ts";
 import { imageTrouble, sandboxTrouble } from "../sandbox/engine.ts";
@@ -12,7 +12,7 @@ import { LIMITS } from "../types.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
 import { configPath, runnerDir, sandboxDir } from "./places.ts";
-import { keepServer } from "./run.ts";
+import { keepServer, sandboxChoice } from "./run.ts";
 import { say } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
@@ -41,7 +41,10 @@ export async function runner(argv: readonly string[]): Promise<number> {
       `your dashboard is at ${home.seat.origin} (\`claude-remote pair\` lets a phone or browser in)`,
     );
   say(`sessions may be started in ${roots.join(", ")}`);
-  const sandboxReady = async () => (await sandboxTrouble()) ?? imageTrouble(say);
+  const sandboxAlways = config.sandbox === "always";
+  if (sandboxAlways) say("each in a sandbox");
+  const sandboxReady: DaemonOptions["sandboxReady"] = async (onImage) =>
+    (await sandboxTrouble()) ?? imageTrouble(say, sandboxChoice(config), onImage);
   const sandboxed = (cwd: string) => ({
     configDir: sandboxHome(sandboxDir(), cwd).config,
     cwd: INSIDE.project,
@@ -54,6 +57,7 @@ export async function runner(argv: readonly string[]): Promise<number> {
     claude: config.claude,
     sandboxTrouble,
     sandboxReady,
+    sandboxAlways,
     sandboxed,
     log: say,
     onLost: server?.lost,

@@ -32,6 +32,7 @@ const USAGE = `claude-remote: your Claude Code session on your phone
   claude-remote run --no-log -- …         claude as ever, with nothing of it written down by the server
   claude-remote run --sandbox -- …        claude in a throw-away container: this folder alone, Anthropic's hosts alone
       --sandbox-host HOST[:PORT]  --sandbox-pass VARIABLE  --sandbox-git
+      --sandbox-dockerfile FILE  --sandbox-image IMAGE  (sandbox = "always" in config.toml; --no-sandbox)
 
 Examples
   claude-remote                                   as you would type claude

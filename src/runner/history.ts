@@ -1,15 +1,15 @@
 import type { IBuffer, IMarker, Terminal } from "@xterm/headless";
 import { type HistoryOp, LIMITS } from "../types.ts";
 import { unwrap } from "./buffer-line.ts";
+import { maskBuffer, START, type StreamState } from "./masking/rows.ts";
 import { markRow, resizeEmulator, setScrollback } from "./screen/reflow.ts";
-import { maskedRows } from "./secrets.ts";
 
 /** Lines that the emulator keeps above the screen; more than one slice of output can scroll. */
 export const SCROLLBACK_LINES = 2000;
 /** A slice of output ends after this many bytes, or line feeds and whatever else may scroll, so that no line leaves the emulator unseen. A wide character that is repeated as often as there are columns scrolls three lines at worst. */
 const SLICE_BYTES = 16 * 1024;
 const SLICE_LINES = 500;
-/** Rows above that may tell whether a row holds a secret (see `maskedRows`). */
+/** Rows above that may tell whether a row holds a secret (see `maskBuffer`). */
 const ABOVE = 60;
 /** An operation carries about this much text at most, in UTF-16 units. */
 const OP_CHARS = 64 * 1024;
@@ -72,6 +72,8 @@ export interface History {
   sync(more?: boolean): void;
   /** Resizes the emulator and reports the lines that a taller screen pulled back or a new width rewrapped. */
   resize(cols: number, rows: number): void;
+  /** What the rows above `y` have left to it, for masking; undefined where that is not known. */
+  leftTo(y: number): StreamState | undefined;
 }
 
 /**
@@ -87,6 +89,8 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
   let chars = 0;
   let anchor: Anchor | undefined;
   let newestGoesOn = false; // in the first row of the screen
+  /** What has scrolled off leaves to the line numbered `next`, for masking. */
+  let left: StreamState | undefined = START;
 
   const flush = () => {
     if (lines.length > 0) emit({ op: "append", generation, from: next - lines.length, lines });
@@ -94,9 +98,14 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
     chars = 0;
   };
   const take = (from: number, start: number, end: number) => {
-    if (from !== next) flush();
+    if (from !== next) {
+      flush();
+      left = undefined;
+    }
     next = from;
-    for (const payload of maskedRows(term.buffer.normal, start, end, term.cols, cell)) {
+    const masked = maskBuffer(term.buffer.normal, start, end, term.cols, cell, left);
+    left = masked.state;
+    for (const payload of masked.payloads) {
       lines.push(payload);
       next++;
       chars += payload.length;
@@ -106,8 +115,11 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
 
   /** The log from the row numbered `from` on is what stands in the rows from `start` to `end` now. */
   const replace = (from: number, start: number, end: number) => {
-    if (from < next) emit({ op: "truncate", generation, to: from });
-    next = from;
+    if (from < next) {
+      emit({ op: "truncate", generation, to: from });
+      left = from === 0 ? START : undefined;
+      next = from;
+    }
     take(from, start, end);
   };
 
@@ -182,6 +194,7 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
     if (term.buffer.active.type !== "normal" || next === 0) return false;
     generation++;
     next = 0;
+    left = START;
     newest?.dispose();
     newest = undefined;
     forgetAnchor();
@@ -206,6 +219,8 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
 
   return {
     sync,
+    leftTo: (y) =>
+      y === 0 ? START : newest !== undefined && newest.line === y - 1 ? left : undefined,
     resize(cols, rows) {
       if (cols === term.cols && rows === term.rows) return;
       sync();

@@ -1,13 +1,15 @@
+import type { IBuffer } from "@xterm/headless";
 import { goesOn, rowText, withGoesOn } from "../row.ts";
 import { type Frame, type HistoryOp, LIMITS } from "../types.ts";
 import type { SessionColours } from "./colours.ts";
 import { openEmulator } from "./emulator.ts";
 import { followHistory, slices } from "./history.ts";
 import { followLogins } from "./logins.ts";
+import { maskBuffer } from "./masking/rows.ts";
 import type { TerminalModes } from "./pty/terminal-modes.ts";
 import { BoundedStrings } from "./screen/bounded-strings.ts";
 import { paintTerminal } from "./screen/paint.ts";
-import { maskedRows, maskSecrets } from "./secrets.ts";
+import { maskSecrets } from "./secrets.ts";
 import { SynchronizedUpdates, UPDATE_MS } from "./synchronized.ts";
 import type { Size } from "./wrap.ts";
 
@@ -175,13 +177,15 @@ export function openScreen(options: ScreenOptions): Screen {
 
   const rows = (): string[] => {
     const buffer = term.buffer.active;
-    const payloads = maskedRows(
+    const first = top();
+    const { payloads } = maskBuffer(
       buffer,
-      top(),
-      top() + shown().rows,
+      first,
+      first + shown().rows,
       shown().cols,
       cell,
-      buffer.baseY + buffer.cursorY,
+      buffer.type === "normal" ? history.leftTo(first) : undefined,
+      { row: buffer.baseY + buffer.cursorY, x: textBefore(buffer) },
     );
     if (payloads.reduce((sum, payload) => sum + payload.length, 0) <= LIMITS.screenChars)
       return payloads;
@@ -193,6 +197,10 @@ export function openScreen(options: ScreenOptions): Screen {
       return goesOn(payload) ? withGoesOn(text) : text;
     });
   };
+  /** Where the cursor stands in its row's text, in UTF-16 units. */
+  const textBefore = (buffer: IBuffer) =>
+    buffer.getLine(buffer.baseY + buffer.cursorY)?.translateToString(false, 0, buffer.cursorX)
+      .length ?? 0;
   const plain = (): string[] => {
     const buffer = term.buffer.active;
     const line = (y: number) => buffer.getLine(top() + y)?.translateToString(true) ?? "";
