@@ -7,7 +7,7 @@ const RETRY_MS = 5;
  * So much is given to a thread at once, in bytes: more while that is soon written, less while it takes long, as a thread tells of no
  * progress before all of it is written.
  */
-const THREAD_BYTES = 64 * 1024;
+const THREAD_BYTES = 16 * 1024;
 const LEAST_THREAD_BYTES = 1024;
 const SOON_MS = 20;
 const LONG_MS = 200;
