@@ -273,7 +273,7 @@ describe("a backup", () => {
 
   test("of a server that writes all the while is whole, for its user alone, and restores with devices, sessions and history", async () => {
     server = await startHomeServer();
-    const machine = await pairDevice(await server.phone.mint("machine"), "machine", "box");
+    const machine = await pairDevice(await server.machine.mint("machine"), "machine", "box");
     const stolen = await pairDevice(await server.phone.mint("viewer"), "viewer", "stolen");
     const socket = await openSocket(server.origin, machine);
     socket.send(hello);
@@ -362,6 +362,23 @@ describe("a backup", () => {
     expect([lstatSync(to).isFile(), lstatSync(to).mode & 0o777]).toEqual([true, 0o600]);
     expect(readdirSync(dir).toSorted()).toEqual(["b.db", "b.db.part", "theirs"]);
   }, 20_000);
+
+  test.each([1, FIRST_NAMES, MIGRATIONS.length])(
+    "of schema %p is restored, and says whom it lets in",
+    async (version) => {
+      const old = folder(`backup-${version}`);
+      older(old, version);
+      const target = folder(`restored-${version}`);
+      const { code, err } = await cli(["server", "restore", databaseFile(old), "--data", target]);
+      expect([code, err]).toEqual([0, expect.stringContaining("laptop  (never seen)")]);
+      const db = openDatabase(target);
+      expect(db.query("SELECT id, last_seen FROM devices").all()).toEqual([
+        { id: "dev_old", last_seen: null },
+      ]);
+      db.close();
+    },
+    20_000,
+  );
 
   test("does not overwrite another file, and nothing but a backup is restored", async () => {
     expect(await cli(["server", "backup", file, "--data", data()])).toMatchObject({

@@ -2,9 +2,10 @@ import { accessSync, constants, mkdirSync, openSync, readFileSync } from "node:f
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { version } from "../../package.json";
-import { openDatabase } from "../db.ts";
+import { claimFolder, openDatabase } from "../db.ts";
 import { openDevices } from "../hub/devices.ts";
 import { checkExposure, OptionError } from "../hub/origins.ts";
+import { unusedSince } from "../hub/retention.ts";
 import { hasCrashed, readSeat, type Seat, takeLock } from "../hub/seat.ts";
 import type { Pairing } from "../runner/link.ts";
 import { loadPairing, PairingError, pairWith, savePairing } from "../runner/pairing.ts";
@@ -79,7 +80,7 @@ export async function findHome(
     const unknown =
       before !== undefined &&
       (started || options.afresh === true) &&
-      !isKnown(config.data, before.device, options.afresh === true);
+      !isKnown(config, before.device, options.afresh === true);
     const kept = unknown ? undefined : before;
     const pairing = kept ?? (await pairOurselves(config.data, seat));
     return { pairing, seat, started, paired: kept === undefined };
@@ -117,7 +118,6 @@ async function ensureServer(
   }
   checkListening(config);
   const port = config.port ?? pairing?.port ?? freePort();
-  mkdirSync(config.data, { recursive: true, mode: 0o700 });
   mkdirSync(dirname(logPath()), { recursive: true, mode: 0o700 });
   const log = openSync(logPath(), "w", 0o600);
   // it lives long, so it keeps nothing of this shell but what it needs: no keys, no tokens; push services may be behind a proxy
@@ -186,12 +186,17 @@ function freePort(): number {
   );
 }
 
-/** Whether the server has ever heard of a device. One that was locked out stays so, unless its owner asks for a pairing here (`letIn`). */
-function isKnown(data: string, device: string, letIn: boolean): boolean {
+/** Whether the server has ever heard of a device. One that was locked out stays so, unless its owner asks for a pairing here (`letIn`): then one that nobody used for long is let in again. */
+function isKnown({ data, device_days: days }: Config, device: string, letIn: boolean): boolean {
   const db = openDatabase(data);
-  const found = openDevices(db)
+  const devices = openDevices(db);
+  const found = devices
     .list("")
     .some(({ id, revoked_at }) => id === device && !(letIn && revoked_at !== null));
+  if (found && letIn) {
+    devices.lockUnused(unusedSince(Date.now(), days), undefined);
+    devices.admit(device, undefined);
+  }
   db.close();
   return found;
 }
@@ -215,7 +220,7 @@ async function pairOurselves(data: string, seat: Seat): Promise<Pairing> {
 
 /** Runs `act` while no other claude-remote does the same. */
 async function alone<T>(data: string, act: () => Promise<T>): Promise<T> {
-  mkdirSync(data, { recursive: true, mode: 0o700 });
+  claimFolder(data);
   let release: (() => void) | undefined;
   await comes(() => {
     release = takeLock(join(data, "start.lock"));

@@ -17,7 +17,14 @@ import {
 } from "../runner/wrap.ts";
 import type { Sandbox, SandboxChoice } from "../sandbox/sandbox.ts";
 import { type Config, loadConfig, wantsSandboxAlways } from "./config.ts";
-import { configPath, keptOut, keptSettingsDir, pairingPath, sandboxDir } from "./places.ts";
+import {
+  configPath,
+  keptOut,
+  keptSettingsDir,
+  ownFolders,
+  pairingPath,
+  sandboxDir,
+} from "./places.ts";
 import { say, sayMeanwhile } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
@@ -276,6 +283,7 @@ async function show(
         started,
         sandbox,
         kept: keptSettingsDir(),
+        denied: ownFolders(loadConfig().data),
       }),
     )
     .catch((error: unknown) => {

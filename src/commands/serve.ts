@@ -4,11 +4,13 @@ import { DatabaseError } from "../db.ts";
 import { type LogForm, openLog } from "../hub/log.ts";
 import { OptionError } from "../hub/origins.ts";
 import { SeatTaken } from "../hub/seat.ts";
+import { loadPairing } from "../runner/pairing.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { backup, restore } from "./backup.ts";
 import { loadConfig } from "./config.ts";
 import { listening } from "./embedded.ts";
 import { printLink } from "./pair.ts";
+import { pairingPath } from "./places.ts";
 import { status, stop } from "./server-state.ts";
 import { UsageError } from "./usage.ts";
 
@@ -35,15 +37,17 @@ export async function serve(argv: readonly string[]): Promise<number> {
       "insecure-lan": yes,
       "keep-days": text,
       "keep-mb": text,
+      "device-days": text,
       "push-contact": text,
       "push-services": text,
       "trusted-proxies": text,
       log: text,
       "in-background": yes,
       json: yes,
+      "only-this-host": yes,
     },
   });
-  const { "in-background": inBackground, json, ...flags } = values;
+  const { "in-background": inBackground, "only-this-host": onlyHost, json, ...flags } = values;
   const config = loadConfig(
     Object.fromEntries(
       Object.entries(flags).map(([name, value]) => [name.replaceAll("-", "_"), value]),
@@ -55,7 +59,12 @@ export async function serve(argv: readonly string[]): Promise<number> {
       throw new UsageError(
         `server ${action}: give one file, or - for standard ${action === "backup" ? "output" : "input"}`,
       );
-    return action === "backup" ? backup(config.data, file) : restore(config.data, file);
+    if (action === "backup") return backup(config.data, file);
+    return restore(
+      config.data,
+      file,
+      onlyHost === true ? { device: loadPairing(pairingPath())?.device } : undefined,
+    );
   }
   const odd = ["status", "stop", undefined].includes(action) ? file : action;
   if (odd !== undefined) throw new UsageError(`server: what is ${odd}?`);
@@ -93,6 +102,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
       insecureLan,
       embedded,
       keep,
+      deviceDays: config.device_days,
       logForm: form,
       ...push,
     });
@@ -124,16 +134,22 @@ function greet(
   if (form === "json") {
     log("info", "started", { version, listens: listensOn, origin });
     if (insecureLan) log("warn", "insecure_lan");
-    if (invites) log("info", "pairing_link", { link: server.pairingLink() });
+    if (invites && !insecureLan) log("info", "pairing_link", { link: server.pairingLink() });
     return;
   }
   process.stderr.write(`claude-remote server listens on ${listensOn}\n`);
   if (origin !== listensOn) process.stderr.write(`The dashboard is at ${origin}\n`);
   if (insecureLan)
     process.stderr.write(
-      "Plain HTTP: anybody on this network can replace the page that phones load. Prefer HTTPS.\n",
+      "Plain HTTP: anybody on this network can replace the page that phones load. Whoever records a pairing and gets its link, even a used one, has that device's key: keep links out of logs and chats. Prefer HTTPS.\n",
     );
   if (!invites) return;
+  if (insecureLan && !process.stderr.isTTY) {
+    process.stderr.write(
+      "Nothing is paired yet. The link is not written here, as this may be a log: `claude-remote pair --data DIR` makes one.\n",
+    );
+    return;
+  }
   process.stderr.write(
     "Nothing is paired yet. Open this on your phone, or give it to `claude-remote pair` (5 minutes, once):\n",
   );

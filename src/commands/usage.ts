@@ -17,16 +17,18 @@ const USAGE = `claude-remote: your Claude Code session on your phone
   claude-remote runner --root DIR …       start sessions in these folders when the phone asks, until it is told to end
   claude-remote attach [SESSION]          a session of any machine, full screen in this terminal (Ctrl-] ? helps,
                                           Ctrl-] d leaves); by its id or folder; --list tells what runs
-  claude-remote devices [revoke ID]       list what is paired, or lock something out
+  claude-remote devices                   list what is paired
+  claude-remote devices revoke ID …       lock something out
+  claude-remote devices admit ID          let one in again that nobody used for long
   claude-remote server                    a server of its own, for several machines
       --port 7200  --host 127.0.0.1  --data DIR  --public-url URL
       --tls-cert FILE  --tls-key FILE  --insecure-lan  --keep-days 30  --keep-mb 2000
-      --push-contact mailto:YOU  --push-services HOSTS  --trusted-proxies ADDRESSES
+      --device-days 90  --push-contact mailto:YOU  --push-services HOSTS  --trusted-proxies ADDRESSES
       --log json  --published 127.0.0.1:7200
   claude-remote server status [--json]    what runs here
   claude-remote server stop               end it; the next claude-remote starts it again
   claude-remote server backup FILE        a copy of its database, also while it runs
-  claude-remote server restore FILE       put one back
+  claude-remote server restore FILE       put one back; --only-this-host locks out all devices but this machine
   claude-remote check [--json]            look whether everything works together, and what to do where not
   claude-remote run --command PROG -- …   wrap any other program
   claude-remote run --no-log -- …         claude as ever, with nothing of it written down by the server
