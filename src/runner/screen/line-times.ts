@@ -132,7 +132,7 @@ export class LineTimes {
   #of(number: number, y: number): number | undefined {
     if (number < this.#end) return this.#changes.findLast(({ from }) => from <= number)?.at;
     const row = this.#screen[number - this.#first];
-    return row?.text === this.#text(y) ? row.at : undefined;
+    return row !== undefined && row.text === this.#text(y) ? row.at : undefined;
   }
 
   #text(y: number): string {
