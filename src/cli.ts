@@ -25,14 +25,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   __session: async () => (await import("./commands/session.ts")).session,
   __sweep: async () => (await import("./sandbox/records.ts")).sweepLeft,
   __hook: async () => (await import("./commands/hook.ts")).hook,
-  __deliver: async () => async (argv) => {
-    const [{ deliver }, { loadPairing }, { pairingPath }] = await Promise.all([
-      import("./runner/rest.ts"),
-      import("./runner/pairing.ts"),
-      import("./commands/places.ts"),
-    ]);
-    return deliver(argv, () => loadPairing(pairingPath()));
-  },
+  __deliver: async () => (await import("./commands/deliver.ts")).deliverRest,
 };
 
 async function main(argv: readonly string[]): Promise<number> {

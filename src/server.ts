@@ -25,6 +25,7 @@ import { openSteady } from "./hub/steady.ts";
 import { openStores } from "./hub/stores.ts";
 import { openTranscripts } from "./hub/transcripts.ts";
 import { openViewers } from "./hub/viewers.ts";
+import { ownBuild } from "./system/build.ts";
 import { LIMITS, PairRequest, PROTOCOL, parseJson } from "./types.ts";
 
 export interface ServerOptions extends Omit<ListenOptions, "tls"> {
@@ -259,6 +260,7 @@ async function open(
     origin: hub.publicOrigin(),
     version,
     protocol: PROTOCOL,
+    ...ownBuild(),
     embedded: options.embedded,
     started_at: Date.now(),
   };

@@ -53,7 +53,7 @@ const OPTIONS = {
   sandbox_git: v.optional(yes),
 };
 const Options = v.strictObject(OPTIONS);
-type Given = { [Name in keyof typeof OPTIONS]?: v.InferOutput<(typeof OPTIONS)[Name]> };
+export type Given = { [Name in keyof typeof OPTIONS]?: v.InferOutput<(typeof OPTIONS)[Name]> };
 
 /** The options that hold, with what holds where nobody said anything. */
 export type Config = Given & {
@@ -62,6 +62,8 @@ export type Config = Given & {
   insecure_lan: boolean;
   embedded: boolean;
   claude: string;
+  /** The options that somebody has set. */
+  given?: Given;
 };
 
 /** Reads file, environment and flags (named as in the file). Throws a `UsageError` that names the place of a mistake. */
@@ -91,7 +93,18 @@ export function loadConfig(
   };
   if ((given.tls_cert === undefined) !== (given.tls_key === undefined))
     throw new UsageError("tls_cert and tls_key (--tls-cert and --tls-key) go together");
-  return withDefaults(given);
+  return { ...withDefaults(given), given };
+}
+
+/** The options; where they can't be read, those that start nothing. */
+export function lenientConfig(told: (mistake: string) => void = () => undefined): Config {
+  try {
+    return loadConfig();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    told(error.message);
+    return withDefaults({ embedded: false });
+  }
 }
 
 /** What holds where nobody said anything else. */

@@ -7,7 +7,15 @@ import { openDevices } from "../hub/devices.ts";
 import { isLoopback } from "../hub/origins.ts";
 import { readSeat } from "../hub/seat.ts";
 import type { Pairing } from "../runner/link.ts";
-import { PairingError, pairWith, savePairing, signedRequest } from "../runner/pairing.ts";
+import {
+  isServerOf,
+  loadPairing,
+  PairingError,
+  pairWith,
+  parseLink,
+  savePairing,
+  signedRequest,
+} from "../runner/pairing.ts";
 import { parseJson } from "../types.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
@@ -50,12 +58,40 @@ export async function pair(argv: readonly string[]): Promise<number> {
     throw new UsageError(
       "pair LINK: this machine pairs as machine or runner; a viewer is a phone or a browser",
     );
+  if (values.kind === undefined && values.name === undefined) {
+    const moved = await movedTo(parseLink(link).server);
+    if (moved !== undefined) {
+      process.stderr.write(
+        `${moved} is the server that this machine is paired with, at a new address: sessions and history stay as they are.\n`,
+      );
+      return 0;
+    }
+  }
   const pairing = await pairWith(link, as, values.name ?? (hostname() || "this machine"));
   savePairing(pairingPath(), pairing);
   process.stderr.write(
     `Paired with ${pairing.server}. From now on \`claude-remote\` shows its sessions there.\n`,
   );
   return 0;
+}
+
+/** Where the server that this machine is paired with has moved to an address, the pairing follows it; the address, or undefined where that is another server. */
+async function movedTo(server: string): Promise<string | undefined> {
+  const known = lenientPairing();
+  if (known === undefined || known.embedded === true || known.server === server) return undefined;
+  if (!(await isServerOf(known, server))) return undefined;
+  savePairing(pairingPath(), { ...known, server });
+  return server;
+}
+
+/** This machine's pairing; a damaged one is about to be replaced. */
+function lenientPairing(): Pairing | undefined {
+  try {
+    return loadPairing(pairingPath());
+  } catch (error) {
+    if (error instanceof PairingError) return undefined;
+    throw error;
+  }
 }
 
 /** Makes a code in the database itself, for whoever owns the server's files. */

@@ -55,6 +55,11 @@ export function logPath(): string {
   return join(xdg("XDG_STATE_HOME", ".local/state"), "claude-remote", "server.log");
 }
 
+/** Where waits for the server what ended while it was away. */
+export function undeliveredDir(): string {
+  return join(xdg("XDG_STATE_HOME", ".local/state"), "claude-remote", "undelivered");
+}
+
 /** Where the daemon keeps what has to outlive it. */
 export function runnerDir(): string {
   return join(xdg("XDG_STATE_HOME", ".local/state"), "claude-remote", "runner");

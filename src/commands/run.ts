@@ -16,9 +16,17 @@ import {
   wrapUnseen,
 } from "../runner/wrap.ts";
 import type { Sandbox, SandboxChoice } from "../sandbox/sandbox.ts";
-import { type Config, loadConfig } from "./config.ts";
-import { configPath, keptOut, keptSettingsDir, pairingPath, sandboxDir } from "./places.ts";
+import { type Config, lenientConfig, loadConfig } from "./config.ts";
+import {
+  configPath,
+  keptOut,
+  keptSettingsDir,
+  pairingPath,
+  sandboxDir,
+  undeliveredDir,
+} from "./places.ts";
 import { say } from "./say.ts";
+import { ServerWatch } from "./server-watch.ts";
 import { UsageError } from "./usage.ts";
 
 const NO_CLAUDE = `Claude Code is not installed here, or not on the PATH. Get it with
@@ -30,8 +38,6 @@ or see https://claude.com/claude-code. Without it, \`claude-remote demo\` shows 
 
 /** How many times over one claude-remote may have started another: more is a script named claude that leads back to us. */
 const DEEPEST = 5;
-/** A server that has gone is looked for only after the program has started, in ms. */
-const LOOK_AFTER_MS = 300;
 
 const OPTIONS = {
   command: { type: "string" },
@@ -96,7 +102,7 @@ export async function runClaude(args: readonly string[], how: How = {}): Promise
       );
     return runProgram(programOf("claude", args), { ...how, alone }); // the image's own
   }
-  const { claude } = lenientConfig();
+  const { claude } = saidConfig();
   const depth = Number(process.env.CLAUDE_REMOTE_DEPTH) || 0;
   if (depth >= DEEPEST)
     throw new StartError(
@@ -207,14 +213,16 @@ async function show(
   // a full disk must not keep claude from starting, nor take its exit code away
   const complain = (error: unknown): undefined =>
     say(`not shown on the phone: ${error instanceof Error ? error.message : error}`) as undefined;
-  const server = pairing.embedded === true ? keepServer() : undefined;
+  const server = new ServerWatch(pairing);
   const session = await Promise.resolve()
     .then(() =>
       openSession(program, pairing, version, {
         desk: unseen === undefined,
         unlogged,
-        onLost: server?.lost,
-        onHeard: server?.heard,
+        onLost: server.lost,
+        onHeard: server.heard,
+        address: server.address,
+        undelivered: undeliveredDir(),
         started,
         sandbox,
         kept: keptSettingsDir(),
@@ -224,13 +232,17 @@ async function show(
       if (started !== undefined) throw error;
       return complain(error);
     });
+  const unseenYet = session && started === undefined ? await server.atStart() : undefined;
+  if (unseenYet !== undefined) say(`not shown on the phone: ${unseenYet}`);
   const exit = await start(
     session?.program ?? sandbox?.enclose(program) ?? program,
     session?.watch,
     session?.ifKilled,
   );
-  const trouble = (await session?.end(exit).catch(complain)) ?? server?.end();
-  if (trouble !== undefined) say(`not shown on the phone: ${trouble}`);
+  const refused = await session?.end(exit).catch(complain);
+  const trouble = (await server.atEnd()) ?? refused;
+  if (trouble !== undefined)
+    say(`${server.wasHeard ? "no longer" : "not"} shown on the phone: ${trouble}`);
   return exit.code;
 }
 
@@ -249,7 +261,7 @@ async function unlessMissing(program: Program, act: () => Promise<number>): Prom
 async function knownPairing(): Promise<Pairing | undefined> {
   const known = loadPairing(pairingPath());
   if (known !== undefined) return known;
-  if (!lenientConfig().embedded) return undefined;
+  if (!saidConfig().embedded) return undefined;
   try {
     const { findHome } = await import("./embedded.ts");
     const home = await findHome(loadConfig());
@@ -265,46 +277,7 @@ async function knownPairing(): Promise<Pairing | undefined> {
   }
 }
 
-/** Sees to it that the embedded server runs: at the start, and when it has died. The answer at the end tells what has gone wrong, in words. */
-export function keepServer() {
-  let trouble: string | undefined;
-  let busy = false;
-  const look = (find: (embedded: typeof import("./embedded.ts")) => Promise<unknown>) => {
-    if (busy) return;
-    busy = true;
-    import("./embedded.ts")
-      .then(find)
-      .then(() => {
-        trouble = undefined;
-      })
-      .catch((error: unknown) => {
-        trouble = error instanceof Error ? error.message : String(error);
-      })
-      .finally(() => {
-        busy = false;
-      });
-  };
-  const timer = setTimeout(() => look(({ findHome }) => findHome(loadConfig())), LOOK_AFTER_MS);
-  return {
-    /** It is there after all, whoever started it. */
-    heard() {
-      trouble = undefined;
-    },
-    lost: () => look(({ reviveServer }) => reviveServer(loadConfig())),
-    end() {
-      clearTimeout(timer);
-      return trouble;
-    },
-  };
-}
-
 /** The options; where they can't be read that is said, and claude starts all the same. */
-function lenientConfig(): Pick<Config, "claude" | "embedded"> {
-  try {
-    return loadConfig();
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    say(error.message);
-    return { claude: "claude", embedded: false };
-  }
+function saidConfig(): Config {
+  return lenientConfig((mistake) => say(mistake));
 }

@@ -12,8 +12,8 @@ import { LIMITS } from "../types.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
 import { configPath, runnerDir, sandboxDir } from "./places.ts";
-import { keepServer } from "./run.ts";
 import { say } from "./say.ts";
+import { ServerWatch } from "./server-watch.ts";
 import { UsageError } from "./usage.ts";
 
 /** `claude-remote runner --root DIR …`: starts sessions in these folders when the dashboard asks, until SIGTERM or SIGINT. */
@@ -35,7 +35,7 @@ export async function runner(argv: readonly string[]): Promise<number> {
   if (leave === undefined)
     throw new PairingError(`Another claude-remote runner works here already (${state}).`);
 
-  const server = home.pairing.embedded === true ? keepServer() : undefined;
+  const server = new ServerWatch(home.pairing);
   if (home.seat !== undefined)
     say(
       `your dashboard is at ${home.seat.origin} (\`claude-remote pair\` lets a phone or browser in)`,
@@ -56,7 +56,9 @@ export async function runner(argv: readonly string[]): Promise<number> {
     sandboxReady,
     sandboxed,
     log: say,
-    onLost: server?.lost,
+    onLost: () => server.lost(),
+    onConnected: server.heard,
+    address: server.address,
   });
   await new Promise<void>((resolve) => {
     let asked = 0;
@@ -69,7 +71,7 @@ export async function runner(argv: readonly string[]): Promise<number> {
     // a terminal that is closed ends it; without one it stays, as with nohup
     process.on("SIGHUP", process.stderr.isTTY ? end : () => undefined);
   });
-  server?.end();
+  server.end();
   leave();
   return 0;
 }

@@ -3,11 +3,12 @@ import { version } from "../../package.json";
 import { DatabaseError } from "../db.ts";
 import { type LogForm, openLog } from "../hub/log.ts";
 import { OptionError } from "../hub/origins.ts";
+import { portTaken } from "../hub/port-holder.ts";
 import { SeatTaken } from "../hub/seat.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { backup, restore } from "./backup.ts";
 import { loadConfig } from "./config.ts";
-import { listening } from "./embedded.ts";
+import { serverOptions } from "./embedded.ts";
 import { printLink } from "./pair.ts";
 import { status, stop } from "./server-state.ts";
 import { UsageError } from "./usage.ts";
@@ -70,10 +71,8 @@ export async function serve(argv: readonly string[]): Promise<number> {
     port = 7200,
   } = config;
   const tls = cert === undefined || key === undefined ? undefined : { cert, key };
-  const embedded =
-    inBackground === true ? listening({ ...config, port: loadConfig().port }) : undefined;
-
-  const form = embedded === undefined ? (config.log ?? "text") : "text";
+  const embedded = inBackground === true ? serverOptions(config) : undefined;
+  const form = config.log ?? "text";
 
   let server: RunningServer;
   try {
@@ -98,7 +97,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
     });
   } catch (error) {
     if (error instanceof OptionError) throw new UsageError(error.message);
-    const reason = explain(error, port);
+    const reason = await explain(error, port);
     const write = (line: string) => process.stderr.write(`${line}\n`);
     if (form === "json") openLog(form, write)("error", "start_failed", { reason });
     else write(`claude-remote server: ${reason}`);
@@ -140,12 +139,11 @@ function greet(
   printLink(server.pairingLink(), process.stderr);
 }
 
-function explain(error: unknown, port: number): string {
+async function explain(error: unknown, port: number): Promise<string> {
   if (error instanceof DatabaseError || error instanceof SeatTaken) return error.message;
   if (!(error instanceof Error)) throw error;
   const code = "code" in error ? error.code : undefined;
-  if (code === "EADDRINUSE")
-    return `port ${port} is taken; is another claude-remote server running? Choose another with --port.`;
+  if (code === "EADDRINUSE") return portTaken(port);
   if (code === "EACCES")
     return `port ${port} can't be used by this user; choose one above 1023 with --port.`;
   return error.message;

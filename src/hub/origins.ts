@@ -68,10 +68,8 @@ const originOf = (options: ListenOptions, host: string, port: number) =>
     .origin;
 const everywhere = (host: string) => host === "0.0.0.0" || host === "::";
 
-/** Where this machine itself reaches the server; a certificate has a name to keep to. */
+/** Where this machine itself reaches the server, whatever phones call it. */
 export function nearOrigin(options: ListenOptions, port: number): string {
-  if (options.tls && options.publicUrl !== undefined)
-    return parsePublicUrl(options.publicUrl).origin;
   return originOf(options, everywhere(options.host) ? "127.0.0.1" : options.host, port);
 }
 

@@ -53,6 +53,10 @@ export interface DaemonOptions {
   log(line: string): void;
   /** Comes with each attempt to connect that fails. */
   onLost?: (() => void) | undefined;
+  /** The server is there. */
+  onConnected?: (() => void) | undefined;
+  /** Its origin by now. */
+  address?: (() => string) | undefined;
 }
 
 /** Registers this machine with the server and starts sessions when it asks; the answer is how to end it, and them. */
@@ -67,6 +71,8 @@ export async function startDaemon({
   sandboxed,
   log,
   onLost,
+  onConnected,
+  address,
 }: DaemonOptions) {
   const host = hostname();
   const configDir = process.env.CLAUDE_CONFIG_DIR ?? join(homedir(), ".claude");
@@ -233,12 +239,13 @@ export async function startDaemon({
 
   children.takeOver();
   const link: Link = openLink({
-    ...{ pairing, host, version, onMessage },
+    ...{ pairing, host, version, address, onMessage },
     onUp() {
       trouble = undefined;
       const connected = () => {
         refused = undefined;
-        log(`connected to ${pairing.server}`);
+        log(`connected to ${address?.() ?? pairing.server}`);
+        onConnected?.();
       };
       if (refused === undefined) connected();
       else
