@@ -51,6 +51,13 @@ try {
   // what the system says no to (a folder that can't be written) is no defect of ours to be shown with a stack
   if (!isOurs && !(error instanceof Error && "code" in error)) throw error;
   const { say } = await import("./commands/say.ts");
-  say(usage ? `${error.message}\n\nclaude-remote --help tells more.` : error.message);
+  const { explainSystemError } = await import("./system/system-error.ts");
+  say(
+    usage
+      ? `${error.message}\n\nclaude-remote --help tells more.`
+      : isOurs
+        ? error.message
+        : explainSystemError(error),
+  );
   process.exit(usage ? 2 : error instanceof StartError ? error.exitCode : 1);
 }

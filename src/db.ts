@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
-import { chmodSync, existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, chmodSync, constants, existsSync, mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { denial } from "./system/system-error.ts";
 
 /**
  * The server's memory: one SQLite file in WAL mode. Each entry of MIGRATIONS brings the schema one `user_version` further;
@@ -215,6 +216,16 @@ function migrate(db: Database, file: string): void {
   }).immediate();
 }
 
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return false;
+  }
+}
+
 function explain(error: Error, file: string): string {
   const code = "code" in error ? String(error.code) : "";
   if (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB")) {
@@ -225,6 +236,6 @@ function explain(error: Error, file: string): string {
   if (code.startsWith("SQLITE_FULL") || code === "ENOSPC")
     return `the disk is full: ${file} can't be written`;
   if (code === "EACCES" || code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN"))
-    return `${file} can't be opened for writing (${error.message})`;
+    return `${file} can't be opened for writing: ${existsSync(file) && isWritable(file) && isWritable(dirname(file)) ? error.message : denial(isWritable(file) ? dirname(file) : file)}`;
   return `${file} can't be used: ${error.message}`;
 }

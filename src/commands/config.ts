@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import * as v from "valibot";
+import { explainSystemError } from "../system/system-error.ts";
 import { configPath, dataDir, homeDir } from "./places.ts";
 import { UsageError } from "./usage.ts";
 
@@ -79,7 +80,7 @@ export function loadConfig(
   const file = configPath();
   const given: Given = {
     ...whole(
-      check(readFile(file), (name) => `${file}: ${name}`),
+      check(readFile(file), (name) => `${file}${lineOf(file, name)}: ${name}`),
       dirname(file),
     ),
     ...whole(
@@ -103,7 +104,19 @@ export function lenientConfig(told: (mistake: string) => void = () => undefined)
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     told(error.message);
-    return withDefaults({ embedded: false });
+    const isHomeless = homeless();
+    return withDefaults({ embedded: false, ...(isHomeless ? { data: "/" } : {}) });
+  }
+}
+
+/** Whether nobody knows where this user's files are. */
+function homeless(): boolean {
+  try {
+    homeDir();
+    return false;
+  } catch (error) {
+    if (error instanceof UsageError) return true;
+    throw error;
   }
 }
 
@@ -136,12 +149,46 @@ function whole(given: Given, from: string): Given {
 
 function readFile(file: string): unknown {
   if (!existsSync(file)) return {};
+  const text = readText(file);
   try {
-    return Bun.TOML.parse(readFileSync(file, "utf8"));
+    return Bun.TOML.parse(text);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new UsageError(`${file} can't be read: ${error.message}`);
+    const why = error.message.replace(/^TOML Parse error: /, "");
+    throw new UsageError(`${file}, line ${wrongLine(text)}, can't be read: ${why}`);
   }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new UsageError(explainSystemError(error));
+  }
+}
+
+/** The line after the longest beginning that is whole: Bun's parser tells none. */
+function wrongLine(text: string): number {
+  const lines = text.split("\n");
+  for (let whole = lines.length - 1; whole > 0; whole--) {
+    try {
+      Bun.TOML.parse(lines.slice(0, whole).join("\n"));
+      return whole + 1;
+    } catch (error) {
+      if (!(error instanceof Error)) throw error; // not yet whole
+    }
+  }
+  return 1;
+}
+
+/** Where an option stands in the file. */
+function lineOf(file: string, name: string): string {
+  if (!existsSync(file)) return "";
+  const at = readText(file)
+    .split("\n")
+    .findIndex((line) => line.replace(/^[\s["']+/, "").startsWith(name) && name !== "");
+  return at < 0 ? "" : `, line ${at + 1}`;
 }
 
 /** What was given, without what was left open. */

@@ -1,10 +1,19 @@
 import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
+import { UsageError } from "./usage.ts";
 
 /** The user's home; an empty or relative HOME would make the present folder's files ours. */
 export function homeDir(): string {
   const { HOME = "" } = process.env;
-  return HOME.startsWith("/") ? HOME : userInfo().homedir;
+  if (HOME.startsWith("/")) return HOME;
+  try {
+    return userInfo().homedir;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error; // a user without an entry in passwd, as in a container
+    throw new UsageError(
+      `HOME is ${HOME === "" ? "not set" : `no whole path (${HOME})`}, and the system knows no home of uid ${process.getuid?.()}: set HOME to a folder of this user's`,
+    );
+  }
 }
 
 function xdg(variable: string, fallback: string): string {

@@ -16,6 +16,7 @@ import {
   wrapUnseen,
 } from "../runner/wrap.ts";
 import type { Sandbox, SandboxChoice } from "../sandbox/sandbox.ts";
+import { explainSystemError } from "../system/system-error.ts";
 import { type Config, lenientConfig, loadConfig } from "./config.ts";
 import {
   configPath,
@@ -212,7 +213,9 @@ async function show(
   const { openSession } = await import("../runner/session.ts");
   // a full disk must not keep claude from starting, nor take its exit code away
   const complain = (error: unknown): undefined =>
-    say(`not shown on the phone: ${error instanceof Error ? error.message : error}`) as undefined;
+    say(
+      `not shown on the phone: ${error instanceof Error ? explainSystemError(error) : error}`,
+    ) as undefined;
   const server = new ServerWatch(pairing);
   const session = await Promise.resolve()
     .then(() =>
@@ -259,10 +262,10 @@ async function unlessMissing(program: Program, act: () => Promise<number>): Prom
 
 /** This machine's pairing; the first time, the embedded server is started and paired with. Nothing of that keeps a program from starting. */
 async function knownPairing(): Promise<Pairing | undefined> {
-  const known = loadPairing(pairingPath());
-  if (known !== undefined) return known;
-  if (!saidConfig().embedded) return undefined;
   try {
+    const known = loadPairing(pairingPath());
+    if (known !== undefined) return known;
+    if (!saidConfig().embedded) return undefined;
     const { findHome } = await import("./embedded.ts");
     const home = await findHome(loadConfig());
     if (home?.seat !== undefined)
@@ -272,7 +275,7 @@ async function knownPairing(): Promise<Pairing | undefined> {
     return home?.pairing;
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    say(`not shown on the phone: ${error.message}`);
+    say(`not shown on the phone: ${explainSystemError(error)}`);
     return undefined;
   }
 }

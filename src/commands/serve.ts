@@ -6,6 +6,7 @@ import { OptionError } from "../hub/origins.ts";
 import { portTaken } from "../hub/port-holder.ts";
 import { SeatTaken } from "../hub/seat.ts";
 import { type RunningServer, startServer } from "../server.ts";
+import { explainSystemError } from "../system/system-error.ts";
 import { backup, restore } from "./backup.ts";
 import { loadConfig } from "./config.ts";
 import { serverOptions } from "./embedded.ts";
@@ -56,7 +57,9 @@ export async function serve(argv: readonly string[]): Promise<number> {
       throw new UsageError(
         `server ${action}: give one file, or - for standard ${action === "backup" ? "output" : "input"}`,
       );
-    return action === "backup" ? backup(config.data, file) : restore(config.data, file);
+    return action === "backup"
+      ? backup(config.data, file)
+      : restore(config.data, file, config.given?.data !== undefined);
   }
   const odd = ["status", "stop", undefined].includes(action) ? file : action;
   if (odd !== undefined) throw new UsageError(`server: what is ${odd}?`);
@@ -144,7 +147,7 @@ async function explain(error: unknown, port: number): Promise<string> {
   if (!(error instanceof Error)) throw error;
   const code = "code" in error ? error.code : undefined;
   if (code === "EADDRINUSE") return portTaken(port);
-  if (code === "EACCES")
+  if (code === "EACCES" && !("path" in error))
     return `port ${port} can't be used by this user; choose one above 1023 with --port.`;
-  return error.message;
+  return explainSystemError(error);
 }

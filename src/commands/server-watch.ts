@@ -1,6 +1,7 @@
 import type { Pairing } from "../runner/link.ts";
 import { addressOf } from "../runner/pairing.ts";
 import { deliverLeft } from "../runner/rest.ts";
+import { explainSystemError } from "../system/system-error.ts";
 import { lenientConfig, loadConfig } from "./config.ts";
 import { pairingPath, undeliveredDir } from "./places.ts";
 
@@ -98,7 +99,7 @@ export class ServerWatch {
         this.#notStarted = undefined;
       })
       .catch((error: unknown) => {
-        this.#notStarted = error instanceof Error ? error.message : String(error);
+        this.#notStarted = error instanceof Error ? explainSystemError(error) : String(error);
       })
       .finally(() => {
         this.#looks = false;

@@ -1,5 +1,13 @@
 import { Database, SQLiteError } from "bun:sqlite";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { parseJson } from "../types.ts";
@@ -48,6 +56,7 @@ export function takeLock(file: string, waitMs = 0): (() => void) | undefined {
 /** Makes this process the one server of a data folder. Throws a `SeatTaken`. */
 export function takeSeat(data: string): { announce(seat: Seat): void; leave(): void } {
   mkdirSync(data, { recursive: true, mode: 0o700 });
+  accessSync(data, constants.R_OK | constants.W_OK | constants.X_OK); // SQLite would not say why
   const free = takeLock(join(data, "server.lock"), LOOK_MS);
   const file = join(data, "server.json");
   if (free === undefined) {
