@@ -13,8 +13,8 @@ const LIFETIME_MS = 5 * 60_000;
 const LOOK_MS = 2000;
 const KINDS: Record<DeviceInfo["kind"], string> = {
   viewer: "A phone or browser",
-  machine: "A machine of yours",
-  runner: "A machine that only runs sessions",
+  machine: "A laptop or server of yours, to see all sessions too",
+  runner: "A laptop or server that runs Claude",
 };
 
 /** Makes a pairing link of a chosen kind, as QR code and text, for as long as it works. `count`: how many devices there are, as of the last `look`. */
@@ -64,29 +64,32 @@ export function inviteView(
     shown.replaceChildren(word);
   };
   const show = (link: string, expires: number) => {
+    const isPhone = kinds.value === "viewer";
+    const pasted = isPhone
+      ? link
+      : `claude-remote pair ${kinds.value === "runner" ? "--kind runner " : ""}'${link}'`;
     const copy = el("button", {
       class: "plain",
-      text: "Copy the link",
+      text: isPhone ? "Copy the link" : "Copy the command",
       attrs: { type: "button" },
       on: {
         click: () =>
-          void navigator.clipboard.writeText(link).then(() => copy.replaceChildren("Copied")),
+          void navigator.clipboard.writeText(pasted).then(() => copy.replaceChildren("Copied")),
       },
     });
     const until = new Date(expires).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     const local = /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(webAddress(link)?.hostname ?? "");
-    const how =
-      kinds.value === "viewer"
-        ? "Point its camera at this, or open the link there."
-        : "On that machine, run `claude-remote pair` with the link.";
+    const how = isPhone
+      ? "Point its camera at this, or open the link there."
+      : "Paste this into a terminal on that machine. From then on `claude-remote` shows its sessions here.";
     const note = local ? " It leads to this very machine: no other finds it under that name." : "";
     shown.replaceChildren(
-      ...(kinds.value === "viewer" ? [qrCode(link, "Pairing link as a QR code")] : []),
+      ...(isPhone ? [qrCode(link, "Pairing link as a QR code")] : []),
       el("p", {
         class: "about",
         text: `${how} It works once, until ${until}. Whoever has it gets in: show it to nobody else.${note}`,
       }),
-      el("code", { class: "whole", text: link }),
+      el("code", { class: "whole", text: pasted }),
       // without HTTPS there is no clipboard
       ...("clipboard" in navigator ? [copy] : []),
     );

@@ -1,6 +1,7 @@
 import { SQLiteError } from "bun:sqlite";
 import type { Server } from "bun";
 import { version } from "../package.json";
+import type { DeviceKind } from "./auth.ts";
 import { openDatabase } from "./db.ts";
 import { openAlerts } from "./hub/alerts.ts";
 import { bodyLimit, type Hub, ROUTES } from "./hub/api.ts";
@@ -301,7 +302,10 @@ function pair(
   const parsed = parseJson(PairRequest, decodeUtf8(bytes) ?? "");
   if (parsed === undefined)
     return fail(400, "bad_request", "The request is not of the form that this server understands.");
+  const made = hub.devices.codeKind(parsed);
   const paired = hub.room.small(() => hub.devices.pair(parsed));
+  if (paired === undefined && made !== undefined)
+    return fail(403, "wrong_kind", wrongKind(made, parsed.kind));
   if (paired === undefined)
     return gate.failed(
       address,
@@ -317,6 +321,15 @@ function pair(
   });
   hub.alerts.paired({ ...parsed, id: paired.device });
   return reply(paired);
+}
+
+/** What to do with a code that is for another kind of device. */
+function wrongKind(made: DeviceKind, asked: DeviceKind): string {
+  if (made === "viewer")
+    return "This code is for a phone or browser: open its link there. For a machine, `claude-remote pair --kind machine` on a paired machine makes one.";
+  return asked === "machine"
+    ? "This code is for a machine that only runs sessions: `claude-remote pair --kind runner LINK`."
+    : "This code is for a machine that only runs sessions: give its link to `claude-remote pair --kind runner` there. For a phone or browser, `claude-remote pair` makes one.";
 }
 
 const runLater: Later = (ms, act) => {

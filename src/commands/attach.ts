@@ -13,14 +13,16 @@ import { UsageError } from "./usage.ts";
 
 const List = v.object({ sessions: v.array(SessionSummary) });
 
-/** `claude-remote attach [--list] [SESSION]`: a session of any machine, full screen on this terminal. */
+/** `claude-remote attach [--list [--json]] [SESSION]`: a session of any machine, full screen on this terminal. */
 export async function attach(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,
-    options: { list: { type: "boolean" } },
+    options: { list: { type: "boolean" }, json: { type: "boolean" } },
   });
   if (positionals.length > 1) throw new UsageError("attach: one session at a time");
+  if (values.json === true && values.list !== true)
+    throw new UsageError("attach: --json goes with --list");
   const [wanted] = positionals;
   if (values.list !== true && !(process.stdin.isTTY && process.stdout.isTTY))
     throw new UsageError(
@@ -31,6 +33,10 @@ export async function attach(argv: readonly string[]): Promise<number> {
     throw new PairingError("This machine is not paired yet: see `claude-remote pair`.");
   const client = openClient(pairing);
   const sessions = await runningSessions(client);
+  if (values.json === true) {
+    process.stdout.write(`${JSON.stringify({ sessions })}\n`);
+    return 0;
+  }
   if (values.list === true) {
     const columns = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
     for (const session of sessions)

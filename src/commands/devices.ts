@@ -1,3 +1,4 @@
+import { parseArgs } from "node:util";
 import * as v from "valibot";
 import { PairingError, signedRequest } from "../runner/pairing.ts";
 import { DeviceInfo, parseJson } from "../types.ts";
@@ -9,8 +10,13 @@ import { UsageError } from "./usage.ts";
 const List = v.object({ devices: v.array(DeviceInfo) });
 const Revoked = v.object({ minted: v.array(v.object({ id: v.string(), name: v.string() })) });
 
-/** `claude-remote devices` and `claude-remote devices revoke ID`. */
-export async function devices(argv: readonly string[]): Promise<number> {
+/** `claude-remote devices [--json]`, `devices rename ID NAME` and `devices revoke ID`. */
+export async function devices(given: readonly string[]): Promise<number> {
+  const { values, positionals: argv } = parseArgs({
+    args: [...given],
+    allowPositionals: true,
+    options: { json: { type: "boolean" } },
+  });
   const pairing = (await findHome(loadConfig()))?.pairing;
   if (pairing === undefined) throw new PairingError("This machine is not paired yet.");
   const [action, id, ...rest] = argv;
@@ -28,11 +34,21 @@ export async function devices(argv: readonly string[]): Promise<number> {
       );
     return 0;
   }
-  if (action !== undefined && action !== "list")
-    throw new UsageError("devices: list, or revoke ID");
+  if (action === "rename" && id !== undefined && rest.length > 0) {
+    const name = rest.join(" ");
+    await signedRequest(pairing, "PATCH", `/api/devices/${encodeURIComponent(id)}`, { name });
+    process.stdout.write(`${id} is called ${visibleName(name)} now.\n`);
+    return 0;
+  }
+  if ((action !== undefined && action !== "list") || id !== undefined)
+    throw new UsageError("devices: list, rename ID NAME, or revoke ID");
   const list = parseJson(List, await signedRequest(pairing, "GET", "/api/devices"));
   if (list === undefined)
     throw new PairingError("The server's answer can't be read; is it of the same version?");
+  if (values.json === true) {
+    process.stdout.write(`${JSON.stringify(list)}\n`);
+    return 0;
+  }
   for (const device of list.devices) {
     const state =
       device.revoked_at !== null

@@ -51,7 +51,7 @@ export async function pair(argv: readonly string[]): Promise<number> {
       kind.output ?? "machine",
     );
   const [given] = positionals;
-  if (given === undefined) return invite(kind.output ?? "viewer");
+  if (given === undefined) return invite(kind.output);
   const link = given === "-" ? (prompt("Pairing link:") ?? "") : given;
   const as = kind.output ?? "machine";
   if (as === "viewer")
@@ -103,19 +103,40 @@ function mintHere(data: string, publicUrl: string | undefined, kind: Kind): numb
     publicUrl === undefined
       ? (readSeat(data)?.origin ?? "http://127.0.0.1:7200")
       : new URL(publicUrl).origin;
-  printLink(`${origin}/#pair=${code}`, process.stdout);
+  showInvitation(`${origin}/#pair=${code}`, kind);
   return 0;
 }
 
-/** Shows a link for a phone, and says honestly whether a phone can follow it. */
-async function invite(kind: Kind): Promise<number> {
+/** A link alone where a program reads it; in a terminal with the whole command for a machine. */
+function showInvitation(link: string, kind: Kind): void {
+  if (kind !== "runner" || !process.stdout.isTTY) printLink(link, process.stdout);
+  if (kind === "viewer" || !process.stdout.isTTY) return;
+  const flag = kind === "runner" ? "--kind runner " : "";
+  process.stderr.write(
+    `${fold(`On the other laptop or server that ${kind === "runner" ? "only runs sessions" : "runs Claude"}:`)}\n`,
+  );
+  process.stdout.write(`\n  claude-remote pair ${flag}'${link}'\n\n`);
+}
+
+/** Shows a link, for a phone unless somebody says otherwise, and says honestly whether it can be followed. */
+async function invite(kind: Kind | undefined): Promise<number> {
   const home = await findHome(loadConfig(), { afresh: true });
   if (home === undefined)
     throw new PairingError(
       "This machine is not paired yet. Start `claude-remote server`, then run `claude-remote pair` with the link it prints.",
     );
-  const link = await mintLink(home.pairing, kind);
-  showLink(link, await reachability(link, home.seat !== undefined), process.stdout);
+  const link = await mintLink(home.pairing, kind ?? "viewer");
+  const reach = await reachability(link, home.seat !== undefined);
+  if (kind === "machine" || kind === "runner") {
+    showInvitation(link, kind);
+    process.stderr.write(`${fold(`It works once, for five minutes.${reach.after}`)}\n`);
+    return 0;
+  }
+  showLink(link, reach, process.stdout);
+  if (kind === undefined)
+    process.stderr.write(
+      `${fold("This one is for a phone or browser. For another laptop or server that runs Claude: `claude-remote pair --kind machine`.")}\n`,
+    );
   return 0;
 }
 
