@@ -104,6 +104,10 @@ function mintHere(data: string, publicUrl: string | undefined, kind: Kind): numb
       ? (readSeat(data)?.origin ?? "http://127.0.0.1:7200")
       : new URL(publicUrl).origin;
   showInvitation(`${origin}/#pair=${code}`, kind);
+  if (isLoopback(new URL(origin).hostname))
+    process.stderr.write(
+      "It leads to this very machine: no phone and no other machine can follow it. Those need an HTTPS address of the server (docs/deploy.md).\n",
+    );
   return 0;
 }
 
