@@ -1,14 +1,15 @@
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { version } from "../../package.json";
 import { loadPairing, PairingError } from "../runner/pairing.ts";
 import { sandboxTrouble } from "../sandbox/engine.ts";
 import { PROTOCOL } from "../types.ts";
 import { checkHooks } from "./check-hooks.ts";
-import { checkClaude, checkData, checkPairingFile, checkPty } from "./check-machine.ts";
+import { checkClaude, checkData, checkHome, checkPairingFile, checkPty } from "./check-machine.ts";
 import { checkServer } from "./check-server.ts";
 import { type Config, loadConfig, withDefaults } from "./config.ts";
 import { type Finding, fails, ok, warning } from "./finding.ts";
-import { pairingPath } from "./places.ts";
+import { pairingPath, undeliveredDir } from "./places.ts";
 import { fold, widthOf } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
@@ -91,6 +92,7 @@ async function* lookAt(config: Config): AsyncGenerator<Finding> {
   yield lacking === undefined
     ? ok("sandbox", "can be had")
     : warning("sandbox", lacking, "nothing, unless you want `run --sandbox`");
+  yield checkHome([dirname(pairingPath()), dirname(undeliveredDir()), config.data]);
   yield* checkData(config.data);
   yield* checkPairingFile(pairingPath());
   yield* checkServer(config, pairing());

@@ -16,6 +16,7 @@ import {
   savePairing,
   signedRequest,
 } from "../runner/pairing.ts";
+import { networkCause } from "../runner/uplink/network-error.ts";
 import { parseJson } from "../types.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
@@ -178,7 +179,7 @@ export async function reachability(link: string, ours: boolean): Promise<Reach> 
     signal: AbortSignal.timeout(REACH_MS),
   }).then(
     (response) => (response.ok ? undefined : `it answers ${response.status}`),
-    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    (error: unknown) => networkCause(error, origin),
   );
   const before = "Point the phone's camera at this, or open the link there:";
   if (answers !== undefined)
