@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import * as v from "valibot";
 import { explainSystemError } from "../system/system-error.ts";
-import { configPath, dataDir, homeDir } from "./places.ts";
+import { configPath, dataDir, expandHome, homeDir } from "./places.ts";
 import { UsageError } from "./usage.ts";
 
 const words = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
@@ -135,13 +135,14 @@ export function withDefaults(given: Given): Config {
 
 /** Paths from the root: the server in the background runs in a folder of its own. */
 function whole(given: Given, from: string): Given {
-  const place = (path: string) => resolve(from, path.replace(/^~(?=\/|$)/, homeDir()));
+  const place = (path: string) => resolve(from, expandHome(path));
   const found = (["data", "tls_cert", "tls_key"] as const)
     .map((name) => [name, given[name]] as const)
     .filter(([, path]) => path !== undefined);
   const roots = given.roots === undefined ? {} : { roots: given.roots.map(place) };
   return {
     ...given,
+    ...(given.claude === undefined ? {} : { claude: expandHome(given.claude) }), // a bare name is looked for on the PATH
     ...Object.fromEntries(found.map(([name, path = ""]) => [name, place(path)])),
     ...roots,
   };

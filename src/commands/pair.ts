@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { renderUnicodeCompact } from "uqr";
 import * as v from "valibot";
@@ -20,7 +21,7 @@ import { networkCause } from "../runner/uplink/network-error.ts";
 import { parseJson } from "../types.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
-import { configPath, pairingPath } from "./places.ts";
+import { configPath, expandHome, pairingPath } from "./places.ts";
 import { fold, OWN_NAME } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
@@ -47,7 +48,7 @@ export async function pair(argv: readonly string[]): Promise<number> {
   if (!kind.success) throw new UsageError("--kind: viewer, runner or machine");
   if (values.data !== undefined)
     return mintHere(
-      values.data,
+      resolve(expandHome(values.data)),
       values["public-url"] ?? loadConfig().public_url,
       kind.output ?? "machine",
     );

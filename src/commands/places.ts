@@ -16,6 +16,11 @@ export function homeDir(): string {
   }
 }
 
+/** A path whose `~` is the user's home, as a shell would have it where it sees one. */
+export function expandHome(path: string): string {
+  return path.replace(/^~(?=\/|$)/, () => homeDir());
+}
+
 function xdg(variable: string, fallback: string): string {
   const given = process.env[variable];
   return given?.startsWith("/") ? given : join(homeDir(), fallback); // the specification has relative ones ignored

@@ -20,6 +20,7 @@ import { explainSystemError } from "../system/system-error.ts";
 import { type Config, lenientConfig, loadConfig } from "./config.ts";
 import {
   configPath,
+  expandHome,
   keptOut,
   keptSettingsDir,
   pairingPath,
@@ -80,7 +81,7 @@ export function run(argv: readonly string[]): Promise<number> {
   const how: How = { unlogged: values["no-log"] === true, sandbox: chosen };
   return values.command === undefined
     ? runClaude(args, how)
-    : runProgram(programOf(values.command, args), how);
+    : runProgram(programOf(expandHome(values.command), args), how);
 }
 
 /** What the options say of sandboxes. */

@@ -7,11 +7,14 @@ export const OWN_NAME =
 /** What a terminal would take for more than text: servers' words are among ours, and not all of them have proved who they are. */
 const CONTROL = /[^\P{Cc}\n\t]/gu;
 
+/** A text without what a terminal would take for more than that. */
+export const printable = (text: string) => text.replace(CONTROL, "");
+
 /** Our own words: on stderr, whole words to a line, the name before them dimmed where colour is wanted (https://no-color.org). */
 export function say(text: string): void {
   const plain =
     !process.stderr.isTTY || (process.env.NO_COLOR ?? "") !== "" || process.env.TERM === "dumb";
-  const lines = fold(`claude-remote: ${text.replace(CONTROL, "")}`).slice("claude-remote:".length);
+  const lines = fold(`claude-remote: ${printable(text)}`).slice("claude-remote:".length);
   process.stderr.write(`${plain ? "claude-remote:" : "\x1b[2mclaude-remote:\x1b[22m"}${lines}\n`);
 }
 

@@ -14,6 +14,7 @@ import { backup, restore } from "./backup.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { serverOptions } from "./embedded.ts";
 import { printLink } from "./pair.ts";
+import { expandHome } from "./places.ts";
 import { status, stop } from "./server-state.ts";
 import { UsageError } from "./usage.ts";
 
@@ -62,9 +63,10 @@ export async function serve(argv: readonly string[]): Promise<number> {
       throw new UsageError(
         `server ${action}: give one file, or - for standard ${action === "backup" ? "output" : "input"}`,
       );
+    const path = expandHome(file);
     return action === "backup"
-      ? backup(config.data, file)
-      : restore(config.data, file, config.given?.data !== undefined);
+      ? backup(config.data, path)
+      : restore(config.data, path, config.given?.data !== undefined);
   }
   const odd = ["status", "stop", undefined].includes(action) ? file : action;
   if (odd !== undefined) throw new UsageError(`server: what is ${odd}?`);
