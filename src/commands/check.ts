@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
-import { version } from "../../package.json";
+import { engines, version } from "../../package.json";
 import { loadPairing, PairingError } from "../runner/pairing.ts";
 import { sandboxTrouble } from "../sandbox/engine.ts";
 import { PROTOCOL } from "../types.ts";
@@ -19,7 +19,7 @@ const NAME_COLUMNS = 14;
 const TEXT_AT = SIGN_COLUMNS + NAME_COLUMNS;
 
 /** The pinned Bun, which the single binary has inside. */
-const LEAST_BUN = "1.4.4";
+const LEAST_BUN = engines.bun.replace(/^>=/, "");
 const SIGNS = {
   ok: ["ok", "\x1b[32m"],
   warning: ["warning", "\x1b[33m"],

@@ -6,6 +6,7 @@ import { visibleName } from "../visible-text.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
 import { UsageError } from "./usage.ts";
+import { closest, wordNamed } from "./words.ts";
 
 const List = v.object({ devices: v.array(DeviceInfo) });
 const Revoked = v.object({ minted: v.array(v.object({ id: v.string(), name: v.string() })) });
@@ -41,7 +42,7 @@ export async function devices(given: readonly string[]): Promise<number> {
     return 0;
   }
   if ((action !== undefined && action !== "list") || id !== undefined)
-    throw new UsageError("devices: list, rename ID NAME, or revoke ID");
+    throw new UsageError(unknownAction(action ?? ""));
   const list = parseJson(List, await signedRequest(pairing, "GET", "/api/devices"));
   if (list === undefined)
     throw new PairingError("The server's answer can't be read; is it of the same version?");
@@ -63,4 +64,9 @@ export async function devices(given: readonly string[]): Promise<number> {
     );
   }
   return 0;
+}
+
+function unknownAction(action: string): string {
+  const meant = closest(action, wordNamed("devices")?.actions?.map(({ name }) => name) ?? []);
+  return `devices: list, rename ID NAME, or revoke ID${meant === undefined ? "" : `. Did you mean ${meant}?`}`;
 }

@@ -17,6 +17,7 @@ import { printLink } from "./pair.ts";
 import { expandHome } from "./places.ts";
 import { status, stop } from "./server-state.ts";
 import { UsageError } from "./usage.ts";
+import { closest, wordNamed } from "./words.ts";
 
 const DEFAULT_PORT = 7200;
 /** How long a reload waits for whoever is just starting a server here, in ms. */
@@ -69,7 +70,12 @@ export async function serve(argv: readonly string[]): Promise<number> {
       : restore(config.data, path, config.given?.data !== undefined);
   }
   const odd = ["status", "stop", undefined].includes(action) ? file : action;
-  if (odd !== undefined) throw new UsageError(`server: what is ${odd}?`);
+  if (odd !== undefined) {
+    const meant = closest(odd, wordNamed("server")?.actions?.map(({ name }) => name) ?? []);
+    throw new UsageError(
+      `server: what is ${odd}?${meant === undefined ? "" : ` Did you mean ${meant}?`}`,
+    );
+  }
   if (action === "status") return status(config.data, json === true);
   if (action === "stop") return stop(config.data);
   return keepServing(config, inBackground === true, () => loadConfig(named));
