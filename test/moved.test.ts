@@ -5,6 +5,7 @@ import { loadPairing } from "../src/runner/pairing.ts";
 import { makeCertificate } from "./support/certificate.ts";
 import { type FreshHome, freshHome } from "./support/embedded.ts";
 import { emptyHome, SELF } from "./support/home.ts";
+import { startHomeServer } from "./support/home-server.ts";
 import { pairDevice } from "./support/phone.ts";
 import { openTty, type Tty } from "./support/tty.ts";
 import { until } from "./support/until.ts";
@@ -240,6 +241,20 @@ describe("a home server that has moved", () => {
     tty.type("\r");
     await tty.sees("goes on");
   }, 90_000);
+
+  test("a machine that was locked out is told so at the start and the end of a session", async () => {
+    const server = await startHomeServer();
+    ends.push(() => server.stop());
+    const own = pairingIn(server.home)?.device;
+    expect((await server.phone.request("DELETE", `/api/devices/${own}`)).status).toBe(200);
+    const tty = wrap(server.home, "echo unseen; exit 2");
+    expect(await tty.exited).toEqual({ code: 2 });
+    const text = tty.text().replace(/\s+/g, " ");
+    expect(text.split("not shown on the phone: the server does not know this machine").length).toBe(
+      3,
+    );
+    expect(text).toContain("waits here for 30 days");
+  }, 40_000);
 
   test("another server's link pairs anew", async () => {
     const [one, other] = [fresh(), fresh()];

@@ -92,9 +92,9 @@ function chosen(sessions: SessionSummary[]): SessionSummary | undefined {
   if (sessions.length === 1) return only;
   for (const [i, session] of sessions.entries())
     process.stderr.write(`${String(i + 1).padStart(3)}  ${about(session)}\n`);
-  const answer = prompt("Which one? Its number, or Enter for the first:");
+  const answer = prompt("Which one? Its number:", "1"); // without a default, Bun tells Enter as nobody answering
   if (answer === null) return undefined;
-  const session = sessions[answer.trim() === "" ? 0 : Number(answer) - 1];
+  const session = sessions[Number(answer) - 1];
   if (session === undefined)
     throw new UsageError(`attach: ${JSON.stringify(answer)} is none of these numbers`);
   return session;

@@ -54,6 +54,7 @@ const OPTIONS = {
   sandbox_git: v.optional(yes),
 };
 const Options = v.strictObject(OPTIONS);
+export const OPTION_NAMES = v.keyof(Options).options;
 export type Given = { [Name in keyof typeof OPTIONS]?: v.InferOutput<(typeof OPTIONS)[Name]> };
 
 /** The options that hold, with what holds where nobody said anything. */

@@ -23,7 +23,7 @@ import { loadPairing, PairingError, pairWith, savePairing } from "../runner/pair
 import { ownCommand } from "../runner/program.ts";
 import { ownBuild } from "../system/build.ts";
 import { PROTOCOL, parseJson } from "../types.ts";
-import { type Config, withDefaults } from "./config.ts";
+import { type Config, OPTION_NAMES, withDefaults } from "./config.ts";
 import { logPath, pairingPath } from "./places.ts";
 
 /** How long a server may take to come up, or to end, and how often we look, in ms. */
@@ -46,21 +46,9 @@ export interface Home {
 }
 
 /** What a server in the background is told, besides its data folder; a change of any starts it anew. */
-const SERVER_OPTIONS = [
-  "port",
-  "host",
-  "public_url",
-  "published",
-  "tls_cert",
-  "tls_key",
-  "insecure_lan",
-  "trusted_proxies",
-  "push_contact",
-  "push_services",
-  "keep_days",
-  "keep_mb",
-  "log",
-] as const;
+const SERVER_OPTIONS = OPTION_NAMES.filter(
+  (name) => !/^(?:data|embedded|claude|roots|sandbox_.*)$/.test(name),
+);
 const Told = v.record(v.string(), v.unknown());
 
 /** The options that a server in the background was started with, for its seat. */

@@ -244,11 +244,18 @@ async function show(
     session?.ifKilled,
   );
   const refused = await session?.end(exit).catch(complain);
-  const trouble = (await server.atEnd()) ?? refused;
+  const away = await server.atEnd();
+  const trouble = away ?? refused;
+  const waits = away !== undefined && session !== undefined && !unlogged;
   if (trouble !== undefined)
-    say(`${server.wasHeard ? "no longer" : "not"} shown on the phone: ${trouble}`);
+    say(
+      `${server.wasHeard ? "no longer" : "not"} shown on the phone: ${sentence(trouble)}${waits ? " What the server lacks of this session waits here for 30 days." : ""}`,
+    );
   return exit.code;
 }
+
+/** A reason with its full stop. */
+const sentence = (text: string) => text.replace(/[^.?!]$/, "$&.");
 
 async function unlessMissing(program: Program, act: () => Promise<number>): Promise<number> {
   try {

@@ -1,6 +1,6 @@
 import { readSeat } from "../hub/seat.ts";
 import { fetchServer } from "../runner/link.ts";
-import { stopServer } from "./embedded.ts";
+import { isOlder, stopServer } from "./embedded.ts";
 
 /** How long a server may take to answer for its health, in ms. */
 const ANSWER_MS = 5000;
@@ -11,7 +11,7 @@ export async function status(data: string, json: boolean): Promise<number> {
   const trouble = seat === undefined ? undefined : await probe(seat.url);
   if (json)
     process.stdout.write(
-      `${JSON.stringify({ running: seat !== undefined, answers: seat !== undefined && trouble === undefined, data, ...seat })}\n`,
+      `${JSON.stringify({ running: seat !== undefined, answers: seat !== undefined && trouble === undefined, older: seat !== undefined && isOlder(seat), data, ...seat })}\n`,
     );
   else if (seat === undefined)
     process.stdout.write(
@@ -23,6 +23,8 @@ export async function status(data: string, json: boolean): Promise<number> {
     process.stdout.write(
       `running ${kind} since ${since} (process ${seat.pid}, version ${seat.version})\n  dashboard  ${seat.origin}\n  data       ${data}\n`,
     );
+    if (isOlder(seat))
+      process.stdout.write("It is of an older build than this program: restart it.\n");
     if (trouble !== undefined)
       process.stdout.write(`It does not answer at ${seat.url}: ${trouble}\n`);
   }

@@ -69,7 +69,7 @@ export const WORDS: readonly Word[] = [
   {
     name: "pair",
     synopsis: "[LINK | -] [options]",
-    about: "let a phone or machine in; with a LINK, show this machine's sessions on that server",
+    about: "let a phone or machine in; with a LINK, show this machine's sessions there",
     flags: [
       {
         name: "kind",
