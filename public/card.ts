@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { sha256hex } from "../src/auth.ts";
 import { isOpen, LIMITS, type Prompt, parseJson, View } from "../src/types.ts";
+import { withdrawnWords } from "../src/viewer/withdrawn.ts";
 import { call, RequestError } from "./api.ts";
 import { approvalForm } from "./approval.ts";
 import { el, mark, setMark } from "./dom.ts";
@@ -153,6 +154,7 @@ export function promptCard(
           " on ",
           bdi(view.host),
           ...(view.agent === undefined ? [] : [" · from the ", bdi(view.agent), " agent"]),
+          ...(view.asker === undefined ? [] : [" · asked by another session: ", bdi(view.asker)]),
         ];
   const note =
     view === undefined
@@ -334,7 +336,8 @@ function outcome(identity: Identity, prompt: Prompt, rejected = "Rejected"): str
   const { answer } = prompt;
   if (prompt.state === "withdrawn" && prompt.kind === "screen")
     return "This is no longer asked on the screen, or was said to be no question.";
-  if (prompt.state === "withdrawn") return "Claude no longer asks this. Nothing is left to do.";
+  if (prompt.state === "withdrawn")
+    return withdrawnWords(prompt) ?? "Claude no longer asks this. Nothing is left to do.";
   if (prompt.state === "expired") return "The session ended before anybody answered.";
   if (answer === undefined) return "Answered.";
   const said =

@@ -170,6 +170,7 @@ export class Conversation {
   #markFound(n: number, words: readonly string[]): void {
     const article = this.#views.articleOf(n);
     if (article === undefined) return;
+    this.#views.reveal(n);
     const details = article.querySelector("details");
     if (details !== null) {
       details.open = true;

@@ -51,12 +51,13 @@ export function sessionAbout(
   session: SessionSummary,
   state = sessionState(session),
 ): (Node | string)[] {
-  const { sandbox, host, unlogged } = session;
+  const { sandbox, host, unlogged, refused = [] } = session;
   return [
     ...(sandbox ? [sandboxTag()] : []),
     ...(state === "" ? [] : [`${state} · `]),
     el("bdi", {}, ...visibleName(host)),
     ...(unlogged ? [" · not logged"] : []),
+    ...(refused.length === 0 ? [] : [` · asked for ${refused.join(", ")}`]),
   ];
 }
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { EFFORTS, type PERMISSION_MODES, StartArgs } from "../src/types.ts";
+import { EFFORTS, type PERMISSION_MODES, type RunnerInfo, StartArgs } from "../src/types.ts";
 import { el } from "./dom.ts";
 import { EXACT } from "./text-box.ts";
 
@@ -64,8 +64,10 @@ export function openOptions(onSandbox: (on: boolean) => void) {
   const details = el("details", {}, el("summary", { text: "Options" }), ...fields);
 
   let none: string | null = null;
+  let always = false;
   const tell = () => {
-    sandbox.disabled = none !== null && !sandbox.checked; // one that was asked for is never left out in silence: the start is refused, or it is taken back
+    if (always) sandbox.checked = true;
+    sandbox.disabled = always || (none !== null && !sandbox.checked); // one that was asked for is never left out in silence: the start is refused, or it is taken back
     onSandbox(read().sandbox);
   };
   const sandbox = el("input", {
@@ -96,14 +98,18 @@ export function openOptions(onSandbox: (on: boolean) => void) {
       ];
       tell();
     },
-    /** Says why there is no sandbox, if so. */
-    offer(noSandbox: string | null): void {
-      none = noSandbox;
+    /** Says why there is no sandbox, if so, and how it is with its image. */
+    offer({ no_sandbox, sandbox_always, sandbox_image: image }: RunnerInfo): void {
+      none = no_sandbox;
+      always = sandbox_always === true;
       tell();
+      const building = image?.state === "building";
       about.textContent =
-        noSandbox === null
-          ? "Claude runs in a throw-away container: this folder and listed addresses are all it reaches, with conversations of its own."
-          : `There is none on that machine: ${noSandbox}`;
+        no_sandbox !== null
+          ? `There is none on that machine: ${no_sandbox}`
+          : building
+            ? `Its image is being built there${image.step === "" ? "" : ` (${image.step})`}, which takes some minutes. A notification says when it is there.`
+            : `${always ? "That machine starts Claude in one always. " : ""}Claude runs in a throw-away container: this folder and listed addresses are all it reaches, with conversations of its own.`;
     },
     args(): string[] {
       const { model, mode, effort, name } = read();

@@ -1,4 +1,5 @@
 import { OutputPage, SessionDetail, type SessionSummary, TranscriptPage } from "../src/types.ts";
+import { sandboxWords } from "../src/viewer/sandbox-words.ts";
 import { openAfter } from "./after.ts";
 import { call, RequestError, send } from "./api.ts";
 import { isLive, showPlace } from "./bar.ts";
@@ -116,6 +117,7 @@ export function showSession(
   let ackedRev = 0;
   let ackedAt = Number.NEGATIVE_INFINITY;
   let unackedChars = 0;
+  let shownWords = "";
   let ack: ReturnType<typeof setTimeout> | undefined;
 
   const draw = () => {
@@ -128,8 +130,9 @@ export function showSession(
       showPlace(name, sign === "you", waitsElsewhere(id), title, about);
       const words = troubleOf(session, terminal.isEmpty());
       const said = words ?? "Nothing waits for you here. When Claude asks, it asks here too.";
-      if (trouble.textContent !== said)
-        trouble.replaceChildren(mark(words === undefined ? "free" : sign), said);
+      if (shownWords !== said)
+        trouble.replaceChildren(mark(words === undefined ? "free" : sign), ...visibleName(said));
+      shownWords = said;
       hint.dataset.calm = String(words === undefined);
       after.draw(session);
       stopping.draw(session);
@@ -256,10 +259,12 @@ function troubleOf(session: SessionSummary, empty: boolean): string | undefined 
     return "This is the last that came. If the machine only sleeps or lost its network, this goes on by itself; if claude-remote was killed there, it is over.";
   if (session.status === "ended") {
     const how = session.exit === null ? "" : exitWords(session.exit);
-    return `This session is over${how === "" ? "" : `: ${how}`}.${empty ? "" : " This is what it left on the screen."}`;
+    const over = `This session is over${how === "" ? "" : `: ${how}`}.${empty ? "" : " This is what it left on the screen."}`;
+    return `${over} ${sandboxWords(session.exit ?? {})}`.trim();
   }
   if (session.background !== undefined)
     return `The conversation went on in the background: claude attach ${session.background}. The terminal may show another one.`;
+  if (session.refused !== undefined && session.hooks !== "off") return sandboxWords(session);
   return session.hooks === "off"
     ? "Hooks are off in this session: what Claude asks is read off its screen."
     : undefined;

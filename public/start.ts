@@ -66,7 +66,7 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
     const kept = again ?? keptOf(next.id);
     runner = next.id;
     folder.offer(next);
-    options.offer(next.no_sandbox);
+    options.offer(next);
     if (kept !== undefined) options.set(kept.options);
     const last = kept !== undefined && reaches(next, kept.cwd) ? kept.cwd : undefined;
     const cwd =
@@ -120,7 +120,7 @@ export function showStart(identity: Identity, view: HTMLElement, onStream: OnStr
     const now = daemon();
     if (now !== undefined) {
       folder.offer(now);
-      options.offer(now.no_sandbox);
+      options.offer(now);
     }
     const one = now === undefined || all.length > 1 ? "" : `on ${now.name}`;
     const words =

@@ -18,6 +18,10 @@ export const LIMITS = {
   messageBytes: 4 * 1024 * 1024,
   /** A prompt's view, in UTF-16 units; what is longer is shown in part and can't be approved from afar. */
   viewChars: 256 * 1024,
+  /** Of what a sandbox was refused, and of the files that it changed, so many are told, of a file's path its end, in UTF-16 units. */
+  refusedPlaces: 20,
+  changedFiles: 20,
+  changedChars: 512,
   /** How deep the input in a view may be nested: indented, 60 kB of brackets can become 200 MB. */
   viewDepth: 50,
   /** One row, in UTF-16 units: 1,000 columns of coloured emoji. */
@@ -58,6 +62,9 @@ export const LIMITS = {
   outputLines: 1000,
   /** What Claude said last, or what went wrong, in UTF-16 units. */
   noticeChars: 1000,
+  /** Commands and agents that go on in the background, and what is told of each, in UTF-16 units. */
+  running: 20,
+  runningChars: 100,
   /** Where a browser's push service takes messages for it, in UTF-16 units. */
   endpointChars: 2048,
   /** What a notification says, in UTF-16 units. */
@@ -132,6 +139,8 @@ export const Entry = v.variant("kind", [
     kind: v.picklist(["user", "assistant", "thinking", "note"]),
     at: count,
     text: text(LIMITS.entryChars),
+    /** Of a note: the entries from this number on, up to it, were taken back. */
+    back: v.optional(count),
   }),
   /** `input` is JSON text of an object. */
   v.object({
@@ -173,6 +182,17 @@ export const Answer = v.object({
 });
 export type Answer = v.InferOutput<typeof Answer>;
 
+/**
+ * What became of a prompt that no person is known to have answered: its dialog is gone and nothing tells more yet (`unknown`, which a later report may
+ * replace), a hook of the user's own decided, or Claude went on without an answer.
+ */
+const withdrawal = v.fallback(
+  v.picklist(["unknown", "allowed_by_hook", "denied_by_hook", "no_answer"]),
+  "unknown",
+);
+export type Withdrawal = v.InferOutput<typeof withdrawal>;
+export const Withdrawn = v.object({ why: withdrawal });
+
 /** One question that waits for a person. It never changes but for `state` and `answer`. */
 export const Prompt = v.object({
   id,
@@ -184,6 +204,8 @@ export const Prompt = v.object({
   /** JSON text of a `View`; an approval names its sha256, so that what was shown is what is approved. */
   view: text(LIMITS.viewChars),
   answer: v.optional(Answer),
+  /** Of a withdrawn prompt: why nobody has to answer it any more, where that is known. */
+  why: v.optional(withdrawal),
 });
 export type Prompt = v.InferOutput<typeof Prompt>;
 
@@ -215,6 +237,8 @@ export const View = v.object({
   host: text(256),
   /** The subagent that asks. */
   agent: v.optional(text(256)),
+  /** Whose question it is, where another of Claude's sessions asks than the one that is shown. */
+  asker: v.optional(text(256)),
   /** What can be answered from afar. */
   actions: v.array(decision),
   /** What an approval may change for good, each with exactly what would be written and where. */
@@ -332,6 +356,12 @@ const dismiss = v.optional(v.literal(true));
 /** Claude Code's short name of a session in the background, as `claude attach` takes it. */
 const backgroundJob = v.pipe(v.string(), v.regex(/^[0-9a-f]{8}$/));
 
+/** Places that a sandbox asked for and was refused, as `--sandbox-host` takes them. */
+const refusedPlaces = v.pipe(
+  v.array(v.pipe(text(300), v.regex(/^[a-z0-9.-]+(?::\d{1,5})?$/))),
+  v.maxLength(LIMITS.refusedPlaces),
+);
+
 export const Exit = v.object({
   code: v.pipe(v.number(), v.integer()),
   signal: v.optional(text(16)),
@@ -339,6 +369,9 @@ export const Exit = v.object({
   lost: v.optional(v.boolean()),
   /** The conversation goes on without it: the id of Claude's own background session. */
   background: v.optional(backgroundJob),
+  /** Of a sandbox: what it was refused, and which files it changed that tell programs outside what to run. */
+  refused: v.optional(refusedPlaces),
+  changed: v.optional(v.pipe(v.array(text(LIMITS.changedChars)), v.maxLength(LIMITS.changedFiles))),
 });
 export type Exit = v.InferOutput<typeof Exit>;
 
@@ -397,9 +430,11 @@ export const SessionInfo = v.object({
   args: v.optional(StartArgs),
   /** The conversation has moved to a session of Claude's own in the background; the terminal may show another. */
   background: v.optional(backgroundJob),
+  /** What its sandbox asked for and was refused so far. */
+  refused: v.optional(refusedPlaces),
 });
 export type SessionInfo = v.InferOutput<typeof SessionInfo>;
-export type SessionStatus = Pick<SessionInfo, "hooks" | "activity" | "background">;
+export type SessionStatus = Pick<SessionInfo, "hooks" | "activity" | "background" | "refused">;
 
 /**
  * A key by its name, as tmux has them (`Enter`, `F1`, `C-c`, `M-x`, `C-M-x`, `S-Up`, `C-Left`), or a turn of the mouse wheel. C, M and S are
@@ -456,6 +491,16 @@ const daemon = {
   recent: v.pipe(v.array(path), v.maxLength(LIMITS.folders)),
   /** Why there is no sandbox, in words; null where there is one. */
   no_sandbox: v.nullable(text(1024)),
+  /** Whatever is started runs in one. */
+  sandbox_always: v.optional(v.boolean()),
+  /** How it is with the image that sandboxes run in, once it had to be built. */
+  sandbox_image: v.optional(
+    v.variant("state", [
+      v.object({ state: v.literal("building"), step: text(64) }),
+      v.object({ state: v.literal("ready") }),
+      v.object({ state: v.literal("failed"), why: text(1024) }),
+    ]),
+  ),
 };
 /** One daemon as people see it; `id` is its device's. */
 export const RunnerInfo = v.object({
@@ -520,6 +565,7 @@ export const FromRunner = v.variant("type", [
     hooks,
     activity,
     background: v.optional(backgroundJob),
+    refused: v.optional(refusedPlaces),
   }),
   v.object({ type: v.literal("auth_url"), session: id, url: authUrl }),
   /** Something about a turn that somebody away from the desk may want to hear; `working` takes back what was not yet told. */
@@ -528,6 +574,10 @@ export const FromRunner = v.variant("type", [
     session: id,
     kind: v.picklist(["finished", "waiting", "error", "working"]),
     text: text(LIMITS.noticeChars),
+    /** What goes on in the background while the turn is over, in words. */
+    running: v.optional(v.pipe(v.array(text(LIMITS.runningChars)), v.maxLength(LIMITS.running))),
+    /** The turn began by itself, as something in the background was done. */
+    woken: v.optional(v.boolean()),
   }),
   v.object({ type: v.literal("exit"), session: id, exit: Exit, ended_at: count }),
   /** This connection is a daemon's; told again whenever something of it changes. */

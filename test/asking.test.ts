@@ -171,7 +171,12 @@ describe("what an MCP server asks", () => {
     await card.getByRole("spinbutton", { name: /COUNT/ }).fill("10");
     expect(await send.isDisabled()).toBe(true);
     await card.getByRole("spinbutton", { name: /COUNT/ }).fill("4");
-    await card.getByRole("group", { name: "TAGS" }).getByRole("checkbox", { name: "c" }).check();
+    const tag = card.getByRole("group", { name: "TAGS" }).getByRole("checkbox", { name: "c" });
+    // what is filled in above may move it from under the pointer
+    await until("the tag is chosen", async () => {
+      if (!(await tag.isChecked())) await tag.click();
+      return tag.isChecked();
+    });
     await send.click();
     expect(await decided()).toMatchObject({
       action: "approve",

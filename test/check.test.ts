@@ -107,6 +107,18 @@ test("where all is well it says so of each part, the way of a permission through
   expect(await server.phone.sessions()).toEqual([]);
 }, 60_000);
 
+test("where claude is to run in a sandbox always, it fails without one", async () => {
+  const found = await check({
+    ...withClaude(),
+    DOCKER_HOST: "tcp://192.0.2.1:2375",
+    CLAUDE_REMOTE_SANDBOX: "always",
+  });
+  expect(found).toMatchObject({
+    code: 1,
+    sandbox: expect.stringMatching(/^fails: the sandbox needs /),
+  });
+}, 60_000);
+
 test("without claude, with one that knows no hooks, and with hooks switched off it says what is lacking", async () => {
   expect(await check({ CLAUDE_REMOTE_CLAUDE: "no-such-claude" })).toMatchObject({
     code: 1,

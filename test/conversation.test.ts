@@ -158,6 +158,33 @@ describe("the conversation on a phone", () => {
     socket.close();
   }, 30_000);
 
+  test("turns that were taken back are folded away, and shown to whoever wants to see them", async () => {
+    const socket = await playRunner("back");
+    const back: Entry = { kind: "note", at: 1, text: "The conversation went back.", back: 2 };
+    socket.say(
+      ...["one", "answer one", "two", "answer two"].map((text, i) =>
+        said(i % 2 === 0 ? "user" : "assistant", text),
+      ),
+    );
+    await openTalk("back");
+    await article("answer two").waitFor();
+    socket.say(back, said("user", "instead"));
+    await article("instead").waitFor();
+    const shown = async () =>
+      (await page.locator("article.entry:visible p").allTextContents()).map((text) => text.trim());
+    expect(await shown()).toEqual(["one", "answer one", "The conversation went back.", "instead"]);
+    const button = page.getByRole("button", { name: "Show what was taken back" });
+    await button.focus();
+    await page.keyboard.press("Enter");
+    expect(await shown()).toContain("answer two");
+    await page.getByRole("button", { name: "Fold it away" }).click();
+    expect(await shown()).not.toContain("answer two");
+    await openTalk("back"); // what is loaded with it is folded, too
+    await article("instead").waitFor();
+    expect(await shown()).toEqual(["one", "answer one", "The conversation went back.", "instead"]);
+    socket.close();
+  }, 30_000);
+
   test("text has its usual form, and nothing in it is hidden, run or left out", async () => {
     const socket = await playRunner("forms");
     const text = [

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import jsQR from "jsqr";
-import type { Browser, CDPSession, Worker } from "playwright-core";
+import type { Browser, CDPSession } from "playwright-core";
 import * as v from "valibot";
 import { sha256hex } from "../src/auth.ts";
 import { type RunningServer, startServer } from "../src/server.ts";
@@ -67,7 +67,8 @@ async function openSubscribed(name: string): Promise<{
   phone: PhonePage;
   fake: FakeBrowser;
   deliver(text: string): Promise<void>;
-  worker: Worker;
+  /** The page that belongs to the worker; Chromium may start that anew at any time. */
+  worker: PhonePage;
 }> {
   const fake = await service.browser(name);
   const phone = await openApp(`{
@@ -93,7 +94,7 @@ async function openSubscribed(name: string): Promise<{
   await phone.page.goto(`${server.origin}/#/devices`);
   await phone.page.getByRole("button", { name: "Switch on notifications" }).click();
   await phone.page.getByLabel("Claude finished").waitFor();
-  const worker = await until("the worker runs", () => phone.context.serviceWorkers()[0]);
+  await until("the worker runs", () => phone.context.serviceWorkers()[0]);
   /** A busy Chromium loses one now and then, which comes again, as it would from a push service; where nothing comes of it the test itself says so. */
   const deliver = async (data: string) => {
     const wanted = parseJson(v.object({ tag: v.string(), body: v.string() }), data) ?? {
@@ -101,7 +102,7 @@ async function openSubscribed(name: string): Promise<{
       body: "",
     };
     const isShown = async () =>
-      (await notifications(worker)).some(
+      (await notifications(phone)).some(
         ({ tag, body }) => tag === wanted.tag && body.startsWith(wanted.body),
       );
     for (let tries = 0; tries < DELIVERIES; tries++) {
@@ -115,7 +116,7 @@ async function openSubscribed(name: string): Promise<{
       for (let looks = 0; looks < 50; looks++, await Bun.sleep(100)) if (await isShown()) return;
     }
   };
-  return { phone, fake, worker, deliver };
+  return { phone, fake, worker: phone, deliver };
 }
 
 /** A choice, once the server has it and the page has read it back. */
@@ -138,17 +139,22 @@ const Shown = v.array(
   }),
 );
 const LIST = `registration.getNotifications().then((list) => list.map(({ title, body, tag, silent, actions }) => ({ title, body, tag, silent, actions: actions.map((a) => a.action) })))`;
-/** A busy Chromium now and then never answers for its worker: then it is asked again. */
-const notifications = async (worker: Worker) =>
-  v.parse(Shown, await Promise.race([worker.evaluate(LIST), Bun.sleep(5000).then(() => [])]));
+/** Those that are shown, as the worker knows them. Chromium may start it anew at any time; what was asked of the one before is never answered. */
+const notifications = async ({ context }: PhonePage) => {
+  const listed = context.serviceWorkers().at(-1)?.evaluate(LIST) ?? [];
+  return v.parse(Shown, await Promise.race([listed, Bun.sleep(1000).then(() => [])]));
+};
 /** Taps a notification, or one of its buttons. Chromium lets nobody but the system send that event for real: the worker's own handler is called with one that is made. */
-const tap = (worker: Worker, tag: string, action = "") =>
+const tap = ({ context }: PhonePage, tag: string, action = "") =>
   confirmed(
-    worker.evaluate(`registration.getNotifications({ tag: ${JSON.stringify(tag)} }).then(([notification]) => {
+    context
+      .serviceWorkers()
+      .at(-1)
+      ?.evaluate(`registration.getNotifications({ tag: ${JSON.stringify(tag)} }).then(([notification]) => {
     const event = new NotificationEvent("notificationclick", { notification, action: ${JSON.stringify(action)} });
     event.waitUntil = () => undefined;
     dispatchEvent(event);
-  })`),
+  })`) ?? Promise.reject(new Error("no worker runs")),
   );
 
 async function playRunner(id: string, prompts: Prompt[]) {

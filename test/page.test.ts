@@ -441,6 +441,7 @@ describe("the dashboard on a phone", () => {
     await several.getByRole("checkbox", { name: "That" }).check();
     await one.getByLabel("Something else").fill("neither"); // words take the choice back
     expect(await one.getByRole("radio", { name: "Second" }).isChecked()).toBe(false);
+    await readToEnd(card);
     await answer.click();
     const decide = await socket.next("decide");
     expect(decide).toMatchObject({

@@ -135,8 +135,8 @@ async function takenIn(by = runner, session = "s_one"): Promise<void> {
     (await phone.sessions()).some((other) => other.title === title),
   );
 }
-const notice = async (kind: string, text: string) => {
-  runner.send({ type: "notice", session: "s_one", kind, text });
+const notice = async (kind: string, text: string, more: object = {}) => {
+  runner.send({ type: "notice", session: "s_one", kind, text, ...more });
   await takenIn();
 };
 
@@ -401,6 +401,33 @@ describe("a prompt on the phone's lock screen", () => {
 });
 
 describe("other news", () => {
+  test("a sandbox's image is there, or can't be built; how far it has come is no news", async () => {
+    const about = { type: "runner", roots: ["/src"], recent: [], no_sandbox: null };
+    for (const [end, title] of [
+      [{ state: "ready" }, "The sandbox is ready"],
+      [{ state: "failed", why: "no network" }, "The sandbox can't be built"],
+    ] as const) {
+      const before = browser.received.length;
+      for (const state of [
+        undefined,
+        { state: "building", step: "" },
+        { state: "building", step: "step 2 of 5" },
+        end,
+        end,
+      ])
+        runner.send({ ...about, sandbox_image: state });
+      const { message } = await browser.next();
+      expect(message).toMatchObject({
+        title,
+        tag: machine.device,
+        hash: `#/new?runner=${machine.device}`,
+        silent: false,
+      });
+      await takenIn();
+      expect(browser.received.length).toBe(before + 1);
+    }
+  });
+
   test("Claude finished, with its last words; not where somebody goes on at the desk within ten seconds", async () => {
     await notice("finished", "All done.\nThe tests pass.");
     await notice("working", "");
@@ -418,6 +445,55 @@ describe("other news", () => {
       actions: [],
     });
     expect(headers.get("topic")).toBe("s_one");
+  });
+
+  test("several commands in the background make one sound, at the end; what still runs is said without one", async () => {
+    const ends = async (running: string[], woken: boolean) => {
+      await notice("working", "");
+      await notice("finished", `${running.length} to go`, { running, woken });
+    };
+    await ends(["make a", "make b", "make c"], false);
+    for (const running of [["make b", "make c"], ["make c"]]) {
+      clock.pass(QUIET_MS + 5000);
+      expect((await browser.next()).message).toMatchObject({
+        kind: "finished",
+        body: `${running.length + 1} to go\nStill running: ${["make a", "make b", "make c"].slice(-running.length - 1).join(" · ")}`,
+        silent: true,
+      });
+      await ends(running, true);
+    }
+    await ends([], true);
+    clock.pass(QUIET_MS);
+    expect((await browser.next()).message).toMatchObject({ body: "0 to go", silent: false });
+    await notice("working", "");
+  });
+
+  test("a server that runs for ever swallows nothing: one sound while it has begun, and one for each turn after that", async () => {
+    const running = ["npm run dev"];
+    await notice("finished", "It runs.", { running });
+    clock.pass(QUIET_MS);
+    expect((await browser.next()).message).toMatchObject({ silent: true });
+    clock.pass(20_000);
+    const told = { kind: "finished", body: "It runs.\nStill running: npm run dev", silent: false };
+    expect((await browser.next()).message).toMatchObject(told);
+    await notice("working", "");
+    await notice("finished", "Changed.", { running });
+    clock.pass(QUIET_MS);
+    expect((await browser.next()).message).toMatchObject({
+      body: "Changed.\nStill running: npm run dev",
+      silent: false,
+    });
+    await notice("working", "");
+    await notice("finished", "Tests, too.", { running: [...running, "npm test"] });
+    clock.pass(QUIET_MS);
+    expect((await browser.next()).message).toMatchObject({ silent: true });
+    await notice("working", "");
+    await notice("finished", "They pass.", { running, woken: true });
+    clock.pass(QUIET_MS);
+    expect((await browser.next()).message).toMatchObject({
+      body: expect.stringContaining("They pass."),
+      silent: false,
+    });
   });
 
   test("Claude waits: a sound of its own only for those who did not hear that it finished", async () => {

@@ -15,6 +15,7 @@ import { programPid } from "../src/runner/program.ts";
 import { ConversationsAnswer, parseJson, View } from "../src/types.ts";
 import { SELF } from "./support/home.ts";
 import { type HomeServer, startHomeServer } from "./support/home-server.ts";
+import { startMockApi } from "./support/mock-anthropic.ts";
 import { runners, startRunner, startSession } from "./support/runner.ts";
 import {
   containers,
@@ -96,6 +97,21 @@ describe.skipIf(NO_SANDBOX !== "")(`the real Claude Code in a sandbox${NO_SANDBO
     await server.phone.json("POST", `/api/prompts/${prompt.id}/reject`, {});
     await claude.tty.sees("Interrupted");
     expect(existsSync(join(claude.work, "rejected.txt"))).toBe(false);
+  }, 60_000);
+
+  test("what the sandbox refused Claude says at the desk, after the tool that asked for it", async () => {
+    await claude.say("run: curl -s https://files.pythonhosted.org/; touch refused.txt");
+    const prompt = await server.phone.prompt();
+    const { always = [] } = parseJson(View, prompt.view) ?? {};
+    // its settings can't be written to in here
+    expect(always.map(({ writes }) => writes)).toEqual([
+      expect.stringMatching(/^allow Bash\(curl .*\) → this session$/),
+    ]);
+    await server.phone.approve(prompt);
+    await until("the command ran", () => existsSync(join(claude.work, "refused.txt")));
+    await claude.tty.sees("says: the sandbox asked for files.pythonhosted.org; allow with");
+    await claude.tty.sees(/`--sandbox-host\s+files\.pythonhosted\.org`/);
+    expect((await server.phone.sessions())[0]?.refused).toEqual(["files.pythonhosted.org"]);
   }, 60_000);
 
   test("the conversation can be read on the phone", async () => {
@@ -217,17 +233,16 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     expect((await tty.exited).code).toBe(7);
     await gone(name);
 
-    const sleep = wrap("sleep", ["600"]);
-    await until("it runs", async () =>
-      (await server.phone.sessions()).some(({ status }) => status === "running"),
-    );
-    await until("its container is there", async () =>
-      (await containers()).includes(onRecord()[0] ?? "-"),
-    );
-    await Bun.sleep(500);
+    const sleep = wrap("bash", ["-c", "echo ready.; exec sleep 600"]);
+    await sleep.sees("ready.");
     sleep.type("\x1a");
-    await Bun.sleep(300);
-    sleep.type("\x03");
+    let over = false;
+    void sleep.exited.then(() => (over = true));
+    await until("Ctrl-C ends it", async () => {
+      sleep.type("\x03");
+      await Bun.sleep(300);
+      return over;
+    });
     expect((await sleep.exited).code).toBe(130);
   }, 60_000);
 
@@ -293,6 +308,41 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     const name = onRecord()[0] ?? "";
     process.kill(programPid(tty.pty.holder) ?? 0, "SIGKILL");
     await gone(name);
+  }, 60_000);
+
+  test("what it was refused is told while it runs, and with what it changed at its end, at the desk and on the phone", async () => {
+    writeFileSync(join(work, "CLAUDE.md"), "mine\n");
+    writeFileSync(join(work, "package.json"), "{}\n");
+    const script = `curl -s https://registry.npmjs.org/; curl -s https://registry.npmjs.org/again; curl -s http://deb.debian.org/; echo asked.; read x
+      echo more >> CLAUDE.md; touch -d 2000-01-01 CLAUDE.md; mkdir -p app/.vscode; echo '{}' > app/.vscode/tasks.json; printf 'x' > .envrc; echo '{}' > package.json; echo free > notes.txt`;
+    const tty = wrap("bash", ["-c", script]);
+    await tty.sees("asked.");
+    const refused = ["registry.npmjs.org", "deb.debian.org:80"];
+    await until("the phone hears of it", async () =>
+      Bun.deepEquals((await server.phone.sessions())[0]?.refused, refused),
+    );
+    tty.type("\r");
+    await tty.exited;
+    const changed = [".envrc", "CLAUDE.md", "app/.vscode/tasks.json"];
+    expect((await ended()).exit).toEqual({ code: 0, refused, changed });
+    const said = tty.text().replaceAll(/\s+/g, " ");
+    expect(said).toContain(
+      "the sandbox asked for registry.npmjs.org, deb.debian.org:80; allow with `--sandbox-host registry.npmjs.org` `--sandbox-host deb.debian.org:80`",
+    );
+    expect(said).toContain(
+      "changed files that tell programs outside what to run: .envrc, CLAUDE.md, app/.vscode/tasks.json. Read them",
+    );
+    for (const name of readdirSync(work)) rmSync(join(work, name), { recursive: true });
+  }, 60_000);
+
+  test("so it is where nothing is shown, and a name that would deceive is shown as it is", async () => {
+    const script =
+      "curl -s https://pypi.org; mkdir -p $'a\\u202eb' && echo x > $'a\\u202eb/Makefile'; mkdir -p $'c\\x1b[2Jd'; echo x > $'c\\x1b[2Jd/.npmrc'";
+    const { err } = await runInside(server.home, work, script);
+    expect(err).toContain("asked for pypi.org; allow with `--sandbox-host pypi.org`");
+    expect(err).toContain("aU+202Eb/Makefile");
+    expect(err).toContain("cU+001B[2Jd/.npmrc");
+    for (const name of readdirSync(work)) rmSync(join(work, name), { recursive: true });
   }, 60_000);
 
   test("a folder within one that a sandbox has, or around it, is not taken meanwhile", async () => {
@@ -546,6 +596,97 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
       expect.stringContaining("A=b is no name of a variable"),
     ]);
   }, 60_000);
+
+  test("an image of one's own, on top of ours, has what was added to it, and runs nothing before the filter", async () => {
+    const file = join(server.home.dir, "Dockerfile");
+    writeFileSync(
+      file,
+      'FROM claude-remote-sandbox\nRUN echo mine > /opt/mine\nENTRYPOINT ["false"]\nHEALTHCHECK --interval=1s CMD touch /workspace/checked\n',
+    );
+    const script =
+      "cat /opt/mine; grep -h ^Seccomp_filters: /proc/self/status; sleep 3; ls -A /workspace";
+    const own = await runInside(server.home, work, script, ["--sandbox-dockerfile", file]);
+    expect(own.out).toBe("mine\nSeccomp_filters:\t2\n.claude\n.git\n.mcp.json\n");
+    const made = `${Bun.spawnSync(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]).stdout}`;
+    const [tag = ""] = /claude-remote-sandbox:own-\S+/.exec(made) ?? [];
+    const env = { CLAUDE_REMOTE_SANDBOX_IMAGE: tag };
+    expect((await runInside(server.home, work, "cat /opt/mine", [], env)).out).toBe("mine\n");
+    const base = await runInside(server.home, work, "echo IN", ["--sandbox-image", "node:22-slim"]);
+    expect([base.code, base.out]).toEqual([126, ""]);
+    expect(base.err).toContain("node:22-slim does not build on the sandbox's image");
+    writeFileSync(join(work, "Dockerfile"), "FROM claude-remote-sandbox\n");
+    const inside = await runInside(server.home, work, "echo IN", [
+      "--sandbox-dockerfile",
+      "Dockerfile",
+    ]);
+    expect([inside.code, inside.out]).toEqual([126, ""]);
+    expect(inside.err).toContain("lies in the project");
+    Bun.spawnSync(["docker", "image", "rm", tag]);
+    rmSync(join(work, "Dockerfile"));
+  }, 120_000);
+
+  test("a runner whose sandboxes are for always starts each session in one, whoever asks", async () => {
+    const { api, passed, port } = settle(server, work);
+    const runner = await startRunner(server, [work], {
+      ...ENGINE,
+      ...passed,
+      CLAUDE_REMOTE_SANDBOX: "always",
+      CLAUDE_REMOTE_SANDBOX_PASS: Object.keys(passed).join(" "),
+      CLAUDE_REMOTE_SANDBOX_HOSTS: `localhost:${port}`,
+    });
+    expect((await runners(server))[0]?.sandbox_always).toBe(true);
+    const id = await startSession(server, { cwd: work, args: ["--permission-mode", "manual"] });
+    const session = () =>
+      server.phone.sessions().then((all) => all.find((other) => other.id === id));
+    await until("claude is there", async () => (await session())?.activity === "idle", 30_000);
+    expect(await session()).toMatchObject({ sandbox: true });
+    const name = onRecord()[0] ?? "";
+    expect(await containers()).toContain(name);
+    expect(await runner.end()).toBe(0);
+    await gone(name);
+    api.stop();
+  }, 90_000);
+
+  test("on a terminal a word says at once that it starts, and goes again", async () => {
+    const tty = wrap("bash", ["-c", "echo here.; read x"]);
+    await tty.sees("claude-remote: starting the sandbox …");
+    await tty.sees("here.");
+    expect(tty.text().trim()).toBe("here.");
+    tty.type("\r");
+    await tty.exited;
+  }, 60_000);
+
+  test("a token that is let in is a login: a project that is new to it asks for none", async () => {
+    const api = startMockApi();
+    const passed = {
+      CLAUDE_CODE_OAUTH_TOKEN: "sk-ant-oat01-dummy",
+      ANTHROPIC_BASE_URL: `http://localhost:${new URL(api.url).port}`,
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+    };
+    const flags = ["--sandbox-host", new URL(passed.ANTHROPIC_BASE_URL).host];
+    for (const name of Object.keys(passed)) flags.push("--sandbox-pass", name);
+    const tty = openTty([...SELF, "run", "--sandbox", ...flags], {
+      env: { ...server.home.env, ...ENGINE, ...passed },
+      cwd: work,
+      cols: 100,
+      rows: 30,
+    });
+    await tty.sees("Is this a project you created", 60_000); // the first thing that it asks
+    // Claude swallows keys just after the dialog is drawn
+    const presses = (key: string, shown: string) =>
+      until(`${shown} is there`, async () => {
+        if (tty.text().includes(shown)) return true;
+        tty.type(key);
+        await Bun.sleep(500);
+        return tty.text().includes(shown);
+      });
+    await presses("\x1b[B", "❯ Yes, I trust this folder");
+    await presses("\r", "auto mode on");
+    await presses("hello\r", "You said:");
+    tty.pty.kill("SIGTERM");
+    await tty.exited;
+    api.stop();
+  }, 180_000);
 
   test("what the configuration lets in is let in", async () => {
     const env = { CLAUDE_REMOTE_SANDBOX_PASS: "ONE, TWO", ONE: "1", TWO: "2", THREE: "3" };

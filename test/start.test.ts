@@ -228,6 +228,26 @@ describe("a session is started", () => {
 });
 
 describe("where it can't be", () => {
+  test("how far the image of its sandboxes has come is told, and a machine that starts nothing outside of one says so", async () => {
+    const { page, go } = await begin({ sandbox_image: { state: "building", step: "step 2 of 7" } });
+    await go("#/new");
+    await page.getByText("Its image is being built there (step 2 of 7)").waitFor();
+    expect(await page.getByRole("switch").isEnabled()).toBe(true);
+    daemon.socket.send({
+      type: "runner",
+      roots: ["/home/me"],
+      recent: RECENT,
+      no_sandbox: null,
+      sandbox_always: true,
+      sandbox_image: { state: "ready" },
+    });
+    await page.getByText("That machine starts Claude in one always.").waitFor();
+    expect(await page.getByRole("switch").isChecked()).toBe(true);
+    expect(await page.getByRole("switch").isDisabled()).toBe(true);
+    await start(page).click();
+    expect((await daemon.socket.next("start")).sandbox).toBe(true);
+  }, 40_000);
+
   test("it is told: a machine that is away, since when, and one without a sandbox, why", async () => {
     const { page, go, name } = await begin({ no_sandbox: "No Docker engine answers." });
     await go("#/new");
@@ -316,6 +336,39 @@ describe("where it can't be", () => {
     const group = page.locator(".group", { has: heading });
     await group.getByRole("link", { name: /^gone/ }).waitFor();
     expect((await group.textContent())?.match(/not connected/g)).toHaveLength(1);
+  }, 40_000);
+});
+
+describe("a session in a sandbox", () => {
+  test("says what was asked for in vain and how to allow it, and in the end what it changed, as it is", async () => {
+    const { page, go } = await begin();
+    const box = await dashboard.playRunner("s_box", [], {
+      sandbox: true,
+      refused: ["registry.npmjs.org"],
+    });
+    open.push(() => box.close());
+    await go("#/");
+    await page.getByText("asked for registry.npmjs.org").waitFor();
+    await go("#/s/s_box");
+    await page
+      .getByText(
+        "The sandbox asked for registry.npmjs.org; allow with --sandbox-host registry.npmjs.org.",
+      )
+      .waitFor();
+    const refused = ["registry.npmjs.org", "deb.debian.org:80"];
+    box.send({ type: "status", session: "s_box", hooks: "on", activity: "idle", refused });
+    await page
+      .getByText("allow with --sandbox-host registry.npmjs.org --sandbox-host deb")
+      .waitFor();
+    const changed = ["a\u202eb/Makefile", "<img src=x onerror=alert(1)>/.envrc"];
+    const exit = { code: 0, refused, changed };
+    box.send({ type: "exit", session: "s_box", exit, ended_at: Date.now() });
+    await page
+      .getByText(
+        "It changed files that tell programs outside what to run: aU+202Eb/Makefile, <img src=x onerror=alert(1)>/.envrc.",
+      )
+      .waitFor();
+    await page.getByText("asked for registry.npmjs.org, deb.debian.org:80; allow with").waitFor();
   }, 40_000);
 });
 

@@ -132,7 +132,6 @@ describe("a slip", () => {
     [["devices", "revok", "x"], "Did you mean revoke?"],
     [["completions", "bsh"], "did you mean bash?"],
   ])("in what comes after a word is refused with what was meant (%p)", async (argv, words) => {
-    if (argv[0] === "devices") Object.assign(env, { CLAUDE_REMOTE_EMBEDDED: undefined });
     expect(await cli(...argv)).toMatchObject({ code: 2, err: expect.stringContaining(words) });
   });
 });

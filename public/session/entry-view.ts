@@ -21,17 +21,57 @@ export class EntryViews {
   readonly #alone = new Map<string, HTMLElement>();
   /** The article that each entry is in, by the entry's number. */
   readonly #articles = new Map<number, HTMLElement>();
+  /** Entries that were taken back, from one number on and before another; folded away until somebody wants to see them. */
+  readonly #takenBack: { from: number; before: number; button: HTMLElement; open: boolean }[] = [];
 
   /** An entry's article; none for a result that goes into the article of its tool. */
   draw(n: number, entry: Entry): HTMLElement[] {
     const article = isolated(() => this.#draw(n, entry), unshown(n));
     if (article !== undefined) this.#articles.set(n, article);
+    if (entry.kind === "note" && entry.back !== undefined && entry.back < n)
+      this.#foldAway(entry.back, n, article);
+    if (article !== undefined) article.hidden = this.#isFolded(n);
     return article === undefined ? [] : [article];
   }
 
   /** The article that an entry is in. */
   articleOf(n: number): HTMLElement | undefined {
     return this.#articles.get(n);
+  }
+
+  /** Shows an entry that was folded away. */
+  reveal(n: number): void {
+    for (const part of this.#takenBack)
+      if (!part.open && n >= part.from && n < part.before) part.button.click();
+  }
+
+  /** Folds entries away that were taken back; a button in `article` shows them. */
+  #foldAway(from: number, before: number, article: HTMLElement | undefined): void {
+    const button = el("button", {
+      text: "Show what was taken back",
+      attrs: { type: "button", "aria-expanded": "false" },
+      on: {
+        click: () => {
+          part.open = !part.open;
+          button.setAttribute("aria-expanded", String(part.open));
+          button.textContent = part.open ? "Fold it away" : "Show what was taken back";
+          this.#foldAll(part);
+        },
+      },
+    });
+    const part = { from, before, button, open: false };
+    this.#takenBack.push(part);
+    article?.append(button);
+    this.#foldAll(part);
+  }
+
+  #foldAll({ from, before }: { from: number; before: number }): void {
+    for (const [n, article] of this.#articles)
+      if (n >= from && n < before) article.hidden = this.#isFolded(Number(article.dataset.n));
+  }
+
+  #isFolded(n: number): boolean {
+    return this.#takenBack.some(({ from, before, open }) => !open && n >= from && n < before);
   }
 
   /** Forgets the entries outside of these numbers. */

@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import { SessionColours } from "../runner/colours.ts";
 import { openDesk } from "../runner/desk.ts";
 import type { SessionSummary } from "../types.ts";
+import { sandboxWords } from "../viewer/sandbox-words.ts";
 import { visibleName } from "../visible-text.ts";
 import { openCanvas, type Picture } from "./canvas.ts";
 import { HELP, openChords } from "./chords.ts";
@@ -186,7 +187,8 @@ export function attach(client: Client, first: SessionSummary): Promise<Left> | u
       if (now.status === "ended")
         return leave({
           code: 0,
-          words: `${where()} is over: ${now.exit === null ? "nobody knows how it ended" : exitWords(now.exit)}.`,
+          words:
+            `${where()} is over: ${now.exit === null ? "nobody knows how it ended" : exitWords(now.exit)}. ${sandboxWords(now.exit ?? {})}`.trim(),
         });
       // without a terminal of its own it has the size of whoever looks on last
       if (!sized && now.status === "running" && !now.desk) {

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { type Prompt, parseJson, Questions, ScreenQuestion, View } from "../types.ts";
+import { withdrawnWords } from "../viewer/withdrawn.ts";
 import { visibleName } from "../visible-text.ts";
 import type { Block } from "./pager.ts";
 
@@ -172,6 +173,8 @@ export function askedOf(prompt: Prompt): Asked {
       ? undefined
       : (chosen?.choices ?? []);
   const asker = view.agent === undefined ? "" : ` · from the ${view.agent} agent`;
+  const other =
+    view.asker === undefined ? "" : ` · asked by another session: ${visibleName(view.asker)}`;
   const yes = view.actions.includes("approve") && buildable !== undefined;
   const note =
     view.note ??
@@ -181,7 +184,7 @@ export function askedOf(prompt: Prompt): Asked {
         ? undefined
         : ELSEWHERE);
   const blocks: Block[] = [
-    { text: `in ${view.cwd} on ${view.host}${asker}` },
+    { text: `in ${view.cwd} on ${view.host}${asker}${other}` },
     ...(note === undefined ? [] : [{ text: note }]),
     { text: "" },
     ...(chosen?.blocks ?? inputBlocks(view)),
@@ -217,7 +220,10 @@ export function askedOf(prompt: Prompt): Asked {
 export function outcome(prompt: Prompt, device: string): string {
   const { answer, state, kind } = prompt;
   if (state === "withdrawn")
-    return kind === "screen" ? "No longer asked on the screen." : "Claude no longer asks this.";
+    return (
+      withdrawnWords(prompt) ??
+      (kind === "screen" ? "No longer asked on the screen." : "Claude no longer asks this.")
+    );
   if (state === "expired" || answer === undefined)
     return state === "expired" ? "The session ended before anybody answered." : "Answered.";
   const said =

@@ -89,9 +89,16 @@ async function* lookAt(config: Config): AsyncGenerator<Finding> {
   yield* checkHooks(claude.path);
   yield await checkPty();
   const lacking = await sandboxTrouble();
+  const always = config.sandbox === "always";
   yield lacking === undefined
-    ? ok("sandbox", "can be had")
-    : warning("sandbox", lacking, "nothing, unless you want `run --sandbox`");
+    ? ok("sandbox", always ? "claude always runs in one" : "can be had")
+    : always
+      ? fails(
+          "sandbox",
+          lacking,
+          'mend that: with sandbox = "always" claude does not run without one',
+        )
+      : warning("sandbox", lacking, "nothing, unless you want `run --sandbox`");
   yield checkHome([dirname(pairingPath()), dirname(undeliveredDir()), config.data]);
   yield* checkData(config.data);
   yield* checkPairingFile(pairingPath());

@@ -52,6 +52,9 @@ const OPTIONS = {
   sandbox_hosts: v.optional(words),
   sandbox_pass: v.optional(words),
   sandbox_git: v.optional(yes),
+  sandbox_image: v.optional(words),
+  sandbox_dockerfile: v.optional(words),
+  sandbox: v.optional(v.picklist(["always", "never"])),
 };
 const Options = v.strictObject(OPTIONS);
 export const OPTION_NAMES = v.keyof(Options).options;
@@ -137,7 +140,7 @@ export function withDefaults(given: Given): Config {
 /** Paths from the root: the server in the background runs in a folder of its own. */
 function whole(given: Given, from: string): Given {
   const place = (path: string) => resolve(from, expandHome(path));
-  const found = (["data", "tls_cert", "tls_key"] as const)
+  const found = (["data", "tls_cert", "tls_key", "sandbox_dockerfile"] as const)
     .map((name) => [name, given[name]] as const)
     .filter(([, path]) => path !== undefined);
   const roots = given.roots === undefined ? {} : { roots: given.roots.map(place) };
@@ -147,6 +150,16 @@ function whole(given: Given, from: string): Given {
     ...Object.fromEntries(found.map(([name, path = ""]) => [name, place(path)])),
     ...roots,
   };
+}
+
+/** Whether claude is to run in a sandbox alone, also where the options have a mistake that keeps them from being read. */
+export function wantsSandboxAlways(): boolean {
+  const { CLAUDE_REMOTE_SANDBOX = "" } = process.env;
+  if (CLAUDE_REMOTE_SANDBOX !== "") return CLAUDE_REMOTE_SANDBOX !== "never";
+  const file = configPath();
+  return (
+    existsSync(file) && /^[\s"']*sandbox["']?\s*=\s*["']*always/m.test(readFileSync(file, "utf8"))
+  );
 }
 
 function readFile(file: string): unknown {
@@ -223,6 +236,8 @@ function expected(name: string): string {
       return "true or false";
     case "log":
       return "text or json";
+    case "sandbox":
+      return "always or never";
     case "push_contact":
       return "an address of yours, such as mailto:you@example.com";
     default:

@@ -18,10 +18,15 @@ export async function devices(given: readonly string[]): Promise<number> {
     allowPositionals: true,
     options: { json: { type: "boolean" } },
   });
+  const [action = "list", id, ...rest] = argv;
+  const fits =
+    (action === "list" && id === undefined) ||
+    (action === "rename" && id !== undefined && rest.length > 0) ||
+    (action === "revoke" && id !== undefined && rest.length === 0);
+  if (!fits) throw new UsageError(unknownAction(action)); // before a server is started for it
   const pairing = (await findHome(loadConfig()))?.pairing;
   if (pairing === undefined) throw new PairingError("This machine is not paired yet.");
-  const [action, id, ...rest] = argv;
-  if (action === "revoke" && id !== undefined && rest.length === 0) {
+  if (action === "revoke" && id !== undefined) {
     const answer = parseJson(
       Revoked,
       await signedRequest(pairing, "DELETE", `/api/devices/${encodeURIComponent(id)}`),
@@ -41,8 +46,6 @@ export async function devices(given: readonly string[]): Promise<number> {
     process.stdout.write(`${id} is called ${visibleName(name)} now.\n`);
     return 0;
   }
-  if ((action !== undefined && action !== "list") || id !== undefined)
-    throw new UsageError(unknownAction(action ?? ""));
   const list = parseJson(List, await signedRequest(pairing, "GET", "/api/devices"));
   if (list === undefined)
     throw new PairingError("The server's answer can't be read; is it of the same version?");

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { version } from "../../package.json";
-import { hasFlag, isOverAtOnce } from "../runner/claude/arguments.ts";
+import { hasFlag, isOverAtOnce, isOwnBusiness } from "../runner/claude/arguments.ts";
 import type { Pairing } from "../runner/link.ts";
 import { loadPairing } from "../runner/pairing.ts";
 import { findProgram, StartError } from "../runner/program.ts";
@@ -17,7 +17,7 @@ import {
 } from "../runner/wrap.ts";
 import type { Sandbox, SandboxChoice } from "../sandbox/sandbox.ts";
 import { explainSystemError } from "../system/system-error.ts";
-import { type Config, lenientConfig, loadConfig } from "./config.ts";
+import { type Config, lenientConfig, loadConfig, wantsSandboxAlways } from "./config.ts";
 import {
   configPath,
   expandHome,
@@ -27,7 +27,7 @@ import {
   sandboxDir,
   undeliveredDir,
 } from "./places.ts";
-import { say } from "./say.ts";
+import { say, sayMeanwhile } from "./say.ts";
 import { ServerWatch } from "./server-watch.ts";
 import { UsageError } from "./usage.ts";
 
@@ -45,6 +45,9 @@ const OPTIONS = {
   command: { type: "string" },
   "no-log": { type: "boolean" },
   sandbox: { type: "boolean" },
+  "no-sandbox": { type: "boolean" },
+  "sandbox-image": { type: "string" },
+  "sandbox-dockerfile": { type: "string" },
   "sandbox-git": { type: "boolean" },
   "sandbox-pass": { type: "string", multiple: true },
   "sandbox-host": { type: "string", multiple: true },
@@ -65,19 +68,34 @@ export function run(argv: readonly string[]): Promise<number> {
       `run: arguments for the wrapped program come after \`--\`, as in: claude-remote run -- ${positionals.join(" ")}`,
     );
   const {
-    sandbox,
     "sandbox-git": git,
     "sandbox-pass": pass = [],
     "sandbox-host": hosts = [],
+    "sandbox-image": image,
+    "sandbox-dockerfile": dockerfile,
   } = values;
-  if (sandbox !== true && (git === true || pass.length + hosts.length > 0))
-    throw new UsageError("run: --sandbox-git, --sandbox-pass and --sandbox-host go with --sandbox");
-  const given = sandbox === true ? sandboxChoice(loadConfig()) : undefined;
-  const chosen = given && {
-    git: git ?? given.git,
-    pass: [...given.pass, ...pass],
-    hosts: [...given.hosts, ...hosts],
-  };
+  const { sandbox = false, "no-sandbox": none = false } = values;
+  if (sandbox && none) throw new UsageError("run: --sandbox and --no-sandbox can't both be");
+  const works = values.command === undefined && !isOwnBusiness(args);
+  const always = works && !none && wantsSandboxAlways();
+  const flagged =
+    git === true || pass.length + hosts.length > 0 || (image ?? dockerfile) !== undefined;
+  if (!sandbox && !always && flagged)
+    throw new UsageError(
+      "run: --sandbox-git, --sandbox-pass, --sandbox-host, --sandbox-image and --sandbox-dockerfile go with --sandbox",
+    );
+  let chosen: How["sandbox"] = none ? "none" : undefined;
+  if (sandbox || always) {
+    const given = sandboxChoice(loadConfig({ sandbox_dockerfile: dockerfile }));
+    chosen = {
+      ...given,
+      git: git ?? given.git,
+      pass: [...given.pass, ...pass],
+      hosts: [...given.hosts, ...hosts],
+      ...(image === undefined ? {} : { image, dockerfile }),
+      ...(dockerfile === undefined ? {} : { image }),
+    };
+  }
   const how: How = { unlogged: values["no-log"] === true, sandbox: chosen };
   return values.command === undefined
     ? runClaude(args, how)
@@ -89,20 +107,36 @@ export function sandboxChoice({
   sandbox_git = false,
   sandbox_pass = "",
   sandbox_hosts = "",
+  sandbox_image: image,
+  sandbox_dockerfile: dockerfile,
 }: Config): SandboxChoice {
   const words = (text: string) => text.split(/[\s,]+/).filter((word) => word !== "");
-  return { git: sandbox_git, pass: words(sandbox_pass), hosts: words(sandbox_hosts) };
+  return {
+    git: sandbox_git,
+    pass: words(sandbox_pass),
+    hosts: words(sandbox_hosts),
+    image,
+    dockerfile,
+  };
+}
+
+/** In what a program is to run: as it was asked for, or, for claude, as the options always want it. Not where claude does no work, but prints something or changes its own installation. */
+function sandboxOf({ name, hooks, args }: Program, { sandbox }: How): SandboxChoice | undefined {
+  if (sandbox === "none") return undefined;
+  const works = name === "claude" && hooks === true && !isOwnBusiness(args);
+  return sandbox ?? (works && wantsSandboxAlways() ? sandboxChoice(loadConfig()) : undefined);
 }
 
 /** Runs claude with what it was given; resolves with its exit code. */
 export async function runClaude(args: readonly string[], how: How = {}): Promise<number> {
   const alone = isOverAtOnce(args);
-  if (how.sandbox !== undefined) {
+  const sandbox = sandboxOf(programOf("claude", args), how);
+  if (sandbox !== undefined) {
     if (hasFlag(args, "--bg", "--background"))
       throw new UsageError(
         "run: a sandbox ends with its session, and with it what --bg leaves in the background; start it without --bg",
       );
-    return runProgram(programOf("claude", args), { ...how, alone }); // the image's own
+    return runProgram(programOf("claude", args), { ...how, alone, sandbox }); // the image's own
   }
   const { claude } = saidConfig();
   const depth = Number(process.env.CLAUDE_REMOTE_DEPTH) || 0;
@@ -137,9 +171,10 @@ export function programOf(
 /** Wraps a program on the terminal at the desk; resolves with its exit code. */
 export function runProgram(program: Program, how: How = {}): Promise<number> {
   const unseen = how.alone === true || !process.stdin.isTTY || !process.stdout.isTTY;
-  if (how.sandbox !== undefined)
+  const sandbox = sandboxOf(program, how);
+  if (sandbox !== undefined)
     return unseen
-      ? runAlone(program, how.sandbox)
+      ? runAlone(how.sandbox === undefined ? { ...program, command: "claude" } : program, sandbox)
       : knownPairing().then((pairing) => runWith(pairing, program, how));
   return unlessMissing(program, async () =>
     unseen ? passThrough(program) : runWith(await knownPairing(), program, how),
@@ -152,13 +187,34 @@ async function runAlone(program: Program, choice: SandboxChoice): Promise<number
   try {
     return await runBeside(sandbox.enclose(program));
   } finally {
-    await sandbox.end();
+    await leave(sandbox);
   }
 }
 
+/** Ends a sandbox, and says what there is to say of it. */
+async function leave(sandbox: Sandbox): Promise<void> {
+  const lines = sandbox.report.endWords();
+  await sandbox.end();
+  for (const line of lines) say(line);
+}
+
 async function enter(program: Program, choice: SandboxChoice, tty: boolean): Promise<Sandbox> {
-  const { openSandbox } = await import("../sandbox/sandbox.ts");
-  return openSandbox(program.cwd, { ...choice, data: sandboxDir(), keepOut: keptOut(), tty, say });
+  const ready = sayMeanwhile("starting the sandbox …");
+  try {
+    const { openSandbox } = await import("../sandbox/sandbox.ts");
+    return await openSandbox(program.cwd, {
+      ...choice,
+      data: sandboxDir(),
+      keepOut: keptOut(),
+      tty,
+      say(text) {
+        ready();
+        say(text);
+      },
+    });
+  } finally {
+    ready();
+  }
 }
 
 export interface How {
@@ -168,8 +224,8 @@ export interface How {
   unlogged?: boolean;
   /** A daemon starts it on demand: then it does not run unless it is shown. */
   started?: Started;
-  /** It runs in a container, with so much let in. */
-  sandbox?: SandboxChoice | undefined;
+  /** It runs in a container, with so much let in; or in none, whatever the options always want. */
+  sandbox?: SandboxChoice | "none" | undefined;
   /** It is over at once, or asks nothing: nobody has to see it. */
   alone?: boolean;
 }
@@ -180,13 +236,15 @@ export async function runWith(
   program: Program,
   how: How = {},
 ): Promise<number> {
-  if (how.sandbox === undefined) return show(pairing, program, how);
-  const sandbox = await enter(program, how.sandbox, true);
+  const choice = sandboxOf(program, how);
+  if (choice === undefined) return show(pairing, program, how);
+  const inner = how.sandbox === undefined ? { ...program, command: "claude" } : program; // the image's own
+  const sandbox = await enter(inner, choice, true);
   let code: number;
   try {
-    code = await show(pairing, program, how, sandbox);
+    code = await show(pairing, inner, how, sandbox);
   } finally {
-    await sandbox.end();
+    await leave(sandbox);
   }
   if (!sandbox.begun)
     say(`the sandbox could not be started (docker's exit code ${code}, its words are above)`);
@@ -243,7 +301,7 @@ async function show(
     session?.watch,
     session?.ifKilled,
   );
-  const refused = await session?.end(exit).catch(complain);
+  const refused = await session?.end({ ...exit, ...sandbox?.report.end() }).catch(complain);
   const away = await server.atEnd();
   const trouble = away ?? refused;
   const waits = away !== undefined && session !== undefined && !unlogged;

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { version } from "../../package.json";
 import { type LogForm, openLog } from "../hub/log.ts";
 import { takeLock } from "../hub/seat.ts";
-import { startDaemon } from "../runner/daemon.ts";
+import { type DaemonOptions, startDaemon } from "../runner/daemon.ts";
 import type { DaemonEvent, DaemonLog } from "../runner/daemon-log.ts";
 import { PairingError } from "../runner/pairing.ts";
 import { findProgram, StartError } from "../runner/program.ts";
@@ -15,6 +15,7 @@ import { LIMITS } from "../types.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
 import { configPath, runnerDir, sandboxDir } from "./places.ts";
+import { sandboxChoice } from "./run.ts";
 import { printable, say } from "./say.ts";
 import { ServerWatch } from "./server-watch.ts";
 import { UsageError } from "./usage.ts";
@@ -50,15 +51,18 @@ export async function runner(argv: readonly string[]): Promise<number> {
     version,
     roots: roots.join(" "),
   });
-  const lacking = claudeTrouble(config.claude);
+  const sandboxAlways = config.sandbox === "always";
+  const lacking = sandboxAlways ? undefined : claudeTrouble(config.claude);
+  if (sandboxAlways) log("each in a sandbox", "started");
   if (lacking !== undefined)
     log(
       `no session can be started yet: ${lacking}. Install Claude Code, or name it (claude = … in ${configPath()}); the PATH of this runner is ${process.env.PATH ?? "empty"}`,
       "no_claude",
       { reason: lacking, path: process.env.PATH },
     );
-  const sandboxReady = async () =>
-    (await sandboxTrouble()) ?? imageTrouble((words) => log(words, "image", { words }));
+  const sandboxReady: DaemonOptions["sandboxReady"] = async (onImage) =>
+    (await sandboxTrouble()) ??
+    imageTrouble((words) => log(words, "image", { words }), sandboxChoice(config), onImage);
   const sandboxed = (cwd: string) => ({
     configDir: sandboxHome(sandboxDir(), cwd).config,
     cwd: INSIDE.project,
@@ -71,6 +75,7 @@ export async function runner(argv: readonly string[]): Promise<number> {
     claude: config.claude,
     sandboxTrouble,
     sandboxReady,
+    sandboxAlways,
     sandboxed,
     log,
     onLost: () => server.lost(),

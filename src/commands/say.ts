@@ -36,3 +36,14 @@ export function fold(text: string, columns = widthOf(process.stderr)): string {
   };
   return text.split("\n").map(foldLine).join("\n");
 }
+
+/** A word on a terminal for as long as something is made ready; the returned function takes it away again, and nothing else is to be said meanwhile. */
+export function sayMeanwhile(text: string): () => void {
+  if (!process.stderr.isTTY || process.env.TERM === "dumb") return () => undefined;
+  process.stderr.write(`\r\x1b[2K\x1b[2mclaude-remote: ${text}\x1b[22m`);
+  let over = false;
+  return () => {
+    if (!over) process.stderr.write("\r\x1b[2K");
+    over = true;
+  };
+}

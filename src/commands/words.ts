@@ -53,6 +53,14 @@ export const WORDS: readonly Word[] = [
       { name: "sandbox-host", value: "HOST[:PORT]", about: "one more host for the sandbox" },
       { name: "sandbox-pass", value: "VARIABLE", about: "let a variable into the sandbox" },
       { name: "sandbox-git", about: "let the sandbox write to .git" },
+      {
+        name: "sandbox-dockerfile",
+        value: "FILE",
+        completes: "file",
+        about: "what the sandbox has besides: a Dockerfile on top of ours",
+      },
+      { name: "sandbox-image", value: "IMAGE", about: "an image on top of ours, instead" },
+      { name: "no-sandbox", about: 'none, though config.toml has sandbox = "always"' },
     ],
     examples: [
       ["claude-remote run -- --help", "claude's own help"],

@@ -3,6 +3,7 @@ import { isOpen, type Prompt, type SessionSummary } from "../types.ts";
 import {
   answeredMessage,
   endedMessage,
+  imageMessage,
   noticeMessage,
   pairedMessage,
   postageOf,
@@ -15,6 +16,10 @@ import type { Stores } from "./stores.ts";
 
 /** What is answered at the desk within this time makes no sound on the phone, in ms. */
 const QUIET_MS = 10_000;
+
+/** A turn that is over while commands go on in the background may go on by itself: its sound waits for so long, and longer where one was heard of them, in ms. */
+const HELD_MS = 30_000;
+const HELD_AGAIN_MS = 120_000;
 
 export type Notice = "finished" | "waiting" | "error" | "working";
 export type Alerts = ReturnType<typeof openAlerts>;
@@ -35,6 +40,8 @@ export function openAlerts({
 }) {
   const pending = new Map<string, () => void>(); // prompt or session → takes it back
   const toldFinished = new Set<string>(); // sessions whose turn was told to be over
+  const known = new Map<string, Set<string>>(); // session → what was told, with a sound, to go on in the background
+  const before = new Map<string, Set<string>>(); // session → what of that was known when somebody last asked for something
   const waiting = () => prompts.open().length;
   const isTold = ({ id, session }: Prompt) =>
     stores.of(session).query("SELECT 1 FROM pushed_prompts WHERE prompt_id = ?").get(id) !== null;
@@ -44,8 +51,8 @@ export function openAlerts({
     pending.get(id)?.();
     pending.delete(id);
   };
-  const afterQuiet = (id: string, act: () => void) => {
-    const undo = later(QUIET_MS, () => {
+  const afterQuiet = (id: string, act: () => void, ms = QUIET_MS) => {
+    const undo = later(ms, () => {
       pending.delete(id);
       act();
     });
@@ -86,11 +93,10 @@ export function openAlerts({
         return;
       }
       cancel(id);
-      if (
-        stores.of(prompt.session).query("DELETE FROM pushed_prompts WHERE prompt_id = ?").run(id)
-          .changes === 0
-      )
-        return;
+      if (!isTold(prompt)) return;
+      // of what is not known yet there is more to tell
+      if (prompt.why !== "unknown")
+        stores.of(prompt.session).query("DELETE FROM pushed_prompts WHERE prompt_id = ?").run(id);
       // the device that answered has seen that it did
       push.send(
         "prompt",
@@ -107,22 +113,58 @@ export function openAlerts({
       if (session.status !== "ended") return;
       cancel(session.id);
       toldFinished.delete(session.id);
+      known.delete(session.id);
+      before.delete(session.id);
       push.send("ended", postageOf("ended", session.id), () => endedMessage(session, waiting()));
     },
 
-    /** What a runner says about a session's turn. */
-    notice(id: string, kind: Notice, text: string): void {
+    /** What a runner says about a session's turn: with one sound, once nothing goes on that was begun in it, or has gone on for long. */
+    notice(
+      id: string,
+      kind: Notice,
+      text: string,
+      {
+        running = [],
+        woken = false,
+      }: { running?: string[] | undefined; woken?: boolean | undefined } = {},
+    ): void {
       cancel(id);
       if (kind === "working") return void toldFinished.delete(id);
-      afterQuiet(id, () => {
+      const tell = (quiet: boolean) => {
         const session = sessions.get(id);
         if (session === undefined || session.status === "ended") return;
         const again = kind === "waiting" && toldFinished.has(id);
-        toldFinished.add(id);
+        if (!quiet) {
+          toldFinished.add(id);
+          if (kind === "finished") known.set(id, new Set(running));
+        }
         push.send(kind, postageOf(kind, id), ({ off }) =>
-          noticeMessage(kind, session, text, waiting(), again && !off.includes("finished")),
+          noticeMessage(
+            kind,
+            session,
+            text,
+            waiting(),
+            quiet || (again && !off.includes("finished")),
+            running,
+          ),
         );
+      };
+      const isIn = (told: Map<string, Set<string>>) =>
+        running.every((task) => told.get(id)?.has(task) === true);
+      if (!woken) before.set(id, known.get(id) ?? new Set());
+      // whoever asked for something else wants to hear of that, whatever has long been running
+      if (kind !== "finished" || isIn(before)) return afterQuiet(id, () => tell(false));
+      const held = isIn(known) ? HELD_AGAIN_MS : HELD_MS;
+      afterQuiet(id, () => {
+        tell(true);
+        afterQuiet(id, () => tell(false), held - QUIET_MS);
       });
+    },
+
+    /** Whoever wanted a sandbox was told to wait for its image: that is over. */
+    image(device: { id: string; name: string }, built: boolean): void {
+      const kind = built ? "finished" : "error";
+      push.send(kind, postageOf(kind, device.id), () => imageMessage(device, built, waiting()));
     },
 
     /** Somebody was let in: all others are told. */

@@ -19,7 +19,14 @@ const START_MS = 15_000;
 /** One that has been away for so long is no longer shown, in ms. */
 const FORGET_MS = 30 * 86_400_000;
 
-const Said = v.pick(RunnerInfo, ["host", "roots", "recent", "no_sandbox"]);
+const Said = v.pick(RunnerInfo, [
+  "host",
+  "roots",
+  "recent",
+  "no_sandbox",
+  "sandbox_always",
+  "sandbox_image",
+]);
 type Said = v.InferOutput<typeof Said>;
 
 interface Daemon {
@@ -40,6 +47,8 @@ export function openDaemons(
     questions: Questions;
     send(socket: Socket, message: FromServer): void;
     store(what: string, write: () => void): boolean;
+    /** The image of a machine's sandboxes is built by now, or can't be. */
+    onImage(device: { id: string; name: string }, built: boolean): void;
   },
   now: () => number = Date.now,
 ) {
@@ -99,15 +108,15 @@ export function openDaemons(
     has: (device: string) => daemons.has(device),
 
     /** A daemon tells of itself; the newest of a device is its only one. */
-    said(
-      socket: Socket,
-      { roots, recent, no_sandbox }: Extract<FromRunner, { type: "runner" }>,
-    ): void {
+    said(socket: Socket, { type: _, ...told }: Extract<FromRunner, { type: "runner" }>): void {
       const { device, host } = socket.data;
+      const said: Said = { host, ...told };
       const before = daemons.get(device.id);
       const other = before?.socket;
-      if (other === socket && Bun.deepEquals(before?.said, { host, roots, recent, no_sandbox }))
-        return;
+      if (other === socket && Bun.deepEquals(before?.said, said)) return;
+      const { sandbox_image: image } = said;
+      if (before?.said.sandbox_image?.state === "building" && image && image.state !== "building")
+        hub.onImage(device, image.state === "ready");
       if (other !== undefined && other !== socket)
         hub.send(other, {
           type: "refused",
@@ -115,7 +124,7 @@ export function openDaemons(
             "Another runner of this machine's has taken over: this one is asked for nothing more.",
         });
       set(device.id, {
-        said: { host, roots, recent, no_sandbox },
+        said,
         socket,
         since: other === undefined ? now() : (before?.since ?? now()),
       });

@@ -8,6 +8,7 @@ import {
   SHOWN_WHOLE,
   View,
 } from "../types.ts";
+import { withdrawnWords } from "../viewer/withdrawn.ts";
 import { visibleString } from "../visible-text.ts";
 import type { Postage } from "./push-service.ts";
 
@@ -91,7 +92,7 @@ export function promptMessage(prompt: Prompt, waiting: number, approve: boolean)
   const where =
     view === undefined
       ? ""
-      : `${view.cwd} on ${view.host}${view.agent === undefined ? "" : `, from the ${view.agent} agent`}`;
+      : `${view.cwd} on ${view.host}${view.agent === undefined ? "" : `, from the ${view.agent} agent`}${view.asker === undefined ? "" : `, asked by another session: ${view.asker}`}`;
   const command = view === undefined ? undefined : wholeCommand(prompt, view);
   return {
     kind: "prompt",
@@ -128,7 +129,7 @@ export function answeredMessage(prompt: Prompt, waiting: number): PushMessage {
         : " at the desk";
   const body =
     state === "withdrawn"
-      ? "Claude no longer asks this."
+      ? (withdrawnWords(prompt) ?? "Claude no longer asks this.")
       : state === "expired"
         ? "The session ended before anybody answered."
         : `${what}${by}.`;
@@ -151,15 +152,19 @@ const NOTICES = {
   error: "Claude ran into an error",
 } as const;
 
-/** Something about a session's turn; `silent` where it was told before in other words. */
+/** Something about a session's turn, and what goes on in the background; `silent` where it was told before in other words, or more is to come. */
 export function noticeMessage(
   kind: keyof typeof NOTICES,
   session: SessionSummary,
   text: string,
   waiting: number,
   silent: boolean,
+  running: readonly string[] = [],
 ): PushMessage {
-  const body = shown(text.trim()) || `on ${shown(session.host, 300)}`;
+  const room = running.length === 0 ? BODY_BYTES : BODY_BYTES - 400;
+  const said = shown(text.trim(), room) || `on ${shown(session.host, 300)}`;
+  const body =
+    running.length === 0 ? said : `${said}\n${shown(`Still running: ${running.join(" · ")}`, 390)}`;
   return {
     kind,
     tag: session.id,
@@ -196,6 +201,27 @@ export function endedMessage(session: SessionSummary, waiting: number): PushMess
     ),
     hash: `#/s/${session.id}`,
     silent: plain,
+    waiting,
+    actions: [],
+  };
+}
+
+/** The image of a machine's sandboxes is there, or can't be built. */
+export function imageMessage(
+  device: { id: string; name: string },
+  built: boolean,
+  waiting: number,
+): PushMessage {
+  const where = shown(device.name, 300);
+  return {
+    kind: built ? "finished" : "error",
+    tag: device.id,
+    title: built ? "The sandbox is ready" : "The sandbox can't be built",
+    body: built
+      ? `Sessions can be started in it on ${where}.`
+      : `Its image could not be built on ${where}. Start a session again, and it says why.`,
+    hash: `#/new?${new URLSearchParams({ runner: device.id })}`,
+    silent: false,
     waiting,
     actions: [],
   };

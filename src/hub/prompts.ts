@@ -1,13 +1,18 @@
-import { Answer, isOpen, LIMITS, type Prompt, parseJson } from "../types.ts";
+import { Answer, isOpen, LIMITS, type Prompt, parseJson, Withdrawn } from "../types.ts";
 import type { Stores } from "./stores.ts";
 
-interface Row extends Omit<Prompt, "answer" | "session"> {
+/** What is stored of a prompt whose dialog is gone while nothing tells yet what was decided: a later report may say. */
+const UNKNOWN = JSON.stringify({ why: "unknown" });
+
+interface Row extends Omit<Prompt, "answer" | "session" | "why"> {
   session_id: string;
+  /** JSON text of the answer, or of why there is none. */
   response: string | null;
 }
 
 function toPrompt({ session_id, response, id, kind, state, view, created_at }: Row): Prompt {
   const answer = response === null ? undefined : parseJson(Answer, response);
+  const why = response === null ? undefined : parseJson(Withdrawn, response)?.why;
   return {
     id,
     session: session_id,
@@ -16,7 +21,14 @@ function toPrompt({ session_id, response, id, kind, state, view, created_at }: R
     created_at,
     view,
     ...(answer === undefined ? {} : { answer }),
+    ...(why === undefined || answer !== undefined ? {} : { why }),
   };
+}
+
+/** What is stored of how a prompt was settled. */
+function toResponse({ answer, why }: Prompt): string | null {
+  if (answer !== undefined) return JSON.stringify(answer);
+  return why === undefined ? null : JSON.stringify({ why });
 }
 
 export type Prompts = ReturnType<typeof openPrompts>;
@@ -73,17 +85,18 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
             prompt.kind,
             prompt.state,
             prompt.view,
-            prompt.answer === undefined ? null : JSON.stringify(prompt.answer),
+            toResponse(prompt),
             prompt.created_at,
             prompt.answer?.at ?? null,
           );
         return get(prompt.id);
       }
-      const response = prompt.answer === undefined ? null : JSON.stringify(prompt.answer);
+      const response = toResponse(prompt);
       const changed = of(prompt.session)
         .query(
           `UPDATE prompts SET state = ?1, response = ?2, answered_at = coalesce(answered_at, ?3) WHERE id = ?4 AND session_id = ?5
-           AND (state IN ('pending', 'sending') OR (state = 'answered' AND ?1 = 'answered')) AND (state <> ?1 OR response IS NOT ?2)`,
+           AND (state IN ('pending', 'sending') OR (state = 'answered' AND ?1 = 'answered')
+             OR (state = 'withdrawn' AND response = '${UNKNOWN}' AND ?1 IN ('answered', 'withdrawn'))) AND (state <> ?1 OR response IS NOT ?2)`,
         )
         .run(prompt.state, response, prompt.answer?.at ?? null, prompt.id, prompt.session).changes;
       return changed > 0 ? get(prompt.id) : undefined;

@@ -123,7 +123,7 @@ export function openRunners(hub: {
         viewers.broadcast("auth_url", { session: id, url: message.url });
         return;
       case "notice":
-        return hub.alerts.notice(id, message.kind, message.text);
+        return hub.alerts.notice(id, message.kind, message.text, message);
       case "exit": {
         if (lacking.has(id)) return;
         const stored = store("an exit", () => {
@@ -245,7 +245,13 @@ export function openRunners(hub: {
   });
   const { send } = sockets;
   const questions = openQuestions(send);
-  const daemons = openDaemons(hub.db, { ...hub, questions, send, store });
+  const daemons = openDaemons(hub.db, {
+    ...hub,
+    questions,
+    send,
+    store,
+    onImage: (device, built) => hub.alerts.image(device, built),
+  });
   /** Of a machine without a daemon its sessions' connections tell whether it is there. */
   const status = (runner: string, online: boolean) => {
     if (!daemons.has(runner))

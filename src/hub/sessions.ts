@@ -51,6 +51,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
   const logins = new Map<string, string>(); // never stored: it is of use only while it is on the screen
 
   const moved = new Map<string, string>(); // sessions whose conversation is in the background, and its name there; told again by whoever comes back
+  const refusals = new Map<string, string[]>(); // what running sandboxes were refused; told again likewise
 
   // whoever was running when the server went down is away until it comes back
   disk
@@ -73,6 +74,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       offline_since,
     } = row;
     const background = moved.get(id);
+    const refused = refusals.get(id);
     const exit = row.exit === null ? null : (parseJson(ExitSchema, row.exit) ?? null);
     return {
       id,
@@ -90,6 +92,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       offline_since,
       auth_url: logins.get(id) ?? null,
       ...(background === undefined ? {} : { background }),
+      ...(refused === undefined ? {} : { refused }),
       desk: row.desk === 1,
       unlogged: of(id) === memory,
       sandbox: row.sandbox === 1,
@@ -175,6 +178,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     ): { outputSeq: number; isNew: boolean } | undefined {
       const row = one.get(info.id);
       this.moved(info.id, info.background);
+      this.refused(info.id, info.refused);
       if (row === null) {
         const db = info.unlogged ? memory : disk;
         db.query(`INSERT INTO sessions (id, device_id, host, cwd, command, status, hooks, activity, started_at, desk, sandbox, args)
@@ -211,6 +215,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
 
     status(id: string, status: SessionStatus): void {
       this.moved(id, status.background);
+      this.refused(id, status.refused);
       of(id)
         .query("UPDATE sessions SET hooks = ?, activity = ? WHERE id = ?")
         .run(status.hooks, status.activity, id);
@@ -220,6 +225,12 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     moved(id: string, background: string | undefined): void {
       if (background === undefined) moved.delete(id);
       else moved.set(id, background);
+    },
+
+    /** What a running session's sandbox was refused so far; in the end its exit says that. */
+    refused(id: string, places: string[] | undefined): void {
+      if (places === undefined) refusals.delete(id);
+      else refusals.set(id, places);
     },
 
     /** The screen of a session names a login page, or no longer. */
@@ -277,6 +288,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       lives.delete(id);
       logins.delete(id);
       moved.delete(id);
+      refusals.delete(id);
       of(id)
         .query(
           "UPDATE sessions SET status = 'ended', exit = ?, ended_at = ?, offline_since = NULL WHERE id = ? AND status <> 'ended'",
@@ -291,6 +303,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       lives.delete(id); // it may never come back
       logins.delete(id);
       moved.delete(id);
+      refusals.delete(id);
       of(id)
         .query(
           "UPDATE sessions SET status = 'offline', offline_since = ? WHERE id = ? AND status = 'running'",

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { type Conversation, LIMITS, parseJson } from "../types.ts";
 import { entriesOf } from "./entries.ts";
+import { shortenedLine } from "./long-line.ts";
 import { birthOf } from "./processes.ts";
 import { fileSize, readFileAt } from "./real-file.ts";
 import { isInside, realFolder } from "./roots.ts";
@@ -23,6 +24,9 @@ const Line = v.looseObject({
   customTitle: v.optional(v.string()),
   aiTitle: v.optional(v.string()),
   summary: v.optional(v.string()),
+  /** The folder that it has moved to. */
+  relocatedCwd: v.optional(v.string()),
+  lastPrompt: v.optional(v.string()),
 });
 
 interface File {
@@ -52,34 +56,65 @@ async function newest(folder: string): Promise<File[]> {
   }
 }
 
-/** The lines at a transcript's beginning and end, without those that were cut. */
+/** The lines at a transcript's beginning and end, without those that were cut; of a first one that is long what there is besides its long texts. */
 function readEnds(path: string, real: string | undefined): string[] {
   const size = fileSize(path, real) ?? 0;
-  const read = (at: number) => readFileAt(path, at, READ_BYTES, real).toString("utf8").split("\n");
-  const head = read(0);
-  return size <= READ_BYTES
-    ? head
-    : [...head.slice(0, -1), ...read(Math.max(READ_BYTES, size - READ_BYTES)).slice(1)];
+  const bytes = (at: number, most: number) => readFileAt(path, at, most, real);
+  const lines: string[] = [];
+  let at = 0;
+  while (at < size && at < READ_BYTES) {
+    const head = bytes(at, READ_BYTES);
+    const end = head.lastIndexOf(10);
+    if (end >= 0) {
+      lines.push(...head.toString("utf8", 0, end).split("\n"));
+      at += end + 1;
+      continue;
+    }
+    const long = shortenedLine(bytes, at, size);
+    if (long === undefined) {
+      if (at + head.length >= size) lines.push(head.toString("utf8")); // the last line, without an end
+      break;
+    }
+    lines.push(long.line);
+    at = long.end;
+  }
+  return size <= at
+    ? lines
+    : [
+        ...lines,
+        ...bytes(Math.max(at, size - READ_BYTES), READ_BYTES)
+          .toString("utf8")
+          .split("\n"),
+      ];
 }
 
 /** The folder that a transcript is of, and what it may be called: its title, or what was said first. */
 function look(path: string, real?: string): { cwd: string | undefined; title: string } {
   let cwd: string | undefined;
+  let moved: string | undefined;
   let title: string | undefined;
   let first: string | undefined;
+  let last: string | undefined;
+  let isSaid = false;
   for (const text of readEnds(path, real)) {
     const line = parseJson(Line, text);
     if (line === undefined) continue;
     cwd ??= line.cwd;
+    moved = line.relocatedCwd ?? moved;
+    last = line.lastPrompt ?? last;
     title = line.customTitle ?? line.aiTitle ?? line.summary ?? title;
     if (first === undefined)
-      for (const entry of entriesOf(text)) if (entry.kind === "user") first ??= entry.text;
+      for (const entry of entriesOf(text)) {
+        if (entry.kind === "user") first ??= entry.text;
+        isSaid ||= entry.kind === "assistant" || entry.kind === "user" || entry.kind === "note";
+      }
   }
-  const plain = maskSecrets(title ?? first ?? "")
+  const words = [title, first, last].find((given) => given !== undefined && given.trim() !== "");
+  const plain = maskSecrets(words ?? (isSaid ? "A conversation without a title" : ""))
     .replace(/[\p{C}\p{Z}]+/gu, " ")
     .trim();
   return {
-    cwd,
+    cwd: moved ?? cwd,
     title: plain.length > LIMITS.titleChars ? `${plain.slice(0, LIMITS.titleChars - 1)}…` : plain,
   };
 }

@@ -3,7 +3,7 @@ import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
 import { randomNonce, sha256hex } from "../auth.ts";
-import { type FromRunner, type FromServer, LIMITS, parseJson } from "../types.ts";
+import { type FromRunner, type FromServer, LIMITS, parseJson, type RunnerInfo } from "../types.ts";
 import { openChildren } from "./children.ts";
 import { conversationsOf, foldersUsed } from "./conversations.ts";
 import type { DaemonLog } from "./daemon-log.ts";
@@ -48,7 +48,9 @@ export interface DaemonOptions {
   /** Why there is no sandbox here, in words; undefined where there is one. */
   sandboxTrouble(): Promise<string | undefined>;
   /** Why none can be had this minute. */
-  sandboxReady(): Promise<string | undefined>;
+  sandboxReady(onImage: (state: RunnerInfo["sandbox_image"]) => void): Promise<string | undefined>;
+  /** Whatever is started runs in one. */
+  sandboxAlways?: boolean;
   /** Where claude keeps its things in a folder's sandboxes, and what it calls the folder there. */
   sandboxed(cwd: string): { configDir: string; cwd: string };
   log: DaemonLog;
@@ -69,6 +71,7 @@ export async function startDaemon({
   claude,
   sandboxTrouble,
   sandboxReady,
+  sandboxAlways = false,
   sandboxed,
   log,
   onLost,
@@ -89,6 +92,7 @@ export async function startDaemon({
     []; // the newest first
   const starting = new Map<string, Promise<Outcome>>();
   let recently: number[] = []; // when sessions were started
+  let image: RunnerInfo["sandbox_image"]; // once it had to be built
   let ending = false;
   let trouble: string | undefined; // why there is no connection
   let refused: string | undefined; // why one is of no use: said once
@@ -111,7 +115,14 @@ export async function startDaemon({
       roots: [...roots],
       recent,
       no_sandbox: (await sandboxTrouble())?.slice(0, WORDS) ?? null,
+      sandbox_always: sandboxAlways,
+      sandbox_image: image,
     });
+  };
+
+  const onImage = (state: RunnerInfo["sandbox_image"]) => {
+    image = state?.state === "failed" ? { ...state, why: state.why.slice(0, WORDS) } : state;
+    void tell();
   };
 
   /** Throws the system's error where there is no room. */
@@ -139,7 +150,8 @@ export async function startDaemon({
   };
 
   const begin = async (message: StartMessage, session: string): Promise<Outcome> => {
-    const { args, sandbox, cols = SIZE.cols, rows = SIZE.rows } = message;
+    const { args, cols = SIZE.cols, rows = SIZE.rows } = message;
+    const sandbox = message.sandbox || sandboxAlways;
     const cwd = await allowedFolder(roots, message.cwd);
     const resumed = args.filter((_, i) => args[i - 1] === "--resume");
     const known = resumed.length === 0 ? [] : await conversations(cwd, sandbox);
@@ -148,7 +160,7 @@ export async function startDaemon({
       return {
         refused: `That is none of the newest ${LIMITS.conversations} conversations of ${cwd}.`,
       };
-    const noSandbox = sandbox ? await sandboxReady() : undefined;
+    const noSandbox = sandbox ? await sandboxReady(onImage) : undefined;
     const command = sandbox ? "claude" : findProgram(claude, cwd, process.env.PATH ?? "");
     const trouble = noSandbox ?? tooMany();
     if (trouble !== undefined) return { refused: trouble };
@@ -217,7 +229,8 @@ export async function startDaemon({
     return link.send({
       type: "found",
       request,
-      conversations: cwd === undefined ? [] : await conversations(cwd, what === "sandboxed"),
+      conversations:
+        cwd === undefined ? [] : await conversations(cwd, sandboxAlways || what === "sandboxed"),
     });
   };
 

@@ -3,6 +3,7 @@ import { type Elicited, isOpen, LIMITS, type View } from "../types.ts";
 import { type Form, formContent, readForm } from "./forms.ts";
 import type { Elicitation, ElicitationReply } from "./hooks.ts";
 import type { Decide, Entry, Ledger } from "./ledger.ts";
+import type { Whose } from "./prompts.ts";
 import { maskInput, maskSecrets } from "./secrets.ts";
 
 /** The desk sees no dialog while our hook waits: after this long without an answer it has one, in ms. */
@@ -17,16 +18,25 @@ export interface ElicitationsOptions {
   heard(): boolean;
   /** Whether Claude shows that it waits for our hook. */
   waits(): boolean;
+  whose?: (session: string) => Whose;
 }
 
 /** What MCP servers ask through Claude's Elicitation hook. */
-export function openElicitations({ ledger, host, heard, waits }: ElicitationsOptions) {
+export function openElicitations({
+  ledger,
+  host,
+  heard,
+  waits,
+  whose = () => ({ own: true }),
+}: ElicitationsOptions) {
   let open: Entry[] = [];
 
   return {
     /** A server asks: shows it and resolves with what Claude is to be told. */
     ask(event: Elicitation, signal: AbortSignal): Promise<ElicitationReply | undefined> {
-      const { view, form } = elicitationView(event, host);
+      const { view: shown, form } = elicitationView(event, host);
+      const asker = whose(event.session_id);
+      const view = asker.own ? shown : { ...shown, asker: asker.name.slice(0, 256) };
       if (!heard()) return Promise.resolve(undefined);
       return new Promise((resolve) => {
         let held: ReturnType<typeof setTimeout> | undefined;
@@ -57,8 +67,8 @@ export function openElicitations({ ledger, host, heard, waits }: ElicitationsOpt
 
     /** Somebody types at the desk, so they are there to answer: the dialog comes up as soon as the hook lets go. */
     typed(): void {
-      for (const entry of open) ledger.withdraw(entry);
-      open = [];
+      for (const entry of open) if (entry.view.asker === undefined) ledger.withdraw(entry);
+      open = open.filter(({ view }) => view.asker !== undefined);
     },
   };
 }
@@ -75,7 +85,7 @@ function replyTo(
 }
 
 const isPage = (url: string) =>
-  URL.canParse(url) && /^https?:$/.test(new URL(url).protocol) && url.length <= LIMITS.urlChars;
+  url.length <= LIMITS.urlChars && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
 
 /** What a person is shown, and the form behind it; without a form it is a page to be opened. */
 function elicitationView(
@@ -98,7 +108,9 @@ function elicitationView(
     ...(mode === "form" ? {} : { url: maskSecrets(url.slice(0, LIMITS.urlChars)) }),
     ...(fields === undefined ? {} : { fields }),
   };
-  const { input, opaque } = maskInput(elicited);
+  // the message is only looked at; what is decided on are the page and the fields
+  const { input: decided, opaque } = maskInput({ ...elicited, message: "" });
+  const input = { ...decided, message: maskSecrets(message) };
   const view: View = {
     tool: "Elicitation",
     input,

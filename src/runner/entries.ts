@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { type Entry, LIMITS, parseJson, ToolInput } from "../types.ts";
-import { maskInput, maskSecrets } from "./secrets.ts";
+import { maskObject, maskSecrets } from "./secrets.ts";
 
 /** Of a message, of a tool's result and of one string of its input so much is shown, in UTF-16 units. */
 const MESSAGE_CHARS = 48 * 1024;
@@ -14,6 +14,24 @@ const PARTS = 100;
 /** The entries of one line come to this at most, in UTF-16 units, so that they fit into one message as JSON. */
 const LINE_CHARS = 512 * 1024;
 
+/** Who a message comes from: `human`, or what of Claude Code's or of others' wrote it. */
+const origin = v.fallback(
+  v.optional(v.looseObject({ kind: v.optional(v.string()), from: v.optional(v.string()) })),
+  undefined,
+);
+/** What messages of these origins are, in words for people; one that is not known is no person's either. */
+const ORIGINS: Readonly<Record<string, string>> = {
+  peer: "From another agent",
+  coordinator: "From the coordinating agent",
+  "task-notification": "From a background task",
+  "auto-continuation": "Claude Code goes on by itself",
+  channel: "From a channel",
+  plugin: "From a plugin",
+  "observer-activity": "From an observing agent",
+  "voice-call": "From a voice call",
+  unclassified: "Not from a person",
+};
+
 /** A line of Claude Code's transcript, as far as we use it (measured with 2.1.328). */
 const Line = v.looseObject({
   type: v.string(),
@@ -24,6 +42,7 @@ const Line = v.looseObject({
   isSidechain: v.optional(v.boolean()),
   isCompactSummary: v.optional(v.boolean()),
   isApiErrorMessage: v.optional(v.boolean()),
+  origin,
   message: v.optional(v.looseObject({ content: v.union([v.string(), v.array(v.unknown())]) })),
   /** Of a system line. */
   content: v.optional(v.unknown()),
@@ -32,6 +51,8 @@ const Line = v.looseObject({
       type: v.string(),
       prompt: v.optional(v.unknown()),
       commandMode: v.optional(v.string()),
+      origin,
+      isMeta: v.optional(v.boolean()),
     }),
   ),
 });
@@ -68,13 +89,21 @@ export function entriesOf(line: string): Entry[] {
         `The conversation was compacted. Claude goes on with this summary:\n\n${text}`,
       );
     const { kind, words } = spoken(text);
-    return said(kind, words);
+    const from = (parsed.attachment?.origin ?? parsed.origin)?.kind;
+    // what Claude Code wraps is shown as what it is; other words are a person's only where they say so, or nothing tells
+    const isTheirs = words === "" || (kind === "note" && !text.startsWith(INTERRUPTED));
+    if (from === "human" && isTheirs) return said("user", unpasted(text)); // somebody writes about such a tag
+    if (from === undefined || from === "human" || kind === "note") return said(kind, words);
+    const who = Object.hasOwn(ORIGINS, from) ? ORIGINS[from] : `Not from a person (${from})`;
+    return said("note", `${who}: ${words}`);
   };
   const entries = () => {
     if (parsed.type === "attachment") {
       const { attachment } = parsed;
       // what was typed while Claude was at work
-      return attachment?.type === "queued_command" && attachment.commandMode === "prompt"
+      return attachment?.type === "queued_command" &&
+        attachment.commandMode === "prompt" &&
+        attachment.isMeta !== true
         ? blocksOf(attachment.prompt).flatMap((block) => shown(block, byPerson))
         : [];
     }
@@ -156,11 +185,34 @@ function tagged(text: string, name: string): string {
   return start < 0 || end < 0 ? "" : text.slice(start + name.length + 2, end);
 }
 
+/** What stands in an element that may have attributes, also on its end. */
+function inner(text: string, name: string): string {
+  const start = text.indexOf(">", text.indexOf(`<${name}`));
+  const end = text.lastIndexOf(`</${name}`);
+  return start < 0 ? "" : text.slice(start + 1, end > start ? end : undefined).trim();
+}
+
+/** What comes after the first element of a name. */
+function after(text: string, name: string): string {
+  const end = text.indexOf(`</${name}`);
+  const close = end < 0 ? -1 : text.indexOf(">", end);
+  return close < 0 ? "" : text.slice(close + 1).trim();
+}
+
+/** Claude Code writes this where a person pressed Escape. */
+const INTERRUPTED = "[Request interrupted by user";
+/** Around what was pasted: for the model alone. */
+const PASTED = /<\/?pasted_content id="[^"<>]{0,100}">\n?/g;
 const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[[\\d;]{0,20}m`, "g");
+
+function unpasted(text: string): string {
+  const inside = text.replace(PASTED, "");
+  return inside === text ? text : inside.trim();
+}
 
 /** Claude Code writes commands, their output and its own notices as if a person had said them, between tags. */
 function spoken(text: string): { kind: "user" | "note"; words: string } {
-  const tag = /^\s*<([a-z-]{1,40})>/.exec(text)?.[1] ?? "";
+  const tag = /^\s*<([a-z_-]{1,40})(?:\s[^<>]{0,500})?>/.exec(text)?.[1] ?? "";
   const plain = (...names: string[]) =>
     names
       .map((name) => tagged(text, name).replace(COLOURS, "").trim())
@@ -181,11 +233,23 @@ function spoken(text: string): { kind: "user" | "note"; words: string } {
     case "task-notification":
       return { kind: "note", words: plain("summary") };
     case "system-reminder":
-      return { kind: "note", words: "" };
+    case "local-command-caveat": {
+      const rest = after(text, tag);
+      return rest === "" ? { kind: "note", words: "" } : spoken(rest);
+    }
+    case "teammate-message":
+      return { kind: "note", words: `From a teammate: ${inner(text, tag)}` };
+    case "cross-session-message":
+    case "agent-message":
+      return { kind: "note", words: `From another agent: ${inner(text, tag)}` };
+    case "channel":
+    case "slack-ping":
+    case "slack-tag-message":
+      return { kind: "note", words: `From a channel: ${inner(text, tag)}` };
     default:
-      return text.startsWith("[Request interrupted by user")
+      return text.startsWith(INTERRUPTED)
         ? { kind: "note", words: "Interrupted." }
-        : { kind: "user", words: text };
+        : { kind: "user", words: unpasted(text) };
   }
 }
 
@@ -218,7 +282,7 @@ function inputText(input: Record<string, unknown>): string {
       all.length > PARTS ? [...parts, ["…", `… ${all.length - PARTS} more`]] : parts,
     );
   };
-  const whole = JSON.stringify(maskInput(cutObject(input, DEPTH)).input);
+  const whole = JSON.stringify(maskObject(cutObject(input, DEPTH)));
   if (whole.length <= LIMITS.entryChars) return whole;
   return JSON.stringify({
     "…": `${whole.slice(0, INPUT_CHARS).toWellFormed()}\n… ${whole.length - INPUT_CHARS} more characters`,

@@ -1,6 +1,6 @@
 import type { IMarker, Terminal } from "@xterm/headless";
 import { type HistoryOp, LIMITS } from "../types.ts";
-import { maskedRows } from "./secrets.ts";
+import { maskBuffer, START, type StreamState } from "./masking/rows.ts";
 
 /** Lines that the emulator keeps above the screen; more than one slice of output can scroll. */
 export const SCROLLBACK_LINES = 2000;
@@ -40,6 +40,8 @@ export interface History {
   sync(more?: boolean): void;
   /** Resizes the emulator and reports the lines that a taller screen pulled back or a new width rewrapped. */
   resize(cols: number, rows: number): void;
+  /** What the rows above `y` have left to it, for masking; undefined where that is not known. */
+  leftTo(y: number): StreamState | undefined;
 }
 
 /**
@@ -54,6 +56,8 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
   let lines: string[] = []; // taken and not yet reported: the last before `next`
   let chars = 0;
   let newestGoesOn = false; // in the first row of the screen
+  /** What has scrolled off leaves to the line numbered `next`, for masking. */
+  let left: StreamState | undefined = START;
 
   const flush = () => {
     if (lines.length > 0) emit({ op: "append", generation, from: next - lines.length, lines });
@@ -61,9 +65,14 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
     chars = 0;
   };
   const take = (from: number, start: number, end: number) => {
-    if (from !== next) flush();
+    if (from !== next) {
+      flush();
+      left = undefined;
+    }
     next = from;
-    for (const payload of maskedRows(term.buffer.normal, start, end, term.cols, cell)) {
+    const masked = maskBuffer(term.buffer.normal, start, end, term.cols, cell, left);
+    left = masked.state;
+    for (const payload of masked.payloads) {
       lines.push(payload);
       next++;
       chars += payload.length;
@@ -119,6 +128,7 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
     if (term.buffer.active.type !== "normal" || next === 0) return false;
     generation++;
     next = 0;
+    left = START;
     newest?.dispose();
     newest = undefined;
     emit({ op: "generation", generation });
@@ -137,6 +147,8 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
 
   return {
     sync,
+    leftTo: (y) =>
+      y === 0 ? START : newest !== undefined && newest.line === y - 1 ? left : undefined,
     resize(cols, rows) {
       if (cols === term.cols && rows === term.rows) return;
       sync();
@@ -149,8 +161,10 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
       if (before === 0 || (!rewrapped && mark0 !== undefined && !mark0.isDisposed)) {
         const dropped = mark0 === undefined ? 0 : before - 1 - mark0.line;
         const end = first + dropped + after;
-        if (end < next) emit({ op: "truncate", generation, to: end });
-        else take(next, next - first - dropped, after);
+        if (end < next) {
+          emit({ op: "truncate", generation, to: end });
+          left = undefined;
+        } else take(next, next - first - dropped, after);
         next = end;
       } else {
         if (next > first) emit({ op: "truncate", generation, to: first });

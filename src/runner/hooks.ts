@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
-import { chmodSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import * as v from "valibot";
 import { randomNonce } from "../auth.ts";
 import { LIMITS, parseJson, ToolInput } from "../types.ts";
@@ -9,6 +10,8 @@ import { ownCommand } from "./program.ts";
 const EVENT_BYTES = 8 * 1024 * 1024;
 /** Events a second that are taken; Claude's own commands can read the token and flood us. */
 const EVENTS_PER_SECOND = 100;
+/** Text a second that is read out of them: each MB takes some 15 ms of the time in which the terminal is drawn. In bytes. */
+const BYTES_PER_SECOND = 16 * 1024 * 1024;
 /** Questions a minute that are taken: each is stored, and no person is asked more often. */
 const QUESTIONS_PER_MINUTE = 120;
 /** How long a person may take to answer from afar, in seconds: Claude Code asks for a number (measured: 86400 is kept). */
@@ -33,6 +36,15 @@ const tool = {
   agent_id: v.optional(shortText),
   agent_type: v.optional(shortText),
 };
+/** Work that goes on when a turn is over: `type` is `shell`, `subagent`, `monitor`, `workflow` or another word. */
+export const BackgroundTask = v.looseObject({
+  id: v.string(),
+  type: v.fallback(v.string(), ""),
+  status: v.fallback(v.string(), ""),
+  description: v.fallback(v.optional(v.string()), undefined),
+  command: v.fallback(v.optional(v.string()), undefined),
+});
+export type BackgroundTask = v.InferOutput<typeof BackgroundTask>;
 export const HookEvent = v.variant("hook_event_name", [
   v.object({
     hook_event_name: v.literal("PermissionRequest"),
@@ -53,17 +65,23 @@ export const HookEvent = v.variant("hook_event_name", [
     hook_event_name: v.picklist(["PostToolUse", "PostToolUseFailure"]),
     ...common,
     ...tool,
+    tool_response: v.optional(v.unknown()),
   }),
   v.object({
-    hook_event_name: v.picklist(["UserPromptSubmit", "SessionEnd"]),
+    hook_event_name: v.literal("UserPromptSubmit"),
     ...common,
-    prompt: v.optional(v.string()),
+    prompt: v.fallback(v.optional(v.string()), undefined),
   }),
+  v.object({ hook_event_name: v.literal("SessionEnd"), ...common }),
   v.object({
     hook_event_name: v.picklist(["Stop", "StopFailure"]),
     ...common,
     last_assistant_message: v.optional(v.string()),
     error: v.optional(v.string()),
+    /** A Stop hook of the user's has made Claude go on before. */
+    stop_hook_active: v.optional(v.boolean()),
+    background_tasks: v.optional(v.fallback(v.array(BackgroundTask), [])),
+    session_crons: v.optional(v.fallback(v.array(v.unknown()), [])),
   }),
   v.object({
     hook_event_name: v.literal("Notification"),
@@ -109,6 +127,8 @@ export interface HookListener {
   readonly env: Record<string, string>;
   /** The port they call; 0 where it is a socket. */
   readonly port: number;
+  /** Listens anew where the socket was swept away. */
+  renew(): void;
   close(): void;
 }
 
@@ -118,6 +138,8 @@ export interface HookHandlers {
   /** An MCP server asks for something; no dialog comes up at the desk before this is answered. */
   onElicitation(event: Elicitation, signal: AbortSignal): Promise<ElicitationReply | undefined>;
   onEvent(event: Told): void;
+  /** A line that Claude is to show at the desk with this event; it does so where hooks are requests. */
+  message?(event: Told): string | undefined;
 }
 
 /**
@@ -134,6 +156,7 @@ export function listenForHooks(
   const expected = `Bearer ${token}`;
   let second = 0;
   let taken = 0;
+  let bytes = 0;
   const asked: number[] = []; // when, in ms
 
   const isOurs = (request: Request, port: number | undefined): boolean => {
@@ -151,9 +174,12 @@ export function listenForHooks(
     async fetch(request: Request, server: Bun.Server<undefined>) {
       if (!isOurs(request, server.port)) return new Response(null, { status: 403 });
       const now = Math.floor(performance.now() / 1000);
-      if (now !== second) [second, taken] = [now, 0];
+      if (now !== second) [second, taken, bytes] = [now, 0, 0];
       if (++taken > EVENTS_PER_SECOND) return new Response(null, { status: 429 });
-      const told = parseJson(HookEvent, await request.text());
+      const text = await request.text();
+      bytes += text.length;
+      if (bytes > BYTES_PER_SECOND) return new Response(null, { status: 429 }); // the dialog at the desk stays
+      const told = parseJson(HookEvent, text);
       if (told === undefined) return new Response(null, { status: 400 });
       const event = {
         ...told,
@@ -165,7 +191,8 @@ export function listenForHooks(
         event.hook_event_name !== "Elicitation"
       ) {
         handlers.onEvent(event);
-        return new Response(null);
+        const systemMessage = handlers.message?.(event);
+        return systemMessage === undefined ? new Response(null) : Response.json({ systemMessage });
       }
       while ((asked[0] ?? Number.POSITIVE_INFINITY) < performance.now() - 60_000) asked.shift();
       if (asked.length >= QUESTIONS_PER_MINUTE) return new Response(null); // the dialog at the desk stays
@@ -185,12 +212,16 @@ export function listenForHooks(
     },
     error: () => new Response(null, { status: 500 }), // no decision: the dialog at the desk stays
   };
+  const onSocket = (path: string) => {
+    const listening = Bun.serve({ ...handling, unix: path, ...NEVER_IDLE });
+    chmodSync(path, 0o600);
+    return listening;
+  };
   const server =
     socket === undefined
       ? Bun.serve({ ...handling, hostname: "127.0.0.1", port: 0, idleTimeout: IDLE_S })
-      : Bun.serve({ ...handling, unix: socket, ...NEVER_IDLE });
-
-  if (socket !== undefined) chmodSync(socket, 0o600);
+      : onSocket(socket);
+  const servers = [server]; // one whose socket is gone still answers what it was asked
   const way = (asks: boolean) =>
     socket === undefined
       ? {
@@ -222,7 +253,14 @@ export function listenForHooks(
     },
     env: socket === undefined ? { [TOKEN_VARIABLE]: token } : {},
     port: server.port ?? 0,
-    close: () => void server.stop(true),
+    renew() {
+      if (socket === undefined || existsSync(socket)) return;
+      mkdirSync(dirname(socket), { recursive: true, mode: 0o700 });
+      servers.push(onSocket(socket));
+    },
+    close() {
+      for (const listening of servers) void listening.stop(true);
+    },
   };
 }
 

@@ -7,6 +7,7 @@ import {
   LIMITS,
   type Prompt,
   type View,
+  type Withdrawal,
 } from "../types.ts";
 
 /** After this long without evidence an answer is unconfirmed, in ms. */
@@ -17,9 +18,11 @@ const REMEMBERED = 200;
 
 export type Decide = Extract<FromServer, { type: "decide" }>;
 export type DecideResult = Extract<FromRunner, { type: "decided" }>["result"];
+/** What is known by now of a decision that was carried out: it was applied, or somebody else's was. */
+export type Evidence = boolean | "refuted";
 /** A decision was carried out: what it said, for people, and whether there is evidence by now; or it turned out that nothing was asked. */
 type Taken =
-  | { said?: string | undefined; found: () => boolean }
+  | { said?: string | undefined; found: () => Evidence }
   | "dismissed"
   | Exclude<DecideResult, "sent" | "answered">;
 
@@ -38,6 +41,9 @@ export interface Entry {
 }
 
 export type Ledger = ReturnType<typeof openLedger>;
+
+/** Whether it may still turn out what became of a prompt. */
+export const isUnsettled = (prompt: Prompt): boolean => isOpen(prompt) || prompt.why === "unknown";
 
 /**
  * The prompts of one session, wherever they come from. This side decides what becomes of each: it is claimed once, by whoever
@@ -65,8 +71,14 @@ export function openLedger({
   const opened = () => [...entries.values()].filter(({ prompt }) => isOpen(prompt));
   const hurry = () => onHurry(confirming.size > 0 || opened().length > 0);
 
-  const settle = (entry: Own, state: Prompt["state"], answer?: Answer) => {
-    entry.prompt = { ...entry.prompt, state, ...(answer === undefined ? {} : { answer }) };
+  const settle = (entry: Own, state: Prompt["state"], answer?: Answer, why?: Withdrawal) => {
+    const { why: _, ...prompt } = entry.prompt;
+    entry.prompt = {
+      ...prompt,
+      state,
+      ...(answer === undefined ? {} : { answer }),
+      ...(why === undefined ? {} : { why }),
+    };
     onChange(entry.prompt);
     hurry();
     for (const [id, old] of entries) {
@@ -80,22 +92,24 @@ export function openLedger({
     entry.asker = undefined; // what was asked can be large
   };
 
-  const withdraw = (id: string, state: "withdrawn" | "expired") => {
+  const withdraw = (id: string, state: "withdrawn" | "expired", why?: Withdrawal) => {
     const entry = entries.get(id);
-    if (entry === undefined || !isOpen(entry.prompt)) return;
-    settle(entry, state);
+    if (entry === undefined || !isUnsettled(entry.prompt)) return;
+    if (!isOpen(entry.prompt) && (why === undefined || why === "unknown")) return; // no news
+    settle(entry, state, undefined, why);
     release(entry);
   };
 
   /** Sent becomes applied once there is evidence, or unconfirmed. */
-  const confirm = async (found: () => boolean): Promise<Answer["receipt"]> => {
+  const confirm = async (found: () => Evidence): Promise<Answer["receipt"]> => {
     const until = performance.now() + EVIDENCE_MS;
-    let receipt: Answer["receipt"] = "unconfirmed";
-    while (receipt === "unconfirmed" && performance.now() < until && !ended) {
+    while (performance.now() < until && !ended) {
       await Bun.sleep(LOOK_EVERY_MS);
-      if (found()) receipt = "applied";
+      const evidence = found();
+      if (evidence === "refuted") break;
+      if (evidence) return "applied";
     }
-    return receipt;
+    return "unconfirmed";
   };
 
   const conclude = (entry: Own, { action, device, name }: Decide, taken: Taken): DecideResult => {
@@ -167,13 +181,13 @@ export function openLedger({
 
     decide,
 
-    /** Nobody asks this any more. */
-    withdraw: ({ prompt }: Entry) => withdraw(prompt.id, "withdrawn"),
+    /** Nobody asks this any more; `why`, where that is known, or is known to be unknown: a later word may then replace it. */
+    withdraw: ({ prompt }: Entry, why?: Withdrawal) => withdraw(prompt.id, "withdrawn", why),
 
     /** Somebody was quicker at the desk. */
     answeredAtDesk({ prompt: { id } }: Entry, decision: Answer["decision"]): void {
       const entry = entries.get(id);
-      if (entry === undefined || !isOpen(entry.prompt)) return;
+      if (entry === undefined || !isUnsettled(entry.prompt)) return;
       settle(entry, "answered", {
         by: "desk",
         at: Date.now(),
@@ -181,6 +195,9 @@ export function openLedger({
       });
       release(entry);
     },
+
+    /** Whether anything waits that keys could answer: a question of another session has its dialog elsewhere. */
+    waits: () => opened().some(({ view }) => view.asker === undefined),
 
     /** Whether anything but `except` waits, or an answer to anything is not confirmed. */
     busy: (except?: Entry) =>

@@ -4,6 +4,7 @@ import { type Answers, isShallow, LIMITS, type Prompt, Questions, type View } fr
 import { alwaysChoices } from "./always.ts";
 import type { HookDecision, PermissionRequest, PermissionUpdate } from "./hooks.ts";
 import type { Decide } from "./ledger.ts";
+import { OPAQUE_NOTE } from "./masking/decision.ts";
 import { maskInput, maskSecrets } from "./secrets.ts";
 
 /** Tools whose question a plain allow does not answer. */
@@ -120,12 +121,15 @@ export function permissionView(
     event.tool_name === "AskUserQuestion" && askedBy(event.tool_input) === undefined;
   const always =
     event.tool_name === "AskUserQuestion" ? { shown: [], updates: [] } : alwaysChoices(event);
-  const shallow = isShallow(event.tool_input, LIMITS.viewDepth);
-  const { input, opaque } = shallow ? maskInput(event.tool_input) : { input: {}, opaque: false };
+  // masking takes a time that grows with the size: what could not be shown anyway is not masked as a whole
+  const fits =
+    isShallow(event.tool_input, LIMITS.viewDepth) &&
+    JSON.stringify(event.tool_input).length <= LIMITS.viewChars;
+  const { input, opaque } = fits ? maskInput(event.tool_input) : { input: {}, opaque: false };
   const base: View = {
     tool: event.tool_name,
     input,
-    ...(isDeepStrictEqual(input, event.tool_input) ? {} : { masked: true }),
+    ...(!fits || isDeepStrictEqual(input, event.tool_input) ? {} : { masked: true }),
     cwd: event.cwd,
     host,
     ...(event.agent_id === undefined ? {} : { agent: event.agent_type ?? "subagent" }),
@@ -136,18 +140,20 @@ export function permissionView(
       : {}),
     ...(opaque
       ? {
-          note: "Dots stand for secrets, and could hide part of a command: this can only be approved at the desk.",
+          note: OPAQUE_NOTE,
         }
       : {}),
   };
-  if (shallow && JSON.stringify(base).length <= LIMITS.viewChars)
+  if (fits && JSON.stringify(base).length <= LIMITS.viewChars)
     return { view: base, updates: always.updates };
   // what can't be shown whole can't be approved from afar
-  const part = maskSecrets(JSON.stringify(event.tool_input).slice(0, LIMITS.viewChars / 4));
+  const start = JSON.stringify(event.tool_input).slice(0, LIMITS.viewChars / 4);
+  const part = maskSecrets(start, true);
   const { always: _, ...rest } = base;
   const view: View = {
     ...rest,
     input: { part },
+    ...(part === start ? {} : { masked: true }),
     actions: ["reject"],
     note: "Too much to be shown whole, so it can only be approved at the desk.",
   };

@@ -11,6 +11,7 @@ import {
 } from "./dialogs.ts";
 import { keyBytes } from "./input.ts";
 import type { Decide, Entry, Ledger } from "./ledger.ts";
+import { maskDecided } from "./masking/decision.ts";
 import type { Screen } from "./screen.ts";
 
 /** A question has to stand still for so long before anybody is asked, in ms; what can't be read may still be on its way, so longer. */
@@ -18,6 +19,8 @@ const STILL_MS = 400;
 const UNREAD_MS = 1500;
 /** Whoever types at the desk sees what can't be read here: only so long after that is anybody else told, in ms. */
 const AT_DESK_MS = 5000;
+/** A hook tells more than the screen, but its process may start late where the machine is busy: it has so long, in ms. */
+const HOOK_MS = 3000;
 /** While the screen changes it is looked at this often, in ms. */
 const LOOK_MS = 100;
 /** A program that paints anew may show nothing for a moment: after this long the question is gone, in ms. */
@@ -37,6 +40,8 @@ export interface ScreenQuestionsOptions {
   isClaude: boolean;
   screen(): Screen | undefined;
   activity(): SessionInfo["activity"];
+  /** Claude calls a hook for the dialog that is open. */
+  hookDue?(): boolean;
   /** A code is to be pasted: what waits is a field, and that is what the keys are for. */
   pastes(): boolean;
   write(data: string): void;
@@ -99,7 +104,7 @@ export function followScreen(options: ScreenQuestionsOptions) {
     const dueAt =
       dialog.way === "none"
         ? Math.max(seen.since + UNREAD_MS, typedAt + AT_DESK_MS)
-        : seen.since + STILL_MS;
+        : seen.since + (options.hookDue?.() === true ? HOOK_MS : STILL_MS);
     const left = dueAt - performance.now();
     if (left > 0) return again(left);
     if (ledger.busy()) return again(STILL_MS); // its own dialog, or one that was just answered
@@ -161,14 +166,14 @@ export function followScreen(options: ScreenQuestionsOptions) {
       selected: shown.selected,
       below: shown.below.join("\n"),
     };
-    const opaque = hides(plain.rows, masked.rows);
+    const opaque = hides(dialog, shown);
     const note =
       dialog.way === "none"
         ? "This asks for more than a choice, or does not fit the screen: answer at the desk, or make the terminal taller."
         : dialog.bars !== undefined
           ? BARS[dialog.bars]
           : opaque
-            ? "Dots stand for secrets, and could hide part of what is asked: answer at the desk."
+            ? "Dots stand for what looks like a secret, and could hide part of what is asked: answer at the desk."
             : undefined;
     // in a line that is typed Escape means something else, and other programs may not know it
     const leaves = isClaude ? (["reject"] as const) : [];
@@ -274,9 +279,21 @@ export function followScreen(options: ScreenQuestionsOptions) {
   };
 }
 
-/** Whether dots cover anything but letters, digits and a few signs: it could be part of a command. */
-function hides(plain: readonly string[], masked: readonly string[]): boolean {
-  return masked.some((row, y) =>
-    [...row.matchAll(/•/g)].some(({ index }) => !/[•\w+=.~-]/.test(plain[y]?.charAt(index) ?? "")),
+/** A question about a credential may show one. */
+const ASKS_FOR_ONE = /\b(?:key|token|secret|password|credential)s?\b/i;
+
+/** Whether dots stand in what is asked where they could hide something that is decided on. */
+function hides(asked: Dialog, shown: Dialog): boolean {
+  const textOf = ({ above, options, below }: Dialog) =>
+    [...above, ...options.map(({ label }) => label), ...below].join("\n");
+  const plain = textOf(asked);
+  const dotted = textOf(shown);
+  if (plain === dotted) return false;
+  const decided = maskDecided(plain, ASKS_FOR_ONE.test(plain) ? "credential" : "");
+  return (
+    decided.opaque ||
+    dotted
+      .split("")
+      .some((sign, i) => sign === "•" && plain.charAt(i) !== "•" && decided.text.charAt(i) !== "•")
   );
 }

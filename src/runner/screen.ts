@@ -1,10 +1,12 @@
+import type { IBuffer } from "@xterm/headless";
 import { goesOn, rowText, withGoesOn } from "../row.ts";
 import { type Frame, type HistoryOp, LIMITS } from "../types.ts";
 import type { SessionColours } from "./colours.ts";
 import { openEmulator } from "./emulator.ts";
 import { followHistory, slices } from "./history.ts";
 import { followLogins } from "./logins.ts";
-import { maskedRows, maskSecrets } from "./secrets.ts";
+import { maskBuffer } from "./masking/rows.ts";
+import { maskSecrets } from "./secrets.ts";
 import { SynchronizedUpdates, UPDATE_MS } from "./synchronized.ts";
 
 /** Output that the emulator has not worked through holds the program back above the first, lets it go on below the second, in bytes. */
@@ -149,13 +151,15 @@ export function openScreen(options: ScreenOptions): Screen {
 
   const rows = (): string[] => {
     const buffer = term.buffer.active;
-    const payloads = maskedRows(
+    const top = buffer.baseY;
+    const { payloads } = maskBuffer(
       buffer,
-      buffer.baseY,
-      buffer.baseY + term.rows,
+      top,
+      top + term.rows,
       term.cols,
       cell,
-      buffer.baseY + buffer.cursorY,
+      buffer.type === "normal" ? history.leftTo(top) : undefined,
+      { row: top + buffer.cursorY, x: textBefore(buffer) },
     );
     if (payloads.reduce((sum, payload) => sum + payload.length, 0) <= LIMITS.screenChars)
       return payloads;
@@ -167,6 +171,10 @@ export function openScreen(options: ScreenOptions): Screen {
       return goesOn(payload) ? withGoesOn(text) : text;
     });
   };
+  /** Where the cursor stands in its row's text, in UTF-16 units. */
+  const textBefore = (buffer: IBuffer) =>
+    buffer.getLine(buffer.baseY + buffer.cursorY)?.translateToString(false, 0, buffer.cursorX)
+      .length ?? 0;
   const plain = (): string[] => {
     const buffer = term.buffer.active;
     const line = (y: number) => buffer.getLine(buffer.baseY + y)?.translateToString(true) ?? "";

@@ -3,6 +3,7 @@ import { homedir, hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { randomNonce } from "../auth.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import { keepFolder } from "../system/keep-folder.ts";
 import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.ts";
 import { openAsking } from "./asking.ts";
 import { backgrounded, conversationOf, goesOn } from "./claude/background.ts";
@@ -12,7 +13,7 @@ import { holdsMessage, messageArrived } from "./claude/message-arrived.ts";
 import { MessageWriter } from "./claude/message-writer.ts";
 import { SessionColours } from "./colours.ts";
 import { EchoWatch } from "./echo.ts";
-import { transcriptOf, trustedTranscript } from "./evidence.ts";
+import { distrustOf, transcriptOf, transcriptRoots, trustedTranscript } from "./evidence.ts";
 import { openInput, type Typed, type TypedSoFar } from "./input.ts";
 import { type LateScreen, openLateScreen } from "./late-screen.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
@@ -37,6 +38,8 @@ const FAREWELL_MS = 1000;
 /** Claude answers somebody, so its hook for what was said should have come by now; otherwise hooks are off. In ms. */
 const HOOKS_DUE_MS = 3000;
 
+/** How often the session's folder is looked after, in ms: systems sweep `/tmp` after days. */
+const RENEW_MS = 10 * 60_000;
 /** A socket's path has at most this many bytes (`sun_path` on macOS, which Linux exceeds by four). */
 const SOCKET_PATH_BYTES = 103;
 
@@ -145,8 +148,10 @@ export function openSession(
         hooks: info.hooks,
         activity: info.activity,
         background: info.background,
+        refused: info.refused,
       });
   };
+  if (sandbox !== undefined) sandbox.report.onRefused = (refused) => sendStatus({ refused });
   const drain = () => {
     if (!resumed || link === undefined) return;
     outbox.drain(
@@ -156,8 +161,11 @@ export function openSession(
     if (exit !== undefined && outbox.isEmpty && transcript.isDone && !toldExit)
       toldExit = link.send({ type: "exit", session: id, ...exit });
   };
+  const roots = transcriptRoots(configDir, sandbox !== undefined);
   const transcript = followTranscript({
-    trust: (path) => trustedTranscript(path, configDir),
+    trust: (path) => trustedTranscript(path, configDir, roots),
+    distrust: (path) => distrustOf(path, configDir, roots),
+    find: (name) => transcriptOf(name.replace(/\.jsonl$/, ""), configDir) || undefined,
     send: (batch) =>
       resumed && link?.full === false && link.send({ type: "transcript", session: id, ...batch }),
     onFile: (files) => void prepareLoss(dir, info, files),
@@ -229,17 +237,27 @@ export function openSession(
       isClaude: given.hooks,
       configDir,
       hookSocket: sandbox === undefined ? socket : undefined,
+      roots,
       outside: sandbox?.outside,
+      news: () => sandbox?.report.news(),
       onChange: tell,
     },
     screen,
     activity: () => status?.activity ?? "unknown",
+    hookDue: () => info.hooks === "on" && status?.asksPermission === true,
+    activityOf: (conversation) => status?.activityOf(conversation) ?? "unknown",
+    whose(conversation) {
+      if (status?.isOwn(conversation) !== false) return { own: true };
+      return { own: false, name: maskSecrets(status.nameOf(conversation) ?? conversation) };
+    },
     pastes: showing.pastes,
     heard: () => resumed,
     write: (data) => write(data),
     onHurry: (hurry) => status?.hurry(hurry),
-    onHook(event) {
+    onHook(event, own) {
       if (info.hooks !== "on") sendStatus({ hooks: "on" });
+      if (event.hook_event_name === "UserPromptSubmit") sandbox?.report.asked();
+      if (!own) return; // of another session, which this terminal does not show
       if (event.hook_event_name === "UserPromptSubmit") heard = event.prompt ?? "";
       notices.note(event);
       transcript.named(event.transcript_path);
@@ -247,6 +265,11 @@ export function openSession(
   });
   const notices = openNotices(id, (notice) => resumed && link?.send(notice) === true);
   const { ledger, hooks } = asking;
+  const renewing = setInterval(() => {
+    keepFolder(dir);
+    hooks?.renew();
+  }, RENEW_MS);
+  renewing.unref();
 
   const program = (): Program => {
     if (hooks === undefined) return sandbox?.enclose(given) ?? given;
@@ -383,8 +406,9 @@ export function openSession(
         status = followStatus(
           sandbox?.statusDir ?? join(configDir, "sessions"),
           sandbox?.program ?? (() => programPid(pty.holder)),
-          (activity, inTurn, background) => {
-            sendStatus({ activity, background });
+          (activity, inTurn) => {
+            sendStatus({ activity });
+            notices.activity(activity);
             asking.activityChanged(activity);
             if (inTurn && info.hooks === "waiting")
               setTimeout(
@@ -396,6 +420,8 @@ export function openSession(
             talk = conversation;
             return transcript.named(transcriptOf(conversation, configDir));
           },
+          undefined,
+          (background) => sendStatus({ background }),
         );
       }
       signal = pty.kill;
@@ -419,6 +445,7 @@ export function openSession(
       return { onOutput: own.feed, onResize: sizes.desk, onTyped };
     },
     async end(how) {
+      clearInterval(renewing);
       const confirmed = asking.end();
       status?.close();
       const last = await late?.loaded();

@@ -1,4 +1,5 @@
 import { BlockList, isIP } from "node:net";
+import { networkInterfaces } from "node:os";
 
 /** What Claude Code itself needs: the API, and the two places where an account logs in. */
 const ALWAYS = ["api.anthropic.com", "claude.ai", "platform.claude.com", "console.anthropic.com"];
@@ -30,6 +31,10 @@ export function allowList(listed: readonly string[]): Place[] {
   });
 }
 
+/** A place as `--sandbox-host` takes it. */
+export const placeName = (host: string, port: number) =>
+  port === DEFAULT_PORT ? host.toLowerCase() : `${host.toLowerCase()}:${port}`;
+
 /** The entry for a place, compared exactly; a name in another spelling (a dot at its end, a number for an address) is another name. */
 export function findPlace(list: readonly Place[], host: string, port: number): Place | undefined {
   const same = list.filter((place) => place.host === host.toLowerCase() && place.port === port);
@@ -57,9 +62,22 @@ const CARRIERS = new BlockList();
 CARRIERS.addSubnet("2001::", 32, "ipv6");
 CARRIERS.addSubnet("2002::", 16, "ipv6");
 
-/** Whether an address belongs to the internet at large: not to this machine, its networks, or nobody. */
-export function isPublic(address: string): boolean {
+/** Whether an address belongs to the internet at large: not to this machine, its networks, or nobody. What this machine has now counts too: a server's own address, and IPv6 at home, are given out to the public. */
+export function isPublic(address: string, interfaces = networkInterfaces()): boolean {
   const family = isIP(address);
+  if (family === 0 || isOwn(address, interfaces)) return false;
   if (family === 4) return !NOT_PUBLIC.check(address, "ipv4");
   return family === 6 && PUBLIC.check(address, "ipv6") && !CARRIERS.check(address, "ipv6");
+}
+
+/** Whether an address is one of this machine's own, or lies in a network that it is part of. */
+function isOwn(address: string, interfaces: ReturnType<typeof networkInterfaces>): boolean {
+  const own = new BlockList();
+  for (const { address, cidr, family } of Object.values(interfaces).flatMap((all) => all ?? [])) {
+    const kind = family === "IPv4" ? "ipv4" : "ipv6";
+    own.addAddress(address, kind);
+    const [net = "", prefix = ""] = cidr?.split("/") ?? [];
+    if (prefix !== "") own.addSubnet(net, Number(prefix), kind);
+  }
+  return own.check(address, isIP(address) === 4 ? "ipv4" : "ipv6");
 }

@@ -15,6 +15,8 @@ const TERMINAL = ["TERM", "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "
 
 export interface Container {
   name: string;
+  /** What it runs in; ours where none is given. */
+  image?: string;
   project: string;
   guarded: readonly Guarded[];
   home: SandboxHome;
@@ -23,6 +25,10 @@ export interface Container {
   /** For the status file of this session's claude. */
   status: string;
   owner: Owner;
+  /** Whose commits are made inside, as git's own settings. */
+  identity?: Record<string, string>;
+  /** What stands for the `.git` of a project that has none, where one may be made. */
+  repository?: string | undefined;
   /** Variables that a person lets in, by name. */
   pass: readonly string[];
   /** Where the hooks' listener is; 0 where there is none. */
@@ -34,12 +40,15 @@ export interface Container {
 /** The docker command's arguments. Values of variables are never among them, but for our own, which are no secrets. */
 export function containerArgs({
   name,
+  image = IMAGE,
   project,
   guarded,
   home,
   ours,
   status,
   owner,
+  identity = {},
+  repository,
   pass,
   hooks,
   tty,
@@ -51,11 +60,10 @@ export function containerArgs({
     CLAUDE_CONFIG_DIR: INSIDE.config,
     LANG: "C.UTF-8",
     CLAUDE_CODE_FULL_SIGN_IN_LINK: "1", // as outside: the phone is shown the whole link
+    CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL: "1", // claude would ask for github.com at each start
     // not what looks for a lock in a repository that can't be written to
     GIT_OPTIONAL_LOCKS: "0",
-    GIT_CONFIG_COUNT: "1",
-    GIT_CONFIG_KEY_0: "core.excludesFile",
-    GIT_CONFIG_VALUE_0: `${INSIDE.ours}/ignore`,
+    ...gitSettings({ "core.excludesFile": `${INSIDE.ours}/ignore`, ...identity }),
     ...Object.fromEntries(
       ["HTTP_PROXY", "HTTPS_PROXY"].flatMap((variable) => both(variable, proxy)),
     ),
@@ -71,6 +79,10 @@ export function containerArgs({
       ...(tty ? ["--tty"] : []),
       "--pull",
       "never",
+      // nothing that an image brings along runs before the filter, or beside it
+      "--entrypoint",
+      "",
+      "--no-healthcheck",
       "--log-driver",
       "none",
       "--detach-keys",
@@ -121,7 +133,9 @@ export function containerArgs({
     ],
     ...mount(project, INSIDE.project, false),
     ...guarded.flatMap(({ path, writable }) =>
-      mount(join(project, path), `${INSIDE.project}/${path}`, writable !== true),
+      path === ".git" && repository !== undefined
+        ? mount(repository, `${INSIDE.project}/.git`, false)
+        : mount(join(project, path), `${INSIDE.project}/${path}`, writable !== true),
     ),
     ...mount(home.home, INSIDE.home, false),
     ...mount(home.config, INSIDE.config, false),
@@ -131,7 +145,7 @@ export function containerArgs({
     ...Object.entries(own).flatMap(([variable, value]) => ["--env", `${variable}=${value}`]),
     // an init of our own instead of the engine's, as nothing is to run inside without the filter
     ...[
-      IMAGE,
+      image,
       "perl",
       `${INSIDE.ours}/filter.pl`,
       "tini",
@@ -143,6 +157,20 @@ export function containerArgs({
       ...program,
     ],
   ];
+}
+
+/** Settings for git, as variables. */
+function gitSettings(settings: Record<string, string>): Record<string, string> {
+  const all = Object.entries(settings);
+  return {
+    GIT_CONFIG_COUNT: String(all.length),
+    ...Object.fromEntries(
+      all.flatMap(([key, value], n) => [
+        [`GIT_CONFIG_KEY_${n}`, key],
+        [`GIT_CONFIG_VALUE_${n}`, value],
+      ]),
+    ),
+  };
 }
 
 const both = (variable: string, value: string): [string, string][] => [

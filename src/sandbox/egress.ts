@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { connect, createServer, isIP, type Server, type Socket } from "node:net";
-import { findPlace, isPublic, type Place } from "./allow-list.ts";
+import { findPlace, isPublic, type Place, placeName } from "./allow-list.ts";
 import { serverAsked } from "./client-hello.ts";
 
 /** What a sandbox may have open at once, and how much it may send before it has said where to, in bytes. */
@@ -20,6 +20,8 @@ class Refusal extends Error {
   constructor(
     readonly status: "400 Bad Request" | "403 Forbidden" | "502 Bad Gateway",
     message: string,
+    /** What `--sandbox-host` would have to name for it. */
+    readonly place?: string,
   ) {
     super(message);
   }
@@ -34,16 +36,23 @@ interface Wish {
   rest: Buffer;
 }
 
-/** The one way out of a sandbox: an HTTP proxy on a unix socket, which reaches the listed places alone. Names are resolved out here. On `https` TLS alone is spoken. */
+/**
+ * The one way out of a sandbox: an HTTP proxy on a unix socket, which reaches the listed places alone. Names are resolved out here. On `https`
+ * TLS alone is spoken. `onRefused` hears of places that the list lacks, as it would name them.
+ */
 export function listenForEgress(
   path: string,
   list: readonly Place[],
-  https = HTTPS,
+  { https = HTTPS, onRefused }: { https?: number; onRefused?(place: string): void } = {},
 ): Promise<Server> {
+  const fail = (client: Socket, error: unknown) => {
+    if (error instanceof Refusal && error.place !== undefined) onRefused?.(error.place);
+    refuse(client, error);
+  };
   return listen(
     path,
     CONNECTIONS,
-    (client) => void serve(client, list, https).catch((error: unknown) => refuse(client, error)),
+    (client) => void serve(client, list, https).catch((error: unknown) => fail(client, error)),
   );
 }
 
@@ -85,6 +94,7 @@ async function serve(client: Socket, list: readonly Place[], https: number): Pro
     throw new Refusal(
       "403 Forbidden",
       `${host}:${port} is not on this sandbox's list. Outside, \`--sandbox-host ${host}${port === HTTPS ? "" : `:${port}`}\` puts it there.`,
+      placeName(host, port),
     );
   if (head !== undefined && port === https)
     throw new Refusal("400 Bad Request", `On port ${https} TLS alone is spoken: it takes CONNECT.`);
@@ -160,6 +170,7 @@ async function reach({ host, port, near }: Place): Promise<Socket> {
     throw new Refusal(
       "403 Forbidden",
       `${host} leads to this machine or its network, which is reached only where it is listed with its port: --sandbox-host ${host}:${port}`,
+      `${host}:${port}`,
     );
   for (const address of addresses) {
     const socket = await open(address, port);

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import * as v from "valibot";
 import { findProgram, StartError } from "../runner/program.ts";
 import { parseJson } from "../types.ts";
@@ -9,8 +10,14 @@ const REMOVE_MS = 30_000;
 /** One that is being removed is looked for again after so long, in ms. */
 const AGAIN_MS = 100;
 
-/** The image's name says what it was built from. */
-export const IMAGE = `claude-remote-sandbox:${new Bun.CryptoHasher("sha256").update(dockerfile).digest("hex").slice(0, 12)}`;
+const hashOf = (text: string) =>
+  new Bun.CryptoHasher("sha256").update(text).digest("hex").slice(0, 12);
+/** The image's name says what it was built from; the other one is what people's own Dockerfiles begin with. */
+export const IMAGE = `claude-remote-sandbox:${hashOf(dockerfile)}`;
+const LATEST = "claude-remote-sandbox:latest";
+const OWN_FROM = /^FROM\s+claude-remote-sandbox(?::latest)?(?=\s*$)/im;
+/** How the two builders of Docker tell how far they have come: `Step 2/7 : …`, `#6 [2/5] RUN …`. */
+const STEP = /(?:^Step (\d+)\/(\d+) :|^#\d+ \[(?:[\w-]+ )?(\d+)\/(\d+)\])/gm;
 
 /** What `docker info` tells, as far as the sandbox's promises hang on it. */
 const Info = v.object({
@@ -61,20 +68,93 @@ export async function sandboxTrouble(): Promise<string | undefined> {
   return undefined;
 }
 
-const hasImage = async () =>
-  (await docker(["image", "inspect", "--format", "{{.Id}}", IMAGE], ANSWER_MS)).code === 0;
+/** What sandboxes run in: ours, or an image that a person made on top of it, or the Dockerfile of one. */
+export interface ImageChoice {
+  image?: string | undefined;
+  dockerfile?: string | undefined;
+}
 
-/** Builds the image unless it is there; `say` is told before that, and docker's own words go to stderr. Throws a `StartError`. */
-export async function ensureImage(say: (text: string) => void): Promise<void> {
-  if (await hasImage()) return;
-  say("building the sandbox's image, which takes some minutes the first time");
-  const build = Bun.spawn([dockerPath(), "build", "--tag", IMAGE, "-"], {
+/** Hears how far a build has come: "step 2 of 7". */
+type OnStep = (step: string) => void;
+
+const hasImage = async (image: string) =>
+  (await docker(["image", "inspect", "--format", "{{.Id}}", image], ANSWER_MS)).code === 0;
+
+/** A person's Dockerfile, on top of this very image of ours, and the name of what it makes. Throws a `StartError`. */
+function ownBuild(file: string): { image: string; text: string } {
+  let written: string;
+  try {
+    written = readFileSync(file, "utf8");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
+    throw new StartError(`the sandbox's Dockerfile can't be read: ${error.message}`, 126);
+  }
+  const text = written.replace(OWN_FROM, `FROM ${IMAGE}`);
+  if (text === written)
+    throw new StartError(
+      `${file} does not build on the sandbox's image: it has to begin with the line FROM claude-remote-sandbox`,
+      126,
+    );
+  return { image: `claude-remote-sandbox:own-${hashOf(text)}`, text };
+}
+
+/** The image of a choice, built where it is missing and can be; `say` is told before that, and docker's own words go to stderr. Throws a `StartError`. */
+export async function ensureImage(
+  say: (text: string) => void,
+  { image, dockerfile: file }: ImageChoice = {},
+  onStep: OnStep = () => undefined,
+): Promise<string> {
+  if (image !== undefined && file !== undefined)
+    throw new StartError("sandbox_image and sandbox_dockerfile can't both be: give one", 126);
+  if (!(await hasImage(IMAGE))) {
+    say("building the sandbox's image, which takes some minutes the first time");
+    await build([IMAGE, LATEST], dockerfile, onStep);
+  }
+  if (file !== undefined) {
+    const own = ownBuild(file);
+    if (!(await hasImage(own.image))) {
+      say(`building the sandbox's image of ${file}, which takes a while the first time`);
+      await build([own.image], own.text, onStep);
+    }
+    return own.image;
+  }
+  if (image === undefined) return IMAGE;
+  const [layers, ours] = await Promise.all([layersOf(image), layersOf(IMAGE)]);
+  if (layers === undefined)
+    throw new StartError(`this Docker engine has no image ${image}: build it, or pull it`, 126);
+  if (ours?.every((layer, i) => layers[i] === layer) !== true)
+    throw new StartError(
+      `${image} does not build on the sandbox's image, or on that of another version: begin its Dockerfile with FROM claude-remote-sandbox, and build it again`,
+      126,
+    );
+  return image;
+}
+
+/** What an image is made of, from the bottom; undefined where there is none. */
+async function layersOf(image: string): Promise<string[] | undefined> {
+  const told = await docker(
+    ["image", "inspect", "--format", "{{json .RootFS.Layers}}", image],
+    ANSWER_MS,
+  );
+  return told.code === 0 ? parseJson(v.array(v.string()), told.out) : undefined;
+}
+
+/** Builds an image of a Dockerfile alone, without a folder around it. */
+async function build(tags: readonly string[], text: string, onStep: OnStep): Promise<void> {
+  const child = Bun.spawn([dockerPath(), "build", ...tags.flatMap((tag) => ["--tag", tag]), "-"], {
     cwd: "/",
-    stdin: new TextEncoder().encode(dockerfile),
-    stdout: 2,
-    stderr: 2,
+    stdin: new TextEncoder().encode(text),
+    stdout: "pipe",
+    stderr: "pipe",
   });
-  const code = await build.exited;
+  const follow = async (output: ReadableStream<Uint8Array>) => {
+    for await (const chunk of output) {
+      process.stderr.write(chunk);
+      const step = [...Buffer.from(chunk).toString("latin1").matchAll(STEP)].at(-1);
+      if (step !== undefined) onStep(`step ${step[1] ?? step[3]} of ${step[2] ?? step[4]}`);
+    }
+  };
+  const [code] = await Promise.all([child.exited, follow(child.stdout), follow(child.stderr)]);
   if (code !== 0)
     throw new StartError(
       `the sandbox's image could not be built (docker's exit code ${code}, its words are above)`,
@@ -82,25 +162,58 @@ export async function ensureImage(say: (text: string) => void): Promise<void> {
     );
 }
 
-let building: Promise<void> | undefined;
+/** How it is with an image that is built for whoever starts sandboxes from afar. */
+export type ImageState =
+  | { state: "building"; step: string }
+  | { state: "ready" }
+  | { state: "failed"; why: string };
+
+let building: { over: Promise<void>; step: string } | undefined;
 let failed: string | undefined;
 
-/** Why there is no image as yet, in words for somebody who does not want to wait for it: it is built meanwhile. */
-export async function imageTrouble(say: (text: string) => void): Promise<string | undefined> {
-  if (building === undefined && (await hasImage())) return undefined;
+/** Why there is no image as yet, in words for somebody who does not want to wait for it: it is built meanwhile, of which `onState` hears. */
+export async function imageTrouble(
+  say: (text: string) => void,
+  choice: ImageChoice = {},
+  onState: (state: ImageState) => void = () => undefined,
+): Promise<string | undefined> {
+  if (building === undefined && (await isReady(choice))) return undefined;
   const trouble = failed;
   failed = undefined; // told once, and tried again
   if (trouble !== undefined) return trouble;
-  building ??= ensureImage(say)
-    .catch((error: unknown) => {
-      if (!(error instanceof Error)) throw error;
-      failed = error.message; // whatever it is: nobody waits for it who could hear of it otherwise
-      say(error.message);
-    })
-    .finally(() => {
-      building = undefined;
-    });
-  return "the sandbox's image is being built, once, which takes some minutes: start it again then";
+  if (building === undefined) {
+    const now = { over: Promise.resolve(), step: "" };
+    building = now;
+    onState({ state: "building", step: "" });
+    const onStep = (step: string) => {
+      now.step = step;
+      onState({ state: "building", step });
+    };
+    now.over = ensureImage(say, choice, onStep)
+      .then(() => onState({ state: "ready" }))
+      .catch((error: unknown) => {
+        if (!(error instanceof Error)) throw error;
+        failed = error.message; // whatever it is: nobody waits for it who could hear of it otherwise
+        onState({ state: "failed", why: error.message });
+        say(error.message);
+      })
+      .finally(() => {
+        building = undefined;
+      });
+  }
+  const step = building.step === "" ? "" : ` (${building.step})`;
+  return `the sandbox's image is being built${step}, once, which takes some minutes: start it again then`;
+}
+
+/** Whether nothing has to be built. What is wrong with a person's own image is told by whoever builds. */
+async function isReady({ image, dockerfile: file }: ImageChoice): Promise<boolean> {
+  if (!(await hasImage(IMAGE))) return false;
+  try {
+    return file === undefined ? true : await hasImage(ownBuild(file).image);
+  } catch (error) {
+    if (error instanceof StartError) return image !== undefined; // to be told by the build that fails
+    throw error;
+  }
 }
 
 /** Ends and removes a container; false where it may still be there. */

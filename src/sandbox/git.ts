@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readlinkSync, realpathSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import type { Guarded } from "./project.ts";
+import { readByManagers } from "./hook-managers.ts";
+import { namedPrograms, textOf, textsIn } from "./named-programs.ts";
+import { type Guarded, isWithin } from "./project.ts";
 
 /** Git must not turn away from somebody else's project, nor run what its configuration names to look after files. */
 const CAREFUL = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"];
@@ -10,24 +12,52 @@ const NO_FETCHING = { GIT_ALLOW_PROTOCOL: "none", GIT_NO_LAZY_FETCH: "1" };
 const GIT_MS = 10_000;
 /** So many folders of a project are looked through for repositories, the nearest first. */
 const FOLDERS = 50_000;
+/** So many repositories of a project are asked for what they take from its files, the nearest first. */
+const REPOSITORIES = 200;
+
+/** Settings that name commands by their values, among all others: whatever is a program's path in there. */
+const SETTINGS = ["config", "--list", "-z"];
 
 /**
  * Where, below a project but outside its `.git`, programs outside take orders from by way of git, or of a link: a repository that lies
- * elsewhere in the project; the folder of hooks; files that the configuration includes, there or not; what git's, the hooks' and Claude's
- * own folders have links to; the `.git` of each other repository in there, as `git status` and shells' prompts look into those; of a
+ * elsewhere in the project; the folder of hooks, and the one around it; what hook managers read; programs of the project that hooks or
+ * git's configuration name; files that the configuration includes, there or not; what git's, the hooks' and Claude's own folders have links
+ * to; the `.git` of each other repository in there, as `git status` and shells' prompts look into those, and the same of its own; of a
  * submodule that is not checked out, its whole folder.
  */
 export function takenFrom(project: string): Guarded[] {
-  const git = Bun.which("git", { PATH: process.env.PATH ?? "", cwd: "/" }); // never the project's own, by a relative PATH
-  const ask = (args: readonly string[], separator: string) =>
-    git === null ? [] : answers(git, project, args, separator);
+  const git = findGit();
+  const repositories = repositoriesIn(project);
+  const tops = [project, ...repositories.map((path) => dirname(path))].slice(0, REPOSITORIES);
+  const places: Guarded[] = [
+    ...repositories.map((path): Guarded => ({ path, otherwise: "folder" })),
+    ...linksIn(join(project, ".claude")).map(
+      (path): Guarded => ({ path, otherwise: { text: "" } }),
+    ),
+    ...[...new Set(tops)].flatMap((top) =>
+      git === null
+        ? []
+        : takenByRepository(project, (args, by) => answers(git, top, args, by), top),
+    ),
+  ];
+  const within = places
+    .map((place) => ({ ...place, path: relative(project, place.path) }))
+    .filter(({ path }) => path !== "" && !/^\.(git|\.)(\/|$)/.test(path));
+  const each = [...new Map(within.map((part) => [part.path, part])).values()];
+  return each.filter(
+    ({ path }) => !each.some((part) => part.path !== path && isWithin(path, part.path)),
+  );
+}
+
+/** Asks git in one repository; the answer is in parts. */
+type Ask = (args: readonly string[], separator: string) => string[];
+
+function takenByRepository(project: string, ask: Ask, cwd: string): Guarded[] {
   const own = ask(["rev-parse", "--absolute-git-dir", "--git-common-dir"], "\n").map((path) =>
-    resolve(project, path),
+    resolve(cwd, path),
   );
-  const [top = project] = ask(["rev-parse", "--show-toplevel"], "\n");
-  const hooks = ask(["config", "--type=path", "--get", "core.hooksPath"], "\n").map((path) =>
-    resolve(top, path),
-  );
+  const [top = cwd] = ask(["rev-parse", "--show-toplevel"], "\n");
+  const hooks = configuredHooks(ask, top);
   const modules = ask(["ls-files", "--stage", "-z"], "\0").flatMap(
     (line) => /^160000 \w+ \d\t(.+)$/s.exec(line)?.[1] ?? [],
   );
@@ -38,28 +68,85 @@ export function takenFrom(project: string): Guarded[] {
     const [, origin] = /^file:(.*)$/s.exec(words[at - 1] ?? "") ?? [];
     return origin === undefined
       ? []
-      : resolve(project, dirname(origin), word.slice(word.indexOf("\n") + 1));
+      : resolve(cwd, dirname(origin), word.slice(word.indexOf("\n") + 1));
   });
-  const linked = [
-    join(project, ".claude"),
-    ...own,
-    ...own.map((path) => join(path, "hooks")),
-    ...hooks,
-  ].flatMap(linksIn);
-  const folders = [
-    ...[...own, ...hooks, ...repositoriesIn(project)],
-    ...modules.map((module) =>
-      join(project, module, existsSync(join(project, module, ".git")) ? ".git" : ""),
-    ),
-  ];
-  const places: Guarded[] = [
+  // Husky sets .husky/_, whose scripts run those beside it
+  const around = hooks
+    .map((path) => dirname(path))
+    .filter((path) => path !== top && path !== project && isWithin(path, project));
+  // a repository that is still to be begun gets its hooks from there
+  const template =
+    own.length > 0
+      ? []
+      : ask(["config", "--type=path", "--get", "init.templateDir"], "\n").map((path) =>
+          resolve(cwd, path),
+        );
+  const hookFolders =
+    hooks.length > 0
+      ? [...hooks, ...around]
+      : [...own, ...template].map((path) => join(path, "hooks"));
+  const linked = [...own, ...own.map((path) => join(path, "hooks")), ...hooks, ...around].flatMap(
+    linksIn,
+  );
+  const settings = ask(SETTINGS, "\0").map((text) => ({ text, folder: top }));
+  const hookTexts = hookFolders.flatMap(textsIn);
+  const managed = readByManagers(
+    top,
+    [...hookTexts, ...settings].map(({ text }) => text).join("\n"),
+  );
+  const managedTexts = managed.flatMap(({ path, otherwise }) =>
+    otherwise === "folder" ? textsIn(path) : { text: textOf(path), folder: dirname(path) },
+  );
+  return [
     ...[...included, ...linked].map((path): Guarded => ({ path, otherwise: { text: "" } })),
-    ...folders.map((path): Guarded => ({ path, otherwise: "folder" })),
+    ...[
+      ...own,
+      ...hooks,
+      ...around,
+      ...modules.map((module) =>
+        join(cwd, module, existsSync(join(cwd, module, ".git")) ? ".git" : ""),
+      ),
+    ].map((path): Guarded => ({ path, otherwise: "folder" })),
+    ...managed,
+    ...namedPrograms(project, top, [...hookTexts, ...settings], managedTexts),
   ];
-  const within = places
-    .map((place) => ({ ...place, path: relative(project, place.path) }))
-    .filter(({ path }) => path !== "" && !/^\.(git|\.)(\/|$)/.test(path));
-  return [...new Map(within.map((part) => [part.path, part])).values()];
+}
+
+/** Whether git would run a project's own files, by their names, as hooks. */
+export function hooksAreFiles(project: string): boolean {
+  const git = findGit();
+  if (git === null) return false;
+  const ask: Ask = (args, separator) => answers(git, project, args, separator);
+  const [top = project] = ask(["rev-parse", "--show-toplevel"], "\n");
+  return configuredHooks(ask, top).includes(project);
+}
+
+/** Never the project's own, by a relative PATH. */
+const findGit = () => Bun.which("git", { PATH: process.env.PATH ?? "", cwd: "/" });
+
+/** Whose commits are made in a folder, as git is set out here. */
+export function identityOf(project: string): Record<string, string> {
+  const git = findGit();
+  if (git === null) return {};
+  return Object.fromEntries(
+    ["user.name", "user.email"].flatMap((key) => {
+      const [value] = answers(git, project, ["config", "--get", key], "\n");
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+}
+
+/** Whether a folder is part of a repository, its own or one around it. */
+export function isInRepository(project: string): boolean {
+  const git = findGit();
+  return git !== null && answers(git, project, ["rev-parse", "--git-dir"], "\n").length > 0;
+}
+
+/** The folder of hooks that a configuration names. */
+function configuredHooks(ask: Ask, top: string): string[] {
+  return ask(["config", "--type=path", "--get", "core.hooksPath"], "\n").map((path) =>
+    resolve(top, path),
+  );
 }
 
 /** What links in a folder lead to; nothing where there is none. */

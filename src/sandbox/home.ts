@@ -1,4 +1,4 @@
-import { chownSync, lstatSync, mkdirSync, opendirSync, statSync } from "node:fs";
+import { chownSync, lstatSync, mkdirSync, opendirSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, posix } from "node:path";
 import { StartError } from "../runner/program.ts";
 
@@ -50,6 +50,17 @@ export function makeHome({ home, config }: SandboxHome, owner: Owner): void {
     mkdirSync(dir, { mode: 0o700 });
     give(dir, owner);
   }
+}
+
+/** Spares a new home Claude's first questions, a login among them, where a token is let in: with these alone it asks for no login. */
+export function skipLogin({ config }: SandboxHome, owner: Owner): void {
+  const file = join(config, ".claude.json");
+  if (lstatSync(file, { throwIfNoEntry: false }) !== undefined) return;
+  writeFileSync(file, JSON.stringify({ hasCompletedOnboarding: true }), {
+    flag: "wx",
+    mode: 0o600,
+  });
+  give(file, owner);
 }
 
 export interface Owner {

@@ -1,4 +1,5 @@
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   readFileSync,
@@ -9,14 +10,17 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { StartError } from "../runner/program.ts";
-import { foldersTo, takenFrom } from "./git.ts";
+import { foldersTo, hooksAreFiles, takenFrom } from "./git.ts";
 
 /** A part of the project that is read-only inside, because programs outside take orders from it. */
 export interface Guarded {
   /** Below the project. */
   path: string;
-  /** What stands there while a session runs, where the project has nothing: a folder, or a file with this text. */
-  otherwise: "folder" | { text: string };
+  /**
+   * What stands there while a session runs, where the project has nothing: a folder, or a file with this text. It stays afterwards where one
+   * of the files `unless`, in the same folder, has come to be, as these would be read in its place.
+   */
+  otherwise: "folder" | { text: string; unless?: string[] | undefined };
   writable?: boolean;
 }
 
@@ -43,6 +47,11 @@ export function guarded(project: string, git: boolean): Guarded[] {
     git &&
     kindOf(join(project, ".git")) === "folder" &&
     kindOf(join(project, ".git/HEAD")) === "file";
+  if (hooksAreFiles(project))
+    throw new StartError(
+      `core.hooksPath names ${project} itself, so any file in it may be a hook of git's: no sandbox is put around such a project`,
+      126,
+    );
   const elsewhere = takenFrom(project).flatMap((part): Guarded[] => [
     // each folder on the way is a mount point too, as it could otherwise be put aside with all that is below it
     ...foldersTo(part.path).map(
@@ -95,12 +104,13 @@ export function makePlaceholders(project: string, all: readonly Guarded[]): void
   }
 }
 
-/** Takes placeholders away again; what has become something else meanwhile stays. */
+/** Takes placeholders away again; what has become something else meanwhile stays, and what keeps something else from being read. */
 export function removePlaceholders(project: string, all: readonly Guarded[]): void {
   for (const { path, otherwise } of all.toReversed()) {
     const place = join(project, path);
     try {
       if (otherwise === "folder") rmdirSync(place);
+      else if (otherwise.unless?.some((name) => existsSync(join(place, "..", name)))) continue;
       else if (
         lstatSync(place).size === otherwise.text.length &&
         kindOf(place) === "file" &&

@@ -30,7 +30,10 @@ const Record = v.object({
   placeholders: v.array(
     v.object({
       path: v.string(),
-      otherwise: v.union([v.literal("folder"), v.object({ text: v.string() })]),
+      otherwise: v.union([
+        v.literal("folder"),
+        v.object({ text: v.string(), unless: v.optional(v.array(v.string())) }),
+      ]),
     }),
   ),
 });
@@ -92,8 +95,15 @@ export function readRecords(data: string): { live: Record[]; left: Record[] } {
   return { live, left };
 }
 
-/** Takes away a sandbox whose program is over: its container, its sockets, and what no other one of that project needs. To be called `alone`; false where the container may still be there. */
-export async function clearAway(record: Record, others: readonly Record[]): Promise<boolean> {
+/**
+ * Takes away a sandbox whose program is over: its container, its sockets, and what no other one of that project needs. `takeOver` is called
+ * once nothing runs any more, before its folder goes. To be called `alone`; false where the container may still be there.
+ */
+export async function clearAway(
+  record: Record,
+  others: readonly Record[],
+  takeOver: () => void = () => undefined,
+): Promise<boolean> {
   if (!(await removeContainer(record.name))) return false;
   const needed = others
     .filter(({ project }) => project === record.project)
@@ -102,6 +112,7 @@ export async function clearAway(record: Record, others: readonly Record[]): Prom
     record.project,
     record.placeholders.filter(({ path }) => !needed.includes(path)),
   );
+  takeOver();
   try {
     rmSync(record.dir, { recursive: true, force: true });
   } catch (error) {

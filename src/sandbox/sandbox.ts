@@ -9,11 +9,22 @@ import type { Program } from "../runner/wrap.ts";
 import { allowList } from "./allow-list.ts";
 import { containerArgs } from "./container.ts";
 import { listen, listenForEgress, passOn } from "./egress.ts";
-import { dockerPath, ensureImage, sandboxTrouble } from "./engine.ts";
+import { dockerPath, ensureImage, type ImageChoice, sandboxTrouble } from "./engine.ts";
 import filter from "./filter.pl" with { type: "text" };
-import { firstSession, give, INSIDE, makeHome, ownerOf, pathOutside, sandboxHome } from "./home.ts";
+import { identityOf, isInRepository } from "./git.ts";
+import {
+  firstSession,
+  give,
+  INSIDE,
+  makeHome,
+  ownerOf,
+  pathOutside,
+  sandboxHome,
+  skipLogin,
+} from "./home.ts";
 import inside from "./inside.mjs" with { type: "text" };
-import { guarded, makePlaceholders, missing, projectFolder } from "./project.ts";
+import { takeRepository } from "./new-repository.ts";
+import { guarded, isWithin, makePlaceholders, missing, projectFolder } from "./project.ts";
 import {
   alone,
   clearAway,
@@ -24,9 +35,10 @@ import {
   unguarded,
   writeRecord,
 } from "./records.ts";
+import { SandboxReport } from "./report.ts";
 
 /** What a person chose to let into a sandbox. */
-export interface SandboxChoice {
+export interface SandboxChoice extends ImageChoice {
   /** The repository may be written to, but for where git takes programs from. */
   git: boolean;
   /** Environment variables, by name. */
@@ -61,6 +73,8 @@ export interface Sandbox {
   enclose(program: Program, hooks?: number): Program;
   /** Whether the program came to be started at all. */
   readonly begun: boolean;
+  /** What people are to hear of it. */
+  readonly report: SandboxReport;
   /** Ends whatever still runs, and leaves nothing behind. */
   end(): Promise<void>;
 }
@@ -68,13 +82,15 @@ export interface Sandbox {
 /** Hooks' connections, and those of whoever passes on and waits for our end: the program's parent alone. */
 const HOOK_CONNECTIONS = 64;
 const ALIVE_CONNECTIONS = 4;
+/** Variables that are a login. */
+const LOGIN: ReadonlySet<string> = new Set(["CLAUDE_CODE_OAUTH_TOKEN"]);
 /** A shell that waits on a pipe, and takes the sandbox away where this process dies without a word. */
 const GUARD = `trap '' INT QUIT TERM HUP; read -r word; [ "$word" = done ] && exit 0; exec "$@" </dev/null`;
 
 /** Makes everything ready for a container around a project. Throws a `StartError` that says why there can be none. */
 export async function openSandbox(
   cwd: string,
-  { git, pass, hosts, data, keepOut, tty, say }: SandboxOptions,
+  { git, pass, hosts, image, dockerfile, data, keepOut, tty, say }: SandboxOptions,
 ): Promise<Sandbox> {
   const list = allowed(hosts);
   const misnamed = pass.find((name) => !/^[A-Za-z_]\w*$/.test(name));
@@ -89,7 +105,12 @@ export async function openSandbox(
     holds: [...keepOut.holds, tmpdir()],
     within: [...keepOut.within, data],
   });
-  await ensureImage(say);
+  if (dockerfile !== undefined && isWithin(dockerfile, project))
+    throw new StartError(
+      `${dockerfile} lies in the project, where it could be changed from inside: put the sandbox's Dockerfile elsewhere`,
+      126,
+    );
+  const built = await ensureImage(say, { image, dockerfile });
   for (const name of pass)
     if (process.env[name] === undefined)
       say(`${name} is not set here, so nothing of that name is passed`);
@@ -147,6 +168,8 @@ export async function openSandbox(
     const forget = writeRecord(data, record);
     try {
       makeHome(home, owner);
+      if (pass.some((name) => LOGIN.has(name) && process.env[name] !== undefined))
+        skipLogin(home, owner);
       makePlaceholders(project, absent);
     } catch (error) {
       if (await clearAway(record, running)) forget();
@@ -159,10 +182,17 @@ export async function openSandbox(
     throw error;
   });
 
+  const report = new SandboxReport(project);
   const [ours, status] = [join(dir, "in"), join(dir, "status")];
   for (const folder of [ours, status]) mkdirSync(folder);
   chmodSync(ours, 0o755);
   give(status, owner);
+  // git could not begin a repository in a folder that can't be written to
+  const repository = git && !isInRepository(project) ? join(dir, "git") : undefined;
+  if (repository !== undefined) {
+    mkdirSync(repository, { mode: 0o755 });
+    give(repository, owner);
+  }
   const write = (name: string, text: string) => {
     writeFileSync(join(ours, name), text);
     chmodSync(join(ours, name), 0o644); // another user may be at work in there
@@ -179,12 +209,25 @@ export async function openSandbox(
     servers.push(await open(join(ours, socket)));
     chmodSync(join(ours, socket), 0o666);
   };
+  const takeOver = () => {
+    if (repository === undefined) return;
+    try {
+      const outcome = takeRepository(repository, project, owner);
+      if (outcome === "taken")
+        say(`the repository that was made in the sandbox is ${join(project, ".git")} now`);
+      if (outcome === "refused")
+        say(`the repository that was made in the sandbox is given up: ${project} has another`);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error)) throw error;
+      say(`the repository that was made in the sandbox could not be kept: ${error.message}`);
+    }
+  };
   const end = async () => {
     for (const server of servers) server.close();
     await alone(data, async () => {
       const { live } = readRecords(data);
       const others = live.filter((other) => other.name !== name);
-      if (await clearAway(record, others)) forget();
+      if (await clearAway(record, others, takeOver)) forget();
       else
         say(
           `docker did not remove the container ${name}: the next sandbox here tries again, or you do: docker rm --force ${name}`,
@@ -194,7 +237,9 @@ export async function openSandbox(
     guard.stdin.end();
   };
   try {
-    await bound("proxy.sock", (path) => listenForEgress(path, list));
+    await bound("proxy.sock", (path) =>
+      listenForEgress(path, list, { onRefused: (place) => report.refuse(place) }),
+    );
     await bound("hooks.sock", (path) => passOn(path, HOOK_CONNECTIONS, () => hooksPort));
     await bound("alive.sock", (path) =>
       listen(path, ALIVE_CONNECTIONS, (client) => {
@@ -209,21 +254,26 @@ export async function openSandbox(
   return {
     configDir: home.config,
     statusDir: status,
+    report,
     settings: (text) => write("settings.json", text),
     program: () => firstSession(status),
     outside: (path) => pathOutside(path, project, home),
     enclose(program, hooks = 0) {
       hooksPort = hooks;
+      if (!program.hooks || hooks === 0) report.asked(); // nobody would tell when it is
       const passed = hooks === 0 ? pass : [...pass, TOKEN_VARIABLE];
       const inner = [program.command, ...(program.before ?? []), ...program.args];
       const args = containerArgs({
         name,
+        image: built,
         project,
         guarded: all,
         home,
         ours,
         status,
         owner,
+        identity: git ? identityOf(project) : {},
+        repository,
         pass: passed,
         hooks,
         tty,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { PushMessage } from "../../src/types.ts";
 import { type RealClaude, startRealClaude } from "../support/claude.ts";
 import { type HomeServer, startHomeServer } from "../support/home-server.ts";
 import { type FakeBrowser, startPushService } from "../support/push-service.ts";
@@ -43,6 +44,24 @@ test("the phone hears, ten seconds later, that Claude finished, with its last wo
   });
   expect(browser.received).toEqual([]);
 }, 60_000);
+
+test("three commands in the background that end at different times make one sound, and none while they run", async () => {
+  await claude.say("bg: sleep 14\nbg: sleep 17\nbg: sleep 26");
+  const heard: PushMessage[] = [];
+  await until(
+    "all of it is over",
+    () => {
+      for (const { message } of browser.received.splice(0)) heard.push(message);
+      const last = heard.findLast(({ kind }) => kind === "finished");
+      return last !== undefined && !last.body.includes("Still running") && last;
+    },
+    100_000,
+  );
+  await Bun.sleep(12_000); // no other sound comes after
+  for (const { message } of browser.received.splice(0)) heard.push(message);
+  const finished = heard.filter(({ kind }) => kind === "finished");
+  expect(finished.filter(({ silent }) => silent === false)).toHaveLength(1);
+}, 180_000);
 
 test("it is asked, and told once that was answered at the desk", async () => {
   await claude.say("run: echo hello > said.txt");

@@ -74,8 +74,7 @@ describe("the real Claude Code", () => {
         data.id === prompt.id && data.state === "answered" && data.answer?.receipt !== "sent",
     );
     expect(settled.answer?.receipt).toBe("applied");
-    claude.tty.type("\x1b");
-    await claude.tty.sees("Interrupted");
+    await claude.interrupt();
     events.close();
   }, 40_000);
 
@@ -142,8 +141,7 @@ describe("the real Claude Code", () => {
       answer: { by: "desk", decision: "approve" },
     });
     expect((await server.phone.approve(prompt)).status).toBe(409);
-    claude.tty.type("\x1b");
-    await claude.tty.sees("Interrupted");
+    await claude.interrupt();
     events.close();
   }, 40_000);
 

@@ -179,3 +179,25 @@ test("one that is open in a claude is not offered a second time", async () => {
   writeFileSync(join(config, "sessions", "99999999.json"), JSON.stringify({ sessionId: id })); // left by one that was killed
   expect(await titles(cwd)).toEqual(["still at it"]);
 });
+
+test("one is found however it begins: a huge message, an image alone, no title; and in the folder that it moved to", async () => {
+  const place = join(dir, "begins");
+  const moved = join(dir, "moved");
+  for (const folder of [place, moved]) mkdirSync(folder);
+  const image = { type: "image", source: { type: "base64", data: "iVBOR".repeat(200_000) } };
+  write([said(`huge ${"x".repeat(300_000)}`, place), said("second", place)], 4, place);
+  write([said([image, { type: "text", text: "see this" }], place)], 3, place);
+  write([said([image], place), said("It is a cat.", place, "assistant")], 2, place);
+  write([JSON.stringify({ type: "mode" })], 1, place); // nobody said anything
+  const id = write(
+    [said("begun here", place), JSON.stringify({ type: "relocated", relocatedCwd: moved })],
+    1,
+    moved,
+  );
+  expect((await titles(place)).map((title) => title.slice(0, 30))).toEqual([
+    "A conversation without a title",
+    "see this",
+    `huge ${"x".repeat(25)}`,
+  ]);
+  expect(await conversationsOf(config, moved)).toMatchObject([{ id, title: "begun here" }]);
+});

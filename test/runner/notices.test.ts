@@ -78,6 +78,57 @@ describe("what somebody away from the desk hears of Claude's turn", () => {
     expect(far).toBe("é".repeat(LIMITS.noticeChars));
   });
 
+  test("what still runs in the background, without secrets", () => {
+    const task = (more: object) => ({ id: "b", type: "shell", status: "running", ...more });
+    const stop = event("Stop", {
+      background_tasks: [
+        task({ command: "npm run dev", description: "Run it" }),
+        task({ type: "subagent", description: "Do a subtask" }),
+        task({ status: "completed", command: "make" }),
+        task({ command: `curl -H "Authorization: Bearer sk-ant-api03-${"a1B2".repeat(20)}"` }),
+        { id: "odd" },
+      ],
+    });
+    const running = noticeOf(stop, "working")?.running ?? [];
+    expect(running.slice(0, 2)).toEqual(["npm run dev", "Do a subtask"]);
+    expect(running.length).toBe(4);
+    expect(running.join()).not.toContain("a1B2");
+    expect(noticeOf(event("Stop", { background_tasks: [] }), "working")).toEqual({
+      kind: "finished",
+      text: "",
+    });
+  });
+
+  test("that it finished, once its own status says so: a hook may make it go on", () => {
+    const kinds: string[] = [];
+    const notices = openNotices("s_x", ({ kind, text }) => kinds.push(`${kind} ${text}`) > 0);
+    notices.activity("busy");
+    for (const n of ["1", "2", "3"])
+      notices.note(event("Stop", { last_assistant_message: n, stop_hook_active: n !== "1" }));
+    expect(kinds).toEqual([]);
+    notices.activity("idle");
+    expect(kinds).toEqual(["finished 3"]);
+    notices.activity("busy"); // it compacts, or goes on after all
+    notices.activity("idle");
+    expect(kinds).toEqual(["finished 3", "working ", "finished 3"]);
+    notices.note(event("UserPromptSubmit"));
+    notices.activity("busy");
+    notices.activity("idle"); // interrupted: no Stop comes
+    expect(kinds.slice(3)).toEqual(["working "]);
+  });
+
+  test("that something in the background began the turn", () => {
+    const woken: unknown[] = [];
+    const notices = openNotices("s_x", (notice) => woken.push(notice.woken) > 0);
+    notices.note(
+      event("UserPromptSubmit", { prompt: "<task-notification>\n<task-id>b</task-id>" }),
+    );
+    notices.note(event("Stop"));
+    notices.note(event("UserPromptSubmit", { prompt: "what is <task-notification>?" }));
+    notices.note(event("Stop"));
+    expect(woken).toEqual([true, undefined, undefined]);
+  });
+
   test("what could not be sent waits for the connection, the newest alone", () => {
     const sent: FromRunner[] = [];
     let up = false;

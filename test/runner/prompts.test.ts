@@ -1,13 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { sha256hex } from "../../src/auth.ts";
+import type { Outcome } from "../../src/runner/evidence.ts";
 import { HookEvent, type PermissionRequest } from "../../src/runner/hooks.ts";
 import { openLedger } from "../../src/runner/ledger.ts";
-import { openPrompts } from "../../src/runner/prompts.ts";
+import { openPrompts, type PromptsOptions } from "../../src/runner/prompts.ts";
 import { type Answers, LIMITS, type Prompt, parseEvent, parseJson, View } from "../../src/types.ts";
 import { expectParsed } from "../support/phone.ts";
 import { until } from "../support/until.ts";
 
-function open(dialogOpen = true) {
+function open(dialogOpen = true, more: Partial<PromptsOptions> = {}) {
   const seen: Prompt[] = [];
   const ledger = openLedger({
     session: "s_1",
@@ -19,12 +20,13 @@ function open(dialogOpen = true) {
     host: "box",
     dialogOpen: () => dialogOpen,
     watch: () => () => true,
+    ...more,
   });
   const prompts = { ...hooked, ...ledger };
-  const ask = (input: object, agent?: string, tool = "Bash") => {
+  const ask = (input: object, agent?: string, tool = "Bash", session = "x") => {
     const event: PermissionRequest = {
       hook_event_name: "PermissionRequest",
-      session_id: "x",
+      session_id: session,
       transcript_path: "/x",
       cwd: "/x",
       tool_name: tool,
@@ -103,6 +105,96 @@ describe("a prompt", () => {
       }),
     ).toBe("sent");
     expect(await next.decision).toMatchObject({ behavior: "deny" });
+  });
+
+  test("whose dialog is gone is unknown until the transcript tells what became of it", async () => {
+    let outcome: Outcome | undefined;
+    let waits = true;
+    const { ask, prompts, seen } = open(true, {
+      dialogOpen: () => waits,
+      outcome: () => () => outcome,
+      isWritten: () => true,
+    });
+    const went = async (found: Outcome) => {
+      outcome = undefined;
+      waits = true;
+      const { prompt, decision } = ask({ command: String(seen.length) });
+      prompts.dialog(true);
+      waits = false;
+      prompts.dialog(false);
+      expect(await decision).toBeUndefined();
+      expect(prompts.get(prompt.id)).toMatchObject({ state: "withdrawn", why: "unknown" });
+      outcome = found;
+      return until("that is known", () => {
+        const now = prompts.get(prompt.id);
+        return now?.why !== "unknown" && now;
+      });
+    };
+    expect(await went({ decision: "reject", by: "hook" })).toMatchObject({ why: "denied_by_hook" });
+    expect(await went({ decision: "approve", by: "hook" })).toMatchObject({
+      state: "withdrawn",
+      why: "allowed_by_hook",
+    });
+    expect(await went({ decision: "none" })).toMatchObject({
+      state: "withdrawn",
+      why: "no_answer",
+    });
+    const desk = await went({ decision: "approve", by: "person" });
+    expect(desk).toMatchObject({ state: "answered", answer: { by: "desk", decision: "approve" } });
+    expect(desk.why).toBeUndefined();
+  });
+
+  test("that went away while nobody touched a key was not approved at the desk; with a key it was, unless a no is written down", async () => {
+    let waits = true;
+    const { ask, prompts } = open(true, { dialogOpen: () => waits, isWritten: () => true });
+    const gone = async (pressed: boolean) => {
+      waits = true;
+      const { prompt } = ask({ command: String(pressed) });
+      prompts.dialog(true);
+      if (pressed) prompts.typed();
+      waits = false;
+      prompts.dialog(false);
+      await until("it is gone", () => prompts.get(prompt.id)?.state !== "pending");
+      return prompts.get(prompt.id);
+    };
+    expect(await gone(false)).toMatchObject({ state: "withdrawn", why: "unknown" });
+    expect(await gone(true)).toMatchObject({ state: "answered", answer: { by: "desk" } });
+  });
+
+  test("whose dialog was there before its hook came goes with it all the same", async () => {
+    let waits = true;
+    const { ask, prompts } = open(true, { dialogOpen: () => waits });
+    const { prompt } = ask({ command: "tail -f log" });
+    prompts.typed();
+    waits = false;
+    prompts.dialog(false);
+    await until("it is gone", () => prompts.get(prompt.id)?.state !== "pending");
+    expect(prompts.get(prompt.id)).toMatchObject({ state: "answered", answer: { by: "desk" } });
+  });
+
+  test("of another session says whose it is, and is touched by that session's events alone", async () => {
+    const { ask, prompts, state } = open(true, {
+      whose: (session) => (session === "x" ? { own: true } : { own: false, name: "fix it" }),
+    });
+    const own = ask({ command: "a" });
+    const other = ask({ command: "b" }, undefined, "Bash", "y");
+    expect(JSON.parse(other.prompt.view).asker).toBe("fix it");
+    expect(JSON.parse(own.prompt.view).asker).toBeUndefined();
+    const stop = { hook_event_name: "Stop" as const, transcript_path: "/x", cwd: "/x" };
+    prompts.note({ ...stop, session_id: "z" });
+    prompts.dialog(true);
+    expect([state(own.prompt.id), state(other.prompt.id)]).toEqual(["pending", "pending"]);
+    prompts.note({ ...stop, session_id: "y" });
+    expect([state(own.prompt.id), state(other.prompt.id)]).toEqual(["pending", "withdrawn"]);
+    expect(prompts.waits()).toBe(true);
+    prompts.note({ ...stop, session_id: "x" });
+    expect(state(own.prompt.id)).toBe("withdrawn");
+  });
+
+  test("of another session keeps no key from the one that is shown", () => {
+    const { ask, prompts } = open(true, { whose: () => ({ own: false, name: "other" }) });
+    ask({ command: "a" });
+    expect([prompts.list().length, prompts.waits()]).toEqual([1, false]);
   });
 
   test("is not approved by what was shown of another", () => {

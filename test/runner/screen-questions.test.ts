@@ -17,7 +17,7 @@ afterEach(() => {
 
 /** A screen that is painted by hand, and what is read off it; a key clears it. */
 function watch(isClaude: boolean) {
-  const state = { activity: "unknown" as SessionInfo["activity"], pastes: false };
+  const state = { activity: "unknown" as SessionInfo["activity"], pastes: false, hookDue: false };
   const told: Prompt[] = [];
   const paint = async (bytes: string | Uint8Array) => {
     screen.feed(
@@ -45,6 +45,7 @@ function watch(isClaude: boolean) {
     screen: () => screen,
     activity: () => state.activity,
     pastes: () => state.pastes,
+    hookDue: () => state.hookDue,
     write: () => void paint("done"),
   });
   open.push(questions, { close: () => screen.dispose() });
@@ -73,6 +74,7 @@ function watch(isClaude: boolean) {
     decide,
     next: () => until("a question", pending),
     pending,
+    ledger,
   };
 }
 
@@ -83,6 +85,21 @@ describe("what is read off the screen", () => {
     expect(await decide(await next(), { answers: [{ options: [0] }] })).toBe("sent");
     expect(told.at(-1)?.answer?.message).toBe("•".repeat(35));
     expect(JSON.stringify(told)).not.toContain("abcdefghij");
+  });
+
+  test("is no second card where a hook that tells more comes a little later, and one where none comes", async () => {
+    const { state, become, paint, ledger, next, pending } = watch(true);
+    state.hookDue = true;
+    become("waiting");
+    await paint(dialog("bash-permission"));
+    await Bun.sleep(1500);
+    expect(pending()).toBeUndefined();
+    const view = { tool: "Bash", input: {}, cwd: "/x", host: "box", actions: [] };
+    const asked = ledger.open("permission", view, { take: () => "gone", release: () => undefined });
+    await Bun.sleep(2500);
+    expect(ledger.list().map(({ kind }) => kind)).toEqual(["permission"]);
+    if (asked !== undefined) ledger.withdraw(asked);
+    expect((await next()).kind).toBe("screen");
   });
 
   test("is a question also where the screen names a login page and its code: what is typed must not answer it", async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Activity, followStatus } from "../../src/runner/status.ts";
@@ -13,7 +13,7 @@ const says = (status: string) => writeFileSync(file, JSON.stringify({ status, se
 let heard: Activity[] = [];
 beforeEach(() => {
   heard = [];
-  rmSync(file, { force: true });
+  for (const name of readdirSync(dir)) rmSync(join(dir, name));
 });
 const follow = (pid = () => 4711 as number | undefined) => {
   const clock = fakeClock();
@@ -78,14 +78,130 @@ test("whoever changes the pace on hearing of it does not have it read twice as o
   expect(clock.waiting()).toBe(0);
 });
 
-test("what is half written, or not Claude's, changes nothing; a file that is gone leaves it unknown", () => {
+test("a background command leaves Claude at its prompt, and a word that nobody knows means that nothing is known", () => {
+  const { clock, status } = follow();
+  for (const word of [
+    "busy",
+    "shell",
+    "waiting",
+    "compacting",
+    "idle",
+    "constructor",
+    "shell",
+    "",
+  ]) {
+    says(word);
+    clock.pass(1000);
+  }
+  expect(heard).toEqual([
+    "busy",
+    "idle",
+    "waiting",
+    "unknown",
+    "idle",
+    "unknown",
+    "idle",
+    "unknown",
+  ]);
+  writeFileSync(file, JSON.stringify({ status: 5, sessionId: "c_1" }));
+  clock.pass(1000);
+  expect(status.activity).toBe("unknown");
+  status.close();
+});
+
+/** A file of another process of Claude's. */
+const other = (pid: number, content: object) =>
+  writeFileSync(join(dir, `${pid}.json`), JSON.stringify(content));
+
+test("where a script started claude, the file that holds the session of the hooks is the right one", () => {
+  const { clock, status } = follow();
+  other(5001, { status: "busy", sessionId: "c_other", kind: "interactive" });
+  other(5002, { status: "waiting", sessionId: "c_ours", kind: "interactive" });
+  clock.pass(1000);
+  expect(status.activity).toBe("unknown");
+  expect(status.isOwn("c_ours")).toBe(true);
+  clock.pass(1000);
+  expect(status.activity).toBe("waiting");
+  expect([status.isOwn("c_other"), status.isOwn("c_ours")]).toEqual([false, true]);
+  status.close();
+});
+
+test("a session that Claude's own daemon runs is another's, and has a name", () => {
+  const { clock, status } = follow();
+  says("idle");
+  other(5003, {
+    status: "waiting",
+    sessionId: "c_job",
+    kind: "bg",
+    jobId: "0a1b2c3d",
+    name: "fix it",
+  });
+  clock.pass(1000);
+  expect([status.isOwn("c_job"), status.isOwn("c_1")]).toEqual([false, true]);
+  expect([status.nameOf("c_job"), status.activityOf("c_job")]).toEqual(["fix it", "waiting"]);
+  // what is here now was another conversation before, as after /clear
+  writeFileSync(file, JSON.stringify({ status: "idle", sessionId: "c_2" }));
+  expect([status.isOwn("c_2"), status.isOwn("c_1")]).toEqual([true, true]);
+  // with our own file swept away, the job stays another's
+  rmSync(file);
+  expect([status.isOwn("c_job"), status.isOwn("c_3")]).toEqual([false, true]);
+  status.close();
+});
+
+test("a conversation that went on in the background is told, and what it does there", () => {
+  const parked: (string | undefined)[] = [];
+  const clock = fakeClock();
+  const status = followStatus(
+    dir,
+    () => 4711,
+    (activity) => void heard.push(activity),
+    () => true,
+    clock.later,
+    (job) => void parked.push(job),
+  );
+  says("idle");
+  clock.pass(1000);
+  other(5003, { status: "waiting", sessionId: "c_job", kind: "bg", jobId: "0a1b2c3d" });
+  writeFileSync(
+    file,
+    JSON.stringify({ status: "idle", sessionId: "c_1", parkedJobId: "0a1b2c3d" }),
+  );
+  clock.pass(1000);
+  expect([parked, heard, status.isOwn("c_job")]).toEqual([["0a1b2c3d"], ["idle", "waiting"], true]);
+  says("busy");
+  clock.pass(1000);
+  expect([parked, heard.at(-1)]).toEqual([["0a1b2c3d", undefined], "busy"]);
+  status.close();
+});
+
+test("Claude waits at a dialog that a hook tells of only where it says so", () => {
+  const { clock, status } = follow();
+  const asks: boolean[] = [];
+  for (const said of [
+    { status: "waiting", waitingFor: "permission prompt" },
+    { status: "waiting", waitingFor: "dialog open" },
+    { status: "waiting" },
+    { status: "busy", waitingFor: "permission prompt" },
+    { status: "waiting", waitingFor: "permission prompt" },
+  ]) {
+    writeFileSync(file, JSON.stringify(said));
+    clock.pass(1000);
+    asks.push(status.asksPermission);
+  }
+  rmSync(file);
+  clock.pass(1000);
+  expect([...asks, status.asksPermission]).toEqual([true, false, false, false, true, false]);
+  status.close();
+});
+
+test("what is half written changes nothing; a file that is gone leaves it unknown", () => {
   let pid: number | undefined;
   const { clock, status } = follow(() => pid);
   says("idle");
   clock.pass(1000);
   pid = 4711;
   clock.pass(1000);
-  for (const text of ['{"status":"bu', '{"status":"odd"}', "[]"]) {
+  for (const text of ['{"status":"bu', "", "[]"]) {
     writeFileSync(file, text);
     clock.pass(1000);
   }

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -152,6 +153,32 @@ describe("a line of Claude's transcript", () => {
     );
   });
 
+  test("are a person's only where a person said them", () => {
+    const line = (content: string, origin?: object) =>
+      JSON.stringify({ type: "user", message: { content }, ...(origin && { origin }) });
+    const shown = (content: string, kind?: string) =>
+      entriesOf(line(content, kind === undefined ? undefined : { kind })).map((entry) => [
+        entry.kind,
+        words(entry),
+      ]);
+    expect(shown("hello", "human")).toEqual([["user", "hello"]]);
+    expect(shown('{"task":1}', "peer")).toEqual([["note", 'From another agent: {"task":1}']]);
+    expect(shown("x", "something-new")).toEqual([["note", "Not from a person (something-new): x"]]);
+    expect(shown('<teammate-message teammate_id="a">{"x":1}</teammate-message>')).toEqual([
+      ["note", 'From a teammate: {"x":1}'],
+    ]);
+    expect(shown("<system-reminder>\nnot for people\n</system-reminder>")).toEqual([]);
+    expect(shown("<system-reminder>\nx\n</system-reminder>\n\nhello", "human")).toEqual([
+      ["user", "hello"],
+    ]);
+    expect(shown("<system-reminder> is what I see. Why?", "human")).toEqual([
+      ["user", "<system-reminder> is what I see. Why?"],
+    ]);
+    expect(
+      shown('look:\n<pasted_content id="p1">\na\nb\n</pasted_content id="p1">', "human"),
+    ).toEqual([["user", "look:\na\nb"]]);
+  });
+
   test("of any other kind, or of none, is skipped", () => {
     const random = randomFrom(1);
     const odd = [
@@ -258,6 +285,160 @@ describe("a transcript that is followed", () => {
       "two",
       "three",
     ]);
+  });
+
+  test("a line with large pictures keeps the words beside them, and one with a large text its beginning", async () => {
+    const image = { type: "image", source: { type: "base64", data: "iVBOR".repeat(1_200_000) } };
+    const words = [
+      { type: "text", text: 'look at "these" \\ two ü😀' },
+      image,
+      image,
+      { type: "text", text: "and at this" },
+    ];
+    const result = (content: string) => [
+      { type: "tool_result", tool_use_id: "t", content: [{ type: "text", text: content }, image] },
+    ];
+    const line = (content: unknown) =>
+      `${JSON.stringify({ type: "user", message: { content } })}\n`;
+    const path = file(
+      line(words) +
+        line(result(`${'ab\\"c'.repeat(100_000)}`)) +
+        said("then") +
+        line(words).slice(0, -1),
+    );
+    const { transcript, texts } = server();
+    transcript.resume(START);
+    transcript.named(path);
+    await until("what is whole is read", () => texts().at(-1) === "then");
+    expect(texts().slice(0, 4)).toEqual([
+      'look at "these" \\ two ü😀',
+      "An image, which is not shown here.",
+      "An image, which is not shown here.",
+      "and at this",
+    ]);
+    expect(texts()[4]).toStartWith('ab\\"cab');
+    expect(texts()[4]).toContain("more characters");
+    await Bun.sleep(400);
+    expect(texts().length).toBe(6); // the half of a line waits
+    appendFileSync(path, "\n");
+    await until("the last is read", () => texts().length === 10);
+  }, 20_000);
+
+  /** Lines of a conversation that hang together, as `uuid < parent: text`. */
+  const tree = (...lines: string[]) =>
+    lines
+      .map((text) => {
+        const [, uuid, parent = "", content] = /^(\w+)(?: < (\w+))?: (.*)$/.exec(text) ?? [];
+        const type = content?.startsWith("A ") ? "assistant" : "user";
+        return `${JSON.stringify({ type, uuid, parentUuid: parent || null, message: { content } })}\n`;
+      })
+      .join("");
+
+  test("turns that were taken back are told by the number of the first, also when the server has lost some of it", async () => {
+    const path = file(
+      tree("a: one", "b < a: A 1", "c < b: two", "d < c: A 2", "e < d: three", "f < e: A 3") +
+        tree("g < b: instead of two", "h < g: A 4", "i < h: on it goes"),
+    );
+    const { transcript, kept } = server();
+    transcript.resume(START);
+    transcript.named(path);
+    await until("all is read", () => kept.length === 10);
+    expect(kept[6]).toMatchObject({ kind: "note", back: 2 });
+    expect(kept.filter((entry) => "back" in entry).length).toBe(1);
+    appendFileSync(path, tree("j < b: once more", "k: from the start"));
+    await until("it goes back twice", () => kept.length === 14);
+    expect([kept[10], kept[12]]).toMatchObject([{ back: 7 }, { back: 0 }]);
+  });
+
+  test("calls beside each other, results of tools and compactions take nothing back", async () => {
+    const line = (value: object) => `${JSON.stringify(value)}\n`;
+    const used = { type: "tool_result", tool_use_id: "t", content: "x" };
+    const path = file(
+      tree("a: one", "b < a: A 1", "c < b: A 2") +
+        line({ type: "user", uuid: "r1", parentUuid: "b", message: { content: [used] } }) +
+        line({ type: "user", uuid: "r2", parentUuid: "c", message: { content: [used] } }) +
+        tree("d < r2: A 3", "e < d: two") +
+        line({
+          type: "system",
+          subtype: "compact_boundary",
+          uuid: "k",
+          parentUuid: null,
+          logicalParentUuid: "e",
+          content: "Conversation compacted",
+        }) +
+        tree("f < k: three", "g < missing: four"),
+    );
+    const { transcript, kept, texts } = server();
+    transcript.resume(START);
+    transcript.named(path);
+    await until("all is read", () => texts().at(-1) === "four");
+    expect(kept.filter((entry) => "back" in entry)).toEqual([]);
+  });
+
+  test("a file that is moved with its folder is the same conversation, at the same byte", async () => {
+    const [from, to] = [join(dir, "from"), join(dir, "to")];
+    for (const folder of [from, to]) mkdirSync(folder);
+    const name = "11111111-2222-4333-8444-555555555555.jsonl";
+    writeFileSync(join(from, name), said("one") + said("two"));
+    const { transcript, texts } = server();
+    transcript.resume(START);
+    transcript.named(join(from, name));
+    await until("it is read", () => texts().length === 2);
+    for (const [here, there] of [
+      [from, to],
+      [to, from],
+      [from, to],
+    ]) {
+      renameSync(join(here ?? "", name), join(there ?? "", name));
+      await Bun.sleep(300); // it is looked for where it was
+      transcript.named(join(there ?? "", name));
+      appendFileSync(join(there ?? "", name), said(`in ${there}`));
+      await until("it goes on", () => texts().at(-1) === `in ${there}`);
+    }
+    // a copy is left where it was: the one that grows counts
+    writeFileSync(join(from, name), readFileSync(join(to, name)));
+    appendFileSync(join(from, name), said("last"));
+    transcript.named(join(from, name));
+    await until("it goes on in the copy", () => texts().at(-1) === "last");
+    expect(texts()).toEqual(["one", "two", `in ${to}`, `in ${from}`, `in ${to}`, "last"]);
+  });
+
+  test("a fork is marked, and repeats nothing", async () => {
+    const first = file(tree("a: one", "b < a: A 1"));
+    const copied = tree("a: one", "b < a: A 1").replaceAll(
+      '"parentUuid"',
+      '"forkedFrom":{"sessionId":"x"},"parentUuid"',
+    );
+    const second = file(copied + tree("c < b: in the fork"));
+    const { transcript, texts } = server();
+    transcript.resume(START);
+    transcript.named(first);
+    await until("it is read", () => texts().length === 2);
+    transcript.named(second);
+    await until("the fork is read", () => texts().at(-1) === "in the fork");
+    expect(texts()).toEqual([
+      "one",
+      "A 1",
+      "The conversation was forked. It goes on in a copy.",
+      "in the fork",
+    ]);
+  });
+
+  test("says once why a file is not trusted", async () => {
+    const kept: Entry[] = [];
+    const transcript = followTranscript({
+      trust: () => undefined,
+      distrust: (path) => `Not shown: ${path}`,
+      send: ({ entries }) => kept.push(...entries) > 0,
+      onDone: () => undefined,
+    });
+    open.push(transcript);
+    transcript.named("/elsewhere/a.jsonl");
+    transcript.resume(START);
+    await until("it says so", () => kept.length > 0);
+    transcript.named("/elsewhere/b.jsonl");
+    await Bun.sleep(300);
+    expect(kept.map(words)).toEqual(["Not shown: /elsewhere/a.jsonl"]);
   });
 
   test("goes on where the server is, however often that is lost", async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -62,7 +62,87 @@ describe("the list of places", () => {
     for (const address of [...near.split(" "), ...near6.split(" ")])
       expect([address, isPublic(address)]).toEqual([address, false]);
   });
+
+  test("so are those that are given out to the public, and that this machine or its network has", () => {
+    const has = (address: string, family: "IPv4" | "IPv6", cidr: string | null) => ({
+      net: [{ address, family, cidr, netmask: "", mac: "", internal: false, scopeid: 0 }],
+    });
+    const four = has("203.0.113.7", "IPv4", "203.0.113.7/29");
+    for (const [address, far] of [
+      ["203.0.113.7", false],
+      ["203.0.113.1", false],
+      ["203.0.113.9", true],
+    ] as const)
+      expect([address, isPublic(address, four)]).toEqual([address, far]);
+    const six = has("2a02:8071:1::5", "IPv6", "2a02:8071:1::5/64");
+    for (const [address, far] of [
+      ["2a02:8071:1::5", false],
+      ["2a02:8071:1:0:aaaa::1", false],
+      ["2a02:8071:2::5", true],
+    ] as const)
+      expect([address, isPublic(address, six)]).toEqual([address, far]);
+    expect(isPublic("203.0.113.7", has("203.0.113.7", "IPv4", null))).toBe(false);
+  });
 });
+
+/** A network namespace of its own, with a public address: not everybody may make one. */
+const NO_NAMESPACE =
+  Bun.spawnSync(["unshare", "-n", "ip", "link", "set", "lo", "up"], { stderr: "ignore" })
+    .exitCode === 0
+    ? ""
+    : " (skipped: no network namespace can be made here)";
+
+test.skipIf(NO_NAMESPACE !== "")(
+  `a listed host that leads to this machine's own public address, or to its network, is refused unless it is listed with its port${NO_NAMESPACE}`,
+  () => {
+    const from = (module: string) =>
+      JSON.stringify(join(import.meta.dir, "../../src/sandbox", module));
+    const script = `
+      import { connect } from "node:net"; import { mkdtempSync } from "node:fs";
+      import { allowList } from ${from("allow-list.ts")}; import { listenForEgress } from ${from("egress.ts")};
+      const serve = (hostname) => Bun.serve({ hostname, port: 8080, fetch: () => new Response("REACHED") });
+      for (const address of ["203.0.113.7", "2001:db8:5::7", "198.51.100.20"]) serve(address);
+      const dir = mkdtempSync("/tmp/egress-own-");
+      const ask = async (entry, host) => {
+        const path = dir + "/" + Math.random();
+        const refused = [];
+        const list = allowList([entry]).map((place) => ({ ...place, port: 8080 }));
+        const server = await listenForEgress(path, list, { onRefused: (place) => refused.push(place) });
+        const raw = await new Promise((resolve) => {
+          let all = "";
+          const client = connect(path, () => client.write("GET http://" + host + ":8080/ HTTP/1.1\\r\\n\\r\\n"));
+          client.on("data", (data) => (all += data)); client.on("close", () => resolve(all)); client.on("end", () => client.end());
+        });
+        server.close();
+        return [raw.includes("REACHED"), refused.at(-1) ?? null];
+      };
+      const said = [];
+      for (const host of ["203.0.113.7", "six.example", "198.51.100.20"])
+        said.push(await ask(host, host), await ask(host + ":8080", host));
+      console.log(JSON.stringify(said)); process.exit();`;
+    const hosts = join(mkdtempSync(join(tmpdir(), "egress-hosts-")), "hosts");
+    writeFileSync(hosts, "2001:db8:5::7 six.example\n");
+    const setUp = `ip link set lo up; ip addr add 203.0.113.7/32 dev lo; ip addr add 2001:db8:5::7/128 dev lo nodad
+      ip link add net0 type veth peer name net1 && ip link set net0 up && ip link set net1 up && ip addr add 198.51.100.1/24 dev net0; ip addr add 198.51.100.20/32 dev lo
+      mount --bind ${hosts} /etc/hosts; exec "$@"`;
+    const { stdout, stderr } = Bun.spawnSync(
+      ["unshare", "-n", "-m", "sh", "-c", setUp, "sh", process.execPath, "-e", script],
+      { stderr: "pipe" },
+    );
+    expect([stdout.toString(), stderr.toString()]).toEqual([
+      `${JSON.stringify([
+        [false, "203.0.113.7:8080"],
+        [true, null],
+        [false, "six.example:8080"],
+        [true, null],
+        [false, "198.51.100.20:8080"],
+        [true, null],
+      ])}\n`,
+      "",
+    ]);
+  },
+  60_000,
+);
 
 describe("the way out", () => {
   const dir = mkdtempSync(join(tmpdir(), "egress-test-"));
@@ -97,7 +177,7 @@ describe("the way out", () => {
       "localhost:1",
     ]);
     egress = await listenForEgress(path, list);
-    tls = await listenForEgress(join(dir, "tls.sock"), list, portOf(echo));
+    tls = await listenForEgress(join(dir, "tls.sock"), list, { https: portOf(echo) });
   });
   afterAll(() => {
     for (const server of [egress, tls, echo]) server.close();

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { emptyHome } from "../support/home.ts";
 import {
   containers,
@@ -260,6 +260,113 @@ describe.skipIf(NO_SANDBOX !== "")(`from inside a sandbox${NO_SANDBOX}`, () => {
     expect(git("status", "--short")).toBe("");
     expect(git("log", "--format=%s", "-1")).toBe("inside\n");
     expect(existsSync(join(work, "pwned"))).toBe(false);
+  }, 60_000);
+
+  test("what is written inside is not run by the next commit outside, whatever brings the hooks", async () => {
+    const pwned = join(home.dir, "pwned");
+    const husky =
+      '#!/usr/bin/env sh\nn=$(basename "$0")\ns=$(dirname "$(dirname "$0")")/$n\n[ ! -f "$s" ] && exit 0\nsh -e "$s" "$@"\n';
+    /** Stands for a manager that takes what it runs from its configuration, if there is one. */
+    const reads = (name: string, file: string) =>
+      `#!/bin/sh\n# ${name}\n[ -f ${file} ] && sed -n 's/^run: //p' ${file} | sh\nexit 0\n`;
+    for (const [hooksPath, files, write] of [
+      [
+        ".husky/_",
+        { ".husky/_/pre-commit": husky, ".husky/pre-commit": "true\n" },
+        ".husky/pre-commit",
+      ],
+      [".husky/_", { ".husky/_/pre-commit": husky }, ".husky/pre-commit"],
+      ["dev/hooks/_", { "dev/hooks/_/commit-msg": husky }, "dev/hooks/commit-msg"],
+      ["", { ".git/hooks/pre-commit": reads("lefthook", "lefthook.yml") }, "lefthook.yml"],
+      [
+        "",
+        { ".git/hooks/pre-commit": reads("lefthook", "lefthook-local.yml") },
+        "lefthook-local.yml",
+      ],
+      [
+        "",
+        { ".git/hooks/post-commit": reads("pre-commit", ".pre-commit-config.yaml") },
+        ".pre-commit-config.yaml",
+      ],
+      [
+        "",
+        { ".git/hooks/pre-commit": "#!/bin/sh\n./ci/check\n", "ci/check": "#!/bin/sh\n" },
+        "ci/check",
+      ],
+      [
+        "",
+        { ".git/hooks/pre-commit": "#!/bin/sh\n[ -x ./ci/mine.sh ] && ./ci/mine.sh\nexit 0\n" },
+        "ci/mine.sh",
+      ],
+    ] as const) {
+      const project = mkdtempSync(join(home.dir, "hooked-"));
+      const out = (...args: string[]) =>
+        Bun.spawnSync(["git", "-c", "user.name=a", "-c", "user.email=a@b", ...args], {
+          cwd: project,
+          env: { ...home.env },
+        });
+      out("init", "-q");
+      if (hooksPath !== "") out("config", "core.hooksPath", hooksPath);
+      for (const [path, text] of Object.entries<string>(files)) {
+        mkdirSync(dirname(join(project, path)), { recursive: true });
+        writeFileSync(join(project, path), text, { mode: 0o755 });
+      }
+      const order = `#!/bin/sh\nrun: touch ${pwned}\ntouch ${pwned}\n`;
+      const ran = await runInside(
+        home,
+        project,
+        `mkdir -p "$(dirname ${write})"; mv ${write} aside; rm -rf "$(dirname ${write})"; mkdir -p "$(dirname ${write})"; printf '${order.replaceAll("\n", "\\n")}' > ${write} && chmod +x ${write} && echo WROTE; echo y > mine.txt`,
+        ["--sandbox-git"],
+      );
+      expect([write, ran.out]).toEqual([write, ""]);
+      out("add", "mine.txt");
+      expect([write, out("commit", "-qm", "x").exitCode]).toEqual([write, 0]);
+      expect([write, existsSync(pwned)]).toEqual([write, false]);
+    }
+  }, 200_000);
+
+  test("where there is no repository one can be made inside; commits come out, settings and hooks don't", async () => {
+    const project = mkdtempSync(join(home.dir, "new-"));
+    const pwned = join(home.dir, "pwned");
+    writeFileSync(
+      join(home.dir, ".gitconfig"),
+      "[user]\n\tname = Ada Lovelace\n\temail = ada@example.com\n",
+    );
+    const order = `printf '#!/bin/sh\\ntouch ${pwned}\\n'`;
+    const { out, err } = await runInside(
+      home,
+      project,
+      `git init -q -b trunk && echo x > a.txt && git add a.txt && git commit -qm first && git log --format='%an <%ae>'
+       git config core.fsmonitor 'touch ${pwned}'; git config alias.st '!touch ${pwned}'; mkdir -p .git/hooks .git/info; ${order} > .git/hooks/post-index-change; chmod +x .git/hooks/post-index-change
+       echo '* filter=x' > .git/info/attributes; ln -s /etc/passwd .git/refs/heads/link; echo /etc > .git/objects/info/alternates; mkdir -p .git/modules/x; echo . > .git/commondir`,
+      ["--sandbox-git"],
+    );
+    rmSync(join(home.dir, ".gitconfig"));
+    expect(out).toBe("Ada Lovelace <ada@example.com>\n");
+    expect(err).toContain(`is ${join(project, ".git")} now`);
+    const outside = (...args: string[]) =>
+      Bun.spawnSync(["git", ...args], { cwd: project, env: { ...home.env } }).stdout.toString();
+    expect(outside("log", "--format=%s", "trunk")).toBe("first\n");
+    expect(outside("branch")).toBe("* trunk\n");
+    expect(outside("status", "--short")).toBe("");
+    expect(outside("st")).toBe("");
+    expect(existsSync(pwned)).toBe(false);
+    for (const path of [
+      "commondir",
+      "objects/info/alternates",
+      "info/attributes",
+      "modules",
+      "refs/heads/link",
+    ])
+      expect([path, existsSync(join(project, ".git", path))]).toEqual([path, false]);
+    expect(outside("config", "--list", "--local")).not.toContain(pwned);
+  }, 60_000);
+
+  test("where none was made inside, or none may be, there is none afterwards", async () => {
+    const project = mkdtempSync(join(home.dir, "none-"));
+    expect((await runInside(home, project, "echo x > a.txt", ["--sandbox-git"])).code).toBe(0);
+    expect((await runInside(home, project, "git init -q; echo $?")).out).toBe("128\n");
+    expect(readdirSync(project)).toEqual(["a.txt"]);
   }, 60_000);
 
   test("there are no privileges, and none to be had", async () => {

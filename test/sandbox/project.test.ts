@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { containerArgs } from "../../src/sandbox/container.ts";
 import { IMAGE } from "../../src/sandbox/engine.ts";
 import { takenFrom } from "../../src/sandbox/git.ts";
@@ -78,7 +78,7 @@ describe("what is guarded in a project", () => {
     writeFileSync(join(dir, "git.conf"), "[alias]\nx = status\n");
     git("config", "include.path", "../git.conf");
     expect(paths(takenFrom(dir))).toEqual([
-      ".husky/_",
+      ".husky",
       "empty",
       "git.conf",
       "lib/.git",
@@ -88,8 +88,7 @@ describe("what is guarded in a project", () => {
     expect(paths(all)).toEqual([
       ".claude",
       ".git",
-      ".husky rw",
-      ".husky/_",
+      ".husky",
       ".mcp.json",
       "empty",
       "git.conf",
@@ -109,6 +108,162 @@ describe("what is guarded in a project", () => {
       git("config", "core.hooksPath", path);
       expect(takenFrom(dir)).toEqual([]);
     }
+  });
+
+  test("hooks that are the project's own files by their names are more than can be guarded", () => {
+    git("init", "-q");
+    git("config", "core.hooksPath", ".");
+    expect(() => guarded(dir, false)).toThrow("any file in it may be a hook");
+  });
+
+  /** Writes files, by their paths; the ones that begin with #! can be run. */
+  const put = (files: Record<string, string>) => {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(dir, path)), { recursive: true });
+      writeFileSync(join(dir, path), text, { mode: text.startsWith("#!") ? 0o755 : 0o644 });
+    }
+  };
+
+  test("what hooks run beside themselves, wherever their folder is", () => {
+    for (const [hooksPath, around] of [
+      [".husky/_", ".husky"],
+      [".config/husky/_", ".config/husky"],
+      ["tools/git/hooks", "tools/git"],
+    ] as const) {
+      git("init", "-q");
+      git("config", "core.hooksPath", hooksPath);
+      expect(paths(takenFrom(dir))).toEqual([around]);
+    }
+    git("config", "core.hooksPath", ".githooks");
+    expect(paths(takenFrom(dir))).toEqual([".githooks"]);
+  });
+
+  test("the configuration of hook managers, and what would take its place", () => {
+    git("init", "-q");
+    expect(takenFrom(dir)).toEqual([]);
+    put({
+      ".git/hooks/pre-commit":
+        "#!/bin/sh\nexec pre-commit hook-impl --config=.pre-commit-config.yaml",
+    });
+    expect(paths(takenFrom(dir))).toContain(".pre-commit-config.yaml"); // nothing there yet
+    rmSync(join(dir, ".git/hooks/pre-commit"));
+    put({ ".pre-commit-config.yaml": "repos: []\n", ".lefthook.toml": "" });
+    expect(paths(takenFrom(dir))).toEqual([".lefthook.toml", ".pre-commit-config.yaml"]);
+    put({ ".git/hooks/pre-push": '#!/bin/sh\ncall_lefthook run "pre-push" "$@"' });
+    const all = takenFrom(dir);
+    expect(all).toContainEqual({
+      path: "lefthook.yml", // goes before the one that is there
+      otherwise: {
+        text: 'extends:\n  - ".lefthook.toml"\n',
+        unless: expect.arrayContaining([".lefthook.yml", "lefthook.yaml", "lefthook.toml"]),
+      },
+    });
+    expect(paths(all)).toContain("lefthook-local.yml");
+    put({ "lefthook.yml": "" });
+    expect(paths(takenFrom(dir))).toEqual([
+      ".lefthook.toml",
+      ".pre-commit-config.yaml",
+      "lefthook-local.yml",
+      "lefthook.yml",
+    ]);
+  });
+
+  test("a placeholder stays where it keeps what was written beside it meanwhile from being read", () => {
+    git("init", "-q");
+    put({ ".git/hooks/pre-push": "#!/bin/sh\nlefthook run pre-push", "lefthook.yml": "" });
+    const absent = missing(dir, guarded(dir, false));
+    for (const [written, left] of [
+      ["other.yml", []],
+      [".lefthook-local.toml", ["lefthook-local.yml"]],
+      [".config/lefthook-local.yml", ["lefthook-local.yml"]],
+    ] as const) {
+      makePlaceholders(dir, absent);
+      put({ [written]: "" });
+      removePlaceholders(dir, absent);
+      const names = readdirSync(dir).filter((name) => /^lefthook-/.test(name));
+      expect([written, names]).toEqual([written, [...left]]);
+      for (const path of [written, ...left]) rmSync(join(dir, path));
+    }
+  });
+
+  test("programs of the project that hooks, managers and git's configuration name, and those that these name", () => {
+    git("init", "-q");
+    put({
+      ".git/hooks/pre-commit": `#!/bin/sh
+        ROOT=$(git rev-parse --show-toplevel)
+        "$ROOT/scripts/check.sh" --staged package.json
+        [ -x ./scripts/mine ] && ./scripts/mine
+        test -f yarn.lock && . "$HOME/.profile"`,
+      "scripts/check.sh": '#!/bin/sh\n. "$(dirname "$0")/lib.sh"\npython tools/check.py\n',
+      "scripts/lib.sh": "true\n",
+      "scripts/free.sh": "#!/bin/sh\n",
+      "tools/check.py": "",
+      "tools/clean": "#!/bin/sh\n",
+      "lint/more.yml": "pre-commit:\n  commands:\n    x:\n      run: node lint/x.mjs\n",
+      "lint/x.mjs": "",
+      "lefthook.yml":
+        "extends:\n  - lint/more.yml\nrc: ./.lefthookrc\npre-push:\n  files: package.json\n",
+      "package.json": "{}",
+    });
+    git("config", "filter.x.clean", "./tools/clean %f");
+    expect(paths(takenFrom(dir))).toEqual([
+      ".lefthookrc",
+      "lefthook.yml",
+      "lint/more.yml",
+      "lint/x.mjs",
+      "scripts/check.sh",
+      "scripts/lib.sh",
+      "scripts/mine",
+      "tools/check.py",
+      "tools/clean",
+    ]);
+  });
+
+  test("the hooks of a repository within the project likewise", () => {
+    git("init", "-q");
+    git("init", "-q", "lib");
+    git("-C", "lib", "config", "core.hooksPath", ".husky/_");
+    put({ "lib/.git/hooks/x": "", "lib/lefthook.yml": "" });
+    expect(paths(takenFrom(dir))).toEqual(["lib/.git", "lib/.husky", "lib/lefthook.yml"]);
+  });
+
+  test("what a repository that is still to be begun would run, as the person's own settings have it", () => {
+    const home = mkdtempSync(join(tmpdir(), "home-test-"));
+    const template = mkdtempSync(join(tmpdir(), "template-test-"));
+    mkdirSync(join(template, "hooks"));
+    writeFileSync(
+      join(template, "hooks/pre-commit"),
+      "#!/bin/sh\nexec prek run\n./tools/check.sh\n",
+    );
+    put({ "tools/check.sh": "" });
+    const taken = (text: string) => {
+      writeFileSync(join(home, ".gitconfig"), text);
+      const ask = `import { takenFrom } from "${join(import.meta.dir, "../../src/sandbox/git.ts")}"; console.log(JSON.stringify(takenFrom(${JSON.stringify(dir)}).map(({ path }) => path).toSorted()))`;
+      const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: "/nowhere" };
+      return JSON.parse(Bun.spawnSync([process.execPath, "-e", ask], { env }).stdout.toString());
+    };
+    expect(taken("")).toEqual([]);
+    expect(taken("[core]\n\thooksPath = .githooks\n")).toEqual([".githooks"]);
+    expect(taken(`[init]\n\ttemplateDir = ${template}\n`)).toEqual([
+      ".pre-commit-config.yaml",
+      ".pre-commit-config.yml",
+      "prek.toml",
+      "tools/check.sh",
+    ]);
+    for (const folder of [home, template]) rmSync(folder, { recursive: true });
+  });
+
+  test("a Python environment that a hook runs in is guarded as a whole; node's modules never are", () => {
+    git("init", "-q");
+    put({
+      ".venv/pyvenv.cfg": "",
+      ".venv/lib/site.py": "",
+      "node_modules/x/run.js": "",
+      ".git/hooks/pre-commit": `#!${dir}/.venv/bin/python\nnode node_modules/x/run.js`,
+    });
+    mkdirSync(join(dir, ".venv/bin"));
+    symlinkSync("/usr/bin/python3", join(dir, ".venv/bin/python"));
+    expect(paths(takenFrom(dir))).toEqual([".venv"]);
   });
 
   test("every other repository: submodules of submodules, worktrees, clones, and one whose folder has another name", () => {

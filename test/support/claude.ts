@@ -4,9 +4,10 @@ import { SELF } from "./home.ts";
 import type { HomeServer } from "./home-server.ts";
 import { type MockApi, startMockApi } from "./mock-anthropic.ts";
 import { openTty, type Tty } from "./tty.ts";
+import { until } from "./until.ts";
 
 /** Where the pinned npm package keeps the real CLI for this platform. */
-function claudeDir(): string {
+export function claudeDir(): string {
   const given = process.env.CLAUDE_REMOTE_TEST_CLAUDE;
   if (given !== undefined) return given;
   const scope = resolve(import.meta.dir, "../../node_modules/@anthropic-ai");
@@ -20,6 +21,9 @@ function claudeDir(): string {
 /** The real CLI itself; another version where CLAUDE_REMOTE_TEST_CLAUDE names its folder. */
 export const claudeProgram = () => join(claudeDir(), "claude");
 
+/** Claude has taken an Escape by then, in ms: a second one right after the first means something else to it. */
+const ESCAPE_MS = 2500;
+
 /** The real Claude Code, wrapped, in a terminal; it talks to a mock API on loopback and keeps to a home of its own. */
 export interface RealClaude {
   api: MockApi;
@@ -27,6 +31,8 @@ export interface RealClaude {
   work: string;
   /** Types a script for the mock API and sends it. */
   say(script: string): Promise<void>;
+  /** Presses Escape until Claude works no more: one that it swallows is pressed again. */
+  interrupt(): Promise<void>;
   quit(): Promise<void>;
 }
 
@@ -99,6 +105,21 @@ export async function startRealClaude(
       tty.type(`\x1b[200~${script}\x1b[201~`);
       await tty.sees(script.split("\n", 1)[0]?.slice(0, 40) ?? "");
       tty.type("\r");
+    },
+    async interrupt() {
+      let pressed = Number.NEGATIVE_INFINITY;
+      await until(
+        "Claude is at its prompt",
+        () => {
+          const working = tty.text().includes("esc to interrupt");
+          if (working && performance.now() - pressed > ESCAPE_MS) {
+            pressed = performance.now();
+            tty.type("\x1b");
+          }
+          return !working && /\n❯\s*\n─/.test(tty.text());
+        },
+        30_000,
+      );
     },
     async quit() {
       tty.pty.kill("SIGTERM");

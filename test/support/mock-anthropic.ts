@@ -7,8 +7,10 @@ import * as v from "valibot";
  *   edit: PATH :: OLD => NEW    Read, then Edit  par: CMD ;; CMD            two Bash calls in one message
  *   ask                         AskUserQuestion  task: STEP                 Agent, which does STEP
  *   plan :: TEXT                ExitPlanMode     long N                     N lines of text
+ *   bg: CMD                     Bash, in the background
  *   fail N                      an answer with that status
- *   background: STEP            the same, in the background                 tool: NAME      any tool, without input
+ *   background: STEP            the same, in the background
+ *   tool: NAME :: JSON          any tool; without input where no JSON is given
  *   slow WAIT MS :: TEXT        after WAIT ms TEXT, a word every MS
  *
  * It checks that requests look like Claude Code's and keeps every tool result that it is sent.
@@ -66,6 +68,17 @@ function steps(line: string, conversation: () => string): Step[] {
             {
               name: "Bash",
               input: { command: lineFeeds(rest), description: "Run the requested command" },
+            },
+          ],
+        },
+      ];
+    case "bg":
+      return [
+        {
+          tools: [
+            {
+              name: "Bash",
+              input: { command: rest, description: "Background command", run_in_background: true },
             },
           ],
         },
@@ -137,7 +150,7 @@ function steps(line: string, conversation: () => string): Step[] {
         },
       ];
     case "tool":
-      return [{ tools: [{ name: rest, input: {} }] }];
+      return [{ tools: [{ name: left, input: right === "" ? {} : JSON.parse(right) }] }];
     case "long":
       return [
         {

@@ -193,3 +193,10 @@ export function isOverAtOnce(args: readonly string[]): boolean {
   if (word === "agents") return hasFlag(args, "--json");
   return Object.hasOwn(SUBCOMMANDS, word) && SUBCOMMANDS[word] === "alone";
 }
+
+/** Whether claude does no work with these arguments: it tells about itself, or looks after its own installation. */
+export function isOwnBusiness(args: readonly string[]): boolean {
+  if (hasFlag(args, "-h", "--help", "-v", "--version")) return true;
+  const word = subcommand(args) ?? "";
+  return Object.hasOwn(SUBCOMMANDS, word) && SUBCOMMANDS[word] === "alone" && word !== "respawn";
+}
