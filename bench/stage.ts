@@ -45,7 +45,7 @@ export async function openStage(place: Place): Promise<Stage> {
   place.alsoClose(server.stop);
   const { origin, phone } = server;
   const machine = await pairDevice(
-    `${origin}/${new URL(await phone.mint("machine")).hash}`,
+    `${origin}/${new URL(await server.machine.mint("machine")).hash}`,
     "machine",
     "played runners",
   );

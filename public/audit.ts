@@ -67,6 +67,12 @@ export function inWords({ device, name, action, detail, on }: AuditEntry): strin
       return `${detail === "approve" ? "Approved" : detail === "reject" ? "Rejected" : "Answered"} at the desk${place}`;
     case "stop":
       return `${who} ended the session${place} (${detail})`;
+    case "type":
+      return `${who} typed${place}`;
+    case "shell":
+      return `${who} typed a shell command${place}`;
+    case "resize":
+      return `${who} took over the terminal's size${place}${said}`;
     case "start":
       return `${who} started a session${on === null ? "" : ` on ${on}`}${said}`;
     case "mint":
@@ -75,6 +81,8 @@ export function inWords({ device, name, action, detail, on }: AuditEntry): strin
       return `${who} was paired as a ${detail.split(" ")[0]}`;
     case "rename":
       return `${who} named a device “${detail}”`;
+    case "admit":
+      return `${who} let ${on ?? "a device"} in again`;
     case "revoke":
       return `${who} revoked ${on ?? "a device"}`;
     default:

@@ -111,7 +111,7 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
   };
 
   const row = (device: DeviceInfo) => {
-    const { id, name, kind, self, last_seen_at, push } = device;
+    const { id, name, kind, self, last_seen_at, push, locked } = device;
     const field = el("input", {
       attrs: { type: "text", maxlength: "64", "aria-label": "Name", autocomplete: "off" },
       init: (input) => (input.value = name),
@@ -131,7 +131,7 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
         : `seen ${ago(last_seen_at)}`;
     const about = el("p", {
       class: "about",
-      text: [seen, KINDS[kind], ...(kind === "runner" ? [] : [PUSH[push]])].join(" · "),
+      text: [seen, KINDS[kind], ...(kind === "runner" || locked ? [] : [PUSH[push]])].join(" · "),
     });
     const sessions = kind === "viewer" ? "" : " Its sessions go on there, but no longer show here.";
     const warning = self
@@ -145,7 +145,21 @@ export function showDevices(identity: Identity, view: HTMLElement, onStream: OnS
       // a field can't mark what is hidden in it
       ...(shown === name ? [] : [el("p", { class: "about" }, ...visibleName(name))]),
       about,
+      ...(locked ? [lockedOut(device)] : []),
       twoSteps(self ? "Unpair" : "Revoke", name, warning, () => void revoke([device])),
+    );
+  };
+  const lockedOut = ({ id, name, kind }: DeviceInfo) => {
+    const admit = () =>
+      trying(() => call(identity, v.object({}), "POST", `/api/devices/${id}/admit`).then(reload));
+    const warning = `“${name}” was not used for long. Let it in only if you know who has it.`;
+    return el(
+      "div",
+      { class: "about" },
+      "Locked out, as nobody used it for long. ",
+      kind === "machine"
+        ? `A machine lets it in again: \`claude-remote devices admit ${id}\` there.`
+        : twoSteps("Let in again", name, warning, () => void admit()),
     );
   };
   const draw = () => {

@@ -1,6 +1,5 @@
-import * as v from "valibot";
-import { Prompt, SessionSummary } from "../src/types.ts";
-import { call } from "./api.ts";
+import { allPrompts, SessionPage } from "../src/viewer/pages.ts";
+import { call, RequestError } from "./api.ts";
 import { showPlace } from "./bar.ts";
 import { openDeck } from "./deck.ts";
 import { el } from "./dom.ts";
@@ -11,9 +10,6 @@ import { listView } from "./list.ts";
 import { followRunners, lookForRunners } from "./runners.ts";
 import { searchForm } from "./search.ts";
 import { openStream } from "./stream.ts";
-
-const Sessions = v.object({ sessions: v.array(SessionSummary) });
-const Prompts = v.object({ prompts: v.array(Prompt) });
 
 /** The first view: what waits for you, and every session. */
 export function showList(identity: Identity, view: HTMLElement, onStream: OnStream): Shown {
@@ -40,6 +36,25 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
     attrs: { href: "#/new" },
     init: (a) => (a.hidden = true),
   });
+  let older = 0; // so many sessions of the list were shown; 0 where that is all
+  const showMore = async () => {
+    try {
+      const page = await call(identity, SessionPage, "GET", `/api/sessions?skip=${older}`);
+      older = page.more ? older + page.sessions.length : 0;
+      for (const session of page.sessions)
+        if (!known.sessions.has(session.id)) known.sessions.set(session.id, session);
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error; // the button stays
+    }
+    if (!closed) draw();
+  };
+  const earlier = el("button", {
+    class: "plain",
+    text: "Show earlier sessions",
+    attrs: { type: "button" },
+    init: (button) => (button.hidden = true),
+    on: { click: () => void showMore() },
+  });
   const more = el("a", {
     class: "more",
     text: "Devices and notifications ›",
@@ -49,7 +64,7 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
     el("h1", { class: "spoken", text: "Sessions" }),
     word,
     // what waits comes first: nothing above it pushes its answers out of the screen
-    el("div", { class: "sessions" }, cards, el("div", {}, start, search, list)),
+    el("div", { class: "sessions" }, cards, el("div", {}, start, search, list, earlier)),
     more,
   );
   view.className = "list";
@@ -65,18 +80,20 @@ export function showList(identity: Identity, view: HTMLElement, onStream: OnStre
     deck.draw();
     list.replaceChildren(...listView([...known.sessions.values()], deck.asking(), known.runners));
     list.querySelector<HTMLElement>(`a[href="${focused}"]`)?.focus();
+    earlier.hidden = older === 0;
   };
   draw();
   const fetchAll = guarded(async () => {
     const before = deck.known();
     const had = new Map(known.sessions);
     const asked = [
-      call(identity, Sessions, "GET", "/api/sessions"),
-      call(identity, Prompts, "GET", "/api/prompts"),
+      call(identity, SessionPage, "GET", "/api/sessions"),
+      allPrompts((schema, target) => call(identity, schema, "GET", target)),
       lookForRunners(identity),
     ] as const;
-    const [{ sessions }, { prompts }] = await Promise.all(asked); // at once: nothing moves because one of them came later
+    const [{ sessions, more }, prompts] = await Promise.all(asked); // at once: nothing moves because one of them came later
     if (closed) return;
+    older = more ? sessions.length : 0;
     const newer = [...known.sessions].filter(([id, session]) => had.get(id) !== session); // told by the stream meanwhile
     known.sessions = new Map([
       ...sessions.map((session) => [session.id, session] as const),

@@ -11,11 +11,13 @@ const Code = v.object({ link: v.string(), expires: v.number() });
 const LIFETIME_MS = 5 * 60_000;
 /** While a link is shown it is looked this often whether it was used, in ms. */
 const LOOK_MS = 2000;
-const KINDS: Record<DeviceInfo["kind"], string> = {
+/** What a browser may let in: a machine is let in by a machine. */
+const KINDS: Partial<Record<DeviceInfo["kind"], string>> = {
   viewer: "A phone or browser",
-  machine: "A laptop or server of yours, to see all sessions too",
   runner: "A laptop or server that runs Claude",
 };
+const MACHINES =
+  "A machine that also sees and answers is let in by another machine, not from here: run `claude-remote pair --kind machine` there, or `claude-remote pair --data DIR` on the server's own host.";
 
 /** Makes a pairing link of a chosen kind, as QR code and text, for as long as it works. `count`: how many devices there are, as of the last `look`. */
 export function inviteView(
@@ -94,5 +96,6 @@ export function inviteView(
       ...("clipboard" in navigator ? [copy] : []),
     );
   };
-  return { element: el("div", { class: "invite" }, kinds, make, shown), close };
+  const machines = el("p", { class: "about", text: MACHINES });
+  return { element: el("div", { class: "invite" }, kinds, make, shown, machines), close };
 }

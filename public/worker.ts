@@ -1,6 +1,14 @@
 import * as v from "valibot";
 import { sha256hex } from "../src/auth.ts";
-import { type Decision, Prompt, PushMessage, parseJson, SHOWN_WHOLE, View } from "../src/types.ts";
+import {
+  type Decision,
+  type Prompt,
+  PushMessage,
+  parseJson,
+  SHOWN_WHOLE,
+  View,
+} from "../src/types.ts";
+import { allPrompts } from "../src/viewer/pages.ts";
 import { call, RequestError } from "./api.ts";
 import { loadIdentity } from "./keys.ts";
 import { renewSubscription } from "./subscription.ts";
@@ -18,7 +26,6 @@ const LOOK_MS = 700;
 const LOOKS = 9;
 const CACHE = `shell ${SHELL_VERSION}`;
 
-const Prompts = v.object({ prompts: v.array(Prompt) });
 const Receipt = v.object({ state: v.string() });
 
 self.addEventListener("install", (event) => {
@@ -144,7 +151,7 @@ async function decide(
   const identity = await loadIdentity();
   if (identity === undefined || id === undefined) return "This browser is not paired";
   if (action === "approve") {
-    const { prompts } = await call(identity, Prompts, "GET", "/api/prompts");
+    const prompts = await allPrompts((schema, target) => call(identity, schema, "GET", target));
     const prompt = prompts.find((other) => other.id === id);
     // one that is gone is refused in the server's words
     if (prompt !== undefined && (sha256hex(prompt.view) !== shown || !isWhole(prompt, body)))

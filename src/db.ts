@@ -1,5 +1,13 @@
 import { Database } from "bun:sqlite";
-import { accessSync, chmodSync, constants, existsSync, mkdirSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { denial } from "./system/system-error.ts";
 
@@ -141,6 +149,13 @@ export const MIGRATIONS = [
   ALTER TABLE sessions ADD COLUMN over_since INTEGER; -- when it was first seen to be over or away, by retention's own clock
   UPDATE sessions SET over_since = coalesce(ended_at, offline_since);
   `,
+  `
+  ALTER TABLE devices ADD COLUMN admitted_at INTEGER; -- when it was last let in again after a long time unused
+  -- what is open is counted and listed without reading the views, which can be large
+  DROP INDEX prompts_open;
+  CREATE INDEX prompts_open ON prompts (created_at, session_id, id, state, length(view)) WHERE state IN ('pending', 'sending');
+  CREATE INDEX sessions_by_device ON sessions (device_id);
+  `,
 ];
 
 /** How long a statement waits for another process that holds the database, in ms. */
@@ -153,14 +168,31 @@ export class DatabaseError extends Error {
 
 export const databaseFile = (dir: string) => join(dir, "claude-remote.db");
 
+/** Files of ours in a data folder. */
+const OURS = /^(?:claude-remote\.db|server\.|start\.lock|before-restore-|restore\.part|sandbox$)/;
+
+/** Sees to it that a data folder is there and this user's alone: it holds the keys of all devices. Throws a `DatabaseError`. */
+export function claimFolder(dir: string): void {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const { mode, uid } = statSync(dir);
+  if ((mode & 0o077) === 0) return;
+  const names = uid === process.getuid?.() ? readdirSync(dir) : ["somebody else's"];
+  // what lies in a folder that everybody may write to is not known to be ours, and another folder's mode is not ours to change
+  const isOurs = names.every((name) => OURS.test(name)) && (names.length === 0 || !(mode & 0o002));
+  if (isOurs || (names.includes("claude-remote.db") && !(mode & 0o002))) chmodSync(dir, 0o700);
+  if ((statSync(dir).mode & 0o077) === 0) return;
+  throw new DatabaseError(
+    `${dir} is open to other users of this machine, and is to hold the keys of all devices: close it with \`chmod 700\`, or name another folder with --data`,
+  );
+}
+
 /** Opens the database in `dir`, made where it is missing, and migrates it. Throws a `DatabaseError`. */
 export function openDatabase(dir: string): Database {
   const file = databaseFile(dir);
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const isNew = !existsSync(file);
+    claimFolder(dir);
     const db = new Database(file, { create: true, strict: true });
-    if (isNew) chmodSync(file, 0o600);
+    if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600);
     db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
     schemaVersion(db, file); // before anything is changed
     db.run("PRAGMA journal_mode = WAL");

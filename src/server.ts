@@ -16,7 +16,7 @@ import { openPrompts } from "./hub/prompts.ts";
 import { type Later, openPush } from "./hub/push.ts";
 import { vapidSubject } from "./hub/push-service.ts";
 import { fail, reply } from "./hub/replies.ts";
-import { believedTime, forgetOld, type Retention } from "./hub/retention.ts";
+import { believedTime, forgetOld, lockUnused, type Retention } from "./hub/retention.ts";
 import { isNoRoom, openRoom } from "./hub/room.ts";
 import { openRunners } from "./hub/runners.ts";
 import { openSearch } from "./hub/search.ts";
@@ -26,6 +26,7 @@ import type { Connection } from "./hub/sockets.ts";
 import { openSteady } from "./hub/steady.ts";
 import { openStores } from "./hub/stores.ts";
 import { openTranscripts } from "./hub/transcripts.ts";
+import { TypingLog } from "./hub/typing-log.ts";
 import { openViewers } from "./hub/viewers.ts";
 import { ownBuild } from "./system/build.ts";
 import { LIMITS, PairRequest, PROTOCOL, parseJson } from "./types.ts";
@@ -36,6 +37,8 @@ export interface ServerOptions extends Omit<ListenOptions, "tls" | "names"> {
   tls?: CertificateFiles | undefined;
   /** How much of what is over is kept; everything unless told. */
   keep?: Retention | undefined;
+  /** A device that nobody used for so many days is locked out; 0: never. */
+  deviceDays?: number | undefined;
   /** Its options in short, where `claude-remote` itself started it in the background. */
   embedded?: string | undefined;
   /** Whom push services can turn to (mailto: or https:) where the public URL does not say, and which services there are but the browsers' own. */
@@ -72,7 +75,7 @@ const IDLE_S = 60;
 
 /** What is kept in memory alone of sessions that are over: until the look after the next, so for one to two hours. */
 const KEEP_UNLOGGED: Retention = { days: 0.5 / 24, megabytes: 100 };
-/** Old sessions are looked for this often, in ms. */
+/** Old sessions and unused devices are looked for this often, in ms. */
 const FORGET_EVERY_MS = 3600_000;
 /** A certificate that was renewed is looked for this often, in ms. */
 const RENEW_EVERY_MS = 5000;
@@ -116,6 +119,7 @@ async function open(
     live: (id) => sessions.live(id),
     lines: (id, limit) => sessions.lines(id, Number.MAX_SAFE_INTEGER, limit),
     entries: (id) => transcripts.place(id).next,
+    onBeat: (device) => devices.seen(device),
     onSizeFree: (id) => void runners.resize({ type: "resize", session: id, cols: null }),
   });
   room.watch((full) => viewers.broadcast("disk", { full }));
@@ -123,6 +127,7 @@ async function open(
   const push = openPush(db, {
     subject: vapidSubject(options.pushContact, options.publicUrl),
     services: options.pushServices,
+    mayHear: (device) => devices.find(device)?.locked === false,
     later,
     log,
   });
@@ -153,6 +158,7 @@ async function open(
     runners,
     push,
     alerts,
+    typing: new TypingLog(),
     room,
     log,
     insecure,
@@ -252,6 +258,7 @@ async function open(
   const forget = () => {
     try {
       const wall = options.wall?.() ?? Date.now();
+      room.small(() => lockUnused(db, devices, options.deviceDays, wall));
       const now = believedTime(db, wall);
       if (Math.abs(wall - now) > DOUBTED_MS)
         log("warn", "clock_doubted", {
@@ -333,7 +340,7 @@ function pair(
   address: string,
 ): Response {
   if (request.method !== "POST") return fail(405, "wrong_method", "This address takes POST.");
-  if (gate.blocked(address))
+  if (gate.pairingBlocked(address))
     return fail(429, "too_many", "Too many failed attempts. Wait a minute.");
   const parsed = parseJson(PairRequest, decodeUtf8(bytes) ?? "");
   if (parsed === undefined)
@@ -343,7 +350,7 @@ function pair(
   if (paired === undefined && made !== undefined)
     return fail(403, "wrong_kind", wrongKind(made, parsed.kind));
   if (paired === undefined)
-    return gate.failed(
+    return gate.pairingFailed(
       address,
       403,
       "bad_code",

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { webAddress } from "./viewer/web-address.ts";
 
 /**
  * The wire: every message between runner, server and page, with its limits. Whatever comes from outside is parsed here
@@ -58,6 +59,12 @@ export const LIMITS = {
   /** Open prompts of one session, and what the views of all its prompts may come to in one message, in UTF-16 units. */
   openPrompts: 50,
   viewsChars: 768 * 1024,
+  /** The same of all sessions of one device, and how many of its sessions may run at once. */
+  deviceOpenPrompts: 500,
+  deviceViewsChars: 4 * 1024 * 1024,
+  runningSessions: 500,
+  /** Sessions in one list, of which each device has its share. */
+  listedSessions: 200,
   /** Lines in one answer of `…/output`. */
   outputLines: 1000,
   /** What Claude said last, or what went wrong, in UTF-16 units. */
@@ -379,7 +386,13 @@ export type Exit = v.InferOutput<typeof Exit>;
 const hooks = v.picklist(["waiting", "on", "off", "none"]);
 const activity = v.picklist(["unknown", "idle", "busy", "waiting"]);
 /** A login page that the screen names, to be opened in a browser; null when it no longer does. */
-const authUrl = v.nullable(v.pipe(text(LIMITS.urlChars), v.regex(/^https:\/\/[\x21-\x7e]+$/)));
+const authUrl = v.nullable(
+  v.pipe(
+    text(LIMITS.urlChars),
+    v.regex(/^https:\/\/[\x21-\x7e]+$/),
+    v.transform((url) => (webAddress(url) === undefined ? null : url)), // `https://[` is none
+  ),
+);
 
 const path = text(LIMITS.pathChars);
 /** Claude's session ids: UUIDs. */
@@ -801,6 +814,8 @@ export const DeviceInfo = v.object({
   revoked_at: v.nullable(count),
   minted_by: v.nullable(v.string()),
   self: v.boolean(),
+  /** Nobody used it for long: it is locked out until it is let in again. */
+  locked: v.optional(v.boolean(), false),
   /** Whether it gets notifications, or its push service refused the last one. */
   push: v.optional(v.picklist(["off", "on", "failing"]), "off"),
 });
@@ -842,7 +857,9 @@ export type ViewerEvents = {
   [Name in keyof typeof ViewerEvents]: v.InferOutput<(typeof ViewerEvents)[Name]>;
 };
 
-export const ApiError = v.object({ error: v.object({ code: v.string(), message: v.string() }) });
+export const ApiError = v.object({
+  error: v.object({ code: text(64), message: text(LIMITS.messageChars) }),
+});
 
 /** Parses JSON text with a schema; undefined where either fails. */
 export function parseJson<S extends v.GenericSchema>(

@@ -19,7 +19,7 @@ let machine: Phone;
 beforeAll(async () => {
   server = await startHomeServer();
   machine = await pairDevice(
-    `${server.origin}/${new URL(await server.phone.mint("machine")).hash}`,
+    `${server.origin}/${new URL(await server.machine.mint("machine")).hash}`,
     "machine",
     "played",
   );

@@ -257,7 +257,7 @@ describe("pairing by command", () => {
   afterAll(() => server.stop());
 
   test("a link pairs this machine; the secret is in a file for this user alone and nowhere else", async () => {
-    const link = `${server.origin}/${new URL(await server.phone.mint("machine")).hash}`;
+    const link = `${server.origin}/${new URL(await server.machine.mint("machine")).hash}`;
     const paired = await cli(["pair", link]);
     expect(paired).toMatchObject({ code: 0, out: "" });
     const file = join(home.dir, ".config/claude-remote/pairing.json");
@@ -272,7 +272,7 @@ describe("pairing by command", () => {
   }, 20_000);
 
   test("the link can be given at a prompt, out of sight of other users", async () => {
-    const link = `${server.origin}/${new URL(await server.phone.mint("machine")).hash}`;
+    const link = `${server.origin}/${new URL(await server.machine.mint("machine")).hash}`;
     expect((await cli(["pair", "-"], home.env, `${link}\n`)).code).toBe(0);
   }, 20_000);
 

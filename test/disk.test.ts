@@ -98,7 +98,7 @@ test.skipIf(!mounted)(
   async () => {
     const server = await startHomeServer({ args: ["--data", disk] });
     const browser = await startBrowser();
-    const machine = await pairDevice(await server.phone.mint("machine"), "machine", "box");
+    const machine = await pairDevice(await server.machine.mint("machine"), "machine", "box");
     const page = await openPhonePage(browser, server.origin);
     await pairPage(page, await server.phone.mint("viewer"));
     const script = "for n in 1 2 3; do read x; seq $n''00001 $n''05000; done; read x; exit 7";

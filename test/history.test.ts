@@ -2,6 +2,8 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { printedLines } from "../src/hub/history-lines.ts";
+import { rowText } from "../src/row.ts";
 import { OutputPage, SessionDetail } from "../src/types.ts";
 import { SELF } from "./support/home.ts";
 import { type HomeServer, startHomeServer } from "./support/home-server.ts";
@@ -162,6 +164,64 @@ describe("history on the server", () => {
       Array.from({ length: 11 }, (_, i) => `wrap ${i} 012345678901234567890123456789`),
     );
   }, 30_000);
+
+  test("a phone that fits the terminal to itself and gives it back, and a narrower desk, lose no line", async () => {
+    const { tty, id } = await wrapScript(
+      "i=0; while [ $i -lt 5000 ]; do echo wide $i 0123456789012345678901234567890123456789012345678901234567890123456789; i=$((i+1)); done; printf 'not ended yet 0123456789012345678901234567890123456789'; read -r x; echo now; sleep 600",
+      { cols: 120, rows: 30 },
+    );
+    const session = await id();
+    const printed = (count: number) =>
+      Array.from({ length: count }, (_, i) => `wide ${i} ${"0123456789".repeat(7)}`);
+    const fit = async (cols: number | null, rows?: number) => {
+      const answer = await server.phone.request("POST", `/api/sessions/${session}/resize`, {
+        cols,
+        rows,
+      });
+      expect(answer.status).toBe(200);
+    };
+    const lines = async () =>
+      printedLines((await allLines(session)).map((row, line) => ({ line, row }))).map(({ rows }) =>
+        rows.join(""),
+      );
+    await until(
+      "they are stored",
+      async () => (await page(session, "limit=1")).next === 4971,
+      40_000,
+    );
+    /** The rows become so many, and hold every line that is not on the screen any more. */
+    const stored = async (what: string, rows: (next: number) => boolean) => {
+      const now = await until(
+        what,
+        async () => {
+          const { next } = await page(session, "limit=1");
+          const found = rows(next) ? await lines() : [];
+          return found.length >= 4971 && found;
+        },
+        20_000,
+      );
+      const wanted = printed(now.length);
+      expect(wanted.at(-1)).toStartWith(now.at(-1) ?? ""); // it may go on in the first row of the screen
+      expect(now.slice(0, -1)).toEqual(wanted.slice(0, -1));
+    };
+    await fit(45, 30);
+    await stored("they are rewrapped for the phone", (next) => next > 6000);
+    await fit(null);
+    await stored("they are as before", (next) => next === 4971);
+    tty.resize(60, 30);
+    await stored("they are rewrapped for the desk", (next) => next > 6000);
+    tty.resize(120, 30);
+    await stored("they are as before again", (next) => next === 4971);
+    tty.type("\r");
+    await tty.sees("now");
+    const { screen } = await until("the phone sees it", async () => {
+      const detail = await server.phone.get(SessionDetail, "GET", `/api/sessions/${session}`);
+      return JSON.stringify(detail.screen).includes("now") && detail;
+    });
+    expect(Object.values(screen?.lines ?? {}).map(rowText)).toContain(
+      `not ended yet ${"0123456789".repeat(4)}`,
+    );
+  }, 90_000);
 
   test("an ended session keeps its last screen, its history and its true exit", async () => {
     const { tty, id } = await wrapScript("seq 100; read -r x; kill -SEGV $$");

@@ -161,7 +161,7 @@ test("a whole run leaves events in the log, and nothing of what was typed, shown
     "searched-words-10",
     "title-words-11",
   ];
-  const machine = await pairDevice(await server.phone.mint("machine"), "machine", "box");
+  const machine = await pairDevice(await server.machine.mint("machine"), "machine", "box");
   const tty = openTty(
     [...SELF, "run", "--command", "sh", "--", "-c", `echo ${secrets[0]}; read line; exit 3`],
     { env: server.home.env, cwd: server.home.dir },

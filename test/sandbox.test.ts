@@ -146,6 +146,17 @@ describe.skipIf(NO_SANDBOX !== "")(`the real Claude Code in a sandbox${NO_SANDBO
   test("Ctrl-Z stops nothing that nobody could continue", async () => {
     claude.tty.type("\x1a");
     await Bun.sleep(500);
+    await until(
+      "it listens again",
+      async () => {
+        claude.tty.type("x");
+        await Bun.sleep(200);
+        return /❯\sx/.test(claude.tty.text());
+      },
+      30_000,
+    );
+    claude.tty.type("\x15");
+    await until("what was typed is gone", () => !/❯\sx/.test(claude.tty.text()));
     await claude.say("run: touch after.txt");
     await server.phone.approve(await server.phone.prompt());
     await until("the command ran", () => existsSync(join(claude.work, "after.txt")));
@@ -647,6 +658,23 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     api.stop();
   }, 90_000);
 
+  test("Ctrl-Z while the program is about to start keeps it from nothing", async () => {
+    for (let times = 0; times < 4; times++) {
+      const tty = wrap("bash", ["-c", "echo here.; read x; exit 3"]);
+      // before that docker's own command would be stopped, and with it the wrapper, as at any shell
+      const running = () =>
+        `${Bun.spawnSync(["docker", "ps", "--format", "{{.Names}}"]).stdout}`.split("\n");
+      await until("it runs", () => running().includes(onRecord()[0] ?? "-"), 20_000);
+      for (let presses = 0; presses < 60 && !tty.text().includes("here."); presses++) {
+        tty.type("\x1a");
+        await Bun.sleep(10);
+      }
+      await tty.sees("here.", 30_000);
+      tty.type("\r");
+      expect((await tty.exited).code).toBe(3);
+    }
+  }, 180_000);
+
   test("on a terminal a word says at once that it starts, and goes again", async () => {
     const tty = wrap("bash", ["-c", "echo here.; read x"]);
     await tty.sees("claude-remote: starting the sandbox …");
@@ -674,15 +702,29 @@ describe.skipIf(NO_SANDBOX !== "")(`a sandbox${NO_SANDBOX}`, () => {
     await tty.sees("Is this a project you created", 60_000); // the first thing that it asks
     // Claude swallows keys just after the dialog is drawn
     const presses = (key: string, shown: string) =>
-      until(`${shown} is there`, async () => {
-        if (tty.text().includes(shown)) return true;
-        tty.type(key);
-        await Bun.sleep(500);
-        return tty.text().includes(shown);
-      });
+      until(
+        `${shown} is there`,
+        async () => {
+          if (tty.text().includes(shown)) return true;
+          tty.type(key);
+          await Bun.sleep(500);
+          return tty.text().includes(shown);
+        },
+        40_000,
+      );
     await presses("\x1b[B", "❯ Yes, I trust this folder");
     await presses("\r", "auto mode on");
-    await presses("hello\r", "You said:");
+    await until(
+      "it answers",
+      async () => {
+        tty.type("hello");
+        await Bun.sleep(500); // what comes at once with Enter is a paste
+        tty.type("\r");
+        await Bun.sleep(1000);
+        return tty.text().includes("You said:");
+      },
+      40_000,
+    );
     tty.pty.kill("SIGTERM");
     await tty.exited;
     api.stop();

@@ -382,8 +382,8 @@ describe("pairing and devices", () => {
     let last = 0;
     for (let i = 0; i < 70; i++) last = (await guess()).status;
     expect(last).toBe(429);
-    const owner = pairDevice(other.pairingLink(), "machine");
-    await expect(owner).rejects.toThrow(); // pairing, where guessing would pay, is closed to this address too
+    // who was refused may be let in: see test/hub/authority.test.ts for guessed codes
+    expect((await pairDevice(other.pairingLink(), "machine")).device).toStartWith("dev_");
     await other.stop();
   });
 });

@@ -82,7 +82,7 @@ test("what is not to be logged is shown live and written nowhere; what is logged
 }, 60_000);
 
 test("its prompts are asked, answered and settled without being written down, and it comes back after a restart of the server", async () => {
-  const machine = await pairDevice(await server.phone.mint("machine"), "machine", "box");
+  const machine = await pairDevice(await server.machine.mint("machine"), "machine", "box");
   const begin = async () => {
     const socket = await openSocket(server.origin, machine);
     socket.send(hello);

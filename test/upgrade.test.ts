@@ -157,7 +157,7 @@ describe("a backup", () => {
 
   test("of a server that writes all the while is whole, for its user alone, and restores with devices, sessions and history", async () => {
     server = await startHomeServer();
-    const machine = await pairDevice(await server.phone.mint("machine"), "machine", "box");
+    const machine = await pairDevice(await server.machine.mint("machine"), "machine", "box");
     const stolen = await pairDevice(await server.phone.mint("viewer"), "viewer", "stolen");
     const socket = await openSocket(server.origin, machine);
     socket.send(hello);

@@ -69,6 +69,9 @@ const KEYPAD: Record<string, string> = {
   ...Object.fromEntries([..."pqrstuvwxy"].map((c, i) => [c, String(i)])),
 };
 
+/** A key that has no name here, such as a keypad's in kitty's protocol: told to whoever only wants to know that one was pressed. */
+const UNNAMED = "";
+
 /** What one sequence was: how much of the text it took (0: more has to come), and what it means, if anything. */
 interface Taken {
   length: number;
@@ -80,8 +83,12 @@ const key = (name: string): Typed => ({ kind: "key", key: name });
 /**
  * Turns what comes from a terminal in raw mode into what somebody typed, wherever the reads cut it. What a terminal says by itself (answers to
  * queries, focus, the mouse but for its wheel) is nobody's typing, and what is unknown is dropped. `close` stops waiting for more.
+ * `escapeMs`: an Escape that nothing follows for so long was the key; `onUnnamed`: a key was pressed that has no name here.
  */
-export function openKeys(onTyped: (typed: Typed) => void) {
+export function openKeys(
+  onTyped: (typed: Typed) => void,
+  { escapeMs = ESCAPE_MS, onUnnamed }: { escapeMs?: number; onUnnamed?: () => void } = {},
+) {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let rest = "";
   let pasting = false;
@@ -137,6 +144,7 @@ export function openKeys(onTyped: (typed: Typed) => void) {
       skipping = length === 0;
       at += length;
       if (typed?.kind === "key" && typed.key === "PasteStart") pasting = true;
+      else if (typed?.kind === "key" && typed.key === UNNAMED) onUnnamed?.();
       else if (typed !== undefined) onTyped(typed);
     }
     rest = text.slice(at);
@@ -144,7 +152,7 @@ export function openKeys(onTyped: (typed: Typed) => void) {
     if ((rest !== "" && !pasting) || skipping)
       timer = setTimeout(
         () => work(true),
-        skipping || (STRING.test(rest.charAt(1)) && rest.length > 2) ? REPORT_MS : ESCAPE_MS,
+        skipping || (STRING.test(rest.charAt(1)) && rest.length > 2) ? REPORT_MS : escapeMs,
       );
   };
 
@@ -256,13 +264,14 @@ function meaning(params: string, final: string): Typed | undefined {
   if (event === "3") return undefined; // the key was let go (kitty's protocol)
   const bits = Math.max(0, (Number(modifiers) || 1) - 1);
   const held = `${(bits & 4) === 0 ? "" : "C-"}${(bits & 2) === 0 ? "" : "M-"}${(bits & 1) === 0 ? "" : "S-"}`;
-  if (final === "u") return coded(Number.parseInt(first, 10), bits);
-  if (final === "~" && first === "27") return coded(Number(third), bits);
+  if (final === "u") return coded(Number.parseInt(first, 10), bits) ?? key(UNNAMED);
+  if (final === "~" && first === "27") return coded(Number(third), bits) ?? key(UNNAMED);
   if (final === "~" && first === "200") return key("PasteStart");
   if (final === "Z") return key("BTab");
   // with numbers an R is the place of the cursor, as asked for by somebody else
   const name = final === "~" ? TILDES.get(Number.parseInt(first, 10)) : LETTERS[final];
-  return name === undefined ? undefined : key(held + name);
+  if (name === undefined) return final === "~" ? key(UNNAMED) : undefined;
+  return key(held + name);
 }
 
 /** A key by its code (kitty's protocol, or xterm's modifyOtherKeys), as far as it has a name here. */

@@ -1,17 +1,15 @@
 import { parseArgs } from "node:util";
-import * as v from "valibot";
 import { attach as attachTo } from "../attach/attach.ts";
 import { type Client, openClient, RequestError } from "../attach/client.ts";
 import { clipped, folderOf, stateWords } from "../attach/shown.ts";
 import { PairingError } from "../runner/pairing.ts";
-import { SessionSummary } from "../types.ts";
+import type { SessionSummary } from "../types.ts";
+import { runningSessions } from "../viewer/pages.ts";
 import { visibleName } from "../visible-text.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
-import { say } from "./say.ts";
+import { print, printJson, say } from "./say.ts";
 import { UsageError } from "./usage.ts";
-
-const List = v.object({ sessions: v.array(SessionSummary) });
 
 /** `claude-remote attach [--list [--json]] [SESSION]`: a session of any machine, full screen on this terminal. */
 export async function attach(argv: readonly string[]): Promise<number> {
@@ -32,15 +30,15 @@ export async function attach(argv: readonly string[]): Promise<number> {
   if (pairing === undefined)
     throw new PairingError("This machine is not paired yet: see `claude-remote pair`.");
   const client = openClient(pairing);
-  const sessions = await runningSessions(client);
+  const sessions = await listRunning(client);
   if (values.json === true) {
-    process.stdout.write(`${JSON.stringify({ sessions })}\n`);
+    printJson({ sessions });
     return 0;
   }
   if (values.list === true) {
     const columns = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
     for (const session of sessions)
-      process.stdout.write(`${session.id}  ${about(session, columns - session.id.length - 2)}\n`);
+      print(`${session.id}  ${about(session, columns - session.id.length - 2)}`);
     if (sessions.length === 0) say("No session is running.");
     return 0;
   }
@@ -53,10 +51,9 @@ export async function attach(argv: readonly string[]): Promise<number> {
 }
 
 /** All sessions that are not over, what waits for a person first. */
-async function runningSessions(client: Client): Promise<SessionSummary[]> {
+async function listRunning(client: Client): Promise<SessionSummary[]> {
   try {
-    const { sessions } = await client.call(List, "GET", "/api/sessions");
-    return sessions.filter(({ status }) => status !== "ended");
+    return await runningSessions((schema, target) => client.call(schema, "GET", target));
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
     if (error.status !== 403) throw new PairingError(error.message);
@@ -91,7 +88,7 @@ function chosen(sessions: SessionSummary[]): SessionSummary | undefined {
   if (only === undefined) throw new PairingError("Nothing runs: `claude-remote` starts a session.");
   if (sessions.length === 1) return only;
   for (const [i, session] of sessions.entries())
-    process.stderr.write(`${String(i + 1).padStart(3)}  ${about(session)}\n`);
+    print(`${String(i + 1).padStart(3)}  ${about(session)}`, process.stderr);
   const answer = prompt("Which one? Its number:", "1"); // without a default, Bun tells Enter as nobody answering
   if (answer === null) return undefined;
   const session = sessions[Number(answer) - 1];

@@ -4,7 +4,6 @@ import {
   existsSync,
   fsyncSync,
   lchownSync,
-  mkdirSync,
   openSync,
   renameSync,
   rmSync,
@@ -16,6 +15,8 @@ import { randomNonce } from "../auth.ts";
 import { DatabaseError, databaseFile, inspectDatabase } from "../db.ts";
 import { SeatTaken, takeSeat } from "../hub/seat.ts";
 import { PairingError } from "../runner/pairing.ts";
+import { visibleName } from "../visible-text.ts";
+import { print } from "./say.ts";
 
 /** `claude-remote server backup FILE`: a copy of the database as it is at one moment, also while a server writes; `-` is standard output. */
 export async function backup(data: string, target: string): Promise<number> {
@@ -50,33 +51,39 @@ export async function backup(data: string, target: string): Promise<number> {
   } finally {
     rmSync(part, { force: true });
   }
-  process.stderr.write(
-    `${to ?? "The backup"} holds everything, the keys of all devices included: keep it where nobody else reads it.\n`,
+  print(
+    `${to ?? "The backup"} holds everything, the keys of all devices included: keep it where nobody else reads it.`,
+    process.stderr,
   );
   return 0;
 }
 
 /**
- * `claude-remote server restore FILE`: puts a backup in place of the database, which is kept aside; `-` is standard input.
- * Refuses while a server runs. `named`: somebody said which data it is to replace.
+ * `claude-remote server restore FILE`: puts a backup in place of the database, which is kept aside; `-` is standard input. Refuses
+ * while a server runs. `named`: somebody said which data it is to replace. With `only` every device but that one is locked out.
  */
-export async function restore(data: string, source: string, named: boolean): Promise<number> {
+export async function restore(
+  data: string,
+  source: string,
+  named: boolean,
+  only?: { device: string | undefined },
+): Promise<number> {
   const path = source === "-" ? "what came on standard input" : resolve(source);
   if (!named)
-    process.stderr.write(`This replaces the data in ${data} (--data names another folder).\n`);
+    print(`This replaces the data in ${data} (--data names another folder).`, process.stderr);
   const from = source === "-" ? Bun.stdin : Bun.file(path);
   if (source !== "-" && !(await from.exists()))
     throw new PairingError(`${path} does not exist: nothing was changed`);
-  mkdirSync(data, { recursive: true, mode: 0o700 });
   const seat = sit(data);
   const file = databaseFile(data);
   const next = join(data, "restore.part");
+  let letIn: Known[] = [];
   try {
     rmSync(next, { force: true });
     const descriptor = openSync(next, "wx", 0o600); // through no link
     for await (const chunk of from.stream()) writeFileSync(descriptor, chunk);
     closeSync(descriptor);
-    prepare(next, file, path);
+    letIn = prepare(next, file, path, only);
     flush(next);
     const aside = join(data, `before-restore-${new Date().toISOString().replace(/[:.]/g, "-")}.db`);
     const kept = existsSync(file);
@@ -84,9 +91,11 @@ export async function restore(data: string, source: string, named: boolean): Pro
       if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix);
     renameSync(next, file);
     flush(data);
-    process.stderr.write(
-      `Restored into ${data}. Start the server: it brings the database up to date where the backup is older.${kept ? ` What was there is ${basename(aside)}, beside it.` : ""}\n`,
+    print(
+      `Restored into ${data}. Start the server: it brings the database up to date where the backup is older.${kept ? ` What was there is ${basename(aside)}, beside it.` : ""}`,
+      process.stderr,
     );
+    tellWhoIsLetIn(letIn, kept, only !== undefined);
   } finally {
     for (const suffix of ["", "-journal", "-wal", "-shm"]) rmSync(next + suffix, { force: true });
     seat.leave();
@@ -96,15 +105,28 @@ export async function restore(data: string, source: string, named: boolean): Pro
 }
 
 /** Checks what is to become the database, and takes out what must not come back. Throws a `PairingError`. */
-function prepare(next: string, file: string, path: string): void {
+function prepare(
+  next: string,
+  file: string,
+  path: string,
+  only?: { device: string | undefined },
+): Known[] {
   const bad = (why: string) => new PairingError(`${path} ${why}: nothing was changed`);
   try {
-    inspectDatabase(next, (db, version) => {
+    return inspectDatabase(next, (db, version) => {
       const sound =
         db.query<{ quick_check: string }, []>("PRAGMA quick_check").get()?.quick_check === "ok";
       if (version === 0 || !sound) throw bad("is no backup of claude-remote, or is damaged");
       db.run("DELETE FROM pairing_codes"); // one that was used since would work again
       lockOut(db, revokedIn(file));
+      if (only !== undefined)
+        lockOut(
+          db,
+          paired(db)
+            .map(({ id }) => id)
+            .filter((id) => id !== only.device),
+        );
+      return paired(db);
     });
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
@@ -146,17 +168,55 @@ function revokedIn(file: string): string[] {
     ).map(({ id }) => id);
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
-    process.stderr.write(
-      "What is replaced can't be read: devices that were locked out since the backup was made are let in again. See `claude-remote devices`.\n",
+    print(
+      "What is replaced can't be read: devices that were locked out since the backup was made are let in again.",
+      process.stderr,
     );
     return [];
   }
 }
 
+interface Known {
+  id: string;
+  name: string;
+  kind: string;
+  last_seen_at: number | null;
+}
+
+/** The devices of a database that are not locked out. */
+const paired = (db: Database): Known[] =>
+  db
+    .query<Known, []>(
+      "SELECT id, name, kind, last_seen_at FROM devices WHERE revoked_at IS NULL ORDER BY created_at",
+    )
+    .all();
+
+/** Says whom a restored database lets in. Without the database that it replaces (`kept`) nobody knows what was locked out since. */
+function tellWhoIsLetIn(devices: readonly Known[], kept: boolean, only: boolean): void {
+  const tell = (text: string) => print(text, process.stderr);
+  if (devices.length === 0)
+    return tell("It lets no device in: `claude-remote pair --data DIR` makes a link for one.");
+  tell("It lets these devices in:");
+  for (const { id, name, kind, last_seen_at } of devices) {
+    const seen =
+      last_seen_at === null ? "never seen" : `seen ${new Date(last_seen_at).toLocaleString()}`;
+    tell(`  ${visibleName(id)}  ${kind.padEnd(7)}  ${visibleName(name)}  (${seen})`);
+  }
+  if (only) return;
+  if (!kept)
+    tell(
+      "One that was locked out after the backup was made is among them, and is let in again: nothing here knows of that.",
+    );
+  tell(
+    "`claude-remote devices revoke ID` locks one out. To keep this machine's alone, restore once more with --only-this-host.",
+  );
+}
+
 /** A phone that was stolen after the backup was made does not come back with it. */
 function lockOut(db: Database, devices: string[]): void {
   const revoke = db.query("UPDATE devices SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL");
-  for (const id of devices) revoke.run(Date.now(), id);
+  const note = db.query("INSERT INTO audit (at, action, subject) VALUES (?, 'revoke', ?)");
+  for (const id of devices) if (revoke.run(Date.now(), id).changes > 0) note.run(Date.now(), id);
 }
 
 /** Writes to standard output, however slowly somebody reads it (`Bun.write` gives up on a full pipe). */

@@ -10,7 +10,7 @@ import { checkServer } from "./check-server.ts";
 import { type Config, loadConfig, withDefaults } from "./config.ts";
 import { type Finding, fails, ok, warning } from "./finding.ts";
 import { pairingPath, undeliveredDir } from "./places.ts";
-import { fold, widthOf } from "./say.ts";
+import { fold, print, printJson, widthOf } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
 /** Columns of the sign and of the name; what is said begins after them. */
@@ -49,13 +49,12 @@ export async function check(argv: readonly string[]): Promise<number> {
     const sign = plain
       ? word.padEnd(SIGN_COLUMNS)
       : `${colour}${word.padEnd(SIGN_COLUMNS)}\x1b[39m`;
-    process.stdout.write(`${sign}${finding.name.padEnd(NAME_COLUMNS)}${beside(finding.text)}\n`);
-    if (finding.todo !== undefined)
-      process.stdout.write(`${" ".repeat(TEXT_AT)}${beside(`→ ${finding.todo}`)}\n`);
+    process.stdout.write(sign);
+    print(`${finding.name.padEnd(NAME_COLUMNS)}${beside(finding.text)}`);
+    if (finding.todo !== undefined) print(`${" ".repeat(TEXT_AT)}${beside(`→ ${finding.todo}`)}`);
   }
   const failed = findings.some(({ state }) => state === "fails");
-  if (values.json === true)
-    process.stdout.write(`${JSON.stringify({ ok: !failed, checks: findings })}\n`);
+  if (values.json === true) printJson({ ok: !failed, checks: findings });
   return failed ? 1 : 0;
 }
 

@@ -35,6 +35,7 @@ const OPTIONS = {
   data: v.optional(words),
   keep_days: v.optional(amount),
   keep_mb: v.optional(amount),
+  device_days: v.optional(amount),
   public_url: v.optional(words),
   published: v.optional(words),
   trusted_proxies: v.optional(words),
@@ -224,6 +225,7 @@ function check(values: unknown, place: (name: string) => string): Given {
 }
 
 function expected(name: string): string {
+  if (name === "device_days") return "a whole number of days, 0 for never";
   if (name.startsWith("keep_")) return "a whole number, 0 for no bound";
   switch (name) {
     case "port":

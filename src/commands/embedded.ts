@@ -13,10 +13,11 @@ import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { version } from "../../package.json";
-import { openDatabase } from "../db.ts";
+import { claimFolder, openDatabase } from "../db.ts";
 import { openDevices } from "../hub/devices.ts";
 import { checkExposure, OptionError } from "../hub/origins.ts";
 import { isFree, isListening, portTaken } from "../hub/port-holder.ts";
+import { unusedSince } from "../hub/retention.ts";
 import { hasCrashed, isTaken, readSeat, type Seat, takeLock } from "../hub/seat.ts";
 import type { Pairing } from "../runner/link.ts";
 import { loadPairing, PairingError, pairWith, savePairing } from "../runner/pairing.ts";
@@ -90,7 +91,7 @@ export async function findHome(
     const unknown =
       before !== undefined &&
       (started || options.afresh === true) &&
-      !isKnown(config.data, before.device, options.afresh === true);
+      !isKnown(config, before.device, options.afresh === true);
     const kept = unknown || before === undefined ? undefined : follow(before, seat);
     const pairing = kept ?? (await pairOurselves(config.data, seat));
     return { pairing, seat, started, paired: kept === undefined };
@@ -143,7 +144,6 @@ async function ensureServer(
     await stopServer(config.data);
   }
   checkListening(config);
-  mkdirSync(config.data, { recursive: true, mode: 0o700 });
   const log = openLogFile();
   // it lives long, so it keeps nothing of this shell but what it needs: no keys, no tokens; push services may be behind a proxy
   const kept = Object.entries(process.env).filter(([name]) =>
@@ -232,12 +232,17 @@ function freePort(): number {
   );
 }
 
-/** Whether the server has ever heard of a device. One that was locked out stays so, unless its owner asks for a pairing here (`letIn`). */
-function isKnown(data: string, device: string, letIn: boolean): boolean {
+/** Whether the server has ever heard of a device. One that was locked out stays so, unless its owner asks for a pairing here (`letIn`): then one that nobody used for long is let in again. */
+function isKnown({ data, device_days: days }: Config, device: string, letIn: boolean): boolean {
   const db = openDatabase(data);
-  const found = openDevices(db)
+  const devices = openDevices(db);
+  const found = devices
     .list("")
     .some(({ id, revoked_at }) => id === device && !(letIn && revoked_at !== null));
+  if (found && letIn) {
+    devices.lockUnused(unusedSince(Date.now(), days), undefined);
+    devices.admit(device, undefined);
+  }
   db.close();
   return found;
 }
@@ -261,7 +266,7 @@ async function pairOurselves(data: string, seat: Seat): Promise<Pairing> {
 
 /** Runs `act` while no other claude-remote does the same. */
 async function alone<T>(data: string, act: () => Promise<T>): Promise<T> {
-  mkdirSync(data, { recursive: true, mode: 0o700 });
+  claimFolder(data);
   let release: (() => void) | undefined;
   await comes(() => {
     release = takeLock(join(data, "start.lock"));

@@ -22,7 +22,7 @@ import { parseJson } from "../types.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
 import { configPath, expandHome, pairingPath } from "./places.ts";
-import { fold, OWN_NAME } from "./say.ts";
+import { fold, OWN_NAME, print } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
 type Kind = "viewer" | "runner" | "machine";
@@ -71,8 +71,9 @@ export async function pair(argv: readonly string[]): Promise<number> {
   }
   const pairing = await pairWith(link, as, values.name ?? (hostname() || "this machine"));
   savePairing(pairingPath(), pairing);
-  process.stderr.write(
-    `Paired with ${pairing.server}. From now on \`claude-remote\` shows its sessions there.\n`,
+  print(
+    `Paired with ${pairing.server}. From now on \`claude-remote\` shows its sessions there.`,
+    process.stderr,
   );
   return 0;
 }
@@ -152,9 +153,11 @@ export async function mintLink(pairing: Pairing, kind: Kind): Promise<string> {
     Code,
     await signedRequest(pairing, "POST", "/api/devices/code", { kind }),
   );
-  if (answer === undefined)
+  const link = answer === undefined ? null : URL.parse(answer.link);
+  if (link === null)
     throw new PairingError("The server's answer can't be read; is it of the same version?");
-  return answer.link;
+  parseLink(link.href);
+  return link.href; // in plain ASCII, whatever the server wrote
 }
 
 /** Whether a phone can follow a link, as far as can be told from here, and what to do if not. `ours`: the server is this machine's own. */
@@ -191,7 +194,7 @@ export async function reachability(link: string, ours: boolean): Promise<Reach> 
   if (origin.startsWith("https:")) return { before, after: ` ${origin} answers.` };
   return {
     before,
-    after: ` A phone on the same network reaches it unless a firewall blocks port ${port}. It is not encrypted: anybody on that network can replace the page.`,
+    after: ` A phone on the same network reaches it unless a firewall blocks port ${port}. It is not encrypted: anybody on that network can replace the page, and who records this pairing and gets the link, even a used one, has the phone's key.`,
   };
 }
 
@@ -204,10 +207,11 @@ export function printLink(link: string, out: NodeJS.WriteStream): void {
 
 /** The link, with what is to be said about it, last what must not scroll away. */
 export function showLink(link: string, reach: Reach, out: NodeJS.WriteStream): void {
-  process.stderr.write(`${fold(reach.before)}\n`);
+  print(fold(reach.before), process.stderr);
   printLink(link, out);
-  process.stderr.write(
-    `${fold(`It works once, for five minutes; \`${OWN_NAME} pair\` makes another.${reach.after}`)}\n`,
+  print(
+    fold(`It works once, for five minutes; \`${OWN_NAME} pair\` makes another.${reach.after}`),
+    process.stderr,
   );
 }
 

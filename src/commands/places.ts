@@ -64,6 +64,13 @@ export function keptOut(): { holds: string[]; within: string[] } {
   };
 }
 
+/** Folders with this machine's key, the server's database, and what sessions left behind. */
+export const ownFolders = (data: string): string[] => [
+  dirname(configPath()),
+  data,
+  dirname(logPath()),
+];
+
 /** Where a server in the background writes what it has to say. */
 export function logPath(): string {
   return join(xdg("XDG_STATE_HOME", ".local/state"), "claude-remote", "server.log");

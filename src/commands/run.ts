@@ -23,6 +23,7 @@ import {
   expandHome,
   keptOut,
   keptSettingsDir,
+  ownFolders,
   pairingPath,
   sandboxDir,
   undeliveredDir,
@@ -288,6 +289,7 @@ async function show(
         started,
         sandbox,
         kept: keptSettingsDir(),
+        denied: ownFolders(loadConfig().data),
       }),
     )
     .catch((error: unknown) => {

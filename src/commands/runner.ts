@@ -16,7 +16,7 @@ import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
 import { configPath, runnerDir, sandboxDir } from "./places.ts";
 import { sandboxChoice } from "./run.ts";
-import { printable, say } from "./say.ts";
+import { harmless, say } from "./say.ts";
 import { ServerWatch } from "./server-watch.ts";
 import { UsageError } from "./usage.ts";
 
@@ -115,7 +115,7 @@ function openRunnerLog(form: LogForm): DaemonLog {
     else if (process.stderr.isTTY) say(words);
     else
       write(
-        `${new Date().toISOString()} ${level === "warn" ? "warn " : ""}${printable(words).replaceAll("\n", " ")}`,
+        `${new Date().toISOString()} ${level === "warn" ? "warn " : ""}${harmless(words).replaceAll("\n", " ")}`,
       );
   };
 }

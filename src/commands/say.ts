@@ -1,20 +1,40 @@
+import { visibleString } from "../visible-text.ts";
+
 /** How a person who tries this from a clone types it; otherwise by its name. */
 export const OWN_NAME =
   process.env.npm_lifecycle_event === "start"
     ? `npx -y bun@${Bun.version} run start`
     : "claude-remote";
 
-/** What a terminal would take for more than text: servers' words are among ours, and not all of them have proved who they are. */
+/** What a terminal would take for more than text. */
 const CONTROL = /[^\P{Cc}\n\t]/gu;
+/**
+ * Text as a terminal may have it: without controls, and what a person would not see by its code point. Servers' words are among
+ * ours, and not all of them have proved who they are.
+ */
+export const harmless = (text: string): string =>
+  visibleString(text.replace(CONTROL, ""), { keep: "\n\t", prose: true });
 
-/** A text without what a terminal would take for more than that. */
-export const printable = (text: string) => text.replace(CONTROL, "");
+/** Prints text for people, with a line's end: all that a command says goes this way or by `say`. */
+export function print(text: string, out: NodeJS.WriteStream = process.stdout): void {
+  out.write(`${harmless(text)}\n`);
+}
+
+/** Prints JSON in one line for programs. A terminal shows it harmlessly too: what JSON leaves as it is and a person would not see is escaped. */
+export function printJson(value: unknown): void {
+  const escaped = JSON.stringify(value).replace(/[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu, (char) =>
+    [...Array(char.length).keys()]
+      .map((i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, "0")}`)
+      .join(""),
+  );
+  process.stdout.write(`${escaped}\n`);
+}
 
 /** Our own words: on stderr, whole words to a line, the name before them dimmed where colour is wanted (https://no-color.org). */
 export function say(text: string): void {
   const plain =
     !process.stderr.isTTY || (process.env.NO_COLOR ?? "") !== "" || process.env.TERM === "dumb";
-  const lines = fold(`claude-remote: ${printable(text)}`).slice("claude-remote:".length);
+  const lines = fold(`claude-remote: ${harmless(text)}`).slice("claude-remote:".length);
   process.stderr.write(`${plain ? "claude-remote:" : "\x1b[2mclaude-remote:\x1b[22m"}${lines}\n`);
 }
 

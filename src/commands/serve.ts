@@ -8,13 +8,14 @@ import { openLog } from "../hub/log.ts";
 import { checkExposure, isLoopback, OptionError } from "../hub/origins.ts";
 import { portTaken } from "../hub/port-holder.ts";
 import { SeatTaken, takeLock } from "../hub/seat.ts";
+import { loadPairing } from "../runner/pairing.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { explainSystemError } from "../system/system-error.ts";
 import { backup, restore } from "./backup.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { serverOptions } from "./embedded.ts";
 import { printLink } from "./pair.ts";
-import { expandHome } from "./places.ts";
+import { expandHome, pairingPath } from "./places.ts";
 import { status, stop } from "./server-state.ts";
 import { UsageError } from "./usage.ts";
 import { closest, wordNamed } from "./words.ts";
@@ -45,15 +46,17 @@ export async function serve(argv: readonly string[]): Promise<number> {
       "insecure-lan": yes,
       "keep-days": text,
       "keep-mb": text,
+      "device-days": text,
       "push-contact": text,
       "push-services": text,
       "trusted-proxies": text,
       log: text,
       "in-background": yes,
       json: yes,
+      "only-this-host": yes,
     },
   });
-  const { "in-background": inBackground, json, ...flags } = values;
+  const { "in-background": inBackground, "only-this-host": onlyHost, json, ...flags } = values;
   const named = Object.fromEntries(
     Object.entries(flags).map(([name, value]) => [name.replaceAll("-", "_"), value]),
   );
@@ -65,9 +68,13 @@ export async function serve(argv: readonly string[]): Promise<number> {
         `server ${action}: give one file, or - for standard ${action === "backup" ? "output" : "input"}`,
       );
     const path = expandHome(file);
-    return action === "backup"
-      ? backup(config.data, path)
-      : restore(config.data, path, config.given?.data !== undefined);
+    if (action === "backup") return backup(config.data, path);
+    return restore(
+      config.data,
+      path,
+      config.given?.data !== undefined,
+      onlyHost === true ? { device: loadPairing(pairingPath())?.device } : undefined,
+    );
   }
   const odd = ["status", "stop", undefined].includes(action) ? file : action;
   if (odd !== undefined) {
@@ -191,6 +198,7 @@ async function begin(config: Config, inBackground: boolean): Promise<RunningServ
       insecureLan: config.insecure_lan,
       embedded: inBackground ? serverOptions(config) : undefined,
       keep: { days: config.keep_days ?? KEEP_DAYS, megabytes: config.keep_mb ?? KEEP_MB },
+      deviceDays: config.device_days,
       logForm: form,
       pushContact: config.push_contact,
       pushServices: config.push_services,
@@ -212,14 +220,14 @@ function greet(server: RunningServer, config: Config, invites: boolean): void {
   if (form === "json") {
     log("info", "started", { version, listens: listensOn, origin });
     if (insecureLan) log("warn", "insecure_lan");
-    if (invites) log("info", "pairing_link", { link: server.pairingLink() });
+    if (invites && !insecureLan) log("info", "pairing_link", { link: server.pairingLink() });
     return;
   }
   process.stderr.write(`claude-remote server listens on ${listensOn}\n`);
   if (origin !== listensOn) process.stderr.write(`The dashboard is at ${origin}\n`);
   if (insecureLan)
     process.stderr.write(
-      "Plain HTTP: anybody on this network can replace the page that phones load. Prefer HTTPS.\n",
+      "Plain HTTP: anybody on this network can replace the page that phones load. Whoever records a pairing and gets its link, even a used one, has that device's key: keep links out of logs and chats. Prefer HTTPS.\n",
     );
   if (server.certificateUntil !== undefined && server.certificateUntil < Date.now())
     process.stderr.write("Its certificate has expired: renew it, it is taken up by itself.\n");
@@ -227,6 +235,12 @@ function greet(server: RunningServer, config: Config, invites: boolean): void {
   if (near) process.stderr.write(`${noPhone(config)}\n`);
   else if (config.tls_cert !== undefined) process.stderr.write(`${toOpen(server, config)}\n`);
   if (!invites) return;
+  if (insecureLan && !process.stderr.isTTY) {
+    process.stderr.write(
+      "Nothing is paired yet. The link is not written here, as this may be a log: `claude-remote pair --data DIR` makes one.\n",
+    );
+    return;
+  }
   process.stderr.write(
     near
       ? "Nothing is paired yet. Open this in a browser on this very machine, or give it to `claude-remote pair` here (5 minutes, once):\n"

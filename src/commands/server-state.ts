@@ -1,6 +1,7 @@
 import { readSeat } from "../hub/seat.ts";
 import { fetchServer } from "../runner/link.ts";
 import { isOlder, stopServer } from "./embedded.ts";
+import { print, printJson } from "./say.ts";
 
 /** How long a server may take to answer for its health, in ms. */
 const ANSWER_MS = 5000;
@@ -10,23 +11,23 @@ export async function status(data: string, json: boolean): Promise<number> {
   const seat = readSeat(data);
   const trouble = seat === undefined ? undefined : await probe(seat.url);
   if (json)
-    process.stdout.write(
-      `${JSON.stringify({ running: seat !== undefined, answers: seat !== undefined && trouble === undefined, older: seat !== undefined && isOlder(seat), data, ...seat })}\n`,
-    );
+    printJson({
+      running: seat !== undefined,
+      answers: seat !== undefined && trouble === undefined,
+      older: seat !== undefined && isOlder(seat),
+      data,
+      ...seat,
+    });
   else if (seat === undefined)
-    process.stdout.write(
-      "No server is running here. `claude-remote` starts one when it is needed.\n",
-    );
+    print("No server is running here. `claude-remote` starts one when it is needed.");
   else {
     const since = new Date(seat.started_at).toLocaleString();
     const kind = seat.embedded === undefined ? "started by hand" : "in the background";
-    process.stdout.write(
-      `running ${kind} since ${since} (process ${seat.pid}, version ${seat.version})\n  dashboard  ${seat.origin}\n  data       ${data}\n`,
+    print(
+      `running ${kind} since ${since} (process ${seat.pid}, version ${seat.version})\n  dashboard  ${seat.origin}\n  data       ${data}`,
     );
-    if (isOlder(seat))
-      process.stdout.write("It is of an older build than this program: restart it.\n");
-    if (trouble !== undefined)
-      process.stdout.write(`It does not answer at ${seat.url}: ${trouble}\n`);
+    if (isOlder(seat)) print("It is of an older build than this program: restart it.");
+    if (trouble !== undefined) print(`It does not answer at ${seat.url}: ${trouble}`);
   }
   return seat === undefined || trouble !== undefined ? 1 : 0;
 }
@@ -34,10 +35,11 @@ export async function status(data: string, json: boolean): Promise<number> {
 /** `claude-remote server stop`. */
 export async function stop(data: string): Promise<number> {
   const stopped = await stopServer(data);
-  process.stderr.write(
+  print(
     stopped === undefined
-      ? "No server is running here.\n"
-      : `The server at ${stopped.url} has ended.\n`,
+      ? "No server is running here."
+      : `The server at ${stopped.url} has ended.`,
+    process.stderr,
   );
   return 0;
 }

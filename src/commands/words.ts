@@ -98,12 +98,13 @@ export const WORDS: readonly Word[] = [
   },
   {
     name: "devices",
-    synopsis: "[list | rename ID NAME | revoke ID] [--json]",
+    synopsis: "[list | rename ID NAME | revoke ID … | admit ID] [--json]",
     about: "list what is paired, rename it, or lock it out",
     actions: [
       { name: "list", about: "what is paired" },
       { name: "rename", takes: "ID NAME", about: "give a device another name" },
-      { name: "revoke", takes: "ID", about: "lock a device out at once" },
+      { name: "revoke", takes: "ID …", about: "lock devices out at once" },
+      { name: "admit", takes: "ID", about: "let one in again that nobody used for long" },
     ],
     flags: [JSON_LIST],
     examples: [["claude-remote devices", "what is paired, with its id"]],
@@ -168,6 +169,11 @@ export const WORDS: readonly Word[] = [
       { name: "insecure-lan", about: "plain HTTP on all addresses: a network that you trust" },
       { name: "keep-days", value: "30", about: "how long ended sessions stay; 0: for good" },
       { name: "keep-mb", value: "2000", about: "how large the database may be; 0: without bound" },
+      {
+        name: "device-days",
+        value: "90",
+        about: "a device that nobody used for so long is locked out; 0: never",
+      },
       { name: "push-contact", value: "mailto:YOU", about: "whom push services can turn to" },
       { name: "push-services", value: "HOSTS", about: "instead of the browsers' own" },
       { name: "trusted-proxies", value: "ADDRESSES", about: "whose X-Forwarded-For is believed" },
@@ -177,6 +183,7 @@ export const WORDS: readonly Word[] = [
         about: "in a container: where its port is published",
       },
       { name: "log", value: "FORM", completes: ["text", "json"], about: "words, or JSON a line" },
+      { name: "only-this-host", about: "with restore: lock out all devices but this machine" },
       { ...JSON_LIST, about: "with status: one JSON object" },
     ],
     examples: [

@@ -42,8 +42,8 @@ export function openAlerts({
   const toldFinished = new Set<string>(); // sessions whose turn was told to be over
   const known = new Map<string, Set<string>>(); // session → what was told, with a sound, to go on in the background
   const before = new Map<string, Set<string>>(); // session → what of that was known when somebody last asked for something
-  const waiting = () => prompts.open().length;
-  const isTold = ({ id, session }: Prompt) =>
+  const { waiting } = prompts;
+  const isTold = ({ id, session }: { id: string; session: string }) =>
     stores.of(session).query("SELECT 1 FROM pushed_prompts WHERE prompt_id = ?").get(id) !== null;
   stores.disk.run("DELETE FROM pushed_prompts WHERE prompt_id NOT IN (SELECT id FROM prompts)");
 
@@ -84,14 +84,15 @@ export function openAlerts({
     );
   };
 
-  const alerts = {
+  const waits = (prompt: { id: string; session: string }) => {
+    if (!pending.has(prompt.id) && !isTold(prompt)) afterQuiet(prompt.id, () => ask(prompt.id));
+  };
+
+  return {
     /** A prompt as it is now. */
     prompt(prompt: Prompt): void {
       const { id } = prompt;
-      if (isOpen(prompt)) {
-        if (!pending.has(id) && !isTold(prompt)) afterQuiet(id, () => ask(id));
-        return;
-      }
+      if (isOpen(prompt)) return waits(prompt);
       cancel(id);
       if (!isTold(prompt)) return;
       // of what is not known yet there is more to tell
@@ -109,7 +110,7 @@ export function openAlerts({
     /** A session as it is now. */
     session(session: SessionSummary): void {
       if (session.status === "running" && session.pending > 0)
-        for (const prompt of prompts.open(session.id)) alerts.prompt(prompt);
+        for (const prompt of prompts.waitingOf(session.id)) waits(prompt);
       if (session.status !== "ended") return;
       cancel(session.id);
       toldFinished.delete(session.id);
@@ -181,5 +182,4 @@ export function openAlerts({
       for (const id of [...pending.keys()]) cancel(id);
     },
   };
-  return alerts;
 }

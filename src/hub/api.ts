@@ -26,6 +26,7 @@ import type { DecisionResult, Runners } from "./runners.ts";
 import type { Search } from "./search.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Transcripts } from "./transcripts.ts";
+import type { TypingLog } from "./typing-log.ts";
 import type { Viewers } from "./viewers.ts";
 
 export interface Hub {
@@ -38,6 +39,7 @@ export interface Hub {
   viewers: Viewers;
   push: Push;
   alerts: Alerts;
+  typing: TypingLog;
   room: Room;
   log: Log;
   /** The origin that pairing links lead to. */
@@ -60,6 +62,17 @@ export interface Call {
 type Handler = (hub: Hub, call: Call) => Response | Promise<Response>;
 export type Route = readonly [method: string, path: RegExp, handler: Handler];
 
+function sessionList(hub: Hub, { url, request }: Call): Response {
+  const skip = Number(url.searchParams.get("skip") ?? 0);
+  if (!Number.isSafeInteger(skip) || skip < 0) return badRequest();
+  return reply(hub.sessions.list(skip), request);
+}
+
+function promptList(hub: Hub, { url, request }: Call): Response {
+  const page = hub.prompts.page(url.searchParams.get("after") ?? undefined);
+  return page === undefined ? notFound("prompt") : reply(page, request);
+}
+
 function sessionDetail(hub: Hub, { id, url, request }: Call): Response {
   const session = hub.sessions.get(id);
   if (session === undefined) return notFound("session");
@@ -68,7 +81,7 @@ function sessionDetail(hub: Hub, { id, url, request }: Call): Response {
     {
       session,
       screen: live ?? null,
-      prompts: hub.prompts.open(id),
+      prompts: hub.prompts.openOf(id),
       history: hub.sessions.history(id),
     },
     request,
@@ -203,13 +216,16 @@ const INPUT_REFUSALS = {
 };
 
 /** Passes on what was typed; a refusal tells the last input of the stream that was applied. */
-async function input(hub: Hub, { id, body }: Call): Promise<Response> {
+async function input(hub: Hub, { id, body, device }: Call): Promise<Response> {
   const session = hub.sessions.get(id);
   if (session === undefined) return notFound("session");
   const parsed = parseJson(InputRequest, body);
   if (parsed === undefined || (parsed.paste !== true && /[\r\n]/.test(parsed.text ?? "")))
     return badRequest();
   if (session.status === "ended") return fail(410, "gone", "This session is over.");
+  if (!hub.runners.online(id)) return fail(...REFUSALS.away);
+  const noted = hub.typing.note(id, device.id, parsed);
+  if (noted !== undefined) hub.devices.audit(device.id, noted, id);
   const typed = await hub.runners.type(id, parsed);
   if (typed === "away" || typed === "unknown") return fail(...REFUSALS[typed]);
   if (typed.result === "unconfirmed") return reply({ applied: typed.seq, unconfirmed: true });
@@ -226,7 +242,8 @@ function resize(hub: Hub, { id, body, device }: Call): Response {
     return badRequest();
   if (!hub.runners.resize({ type: "resize", session: id, ...parsed }))
     return fail(...REFUSALS.away);
-  hub.viewers.holdsSize(id, parsed.cols === null ? undefined : device.id);
+  const taken = hub.viewers.holdsSize(id, parsed.cols === null ? undefined : device.id);
+  if (taken) hub.devices.audit(device.id, "resize", id, `${parsed.cols}×${parsed.rows}`);
   return reply({});
 }
 
@@ -268,11 +285,7 @@ export const bodyLimit = (path: string): number =>
 /** Every signed endpoint but `/ws`. */
 export const ROUTES: readonly Route[] = [
   ["GET", /^\/events$/, events],
-  [
-    "GET",
-    /^\/api\/sessions$/,
-    (hub, { request }) => reply({ sessions: hub.sessions.list() }, request),
-  ],
+  ["GET", /^\/api\/sessions$/, sessionList],
   ["GET", /^\/api\/sessions\/([\w-]+)$/, sessionDetail],
   ["GET", /^\/api\/sessions\/([\w-]+)\/output$/, output],
   ["GET", /^\/api\/sessions\/([\w-]+)\/transcript$/, transcript],
@@ -281,11 +294,7 @@ export const ROUTES: readonly Route[] = [
   ["POST", /^\/api\/sessions\/([\w-]+)\/input$/, input],
   ["POST", /^\/api\/sessions\/([\w-]+)\/resize$/, resize],
   ["POST", /^\/api\/sessions\/([\w-]+)\/stop$/, stop],
-  [
-    "GET",
-    /^\/api\/prompts$/,
-    (hub, { request }) => reply({ prompts: hub.prompts.open() }, request),
-  ],
+  ["GET", /^\/api\/prompts$/, promptList],
   ["POST", /^\/api\/prompts\/([\w-]+)\/approve$/, approve],
   ["POST", /^\/api\/prompts\/([\w-]+)\/reject$/, reject],
   ...DAEMON_ROUTES,

@@ -2,9 +2,18 @@ import { CodeRequest, parseJson, RenameRequest, SubscriptionRequest } from "../t
 import type { Call, Hub, Route } from "./api.ts";
 import { badRequest, fail, notFound, reply } from "./replies.ts";
 
+/** Whoever may only look and answer makes nothing that may do more. */
+const machinesOnly = () =>
+  fail(
+    403,
+    "machines_only",
+    "Only a machine lets another machine in: run `claude-remote pair --kind machine` on one, or `claude-remote pair --data DIR` on the server's own host.",
+  );
+
 function mintCode(hub: Hub, { body, device }: Call): Response {
   const parsed = parseJson(CodeRequest, body);
   if (parsed === undefined) return badRequest();
+  if (parsed.kind === "machine" && device.kind !== "machine") return machinesOnly();
   const { code, expires } = hub.devices.mint(parsed.kind, device.id);
   return reply({ link: `${hub.publicOrigin()}/#pair=${code}`, expires });
 }
@@ -20,10 +29,16 @@ function revoke(hub: Hub, { id, device }: Call): Response {
   hub.log("info", "revoked", { device: id, by: device.id });
   hub.viewers.drop(id);
   hub.runners.sockets.drop(id);
-  const minted = hub.devices
-    .list(device.id)
-    .filter((other) => other.minted_by === id && other.revoked_at === null);
-  return reply({ minted: minted.map(({ id, name }) => ({ id, name })) });
+  return reply({ minted: hub.devices.letInBy(id) });
+}
+
+/** Lets a device in again that nobody used for long. */
+function admit(hub: Hub, { id, device }: Call): Response {
+  const locked = hub.devices.list(device.id).find((other) => other.id === id && other.locked);
+  if (locked === undefined) return notFound("device that is locked out for being unused");
+  if (locked.kind === "machine" && device.kind !== "machine") return machinesOnly();
+  hub.devices.admit(id, device.id);
+  return reply({});
 }
 
 function audit(hub: Hub, { url, request }: Call): Response {
@@ -53,6 +68,7 @@ export const DEVICE_ROUTES: readonly Route[] = [
   ["POST", /^\/api\/devices\/code$/, mintCode],
   ["PATCH", /^\/api\/devices\/([\w-]+)$/, rename],
   ["DELETE", /^\/api\/devices\/([\w-]+)$/, revoke],
+  ["POST", /^\/api\/devices\/([\w-]+)\/admit$/, admit],
   ["GET", /^\/api\/audit$/, audit],
   ["GET", /^\/api\/push\/subscription$/, (hub, { device }) => reply(hub.push.state(device.id))],
   ["POST", /^\/api\/push\/subscription$/, subscribe],

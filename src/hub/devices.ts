@@ -31,6 +31,8 @@ export interface Device {
   kind: DeviceKind;
   secret: Uint8Array;
   keys: DeviceKeys;
+  /** Nobody used it for long: see `lockUnused`. */
+  locked: boolean;
 }
 
 interface DeviceRow {
@@ -42,6 +44,7 @@ interface DeviceRow {
   last_seen_at: number | null;
   revoked_at: number | null;
   minted_by: string | null;
+  admitted_at: number | null;
 }
 
 interface CodeRow {
@@ -50,6 +53,15 @@ interface CodeRow {
   minted_by: string | null;
   expires_at: number;
 }
+/** When a device was last used, or let in: what its lock-out is counted from, in unix ms. */
+const usedAt = ({ created_at, last_seen_at, admitted_at }: DeviceRow) =>
+  Math.max(created_at, last_seen_at ?? 0, admitted_at ?? 0);
+
+/** All that a device has let in, by way of others too; some of those may have been revoked. */
+const LET_IN = `WITH RECURSIVE let_in (id) AS (
+  SELECT id FROM devices WHERE minted_by = ?1
+  UNION SELECT d.id FROM devices d JOIN let_in ON d.minted_by = let_in.id
+) SELECT id, name FROM devices WHERE id IN let_in AND id <> ?1 AND revoked_at IS NULL ORDER BY created_at`;
 
 export type Devices = ReturnType<typeof openDevices>;
 
@@ -69,6 +81,9 @@ export function openDevices(
     ).run(now(), device, action, subject, detail);
   };
   const audit: typeof note = (...entry) => small(() => note(...entry));
+  /** Devices that were not used since are locked out, in unix ms. */
+  let unusedSince = 0;
+  const isLocked = (row: DeviceRow) => row.revoked_at === null && usedAt(row) < unusedSince;
 
   /** The code that a request proves to know, unless it is too old. */
   const provenCode = (request: PairRequest): CodeRow | undefined => {
@@ -86,6 +101,28 @@ export function openDevices(
   return {
     audit,
 
+    /** Locks out what was last used before `since`. Where `now` is certain, a later use was noted by a clock that was ahead, and counts from now. */
+    lockUnused(since: number, now: number | undefined): void {
+      unusedSince = since;
+      if (now !== undefined)
+        db.query("UPDATE devices SET last_seen_at = ?1 WHERE last_seen_at > ?1").run(now);
+    },
+
+    /** Lets a device in again that was locked out because nobody used it; false where it was not. */
+    admit(id: string, by: string | undefined): boolean {
+      const row = byId.get(id);
+      if (row === null || !isLocked(row)) return false;
+      db.query("UPDATE devices SET admitted_at = ? WHERE id = ?").run(
+        Math.max(now(), unusedSince),
+        id,
+      );
+      audit(by ?? null, "admit", id, row.name);
+      return true;
+    },
+
+    /** What a device has let in and is not revoked, directly or by way of others. */
+    letInBy: (id: string) => db.query<Pick<DeviceInfo, "id" | "name">, [string]>(LET_IN).all(id),
+
     /** A paired device that was not revoked. */
     find(id: string): Device | undefined {
       const row = byId.get(id);
@@ -95,7 +132,8 @@ export function openDevices(
         keys = deviceKeys(row.secret);
         keyCache.set(id, keys);
       }
-      return { id, name: row.name, kind: row.kind, secret: row.secret, keys };
+      const { name, kind, secret } = row;
+      return { id, name, kind, secret, keys, locked: isLocked(row) };
     },
 
     /** Notes that a device was here; seldom written, as it happens with every request. */
@@ -104,7 +142,9 @@ export function openDevices(
       if (at - (lastSeen.get(id) ?? Number.NEGATIVE_INFINITY) < SEEN_EVERY_MS) return;
       lastSeen.set(id, at);
       try {
-        db.query("UPDATE devices SET last_seen_at = ? WHERE id = ?").run(now(), id);
+        db.query(
+          "UPDATE devices SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE id = ?",
+        ).run(now(), id);
       } catch (error) {
         if (!(error instanceof SQLiteError)) throw error; // a full disk must not lock devices out
       }
@@ -119,7 +159,10 @@ export function openDevices(
            FROM devices d LEFT JOIN push_subscriptions p ON p.device_id = d.id ORDER BY d.created_at`,
         )
         .all();
-      return rows.map(({ secret: _, ...row }) => ({ ...row, self: row.id === self }));
+      return rows.map((row) => {
+        const { secret: _, admitted_at: __, ...rest } = row;
+        return { ...rest, self: row.id === self, locked: isLocked(row) };
+      });
     },
 
     /** Makes a pairing code of 128 bits that works once, for five minutes. `by` is undefined on the server's own host. */

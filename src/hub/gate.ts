@@ -30,10 +30,10 @@ export interface Gate {
     body: Uint8Array,
     address: string,
   ): { device: Device; nonce: string } | Response;
-  /** Counts a failed guess; the answer is the refusal to send. */
-  failed(address: string, ...refusal: Refusal): Response;
-  /** Whether this address has guessed too often of late. */
-  blocked(address: string): boolean;
+  /** Counts a failed pairing; the answer is the refusal to send. */
+  pairingFailed(address: string, ...refusal: Refusal): Response;
+  /** Whether too many pairings from this address failed of late. Requests that were refused don't count: a device that was locked out goes on asking. */
+  pairingBlocked(address: string): boolean;
 }
 
 type Refusal = [status: number, code: string, message: string];
@@ -50,18 +50,21 @@ export function openGate({
 }): Gate {
   const startedAt = Math.floor(now() / 1000);
   const nonces = new Map<string, number>(); // nonce of a device → second after which it may be forgotten
-  const failures = new Map<string, number>();
+  /** Failures within this minute by address; those of all are under "". */
+  const refused = new Map<string, number>();
+  const unpaired = new Map<string, number>();
   let minuteEnds = 0;
   let logged = 0;
   let lastSweep = 0;
 
   const turnMinute = () => {
     if (now() < minuteEnds) return;
-    failures.clear();
+    refused.clear();
+    unpaired.clear();
     logged = 0;
     minuteEnds = now() + MINUTE_MS;
   };
-  const blocked = (address: string) => {
+  const blocked = (failures: ReadonlyMap<string, number>, address: string) => {
     turnMinute();
     return (
       (failures.get(address) ?? 0) > FAILURES_PER_ADDRESS ||
@@ -72,11 +75,11 @@ export function openGate({
     turnMinute();
     if (logged++ < LOGGED_PER_MINUTE) options.log("warn", event, fields);
   };
-  const failed = (address: string, ...refusal: Refusal) => {
-    const before = blocked(address);
+  const failed = (failures: Map<string, number>, address: string, ...refusal: Refusal) => {
+    const before = blocked(failures, address);
     for (const key of [address, ""]) failures.set(key, (failures.get(key) ?? 0) + 1);
     if (failures.get(address) === 1) note("refused", { address, reason: refusal[1] });
-    if (!blocked(address)) return fail(...refusal);
+    if (!blocked(failures, address)) return fail(...refusal);
     if (!before) note("rate_limited", { address, failures: failures.get(address) });
     return fail(429, "too_many", "Too many failed attempts. Wait a minute.");
   };
@@ -88,8 +91,8 @@ export function openGate({
   };
 
   return {
-    blocked,
-    failed,
+    pairingFailed: (address, ...refusal) => failed(unpaired, address, ...refusal),
+    pairingBlocked: (address) => blocked(unpaired, address),
     checkPlace(request) {
       const host = request.headers.get("host")?.toLowerCase() ?? "";
       const origins = options.origins();
@@ -112,6 +115,7 @@ export function openGate({
     authenticate(request, body, address) {
       const unauthorized = () =>
         failed(
+          refused,
           address,
           401,
           "unauthorized",
@@ -130,6 +134,12 @@ export function openGate({
       };
       const expected = mac(device?.keys.request ?? DUMMY_KEY, stringToSign(signed));
       if (!sameMac(header.mac, expected) || device === undefined) return unauthorized();
+      if (device.locked)
+        return fail(
+          403,
+          "unused",
+          `This device was not used for so long that it is locked out. Let it in again on the devices page of another, or with \`claude-remote devices admit ${device.id}\`.`,
+        );
 
       const second = Math.floor(now() / 1000);
       if (Math.abs(second - header.ts) > MAX_SKEW_S || header.ts < startedAt) {
@@ -140,7 +150,8 @@ export function openGate({
       }
       sweep(second);
       const key = `${device.id} ${header.nonce}`;
-      if (nonces.has(key)) return failed(address, 401, "replayed", "This request was sent before.");
+      if (nonces.has(key))
+        return failed(refused, address, 401, "replayed", "This request was sent before.");
       nonces.set(key, header.ts + 2 * MAX_SKEW_S);
       options.devices.seen(device.id);
       return { device, nonce: header.nonce };

@@ -31,6 +31,20 @@ function toResponse({ answer, why }: Prompt): string | null {
   return why === undefined ? null : JSON.stringify({ why });
 }
 
+/** A part of the prompts that are open, oldest first; with `more` there are others after the last of them. */
+export interface PromptPage {
+  prompts: Prompt[];
+  more: boolean;
+}
+
+/** An open prompt without what it asks. */
+interface Waiting {
+  id: string;
+  session: string;
+  created_at: number;
+  chars: number;
+}
+
 export type Prompts = ReturnType<typeof openPrompts>;
 
 /** Prompts as their runners report them: the runner is the authority, the server keeps what it said. */
@@ -43,32 +57,83 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
     const row = rows.find((found) => found !== null);
     return row === undefined || row === null ? undefined : toPrompt(row);
   };
-  const open = (session?: string): Prompt[] =>
-    all.flatMap((db) =>
-      db
-        .query<Row, [string | null]>(
-          "SELECT * FROM prompts WHERE state IN ('pending', 'sending') AND session_id = coalesce(?, session_id) ORDER BY created_at, rowid",
-        )
-        .all(session ?? null)
-        .map(toPrompt),
-    );
-
-  /** Whether a session may have one more: our own runner keeps to this, and whatever is told of a session reads them all. */
-  const hasRoom = ({ session, view }: Prompt): boolean => {
-    const there = of(session)
-      .query<{ count: number; chars: number }, [string]>(
-        "SELECT count(*) AS count, coalesce(sum(length(view)), 0) AS chars FROM prompts WHERE session_id = ? AND state IN ('pending', 'sending')",
+  /** What is open, the oldest first: from an index that has all this, as views are large. */
+  const waiting = (): Waiting[] =>
+    all
+      .flatMap((db) =>
+        db
+          .query<Waiting, []>(
+            "SELECT id, session_id AS session, created_at, length(view) AS chars FROM prompts INDEXED BY prompts_open WHERE state IN ('pending', 'sending') ORDER BY created_at, rowid",
+          )
+          .all(),
       )
-      .get(session);
+      .sort((a, b) => a.created_at - b.created_at);
+  const openOf = (session: string): Prompt[] =>
+    of(session)
+      .query<Row, [string]>(
+        "SELECT * FROM prompts WHERE session_id = ? AND state IN ('pending', 'sending') ORDER BY created_at, rowid",
+      )
+      .all(session)
+      .map(toPrompt);
+
+  /** Whether a session may have one more, and its device. Our own runner keeps to the first; whatever is told of a session reads them all. */
+  const hasRoom = ({ session, view }: Prompt): boolean => {
+    const device = of(session)
+      .query<{ device_id: string }, [string]>("SELECT device_id FROM sessions WHERE id = ?")
+      .get(session)?.device_id;
+    const room = { own: view.length, owns: 0, all: view.length, alls: 0 };
+    for (const db of all) {
+      const open = db
+        .query<typeof room, [string, string]>(
+          `SELECT count(*) AS alls, coalesce(sum(length(p.view)), 0) AS "all", count(*) FILTER (WHERE p.session_id = ?1) AS owns,
+             coalesce(sum(length(p.view)) FILTER (WHERE p.session_id = ?1), 0) AS own
+           FROM prompts p INDEXED BY prompts_open CROSS JOIN sessions s ON s.id = p.session_id
+           WHERE p.state IN ('pending', 'sending') AND s.device_id = ?2`,
+        )
+        .get(session, device ?? "");
+      room.own += open?.own ?? 0;
+      room.owns += open?.owns ?? 0;
+      room.all += open?.all ?? 0;
+      room.alls += open?.alls ?? 0;
+    }
     return (
-      (there?.count ?? 0) < LIMITS.openPrompts &&
-      (there?.chars ?? 0) + view.length <= LIMITS.viewsChars
+      room.owns < LIMITS.openPrompts &&
+      room.own <= LIMITS.viewsChars &&
+      room.alls < LIMITS.deviceOpenPrompts &&
+      room.all <= LIMITS.deviceViewsChars
     );
   };
 
   return {
     get,
-    open,
+    /** What one session asks. */
+    openOf,
+    /** How many wait in all. */
+    waiting: () => waiting().length,
+    /** Which of a session wait. */
+    waitingOf: (session: string) => waiting().filter((prompt) => prompt.session === session),
+
+    /** What is open after one of the prompts, or from the first on: as much as one answer may have. Undefined where nobody knows that prompt. */
+    page(after: string | undefined): PromptPage | undefined {
+      const last = after === undefined ? undefined : get(after);
+      if (after !== undefined && last === undefined) return undefined;
+      const list = waiting();
+      const at = list.findIndex(({ id }) => id === after);
+      const rest =
+        at >= 0
+          ? list.slice(at + 1)
+          : list.filter(({ created_at }) => created_at > (last?.created_at ?? -1)); // it was answered meanwhile
+      let room: number = LIMITS.viewsChars;
+      const beyond = rest.findIndex(({ chars }) => {
+        room -= chars;
+        return room < 0;
+      });
+      const here = beyond < 0 ? rest : rest.slice(0, Math.max(1, beyond));
+      return {
+        prompts: here.map(({ id }) => get(id)).filter((prompt) => prompt !== undefined),
+        more: here.length < rest.length,
+      };
+    },
 
     /** Stores what a runner reports; undefined where nothing changed. The view is kept as it first came. */
     report(prompt: Prompt): Prompt | undefined {
@@ -95,8 +160,8 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
       const changed = of(prompt.session)
         .query(
           `UPDATE prompts SET state = ?1, response = ?2, answered_at = coalesce(answered_at, ?3) WHERE id = ?4 AND session_id = ?5
-           AND (state IN ('pending', 'sending') OR (state = 'answered' AND ?1 = 'answered')
-             OR (state = 'withdrawn' AND response = '${UNKNOWN}' AND ?1 IN ('answered', 'withdrawn'))) AND (state <> ?1 OR response IS NOT ?2)`,
+           AND (state IN ('pending', 'sending') OR (state = 'answered' AND ?1 = 'answered' AND json_extract(response, '$.by') = 'viewer')
+              OR (state = 'withdrawn' AND response = '${UNKNOWN}' AND ?1 IN ('answered', 'withdrawn'))) AND (state <> ?1 OR response IS NOT ?2)`,
         )
         .run(prompt.state, response, prompt.answer?.at ?? null, prompt.id, prompt.session).changes;
       return changed > 0 ? get(prompt.id) : undefined;
@@ -115,7 +180,7 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
 
     /** After a reconnect the runner's list is the truth: what it no longer knows was settled meanwhile. */
     reconcile(session: string, listed: readonly Prompt[]): Prompt[] {
-      const gone = open(session).filter(
+      const gone = openOf(session).filter(
         (prompt) => !listed.some((other) => other.id === prompt.id),
       );
       return [
@@ -126,7 +191,7 @@ export function openPrompts({ disk, memory, of }: Stores, now: () => number = Da
 
     /** The session is over: nobody can answer what is still open. */
     expire(session: string): Prompt[] {
-      const ids = open(session).map((prompt) => prompt.id);
+      const ids = openOf(session).map((prompt) => prompt.id);
       of(session)
         .query(
           "UPDATE prompts SET state = 'expired', answered_at = ? WHERE session_id = ? AND state IN ('pending', 'sending')",

@@ -51,6 +51,8 @@ export interface PushOptions {
   subject: string | undefined;
   /** Push services that are allowed instead of the browsers' own. */
   services: string | undefined;
+  /** Whether a device may be told anything. */
+  mayHear(device: string): boolean;
   later: Later;
   log: Log;
 }
@@ -58,7 +60,7 @@ export interface PushOptions {
 export type Push = ReturnType<typeof openPush>;
 
 /** Notifications to devices: who wants which, and their way to the push services. Nothing of the hub waits for them. */
-export function openPush(db: Database, { subject, services, later, log }: PushOptions) {
+export function openPush(db: Database, { subject, services, mayHear, later, log }: PushOptions) {
   const keys = serverKeys(db);
   const waiting: Item[] = [];
   const busy = new Set<string>();
@@ -102,6 +104,7 @@ export function openPush(db: Database, { subject, services, later, log }: PushOp
     const subscription = find(device); // as it is now: it may have been revoked
     if (
       subscription === undefined ||
+      !mayHear(device) ||
       subject === undefined ||
       !isAllowed(subscription.endpoint, services)
     )
@@ -215,7 +218,7 @@ export function openPush(db: Database, { subject, services, later, log }: PushOp
       if (subject === undefined) return;
       for (const row of db.query<Row, []>("SELECT * FROM push_subscriptions").all()) {
         const to = toSubscription(row);
-        if (to.device === except || to.off.includes(kind)) continue;
+        if (to.device === except || to.off.includes(kind) || !mayHear(to.device)) continue;
         const item = { device: to.device, message: make(to), postage };
         const stale = waiting.findIndex(
           ({ device, message }) => device === item.device && message.tag === item.message.tag,

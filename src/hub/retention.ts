@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import type { Devices } from "./devices.ts";
 import { dropDocs } from "./search.ts";
 
 /** How much is kept: sessions that ended longer ago go, then the oldest that ended, until the rest fits. */
@@ -10,30 +11,54 @@ export interface Retention {
 }
 
 const DAY_MS = 86_400_000;
+/** After so many days without use a device is locked out, unless told otherwise. */
+const DEVICE_DAYS = 90;
 /** So many sessions go at once when room is needed. */
 const AT_ONCE = 10;
 /** So far a clock is believed to have moved from one look to the next, either way, in ms. */
 const BELIEVED_MS = DAY_MS / 4;
-/** Where it had been is kept under this name among the server's own values. */
-const NAME = "retention";
-
 /**
  * What the machine's clock says, as far as it is believed. It may be set to another year by mistake, and what is forgotten
  * does not come back; so it is followed a quarter of a day at a time, and catches up where the server was off for long.
  * A server that keeps nothing that is over has nothing to lose.
  */
 export function believedTime(db: Database, now: number): number {
-  const stored = db
-    .query<{ value: string }, [string]>("SELECT value FROM server_keys WHERE name = ?")
-    .get(NAME);
   const keeps =
     db.query("SELECT 1 FROM sessions WHERE over_since IS NOT NULL LIMIT 1").get() !== null;
-  const before = Number(stored?.value ?? now);
-  const believed = keeps
-    ? Math.max(before - BELIEVED_MS, Math.min(before + BELIEVED_MS, now))
-    : now;
+  return followClock(db, "retention", keeps ? BELIEVED_MS : Number.POSITIVE_INFINITY, now);
+}
+
+/** What was used last before this time is locked out, in unix ms. `days` may be 0: never. */
+export const unusedSince = (now: number, days = DEVICE_DAYS): number =>
+  days === 0 ? 0 : now - days * DAY_MS;
+
+/** Locks out devices that nobody has used for so many days, by a clock that is followed as slowly: a wrong year locks nobody out. */
+export function lockUnused(
+  db: Database,
+  devices: Devices,
+  days: number | undefined,
+  now: number,
+): void {
+  // what was paired and never used counts from the first look: earlier releases did not look
+  if (storedClock(db, "devices") === undefined)
+    db.query("UPDATE devices SET admitted_at = ? WHERE last_seen_at IS NULL").run(now);
+  const believed = followClock(db, "devices", BELIEVED_MS, now);
+  devices.lockUnused(unusedSince(believed, days), believed === now ? now : undefined);
+}
+
+function storedClock(db: Database, name: string): number | undefined {
+  const stored = db
+    .query<{ value: string }, [string]>("SELECT value FROM server_keys WHERE name = ?")
+    .get(name);
+  return stored === null ? undefined : Number(stored.value);
+}
+
+/** Follows the clock by at most `step` ms either way. Where it had been is kept under this name among the server's own values. */
+function followClock(db: Database, name: string, step: number, now: number): number {
+  const before = storedClock(db, name) ?? now;
+  const believed = Math.max(before - step, Math.min(before + step, now));
   db.query("INSERT OR REPLACE INTO server_keys (name, value) VALUES (?, ?)").run(
-    NAME,
+    name,
     String(believed),
   );
   return believed;

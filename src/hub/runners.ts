@@ -1,5 +1,11 @@
 import type { Database } from "bun:sqlite";
-import type { FromRunner, FromServer, Prompt, SessionSummary } from "../types.ts";
+import {
+  type FromRunner,
+  type FromServer,
+  LIMITS,
+  type Prompt,
+  type SessionSummary,
+} from "../types.ts";
 import type { Alerts } from "./alerts.ts";
 import { openDaemons } from "./daemons.ts";
 import type { Devices } from "./devices.ts";
@@ -71,6 +77,9 @@ export function openRunners(hub: {
     if (prompt.answer?.by === "desk") hub.devices.audit(null, "answered at the desk", prompt.id);
   };
 
+  const runningOn = (device: string) =>
+    [...bySession.values()].filter(({ data }) => data.device.id === device).length;
+
   const leave = (socket: Socket, id: string) => {
     if (bySession.get(id) !== socket) return;
     bySession.delete(id);
@@ -110,9 +119,9 @@ export function openRunners(hub: {
           const changed = prompts.report(message.prompt);
           if (changed === undefined || changed.session !== id) return;
           tell(changed, known === undefined);
+          search.touch(id);
+          announce("session_status", id);
         });
-        search.touch(id);
-        announce("session_status", id);
         return;
       case "status":
         store("a status", () => sessions.status(id, message));
@@ -153,6 +162,11 @@ export function openRunners(hub: {
     const present = bySession.get(session.id)?.data;
     // what was kept on the way may come when its runner has long been back on another connection
     if (present?.device.id === socket.data.device.id && present.number > socket.data.number) return;
+    if (present === undefined && runningOn(socket.data.device.id) >= LIMITS.runningSessions)
+      return send(socket, {
+        type: "refused",
+        message: `${LIMITS.runningSessions} sessions of this machine run already: the server takes no more.`,
+      });
     const begun = store("a session", () => {
       const known = sessions.begin(socket.data.device.id, session, message.first);
       if (known === undefined)

@@ -40,8 +40,9 @@ export function openSearch({ disk, memory, of }: Stores, log?: Log, room?: Room)
     /** What has all these words, the last one also where it only begins so; newest first. */
     find(text: string): SearchAnswer {
       const [first, second] = [indexes.memory.find(text), indexes.disk.find(text)];
+      const found = shared([...first.found, ...second.found]);
       return {
-        results: [...first.results, ...second.results].slice(0, LIMITS.results),
+        results: found.slice(0, LIMITS.results).map(({ result }) => result),
         partial: first.partial || second.partial,
       };
     },
@@ -51,6 +52,23 @@ export function openSearch({ disk, memory, of }: Stores, log?: Log, room?: Room)
       indexes.memory.close();
     },
   };
+}
+
+/** What was found, and on which device's session. */
+interface Found {
+  device: string;
+  result: SearchAnswer["results"][number];
+}
+
+/** So many of each device that none fills an answer alone where others have something. */
+function shared(found: readonly Found[]): Found[] {
+  const share = Math.ceil(LIMITS.results / new Set(found.map(({ device }) => device)).size);
+  const counts = new Map<string, number>();
+  return found.filter(({ device }) => {
+    const count = (counts.get(device) ?? 0) + 1;
+    counts.set(device, count);
+    return count <= share;
+  });
 }
 
 type Kind = SearchAnswer["results"][number]["kind"];
@@ -204,51 +222,36 @@ function openIndex(db: Database, log: Log = () => undefined, room?: Room) {
       rest(FIRST_PAUSE_MS);
     },
 
-    find(text: string): SearchAnswer {
+    find(text: string): { found: Found[]; partial: boolean } {
       const words = text
         .slice(0, LIMITS.queryChars)
         .replaceAll("\0", " ")
         .split(/\s+/)
         .filter((word) => /[\p{L}\p{N}\p{Co}]/u.test(word))
         .slice(0, WORDS);
-      if (words.length === 0) return { results: [], partial: false };
+      if (words.length === 0) return { found: [], partial: false };
       const partial = !catchUp();
       // quoted, so that nothing in them is taken for a part of FTS5's own language
       const match = words.map((word) => `"${spaced(word).replaceAll('"', '""')}"`).join(" ");
-      const docs = db
-        .query<
-          {
-            session: string;
-            cwd: string;
-            title: string;
-            generation: number;
-            kind: Kind;
-            place: number;
-          },
-          [string, number]
-        >(
-          `SELECT s.id AS session, s.cwd, s.title, s.generation, d.kind, d.place FROM search JOIN search_docs d ON d.id = search.rowid JOIN sessions s ON s.id = d.session_id
-           WHERE search MATCH ? ORDER BY search.rowid DESC LIMIT ?`,
-        )
-        .all(`${match}*`, CANDIDATES);
-      const found = new Map<string, number>();
-      const results: SearchAnswer["results"] = [];
+      const docs = candidates(db, `${match}*`);
+      const share = Math.ceil(LIMITS.results / new Set(docs.map(({ device }) => device)).size);
+      const counts = new Map<string, number>(); // of each session, and of each device
+      const found: Found[] = [];
       for (const doc of docs) {
-        const already = found.get(doc.session) ?? 0;
-        if (already >= LIMITS.sessionResults || results.length >= LIMITS.results) continue;
+        const already = counts.get(doc.session) ?? 0;
+        const devices = counts.get(doc.device) ?? 0;
+        if (already >= LIMITS.sessionResults || devices >= share) continue;
+        if (found.length >= LIMITS.results) break;
         const hit = look(db, doc, words);
         if (hit === undefined) continue; // changed meanwhile
-        found.set(doc.session, already + 1);
-        results.push({
-          session: doc.session,
-          cwd: doc.cwd,
-          title: doc.title,
-          kind: doc.kind,
-          place: hit.place,
-          snippet: snippetOf(hit.text, words, hit.from),
-        });
+        counts.set(doc.session, already + 1);
+        counts.set(doc.device, devices + 1);
+        const { session, cwd, title, kind } = doc;
+        const snippet = snippetOf(hit.text, words, hit.from);
+        const result = { session, cwd, title, kind, place: hit.place, snippet };
+        found.push({ device: doc.device, result });
       }
-      return { results, partial };
+      return { found, partial };
     },
 
     close(): void {
@@ -275,6 +278,35 @@ export function dropDocs(
     ...values,
   );
   db.query(`DELETE FROM search_docs WHERE ${which}`).run(...values);
+}
+
+/** A document that may have what is looked for. */
+interface Candidate {
+  session: string;
+  device: string;
+  cwd: string;
+  title: string;
+  generation: number;
+  kind: Kind;
+  place: number;
+  doc: number;
+}
+
+/** The newest documents that match. Where one device has so many that others' may lie beyond, the newest of each device. */
+function candidates(db: Database, match: string): Candidate[] {
+  const query = (of: string) =>
+    `SELECT s.id AS session, s.device_id AS device, s.cwd, s.title, s.generation, d.kind, d.place, d.id AS doc
+     FROM search JOIN search_docs d ON d.id = search.rowid JOIN sessions s ON s.id = d.session_id
+     WHERE search MATCH ? ${of} ORDER BY search.rowid DESC LIMIT ${CANDIDATES}`;
+  const newest = db.query<Candidate, [string]>(query("")).all(match);
+  if (newest.length < CANDIDATES) return newest;
+  return db
+    .query<{ device: string }, []>("SELECT DISTINCT device_id AS device FROM sessions")
+    .all()
+    .flatMap(({ device }) =>
+      db.query<Candidate, [string, string]>(query("AND s.device_id = ?")).all(match, device),
+    )
+    .sort((a, b) => b.doc - a.doc);
 }
 
 /** The text of each block of rows before `end`, by its first row's number. */

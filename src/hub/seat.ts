@@ -1,15 +1,19 @@
 import { Database, SQLiteError } from "bun:sqlite";
 import {
   accessSync,
+  chmodSync,
+  closeSync,
   constants,
   existsSync,
-  mkdirSync,
+  openSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
+import { claimFolder } from "../db.ts";
 import { parseJson } from "../types.ts";
 
 /** What a server tells about itself to whoever may read its data folder. */
@@ -40,7 +44,9 @@ export class SeatTaken extends Error {}
 
 /** A lock that the kernel frees when its process dies, whatever the reason: SQLite's own, on a file that stays empty. Undefined where another process has it. */
 export function takeLock(file: string, waitMs = 0): (() => void) | undefined {
-  const db = new Database(file, { create: true });
+  closeSync(openSync(file, "a", 0o600)); // SQLite would make it readable for all
+  if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600);
+  const db = new Database(file);
   try {
     db.run(`PRAGMA busy_timeout = ${waitMs}`);
     db.run("PRAGMA journal_mode = MEMORY"); // no file that a crash would leave beside it
@@ -55,7 +61,7 @@ export function takeLock(file: string, waitMs = 0): (() => void) | undefined {
 
 /** Makes this process the one server of a data folder. Throws a `SeatTaken`. */
 export function takeSeat(data: string): { announce(seat: Seat): void; leave(): void } {
-  mkdirSync(data, { recursive: true, mode: 0o700 });
+  claimFolder(data);
   accessSync(data, constants.R_OK | constants.W_OK | constants.X_OK); // SQLite would not say why
   const free = takeLock(join(data, "server.lock"), LOOK_MS);
   const file = join(data, "server.json");

@@ -3,6 +3,7 @@ import {
   Exit as ExitSchema,
   Frame,
   type HistoryOp,
+  LIMITS,
   type OutputPage,
   parseJson,
   type SessionInfo,
@@ -36,7 +37,16 @@ type Row = Omit<
   pending: number;
 };
 
-const SUMMARY = `SELECT s.*, (SELECT count(*) FROM prompts p WHERE p.session_id = s.id AND p.state IN ('pending', 'sending')) AS pending FROM sessions s`;
+/** A session as a list has it, and which of its device's sessions it is. */
+type ListedRow = Omit<Row, "screen" | "output_seq" | "generation" | "next_line"> & {
+  place: number;
+};
+/** What a list says of a session: its screen can be large, and is no part of that. */
+const LISTED =
+  "s.id, s.device_id, s.host, s.cwd, s.command, s.status, s.hooks, s.activity, s.title, s.started_at, s.ended_at, s.exit, s.offline_since, s.desk, s.sandbox, s.args";
+const PENDING =
+  "(SELECT count(*) FROM prompts p WHERE p.session_id = s.id AND p.state IN ('pending', 'sending')) AS pending";
+const SUMMARY = `SELECT s.*, ${PENDING} FROM sessions s`;
 
 export type Sessions = ReturnType<typeof openSessions>;
 
@@ -58,7 +68,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
     .query("UPDATE sessions SET status = 'offline', offline_since = ? WHERE status = 'running'")
     .run(now());
 
-  const summary = (row: Row): SessionSummary => {
+  const summary = (row: Omit<ListedRow, "place">): SessionSummary => {
     const {
       id,
       host,
@@ -177,6 +187,7 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       first: number,
     ): { outputSeq: number; isNew: boolean } | undefined {
       const row = one.get(info.id);
+      if (row !== null && (row.device_id !== device || row.status === "ended")) return undefined;
       this.moved(info.id, info.background);
       this.refused(info.id, info.refused);
       if (row === null) {
@@ -197,7 +208,6 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
         );
         return { outputSeq: this.skipTo(info.id, first), isNew: true };
       }
-      if (row.device_id !== device || row.status === "ended") return undefined;
       of(info.id)
         .query(
           "UPDATE sessions SET status = 'running', offline_since = NULL, over_since = NULL, hooks = ?, activity = ? WHERE id = ?",
@@ -316,16 +326,24 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
       return row === null ? undefined : summary(row);
     },
 
-    /** Newest first, but what waits for somebody before all else, then what runs. */
-    list(): SessionSummary[] {
+    /**
+     * Sessions after the first `skip`, a page of them: newest first, but what waits for somebody before all else, then what
+     * runs. Each device has its share of a page, so that none fills it alone where others have any.
+     */
+    list(skip = 0): { sessions: SessionSummary[]; more: boolean } {
       const order =
-        "ORDER BY pending > 0 DESC, s.status = 'running' DESC, s.status = 'offline' DESC, s.started_at DESC LIMIT 200";
-      const place = ({ pending, status, started_at }: SessionSummary) =>
-        [pending > 0, status === "running", status === "offline", started_at].map(Number);
-      const sessions = all.flatMap((db) =>
-        db.query<Row, []>(`${SUMMARY} ${order}`).all().map(summary),
+        "pending > 0 DESC, status = 'running' DESC, status = 'offline' DESC, started_at DESC, id DESC";
+      const end = skip + LIMITS.listedSessions;
+      const found = all.flatMap((db) =>
+        db
+          .query<ListedRow, [number]>(
+            `SELECT *, row_number() OVER (PARTITION BY device_id ORDER BY ${order}) AS place
+             FROM (SELECT ${LISTED}, ${PENDING} FROM sessions s) ORDER BY place, ${order} LIMIT ?`,
+          )
+          .all(end + 1),
       );
-      return sessions.sort((a, b) => compare(place(b), place(a)));
+      const shown = found.sort((a, b) => a.place - b.place || rank(a, b)).slice(skip, end);
+      return { sessions: shown.sort(rank).map(summary), more: found.length > end };
     },
 
     history(id: string): { generation: number; next: number } {
@@ -357,7 +375,14 @@ export function openSessions(stores: Stores, now: () => number = Date.now) {
   };
 }
 
-function compare(a: readonly number[], b: readonly number[]): number {
-  const at = a.findIndex((value, i) => value !== b[i]);
-  return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
+/** What waits for somebody first, then what runs, then what is away; the newest of each first. */
+function rank(a: ListedRow, b: ListedRow): number {
+  const key = ({ pending, status, started_at, id }: ListedRow) =>
+    [pending > 0, status === "running", status === "offline", started_at, id] as const;
+  const [mine, others] = [key(a), key(b)];
+  for (const [i, value] of mine.entries()) {
+    const other = others[i] ?? value;
+    if (value !== other) return value > other ? -1 : 1;
+  }
+  return 0;
 }

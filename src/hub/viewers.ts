@@ -51,6 +51,8 @@ export interface ViewerSource {
   lines(session: string, limit: number): OutputPage;
   /** How many entries its conversation has. */
   entries(session: string): number;
+  /** A device looks on, without asking for anything. */
+  onBeat(device: string): void;
   /** Nobody of the device that holds a session's size looks on any more. */
   onSizeFree(session: string): void;
 }
@@ -190,10 +192,12 @@ export function openViewers(source: ViewerSource) {
       }
     },
 
-    /** A device has taken a session's size over, or nobody has any more. */
-    holdsSize(session: string, device: string | undefined): void {
+    /** A device has taken a session's size over, or nobody has any more. True where it did not hold it before. */
+    holdsSize(session: string, device: string | undefined): boolean {
+      const before = sizeHolders.get(session);
       if (device === undefined) sizeHolders.delete(session);
       else sizeHolders.set(session, device);
+      return device !== undefined && device !== before;
     },
 
     /** Ends the streams of a revoked device. */
@@ -242,10 +246,11 @@ export function openViewers(source: ViewerSource) {
       for (const text of resume(options.lastEventId)) viewer.backlog.push(text);
       viewers.set(viewer.id, viewer);
       options.signal.addEventListener("abort", () => close(viewer));
-      const beat = setInterval(
-        () => viewer.wants && viewer.send(encoder.encode(": still here\n\n")),
-        HEARTBEAT_MS,
-      );
+      const beat = setInterval(() => {
+        if (!viewer.wants) return;
+        viewer.send(encoder.encode(": still here\n\n"));
+        source.onBeat(viewer.device);
+      }, HEARTBEAT_MS);
       const body = new ReadableStream<Uint8Array>({
         start(controller) {
           viewer.send = (bytes) => {

@@ -133,6 +133,7 @@ export function openAsking({
     return now === "unknown" ? undefined : now === "waiting";
   };
   let keys = 0; // that could have answered a dialog: so many have come, from the desk or from afar
+  const waits = () => activity() === "waiting";
   const trusted = (event: PermissionRequest) =>
     trustedTranscript(transcriptFor(event), configDir, roots) ??
     trustedTranscript(event.transcript_path, configDir, roots);
@@ -142,6 +143,7 @@ export function openAsking({
     ledger,
     host,
     dialogOpen: openIn,
+    waits,
     whose,
     outcome(event) {
       let transcript = trusted(event); // the first turn's is about to be written
@@ -223,6 +225,7 @@ export function openAsking({
     }
   };
   const handlers: HookHandlers = {
+    waits,
     onPermission(event, signal) {
       const { own } = whose(event.session_id);
       onHook(event, own);
@@ -252,6 +255,7 @@ export function openAsking({
     },
     /** Claude is at work, idle, or waits. */
     activityChanged(now: SessionInfo["activity"]): void {
+      if (now === "waiting") hooks?.waitBegins();
       if (now !== "unknown") prompts.dialog(now === "waiting");
       questions.changed();
     },

@@ -3,16 +3,26 @@ import { write as writeBehind, writeSync } from "node:fs";
 /** After this long without progress a full descriptor is tried on a timer instead of every turn of the loop, in ms. */
 const EAGER_MS = 8;
 const RETRY_MS = 5;
-/** So much is given to a thread at once, in bytes. */
-const THREAD_BYTES = 64 * 1024;
+/**
+ * So much is given to a thread at once, in bytes: more while that is soon written, less while it takes long, as a thread tells of no
+ * progress before all of it is written.
+ */
+const THREAD_BYTES = 16 * 1024;
+const LEAST_THREAD_BYTES = 1024;
+const SOON_MS = 20;
+const LONG_MS = 200;
 
 /** Writes to a non-blocking descriptor, in order; what it does not take at once waits here. */
 export interface DescriptorWriter {
   write(bytes: Uint8Array): void;
   /** Bytes that wait. */
   readonly waiting: number;
+  /** Bytes that were taken, of all that was written. */
+  readonly taken: number;
   /** Calls back once nothing waits any more. */
   whenDrained(callback: () => void): void;
+  /** Forgets what waits, but for what is already with a thread. */
+  skip(): void;
   /** Forgets what waits, and whatever is written from now on. */
   stop(): void;
 }
@@ -25,6 +35,9 @@ export function openWriter(fd: number, blocking?: number): DescriptorWriter {
   const queue: Uint8Array[] = [];
   let waiting = 0;
   let stopped = false;
+  let taken = 0;
+  let inThreadBytes = 0;
+  let threadBytes = LEAST_THREAD_BYTES * 4;
   let lastProgress = 0;
   let drained: (() => void)[] = [];
   let room: Uint8Array | undefined; // for what the thread writes: one of its own, as each would be garbage of the same size
@@ -35,6 +48,7 @@ export function openWriter(fd: number, blocking?: number): DescriptorWriter {
   };
   const took = (bytes: number) => {
     waiting -= bytes;
+    taken += bytes;
     for (let chunk = queue[0]; bytes > 0 && chunk !== undefined; chunk = queue[0]) {
       if (bytes < chunk.length) queue[0] = chunk.subarray(bytes);
       else queue.shift();
@@ -43,14 +57,14 @@ export function openWriter(fd: number, blocking?: number): DescriptorWriter {
   };
   const flush = () => {
     for (let chunk = queue[0]; chunk !== undefined; chunk = queue[0]) {
-      const taken = outcome(() => writeSync(fd, chunk));
-      if (taken === "gone") stop();
+      const written = outcome(() => writeSync(fd, chunk));
+      if (written === "gone") stop();
       else {
-        took(taken);
-        if (taken > 0) lastProgress = performance.now();
-        if (taken === chunk.length) continue;
+        took(written);
+        if (written > 0) lastProgress = performance.now();
+        if (written === chunk.length) continue;
         if (blocking !== undefined) return inThread(blocking);
-        if (taken > 0) continue;
+        if (written > 0) continue;
         if (performance.now() - lastProgress < EAGER_MS) setImmediate(flush);
         else setTimeout(flush, RETRY_MS);
         return;
@@ -62,14 +76,21 @@ export function openWriter(fd: number, blocking?: number): DescriptorWriter {
   };
   const inThread = (to: number) => {
     room ??= new Uint8Array(THREAD_BYTES);
-    writeBehind(to, fill(room, queue), (error, written) => {
+    const bytes = fill(room.subarray(0, threadBytes), queue);
+    inThreadBytes = bytes.length;
+    const began = performance.now();
+    writeBehind(to, bytes, (error, count) => {
       if (stopped) return;
-      const taken = outcome(() => {
+      inThreadBytes = 0;
+      const written = outcome(() => {
         if (error) throw error;
-        return written;
+        return count;
       });
-      if (taken === "gone") stop();
-      else took(taken);
+      if (written === "gone") stop();
+      else took(written);
+      const ms = performance.now() - began;
+      if (ms < SOON_MS) threadBytes = Math.min(THREAD_BYTES, threadBytes * 2);
+      if (ms > LONG_MS) threadBytes = Math.max(LEAST_THREAD_BYTES, threadBytes / 4);
       if (queue.length > 0) inThread(to);
       else flush();
     });
@@ -84,6 +105,15 @@ export function openWriter(fd: number, blocking?: number): DescriptorWriter {
       queue.push(bytes);
       waiting += bytes.length;
       if (queue.length === 1) flush();
+    },
+    get taken() {
+      return taken;
+    },
+    skip() {
+      const withThread = fill(new Uint8Array(inThreadBytes), queue);
+      queue.length = 0;
+      if (withThread.length > 0) queue.push(withThread);
+      waiting = withThread.length;
     },
     whenDrained(callback) {
       if (queue.length === 0) callback();

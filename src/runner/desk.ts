@@ -1,17 +1,29 @@
 import { closeSync } from "node:fs";
 import { openWriter } from "./descriptor.ts";
-import { openTerminal, rawAttributes, setTerminalAttributes, terminalAttributes } from "./libc.ts";
+import {
+  openTerminal,
+  rawAttributes,
+  setTerminalAttributes,
+  terminalAttributes,
+  windowPixels,
+} from "./libc.ts";
+import type { Size } from "./wrap.ts";
 
 /** The terminal at the desk: raw while a session runs, and as it was on every way out. */
 export interface Desk {
   readonly cols: number;
   readonly rows: number;
+  size(): Size;
   /** Line settings as `stty -g` prints them. */
   readonly lineSettings: string;
   /** Writes in order and never blocks; what the terminal does not take at once waits. */
   write(bytes: Uint8Array): void;
   /** Bytes that wait for the terminal. */
   readonly waiting: number;
+  /** Bytes that the terminal has taken. */
+  readonly taken: number;
+  /** Forgets what waits. */
+  skip(): void;
   /** Calls back once nothing waits any more. */
   whenDrained(callback: () => void): void;
   raw(): void;
@@ -24,9 +36,9 @@ export interface Desk {
 /** How long `close` waits for a terminal that takes nothing, in ms. */
 const CLOSE_MS = 1000;
 
-/** Ends what a full-screen program may have left on: alternate screen, mouse, paste, focus, keys, lines that don't wrap, hidden cursor, colours. */
+/** Ends what a full-screen program may have left on, as far as this is not known: alternate screen (on the normal one the cursor stays where it is), mouse, paste, focus, keys, lines that don't wrap, hidden cursor, colours. */
 const RESET_MODES =
-  "\\033[?1049l\\033[?1000l\\033[?1002l\\033[?1003l\\033[?1006l\\033[?1004l\\033[?2004l\\033[?2031l\\033[<u\\033[>4;0m\\033[?7h\\033[?25h\\033[0m";
+  "\\0337\\033[?1049l\\033[?1000l\\033[?1002l\\033[?1003l\\033[?1006l\\033[?1004l\\033[?2004l\\033[?2031l\\033[<u\\033[>4;0m\\033[?7h\\033[?25h\\033[0m";
 
 /**
  * A shell that waits on a pipe: told `done` it just ends, but when this process dies without a word (kill -9, a crash) it
@@ -64,11 +76,18 @@ export function openDesk(ifKilled: readonly string[] = []): Desk | undefined {
     get rows() {
       return process.stdout.rows || 24;
     },
+    size() {
+      return { cols: this.cols, rows: this.rows, pixels: windowPixels(1) };
+    },
     lineSettings: settings,
     get waiting() {
       return out.waiting;
     },
+    get taken() {
+      return out.taken;
+    },
     write: out.write,
+    skip: out.skip,
     whenDrained: out.whenDrained,
     raw() {
       setTerminalAttributes(0, rawAttributes(found));

@@ -2,10 +2,13 @@ import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
 import { type IUnicodeVersionProvider, Terminal } from "@xterm/headless";
 import { mendCopying } from "./buffer-line.ts";
 import { SCROLLBACK_LINES } from "./history.ts";
+import { boundCount } from "./screen/core.ts";
 import { endSoftWraps } from "./soft-wraps.ts";
 
 /** So many characters (accents, joiners) are added to the one that stands in a cell; the next begins a cell of its own. */
 const JOINED = 16;
+/** The last character is repeated so often at most: a screen of a usual size full. */
+const REPEATED_CELLS = 16 * 1024;
 /** Where the number of those added stands in a character's properties (see UnicodeService of xterm.js): above all that is there of a joined one. */
 const COUNT_SHIFT = 12;
 const JOINS = 1;
@@ -60,6 +63,7 @@ export function openEmulator(cols: number, rows: number): Terminal {
     cols,
     rows,
     scrollback: SCROLLBACK_LINES,
+    reflowCursorLine: true, // its end would be cut off
     allowProposedApi: true,
     logLevel: "off",
   });
@@ -75,18 +79,10 @@ export function openEmulator(cols: number, rows: number): Terminal {
     }),
   );
   unicode.activeVersion = bounded.activeVersion;
-  // what is repeated as often as a program says, up to 2^31 times: lines in and out, tabs, the last character. More than fit on the screen are none
-  const most = {
-    L: () => term.rows,
-    M: () => term.rows,
-    S: () => term.rows,
-    T: () => term.rows,
-    I: () => term.cols,
-    Z: () => term.cols,
-    b: () => term.cols,
-  };
-  for (const [final, fits] of Object.entries(most))
-    term.parser.registerCsiHandler({ final }, ([count = 0]) => Number(count) > fits());
+  // what is repeated as often as a program says, up to 2^31 times: lines in and out, tabs, the last character. More than fit on the screen change nothing
+  for (const final of ["L", "M", "S", "T"]) boundCount(term, final, () => term.rows);
+  for (const final of ["I", "Z"]) boundCount(term, final, () => term.cols);
+  boundCount(term, "b", () => Math.min(term.cols * term.rows, REPEATED_CELLS));
   mendCopying(term.buffer.normal.getLine(0));
   endSoftWraps(term);
   return term;

@@ -1,12 +1,16 @@
-import type { IMarker, Terminal } from "@xterm/headless";
+import type { IBuffer, IMarker, Terminal } from "@xterm/headless";
 import { type HistoryOp, LIMITS } from "../types.ts";
+import { unwrap } from "./buffer-line.ts";
 import { maskBuffer, START, type StreamState } from "./masking/rows.ts";
+import { markRow, resizeEmulator, setScrollback } from "./screen/reflow.ts";
 
 /** Lines that the emulator keeps above the screen; more than one slice of output can scroll. */
 export const SCROLLBACK_LINES = 2000;
-/** A slice of output ends after this many bytes, or line feeds and whatever else may scroll, so that no line leaves the emulator unseen. A wide character repeated scrolls three lines at worst. */
+/** A slice of output ends after this many bytes, or line feeds and whatever else may scroll, so that no line leaves the emulator unseen. A wide character that is repeated as often as there are columns scrolls three lines at worst. */
 const SLICE_BYTES = 16 * 1024;
 const SLICE_LINES = 500;
+/** Rows above that may tell whether a row holds a secret (see `maskBuffer`). */
+const ABOVE = 60;
 /** An operation carries about this much text at most, in UTF-16 units. */
 const OP_CHARS = 64 * 1024;
 
@@ -35,6 +39,34 @@ function sliceEnd(bytes: Uint8Array, start: number, end: number): number {
   return end;
 }
 
+/**
+ * A row that begins a printed line, and its number in the log: from here on both have the same rows. What the emulator still has above
+ * tells whether secrets stand below; in the log that keeps the form that it was stored in.
+ */
+interface Anchor {
+  row: IMarker;
+  number: number;
+  /** On the oldest row that the emulator had then. */
+  top: IMarker;
+  /** Numbers in the log of the printed lines between the two. */
+  above: number[];
+}
+
+/** The rows from `start` to `end` that begin a printed line, or what the emulator still has of one. */
+const linesIn = (buffer: IBuffer, start: number, end: number): number[] => {
+  const lines: number[] = [];
+  for (let y = start; y < end; y++)
+    if (y === 0 || buffer.getLine(y)?.isWrapped !== true) lines.push(y);
+  return lines;
+};
+
+/** Whether what stands above tells whether this row holds a secret: it goes on a line, or is of a private key. */
+const goesOnAbove = (buffer: IBuffer, y: number) => {
+  const line = buffer.getLine(y);
+  return line?.isWrapped === true || KEY_ROW.test(line?.translateToString(true) ?? "");
+};
+const KEY_ROW = /^\s*[\w+/=.~-]{16,}\s*$/;
+
 export interface History {
   /** Reports what has scrolled off since the last call; to be called after every slice. `more` is waiting: then it is reported once it is much. */
   sync(more?: boolean): void;
@@ -55,6 +87,7 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
   let newest: IMarker | undefined; // on the line numbered next - 1
   let lines: string[] = []; // taken and not yet reported: the last before `next`
   let chars = 0;
+  let anchor: Anchor | undefined;
   let newestGoesOn = false; // in the first row of the screen
   /** What has scrolled off leaves to the line numbered `next`, for masking. */
   let left: StreamState | undefined = START;
@@ -78,6 +111,39 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
       chars += payload.length;
       if (lines.length >= LIMITS.opLines || chars >= OP_CHARS) flush();
     }
+  };
+
+  /** The log from the row numbered `from` on is what stands in the rows from `start` to `end` now. */
+  const replace = (from: number, start: number, end: number) => {
+    if (from < next) {
+      emit({ op: "truncate", generation, to: from });
+      left = from === 0 ? START : undefined;
+      next = from;
+    }
+    take(from, start, end);
+  };
+
+  /** Where a new width begins to rewrap the log: the same row as last time, as long as the emulator has what stood above it. */
+  const anchorOf = (before: number): Anchor | undefined => {
+    const buffer = term.buffer.normal;
+    const last = anchor?.row.isDisposed === false ? anchor : undefined;
+    if (last?.top.isDisposed === false) return last;
+    const oldest = next - before; // number of the emulator's oldest row, were all rows in the log as here
+    const same = last?.row.line ?? 0; // they are from here on
+    forgetAnchor();
+    let line = oldest === 0 ? 0 : Math.min(before, Math.max(same, ABOVE));
+    if (oldest > 0) while (line < before && goesOnAbove(buffer, line)) line++;
+    unwrap(buffer.getLine(line)); // one line of thousands of rows: in the log it still goes on
+    const [row, top] = [markRow(term, line), markRow(term, 0)];
+    if (row === undefined || top === undefined) return undefined;
+    const above = linesIn(buffer, same, line).map((y) => oldest + y);
+    anchor = { row, number: oldest + line, top, above };
+    return anchor;
+  };
+  const forgetAnchor = () => {
+    anchor?.row.dispose();
+    anchor?.top.dispose();
+    anchor = undefined;
   };
 
   const mark = () => {
@@ -131,11 +197,17 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
     left = START;
     newest?.dispose();
     newest = undefined;
+    forgetAnchor();
     emit({ op: "generation", generation });
     return false; // the emulator does the clearing
   };
   term.parser.registerCsiHandler({ final: "J" }, (params) => (params[0] === 3 ? clear() : false));
   term.parser.registerEscHandler({ final: "c" }, clear);
+  /** A character that is repeated over more than a row may scroll a screen. */
+  term.parser.registerCsiHandler({ final: "b" }, ([count = 0]) => {
+    if (Number(count) > term.cols) look();
+    return false;
+  });
   /** What has scrolled off before the alternate screen comes up in the same slice. */
   term.parser.registerCsiHandler({ prefix: "?", final: "h" }, (params) => {
     if (params.some((mode) => mode === 47 || mode === 1047 || mode === 1049)) sync();
@@ -152,26 +224,45 @@ export function followHistory(term: Terminal, emit: (op: HistoryOp) => void): Hi
     resize(cols, rows) {
       if (cols === term.cols && rows === term.rows) return;
       sync();
-      const before = term.buffer.normal.baseY;
-      const first = next - before; // number of the oldest line that the emulator still has
+      const { normal } = term.buffer;
+      const before = normal.baseY;
+      const limit = term.options.scrollback ?? SCROLLBACK_LINES;
       const rewrapped = cols !== term.cols;
-      const mark0 = newest;
-      term.resize(cols, rows);
-      const after = term.buffer.normal.baseY;
-      if (before === 0 || (!rewrapped && mark0 !== undefined && !mark0.isDisposed)) {
-        const dropped = mark0 === undefined ? 0 : before - 1 - mark0.line;
-        const end = first + dropped + after;
-        if (end < next) {
-          emit({ op: "truncate", generation, to: end });
-          left = undefined;
-        } else take(next, next - first - dropped, after);
-        next = end;
-      } else {
-        if (next > first) emit({ op: "truncate", generation, to: first });
-        take(first, 0, after);
+      const first = rewrapped ? anchorOf(before) : anchor;
+      // all has to be taken before the emulator forgets what is beyond its bound now
+      setScrollback(term, normal.length * (rewrapped ? mostRows(term.cols, cols) : 1));
+      resizeEmulator(term, cols, rows);
+      const after = normal.baseY;
+      const shared = Math.min(before, after);
+      if (first === undefined || (!rewrapped && first.row.line <= shared))
+        replace(next - before + shared, shared, after);
+      else if (first.row.line <= after) replace(first.number, first.row.line, after);
+      else {
+        // lines above the anchor are on the screen again: they are counted from there
+        let line = Math.min(after, first.row.line - 1);
+        while (line > 0 && normal.getLine(line)?.isWrapped === true) line--;
+        const lines = linesIn(normal, line, first.row.line).length;
+        replace(first.above.at(-lines) ?? first.number, line, after);
+        forgetAnchor();
       }
       flush();
       mark();
+      setScrollback(term, rewrapped ? Math.max(rowsToKeep(normal), mostScrolled(cols)) : limit);
     },
   };
+}
+
+/** A row may become so many in another width; a wide character leaves the last column of a narrow one empty. */
+const mostRows = (cols: number, next: number) =>
+  Math.ceil(cols / Math.max(1, Math.min(cols, next) - 1)) + 1;
+
+/** A slice that was cut for a wider terminal may scroll so many rows. */
+const mostScrolled = (cols: number) => SLICE_LINES + Math.ceil(SLICE_BYTES / Math.max(1, cols - 1));
+
+/** As many printed lines as ever are kept, in however many rows: back in the old width they are as they were. */
+function rowsToKeep(buffer: IBuffer): number {
+  let lines = 0;
+  let y = buffer.baseY;
+  while (y > 0 && lines < SCROLLBACK_LINES) if (buffer.getLine(--y)?.isWrapped !== true) lines++;
+  return Math.max(SCROLLBACK_LINES, buffer.baseY - y);
 }

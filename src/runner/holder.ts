@@ -9,7 +9,7 @@ import { existsSync } from "node:fs";
 const HOLDER = `exec 3>&2 2>/dev/null
 trap : INT QUIT TERM
 set -m
-(exec "$@" 2>&3 3>&-)
+([ -z "$ignored" ] || trap '' $ignored; exec "$@" 2>&3 3>&-)
 s=$?
 while case $(kill -l $s) in *STOP|*TSTP|*TTIN|*TTOU) jobs %% >/dev/null;; *) false;; esac
 do kill -STOP $$; fg >/dev/null; s=$?; done
@@ -17,7 +17,7 @@ exit $s`;
 
 /** bash as the holder loses the job after Ctrl-C and writes job notices on the screen: there the program can't stop. */
 const PLAIN_HOLDER = `trap : INT QUIT TERM
-"$@"
+([ -z "$ignored" ] || trap '' $ignored; exec "$@")
 exit $?`;
 
 /**
@@ -30,18 +30,19 @@ while [ -z "$go" ]; do printf .; kill -STOP $$; done
 trap - USR1
 printf '\\036'
 fi
-stty "$2" 2>/dev/null; shift 2
+stty "$2" 2>/dev/null; ignored=$3; shift 3
 `;
 /** Ends what the holder itself writes. */
 export const MARKER = 0x1e;
 
 /**
  * The command that holds a program: a shell and its arguments. With `wait` it first lets us take the master side over;
- * `lineSettings` are given to the terminal as stty(1) takes them.
+ * `lineSettings` are given to the terminal as stty(1) takes them; the program ignores the signals in `ignored`, by number.
  */
 export function holderCommand(
   wait: boolean,
   lineSettings: string,
+  ignored: readonly number[],
   program: readonly string[],
 ): [shell: string, ...args: string[]] {
   const [shell, script] = holderShell();
@@ -52,6 +53,7 @@ export function holderCommand(
     "claude-remote",
     wait ? "wait" : "go",
     lineSettings,
+    ignored.join(" "),
     ...program,
   ];
 }

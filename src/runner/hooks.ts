@@ -4,16 +4,15 @@ import { dirname } from "node:path";
 import * as v from "valibot";
 import { randomNonce } from "../auth.ts";
 import { LIMITS, parseJson, ToolInput } from "../types.ts";
+import { QuestionRate } from "./claude/question-rate.ts";
 import { ownCommand } from "./program.ts";
 
 /** One hook event may have this many bytes: Claude may ask to write a large file. */
 const EVENT_BYTES = 8 * 1024 * 1024;
-/** Events a second that are taken; Claude's own commands can read the token and flood us. */
+/** Events a second that are taken, but for questions; Claude's own commands can read the token and flood us. */
 const EVENTS_PER_SECOND = 100;
 /** Text a second that is read out of them: each MB takes some 15 ms of the time in which the terminal is drawn. In bytes. */
 const BYTES_PER_SECOND = 16 * 1024 * 1024;
-/** Questions a minute that are taken: each is stored, and no person is asked more often. */
-const QUESTIONS_PER_MINUTE = 120;
 /** How long a person may take to answer from afar, in seconds: Claude Code asks for a number (measured: 86400 is kept). */
 const PERSON_TIMEOUT_S = 86_400;
 /** All other events are answered at once. */
@@ -24,6 +23,9 @@ const IDLE_S = 10;
 const NEVER_IDLE: object = { idleTimeout: 0 };
 /** The variable that carries the token: hooks name it, so that the token itself stands in no file and no argv. */
 export const TOKEN_VARIABLE = "CLAUDE_REMOTE_HOOK_TOKEN";
+
+/** Looks like an event that somebody is to answer; whether it is one is for the schema to say. */
+const QUESTION = /"hook_event_name"\s*:\s*"(?:PermissionRequest|Elicitation)"/;
 
 const shortText = v.pipe(v.string(), v.maxLength(256));
 const path = v.pipe(v.string(), v.maxLength(LIMITS.pathChars));
@@ -127,6 +129,8 @@ export interface HookListener {
   readonly env: Record<string, string>;
   /** The port they call; 0 where it is a socket. */
   readonly port: number;
+  /** Claude's own status says now that it waits for an answer. */
+  waitBegins(): void;
   /** Listens anew where the socket was swept away. */
   renew(): void;
   close(): void;
@@ -138,6 +142,8 @@ export interface HookHandlers {
   /** An MCP server asks for something; no dialog comes up at the desk before this is answered. */
   onElicitation(event: Elicitation, signal: AbortSignal): Promise<ElicitationReply | undefined>;
   onEvent(event: Told): void;
+  /** Whether Claude's own status says that it waits for an answer. */
+  waits?(): boolean;
   /** A line that Claude is to show at the desk with this event; it does so where hooks are requests. */
   message?(event: Told): string | undefined;
 }
@@ -155,9 +161,9 @@ export function listenForHooks(
   const token = randomNonce();
   const expected = `Bearer ${token}`;
   let second = 0;
-  let taken = 0;
+  let told = 0;
   let bytes = 0;
-  const asked: number[] = []; // when, in ms
+  const questions = new QuestionRate(handlers.waits?.bind(handlers));
 
   const isOurs = (request: Request, port: number | undefined): boolean => {
     if (socket !== undefined) return true; // the file system has kept others out
@@ -173,18 +179,24 @@ export function listenForHooks(
     maxRequestBodySize: EVENT_BYTES,
     async fetch(request: Request, server: Bun.Server<undefined>) {
       if (!isOurs(request, server.port)) return new Response(null, { status: 403 });
-      const now = Math.floor(performance.now() / 1000);
-      if (now !== second) [second, taken, bytes] = [now, 0, 0];
-      if (++taken > EVENTS_PER_SECOND) return new Response(null, { status: 429 });
       const text = await request.text();
-      bytes += text.length;
-      if (bytes > BYTES_PER_SECOND) return new Response(null, { status: 429 }); // the dialog at the desk stays
-      const told = parseJson(HookEvent, text);
-      if (told === undefined) return new Response(null, { status: 400 });
+      if (QUESTION.test(text)) {
+        server.timeout(request, 0); // a person may take their time; Claude closes the connection when it no longer waits
+        const admitted = questions.admits(text.length, request.signal);
+        if (!(admitted instanceof Promise ? await admitted : admitted)) return new Response(null); // the dialog at the desk stays
+      } else {
+        const now = Math.floor(performance.now() / 1000);
+        if (now !== second) [second, told, bytes] = [now, 0, 0];
+        bytes += text.length;
+        if (++told > EVENTS_PER_SECOND || bytes > BYTES_PER_SECOND)
+          return new Response(null, { status: 429 });
+      }
+      const read = parseJson(HookEvent, text);
+      if (read === undefined) return new Response(null, { status: 400 });
       const event = {
-        ...told,
-        transcript_path: outside(told.transcript_path),
-        cwd: outside(told.cwd),
+        ...read,
+        transcript_path: outside(read.transcript_path),
+        cwd: outside(read.cwd),
       };
       if (
         event.hook_event_name !== "PermissionRequest" &&
@@ -194,10 +206,6 @@ export function listenForHooks(
         const systemMessage = handlers.message?.(event);
         return systemMessage === undefined ? new Response(null) : Response.json({ systemMessage });
       }
-      while ((asked[0] ?? Number.POSITIVE_INFINITY) < performance.now() - 60_000) asked.shift();
-      if (asked.length >= QUESTIONS_PER_MINUTE) return new Response(null); // the dialog at the desk stays
-      asked.push(performance.now());
-      server.timeout(request, 0); // a person may take their time; Claude closes the connection when it no longer waits
       if (event.hook_event_name === "Elicitation") {
         const reply = await handlers.onElicitation(event, request.signal);
         return reply === undefined
@@ -253,12 +261,14 @@ export function listenForHooks(
     },
     env: socket === undefined ? { [TOKEN_VARIABLE]: token } : {},
     port: server.port ?? 0,
+    waitBegins: () => questions.waitBegins(),
     renew() {
       if (socket === undefined || existsSync(socket)) return;
       mkdirSync(dirname(socket), { recursive: true, mode: 0o700 });
       servers.push(onSocket(socket));
     },
     close() {
+      questions.close();
       for (const listening of servers) void listening.stop(true);
     },
   };

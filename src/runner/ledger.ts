@@ -15,6 +15,8 @@ const EVIDENCE_MS = 5000;
 const LOOK_EVERY_MS = 50;
 /** Settled prompts are remembered, so that a repeated decision gets the same answer. */
 const REMEMBERED = 200;
+/** Of the room for open prompts, the part that those may take which nothing but an event bears out. */
+const DOUBTFUL_SHARE = 0.6;
 
 export type Decide = Extract<FromServer, { type: "decide" }>;
 export type DecideResult = Extract<FromRunner, { type: "decided" }>["result"];
@@ -62,6 +64,8 @@ export function openLedger({
     prompt: Prompt;
     readonly view: View;
     asker: Asker | undefined;
+    /** Nothing but an event says that Claude asks this. */
+    doubtful: boolean;
     carrying: Promise<unknown> | undefined;
   };
   const entries = new Map<string, Own>();
@@ -98,6 +102,23 @@ export function openLedger({
     if (!isOpen(entry.prompt) && (why === undefined || why === "unknown")) return; // no news
     settle(entry, state, undefined, why);
     release(entry);
+  };
+
+  /** Whether there is room for one more view of so many characters. */
+  const fits = (chars: number, doubtful: boolean): boolean => {
+    const within = (some: readonly Own[], share: number) =>
+      some.length < share * LIMITS.openPrompts &&
+      some.reduce((sum, { prompt }) => sum + prompt.view.length, chars) <=
+        share * LIMITS.viewsChars;
+    const all = opened();
+    return (
+      within(all, 1) &&
+      (!doubtful ||
+        within(
+          all.filter((entry) => entry.doubtful),
+          DOUBTFUL_SHARE,
+        ))
+    );
   };
 
   /** Sent becomes applied once there is evidence, or unconfirmed. */
@@ -158,12 +179,18 @@ export function openLedger({
   };
 
   return {
-    /** Opens a prompt; undefined where there are so many that the desk has to answer. */
-    open(kind: Prompt["kind"], view: View, asker: Asker): Entry | undefined {
+    /**
+     * Opens a prompt; undefined where there are so many that the desk has to answer. A `doubtful` one has less room, and none of
+     * it is kept from others: it takes the place of the oldest of its kind, and leaves its own to what is not.
+     */
+    open(kind: Prompt["kind"], view: View, asker: Asker, doubtful = false): Entry | undefined {
       const text = JSON.stringify(view);
-      const shown = opened().reduce((sum, { prompt }) => sum + prompt.view.length, text.length);
-      if (opened().length >= LIMITS.openPrompts || ended || shown > LIMITS.viewsChars)
-        return undefined; // more than one message could carry
+      if (ended) return undefined;
+      while (!fits(text.length, doubtful)) {
+        const oldest = opened().find((entry) => entry.doubtful && entry.carrying === undefined);
+        if (oldest === undefined) return undefined; // more than one message could carry
+        withdraw(oldest.prompt.id, "withdrawn");
+      }
       const prompt: Prompt = {
         id: `p_${randomNonce()}`,
         session,
@@ -172,7 +199,7 @@ export function openLedger({
         created_at: Date.now(),
         view: text,
       };
-      const entry: Own = { prompt, view, asker, carrying: undefined };
+      const entry: Own = { prompt, view, asker, doubtful, carrying: undefined };
       entries.set(prompt.id, entry);
       onChange(prompt);
       hurry();
@@ -180,6 +207,12 @@ export function openLedger({
     },
 
     decide,
+
+    /** Whether nothing but an event says that Claude asks this. */
+    doubt({ prompt: { id } }: Entry, doubtful: boolean): void {
+      const entry = entries.get(id);
+      if (entry !== undefined) entry.doubtful = doubtful;
+    },
 
     /** Nobody asks this any more; `why`, where that is known, or is known to be unknown: a later word may then replace it. */
     withdraw: ({ prompt }: Entry, why?: Withdrawal) => withdraw(prompt.id, "withdrawn", why),

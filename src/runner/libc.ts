@@ -1,5 +1,5 @@
 import { CString, dlopen, FFIType, ptr } from "bun:ffi";
-import { closeSync, constants, openSync, readdirSync, readlinkSync } from "node:fs";
+import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { constants as os } from "node:os";
 
 /**
@@ -25,6 +25,12 @@ const LFLAG_OFFSET = mac ? 24 : 12;
 const ICANON = mac ? 0x100 : 0x2;
 const ECHO = 0x8;
 
+/** signal(2). */
+const SIG_DFL = 0;
+const SIG_IGN = 1;
+/** Bun ignores these, and what it starts would too. */
+const BUN_IGNORES = [os.signals.SIGPIPE, os.signals.SIGXFSZ];
+
 /** flock(2). */
 const LOCK_EX = 2;
 const LOCK_NB = 4;
@@ -33,6 +39,7 @@ const LOCK_NB = 4;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
+const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
 
 const symbols = {
@@ -206,15 +213,59 @@ export function becomeProgram(
       value === undefined ? [] : [`${name}=${value}`],
     ),
   );
-  for (const signal of [os.signals.SIGPIPE, os.signals.SIGXFSZ]) libc.signal(signal, 0);
+  for (const signal of BUN_IGNORES) libc.signal(signal, SIG_DFL);
   for (const arg of args) keepOpen(Number(/^\/(?:dev|proc\/self)\/fd\/(\d+)$/.exec(arg)?.[1] ?? 0));
   libc.execve(text(path), ptr(argv), ptr(environment));
-  for (const signal of [os.signals.SIGPIPE, os.signals.SIGXFSZ]) libc.signal(signal, 1);
+  for (const signal of BUN_IGNORES) libc.signal(signal, SIG_IGN);
 }
 
-/** Tells a terminal its size (Linux); its foreground job gets SIGWINCH. */
-export function setWindowSize(fd: number, cols: number, rows: number): void {
-  libc.ioctl(fd, TIOCSWINSZ, ptr(new Uint16Array([rows, cols, 0, 0])));
+/** A window's size in pixels. */
+export interface Pixels {
+  width: number;
+  height: number;
+}
+
+/** The signals that this process ignores now, by number (Linux). */
+function ignoredNow(): number[] {
+  if (mac) return [...BUN_IGNORES];
+  const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  const ignored = BigInt(`0x${mask ?? "0"}`);
+  return Object.values(os.signals).filter((n) => (ignored & (1n << BigInt(n - 1))) !== 0n);
+}
+
+/** What this process was started to ignore, as under nohup(1), without what Bun ignores itself. Looked for at once, as Bun takes some over; on a terminal it has taken SIGINT and SIGTERM by then. */
+export const ignoredSignals: readonly number[] = ignoredNow().filter(
+  (signal) => !BUN_IGNORES.includes(signal),
+);
+
+/** Starts a child that ignores no signal: it would inherit those that are ignored here. */
+export function withoutIgnored<T>(start: () => T): T {
+  const ignored = ignoredNow();
+  for (const signal of ignored) libc.signal(signal, SIG_DFL);
+  try {
+    return start();
+  } finally {
+    for (const signal of ignored) libc.signal(signal, SIG_IGN);
+  }
+}
+
+/** Tells a terminal its size (Linux); its foreground job gets SIGWINCH where that is another. */
+export function setWindowSize(
+  fd: number,
+  cols: number,
+  rows: number,
+  { width, height }: Pixels = { width: 0, height: 0 },
+): void {
+  libc.ioctl(fd, TIOCSWINSZ, ptr(new Uint16Array([rows, cols, width, height])));
+}
+
+/** A terminal's size in pixels, where it tells that (Linux): pictures are drawn by it. */
+export function windowPixels(fd: number): Pixels | undefined {
+  if (mac) return undefined;
+  const size = new Uint16Array(4);
+  if (libc.ioctl(fd, TIOCGWINSZ, ptr(size)) !== 0) return undefined;
+  const [, , width = 0, height = 0] = size;
+  return width === 0 || height === 0 ? undefined : { width, height };
 }
 
 /** Locks an open file for this process alone; false where another has it. The kernel frees it with the descriptor, however its holder ends. */

@@ -40,6 +40,11 @@ export interface Pairing {
 /** First and longest pause before another attempt, in ms; each is drawn at random from its range, so that runners don't come back all at once. */
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 15_000;
+/** The same where the server answered that it refuses this machine: asking again soon changes nothing, and many sessions ask. */
+const FIRST_REFUSED_PAUSE_MS = 15_000;
+const LONGEST_REFUSED_PAUSE_MS = 120_000;
+/** Answers that somebody has to change something about: not paired, locked out, asked too often. */
+const REFUSALS: readonly number[] = [401, 403, 429];
 /** The server asks for a sign of life every 2 s; after this long without it the connection is given up, in ms. */
 const SILENCE_MS = 10_000;
 /** How long a connection may take to come up, in ms. */
@@ -138,14 +143,16 @@ export function openLink(options: LinkOptions): Link {
       nonce,
     });
 
-  const again = (reason: string, lasting = false) => {
+  const again = (reason: string, { lasting = false, refused = false } = {}) => {
     clearTimeout(silence);
     const lasted = (session?.received ?? 0) > 1; // not merely to be refused
     socket = session = undefined;
     if (closed) return;
     if (lasted) attempt = 0;
     options.onDown(reason, lasting);
-    retry = setTimeout(connect, pause(Math.min(FIRST_PAUSE_MS * 2 ** attempt++, LONGEST_PAUSE_MS)));
+    const first = refused ? FIRST_REFUSED_PAUSE_MS : FIRST_PAUSE_MS;
+    const longest = refused ? LONGEST_REFUSED_PAUSE_MS : LONGEST_PAUSE_MS;
+    retry = setTimeout(connect, pause(Math.min(first * 2 ** attempt++, longest)));
   };
 
   const listen = (ws: WebSocket, ms: number) => {
@@ -216,12 +223,12 @@ export function openLink(options: LinkOptions): Link {
     ws.onclose = ({ reason }) => {
       if (ws !== socket) return;
       if (opened) again(reason || "the connection was lost");
-      else void askWhy().then((why) => ws === socket && again(why, why === UNKNOWN_HERE));
+      else void askWhy().then(({ why, ...how }) => ws === socket && again(why, how));
     };
   };
 
   /** A refused upgrade shows no reason; the same request without it does. Corrects our clock where that is it. */
-  const askWhy = async (): Promise<string> => {
+  const askWhy = async (): Promise<{ why: string; lasting?: boolean; refused?: boolean }> => {
     const nonce = randomNonce();
     const request = {
       headers: { authorization: sign(nonce) },
@@ -231,15 +238,21 @@ export function openLink(options: LinkOptions): Link {
     const answer = await fetchServer(`${server}/ws`, request)
       .then(async (response) => ({ status: response.status, text: await response.text() }))
       .catch((error: unknown) => `${server} can't be reached: ${networkCause(error, server)}`);
-    if (typeof answer === "string") return answer;
+    if (typeof answer === "string") return { why: answer };
     const text = answer.text.slice(0, 4096);
     const time = provenTime(keys, pairing.device, nonce, text);
     if (time !== undefined) {
       clockOffset = time - Math.floor(Date.now() / 1000);
-      return "this machine's clock is not the server's; corrected";
+      return { why: "this machine's clock is not the server's; corrected" };
     }
-    if (answer.status === 401) return UNKNOWN_HERE;
-    return `the server refused the connection (${answer.status}): ${parseJson(ApiError, text)?.error.message ?? "it does not say why"}`;
+    const refused = REFUSALS.includes(answer.status);
+    if (answer.status === 401) return { why: UNKNOWN_HERE, lasting: true, refused };
+    const said = parseJson(ApiError, text)?.error;
+    return {
+      why: `the server refused the connection (${answer.status}): ${said?.message ?? "it does not say why"}`,
+      lasting: said?.code === "unused",
+      refused,
+    };
   };
 
   const link: Link = {

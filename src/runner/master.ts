@@ -7,6 +7,7 @@ import {
   redirectToEnd,
   setWindowSize,
 } from "./libc.ts";
+import type { Pty } from "./pty.ts";
 
 /**
  * bun-pty's library reads the master side in a thread of its own, into a queue without bound, and hands out no descriptor. On
@@ -23,7 +24,7 @@ export interface Master {
   read(onData: (bytes: Uint8Array) => void, onEnd: () => void): void;
   pause(): void;
   resume(): void;
-  resize(cols: number, rows: number): void;
+  resize(...size: Parameters<Pty["resize"]>): void;
   /** Whether lines are read without being shown. */
   hidesInput(): boolean;
   /** Reads no more: for when somebody else keeps the terminal open after the program ended. */
@@ -88,7 +89,7 @@ export function takeMaster(slavePath: string): Master | undefined {
       paused = undefined;
       resume?.();
     },
-    resize: (cols, rows) => setWindowSize(fd, cols, rows),
+    resize: (cols, rows, pixels) => setWindowSize(fd, cols, rows, pixels),
     hidesInput: () => !closed && hidesInput(fd), // closed, its number may be another file's
     stop() {
       if (stopped) return;

@@ -1,13 +1,16 @@
 import { type Decision, isOpen } from "../types.ts";
 import { includesInput, isUnanswered, type Outcome } from "./evidence.ts";
 import type { HookDecision, PermissionRequest, Told } from "./hooks.ts";
-import { type Entry, type Evidence, isUnsettled, type Ledger } from "./ledger.ts";
+import { type Decide, type Entry, type Evidence, isUnsettled, type Ledger } from "./ledger.ts";
 import { hookReply, kindOf, permissionView } from "./permission.ts";
 
 /** A subagent in the background is held back while its hook waits: after this long without a dialog it is let go, in ms. */
 const BACKGROUND_GRACE_MS = 4000;
 /** An answer at the desk shows in several places, not at the same time; so long one waits for the others, in ms. */
 const SETTLE_MS = 150;
+/** Claude's status says that it waits soon after its hook has called: it may wait for the newest so many questions, not for one that came longer before, in ms. */
+const JUST_BEFORE = 10;
+const JUST_BEFORE_MS = 2000;
 /** A dialog that is gone was answered by a key that was pressed at the desk so shortly before, in ms. */
 const KEY_MS = 3000;
 /** Nothing tells what became of a dialog for so long after it was gone: then that is said to be unknown, in ms. */
@@ -24,10 +27,14 @@ const REMEMBERED_CHARS = 32 * 1024 * 1024;
 
 interface Asked {
   entry: Entry;
+  /** When it came, in ms. */
+  at: number;
   event: PermissionRequest;
   /** What the event's input has as JSON, in UTF-16 units. */
   chars: number;
   signal: AbortSignal;
+  /** Nothing but the event says that Claude asks this. */
+  doubtful: boolean;
   /** Claude was seen to wait since this came up. */
   waited: boolean;
   /** The tool was seen to have run. */
@@ -50,6 +57,8 @@ export interface PromptsOptions {
   watch(event: PermissionRequest, action: Decision): () => Evidence;
   /** Whether Claude waits at a dialog; undefined where that can't be told. */
   dialogOpen(session: string): boolean | undefined;
+  /** Whether the own status of the claude that is shown says that it waits for an answer. */
+  waits?(): boolean;
   /** Begins to look in the transcript who decides. */
   outcome?: (event: PermissionRequest) => () => Outcome | undefined;
   /** Whether there is a transcript that can be read. */
@@ -63,6 +72,7 @@ export function openPrompts({
   host,
   watch,
   dialogOpen,
+  waits = () => false,
   outcome = () => () => undefined,
   isWritten = () => false,
   whose = () => ({ own: true }),
@@ -140,10 +150,25 @@ export function openPrompts({
     look(asked, (looked) => (looked >= RAN_MS ? "off" : "on"));
   };
 
+  /**
+   * Does what an event says, unless Claude's own status says that it waits all the same: an event that somebody made up does not
+   * take away what is really asked. The status may be a moment behind.
+   */
+  const unlessWaiting = (certain: boolean, act: () => void) => {
+    if (certain || !waits()) return act();
+    setTimeout(() => waits() || act(), SETTLE_MS);
+  };
+
   return {
     /** A permission waits: shows it and resolves with what Claude is to be told. */
     ask(event: PermissionRequest, signal: AbortSignal): Promise<HookDecision | undefined> {
       const chars = JSON.stringify(event.tool_input).length;
+      const doubtful = dialogOpen(event.session_id) !== true;
+      // what nothing bears out leaves room to what Claude waits for
+      for (const old of opened()) {
+        if (charsOf(opened()) + chars <= REMEMBERED_CHARS) break;
+        if (old.doubtful) ledger.withdraw(old.entry);
+      }
       if (charsOf(opened()) + chars > REMEMBERED_CHARS) return Promise.resolve(undefined);
       const shown = permissionView(event, host);
       const asker = whose(event.session_id);
@@ -151,21 +176,23 @@ export function openPrompts({
       const { updates } = shown;
       const tells = outcome(event);
       return new Promise((respond) => {
-        const entry = ledger.open(kindOf(event), view, {
-          take(decision) {
-            if (signal.aborted) return "gone";
+        const asker = {
+          take(decision: Decide) {
+            if (signal.aborted) return "gone" as const;
             const reply = hookReply({ event, view, updates }, decision);
-            if (reply === undefined || decision.dismiss === true) return "refused";
+            if (reply === undefined || decision.dismiss === true) return "refused" as const;
             const found = watch(event, decision.action);
             respond(reply.decision);
             return { said: reply.said, found };
           },
           release: () => respond(undefined),
-        });
+        };
+        const entry = ledger.open(kindOf(event), view, asker, doubtful);
         if (entry === undefined) return respond(undefined);
         const asked: Asked = {
-          ...{ entry, event, chars, signal },
+          ...{ entry, event, chars, signal, doubtful },
           ...{ waited: false, done: false, over: false, looking: false },
+          at: performance.now(),
           outcome: tells,
         };
         all.push(asked);
@@ -217,27 +244,40 @@ export function openPrompts({
           fitting.find(({ entry }) => entry.prompt.answer?.decision === "approve") ??
           (fitting.length === 1 ? fitting[0] : undefined);
         if (asked === undefined) return;
-        if (!isUnanswered(tool_response) && !isUnanswered(tool_input)) return ran(asked);
-        asked.done = true;
-        return conclude(asked, { decision: "none" });
+        const others = opened().some((other) => other !== asked && !other.doubtful);
+        return unlessWaiting(asked.doubtful || !isOwn(asked) || others, () => {
+          if (!isUnanswered(tool_response) && !isUnanswered(tool_input)) return ran(asked);
+          asked.done = true;
+          return conclude(asked, { decision: "none" });
+        });
       }
       if (event.hook_event_name === "Notification") return;
       // the turn is over, so nothing of the main conversation can still wait; subagents go on by themselves
       const ends = event.hook_event_name === "SessionEnd";
-      for (const asked of same) {
-        if (!ends && asked.event.agent_id !== undefined) continue;
-        asked.over = true;
-        if (!isOpen(asked.entry.prompt)) continue;
-        // what was decided is written down a moment later than the hooks are called
-        ledger.withdraw(asked.entry, isWritten(asked.event) ? "unknown" : undefined);
-        leave(asked);
-      }
+      unlessWaiting(!whose(event.session_id).own, () => {
+        for (const asked of same) {
+          if (!ends && asked.event.agent_id !== undefined) continue;
+          asked.over = true;
+          if (!isOpen(asked.entry.prompt)) continue;
+          // what was decided is written down a moment later than the hooks are called
+          ledger.withdraw(asked.entry, isWritten(asked.event) ? "unknown" : undefined);
+          leave(asked);
+        }
+      });
     },
 
     /** The claude that is shown waits at a dialog, or no longer does; or another session does. */
     dialog(isOpenNow: boolean, session?: string): void {
-      for (const asked of opened()) {
-        if (session === undefined ? !isOwn(asked) : asked.event.session_id !== session) continue;
+      const those = opened().filter((asked) =>
+        session === undefined ? isOwn(asked) : asked.event.session_id === session,
+      );
+      const since = performance.now() - JUST_BEFORE_MS;
+      const borneOut = isOpenNow ? those.slice(-JUST_BEFORE).filter(({ at }) => at > since) : [];
+      for (const asked of isOpenNow ? borneOut : those) {
+        asked.doubtful = !isOpenNow;
+        ledger.doubt(asked.entry, asked.doubtful);
+      }
+      for (const asked of those) {
         if (isOpenNow) asked.waited = true;
         else if (asked.waited) leave(asked);
       }

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import { spawn } from "bun-pty";
 import { holderCommand } from "./holder.ts";
+import { ignoredSignals, type Pixels, withoutIgnored } from "./libc.ts";
 import { findProgram, programPid, StartError, signalGroup } from "./program.ts";
 import { libraryReading, ownReading } from "./reading.ts";
 
@@ -17,8 +18,8 @@ export interface Pty {
   write(data: string | Uint8Array): void;
   /** Bytes that the program has yet to read, as far as they can be told. */
   readonly unread: number;
-  /** Columns and rows, 1 to 65535 each. */
-  resize(cols: number, rows: number): void;
+  /** Columns and rows, 1 to 65535 each, and the size in pixels where it is known. */
+  resize(cols: number, rows: number, pixels?: Pixels): void;
   /** Whether the program reads lines that its terminal does not show, such as a password. */
   hidesInput(): boolean;
   /** Signals the program's process group; nothing happens once it has ended. */
@@ -38,6 +39,7 @@ export interface PtyOptions {
   cwd: string;
   cols: number;
   rows: number;
+  pixels?: Pixels | undefined;
   /** Line settings as `stty -g` prints them, so that the program finds the terminal as it is at the desk. */
   lineSettings?: string;
   onData(bytes: Uint8Array): void;
@@ -63,20 +65,22 @@ function toExit(code: number): Exit {
 export function startPty(options: PtyOptions): Pty {
   const program = findProgram(options.command, options.cwd, options.env.PATH ?? "");
   const passive = options.takeOver !== false && process.platform === "linux";
-  const [shell, ...args] = holderCommand(passive, options.lineSettings ?? "iutf8", [
+  const [shell, ...args] = holderCommand(passive, options.lineSettings ?? "iutf8", ignoredSignals, [
     program,
     ...options.args,
   ]);
   let child: ReturnType<typeof spawn>;
   try {
-    child = spawn(shell, args, {
-      cols: options.cols,
-      rows: options.rows,
-      cwd: options.cwd,
-      env: options.env,
-      name: "xterm-256color",
-      passive,
-    });
+    child = withoutIgnored(() =>
+      spawn(shell, args, {
+        cols: options.cols,
+        rows: options.rows,
+        cwd: options.cwd,
+        env: options.env,
+        name: "xterm-256color",
+        passive,
+      }),
+    );
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ELIBACC")
       throw new NoPty(error.message);

@@ -3,7 +3,7 @@ import { MARKER } from "./holder.ts";
 import { hasStopped, hidesInput, openSlave, setOutputFlow } from "./libc.ts";
 import { takeMaster } from "./master.ts";
 import { StartError, terminalPath } from "./program.ts";
-import type { PtyOptions } from "./pty.ts";
+import type { Pty, PtyOptions } from "./pty.ts";
 
 /** How often it is looked whether the library's thread is gone, and how many times before it is woken once more. In ms. */
 const LOOK_MS = 1;
@@ -23,7 +23,7 @@ export interface Reading {
   write(bytes: Uint8Array): void;
   /** Bytes that wait to be taken. */
   readonly unread: number;
-  resize(cols: number, rows: number): void;
+  resize: Pty["resize"];
   /** Whether lines are read without being shown. */
   hidesInput(): boolean;
   pause(): void;
@@ -58,6 +58,7 @@ export function ownReading(
     lookForExit();
     if (stoppedFor > 0 && master.isOurs()) {
       ours = true;
+      if (options.pixels !== undefined) master.resize(options.cols, options.rows, options.pixels);
       master.read(onData, () => finish(code ?? 1));
       child.kill("SIGUSR1");
       return child.kill("SIGCONT");
@@ -99,10 +100,10 @@ export function ownReading(
     get unread() {
       return master.writer.waiting;
     },
-    resize(cols, rows) {
+    resize(cols, rows, pixels) {
       if (code !== undefined) return;
       child.resize(cols, rows); // checks the size
-      master.resize(cols, rows);
+      master.resize(cols, rows, pixels);
     },
     hidesInput: () => begun && master.hidesInput(),
     pause() {

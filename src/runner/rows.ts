@@ -1,6 +1,7 @@
 import type { IBufferCell, IBufferLine } from "@xterm/headless";
 import { withGoesOn } from "../row.ts";
 import { LIMITS } from "../types.ts";
+import type { Pen } from "./screen/core.ts";
 import { hasUnderline, type UnderlinedCell } from "./underline.ts";
 
 /** The mark of a row that goes on takes so much of its payload at most, in UTF-16 units. */
@@ -110,6 +111,11 @@ const UNDERLINES = ["", "u", "U", "c", "t", "k"];
 
 function cellStyle(cell: IBufferCell, width: number, joined: boolean): string {
   if (width === 1 && !joined && cell.isAttributeDefault()) return "";
+  return penStyle(cell, width, joined);
+}
+
+/** The style of a cell's attributes (see row.ts). */
+export function penStyle(cell: Pen, width = 1, joined = false): string {
   let style = "";
   let line = "";
   if (cell.isBold()) style += "b";

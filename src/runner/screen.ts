@@ -6,8 +6,12 @@ import { openEmulator } from "./emulator.ts";
 import { followHistory, slices } from "./history.ts";
 import { followLogins } from "./logins.ts";
 import { maskBuffer } from "./masking/rows.ts";
+import type { TerminalModes } from "./pty/terminal-modes.ts";
+import { BoundedStrings } from "./screen/bounded-strings.ts";
+import { paintTerminal } from "./screen/paint.ts";
 import { maskSecrets } from "./secrets.ts";
 import { SynchronizedUpdates, UPDATE_MS } from "./synchronized.ts";
+import type { Size } from "./wrap.ts";
 
 /** Output that the emulator has not worked through holds the program back above the first, lets it go on below the second, in bytes. */
 const HOLD_BYTES = 256 * 1024;
@@ -16,6 +20,14 @@ const GO_ON_BYTES = 64 * 1024;
 const AT_ONCE_BYTES = 1024;
 /** After so much output what it left behind is collected, which takes some 12 ms, in bytes: left to itself the engine has 133 MB at the peak of a flood of 200 MB, so 108 (measured). */
 const COLLECT_BYTES = 8 * 1024 * 1024;
+
+/** The emulator has so many columns and rows at most, and so many cells in all; of a terminal that is larger than `LIMITS.screenSide` the part around the cursor is sent. */
+const EMULATED_SIDE = 2 * LIMITS.screenSide;
+const EMULATED_CELLS = LIMITS.screenSide ** 2;
+function emulated(cols: number, rows: number): [cols: number, rows: number] {
+  const columns = Math.min(cols, EMULATED_SIDE);
+  return [columns, Math.min(rows, EMULATED_SIDE, Math.floor(EMULATED_CELLS / columns))];
+}
 
 /** While an update is half drawn it is looked at this often whether it has ended, in ms. */
 const LOOK_MS = 20;
@@ -62,6 +74,8 @@ export interface Screen {
   readonly isUpdating: boolean;
   /** Resolves once everything that was fed is on the screen and no update is half drawn. */
   drawn(): Promise<void>;
+  /** All that was fed so far as a real terminal of this size draws it, with the modes as they are now. Called back before anything else is fed. */
+  paint(terminal: Size, modes: TerminalModes, done: (painted: string) => void): void;
   /** The program is over: what it has drawn is shown as it is. */
   ended(): void;
   dispose(): void;
@@ -95,16 +109,17 @@ export interface ScreenOptions {
 
 /** The emulator beside the PTY: bytes in, rows with styles out. */
 export function openScreen(options: ScreenOptions): Screen {
-  const term = openEmulator(options.cols, options.rows);
+  const term = openEmulator(...emulated(options.cols, options.rows));
   const cell = term.buffer.active.getNullCell();
   const history = followHistory(term, options.onHistory);
   const login = followLogins(term);
   if (options.onReply !== undefined) term.onData((data) => data !== "" && options.onReply?.(data));
 
-  let title = "";
+  let titled = ""; // as the program has it: a program may change it thousands of times before it is shown
+  let title = { of: "", masked: "" };
   let cursorVisible = true;
   term.onTitleChange((text) => {
-    title = maskSecrets(text.slice(0, LIMITS.titleChars));
+    titled = text;
   });
   let sgrMouse = false;
   let reverse = false;
@@ -130,6 +145,7 @@ export function openScreen(options: ScreenOptions): Screen {
 
   // the emulator's own decoder (xterm.js 6.0.0) loses characters such as … and “ where a read ends within them
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const strings = new BoundedStrings();
   let rev = 0;
   let sent: View | undefined;
   let sentAbout = "";
@@ -149,17 +165,27 @@ export function openScreen(options: ScreenOptions): Screen {
     }
   };
 
+  const shown = () => ({
+    cols: Math.min(term.cols, LIMITS.screenSide),
+    rows: Math.min(term.rows, LIMITS.screenSide),
+  });
+  /** The first row that is shown, in the emulator's buffer. */
+  const top = () => {
+    const { baseY, cursorY } = term.buffer.active;
+    return baseY + Math.max(0, cursorY - shown().rows + 1);
+  };
+
   const rows = (): string[] => {
     const buffer = term.buffer.active;
-    const top = buffer.baseY;
+    const first = top();
     const { payloads } = maskBuffer(
       buffer,
-      top,
-      top + term.rows,
-      term.cols,
+      first,
+      first + shown().rows,
+      shown().cols,
       cell,
-      buffer.type === "normal" ? history.leftTo(top) : undefined,
-      { row: top + buffer.cursorY, x: textBefore(buffer) },
+      buffer.type === "normal" ? history.leftTo(first) : undefined,
+      { row: buffer.baseY + buffer.cursorY, x: textBefore(buffer) },
     );
     if (payloads.reduce((sum, payload) => sum + payload.length, 0) <= LIMITS.screenChars)
       return payloads;
@@ -177,19 +203,23 @@ export function openScreen(options: ScreenOptions): Screen {
       .length ?? 0;
   const plain = (): string[] => {
     const buffer = term.buffer.active;
-    const line = (y: number) => buffer.getLine(buffer.baseY + y)?.translateToString(true) ?? "";
-    return Array.from({ length: term.rows }, (_, y) => line(y));
+    const line = (y: number) => buffer.getLine(top() + y)?.translateToString(true) ?? "";
+    return Array.from({ length: shown().rows }, (_, y) => line(y));
   };
   const cursor = () => ({
-    x: Math.min(term.buffer.active.cursorX, term.cols - 1),
-    y: term.buffer.active.cursorY,
+    x: Math.min(term.buffer.active.cursorX, shown().cols - 1),
+    y: term.buffer.active.baseY + term.buffer.active.cursorY - top(),
     visible: cursorVisible,
   });
+  const shownTitle = () => {
+    if (title.of !== titled)
+      title = { of: titled, masked: maskSecrets(titled.slice(0, LIMITS.titleChars)) };
+    return title.masked;
+  };
   const about = (): View["about"] => ({
-    cols: term.cols,
-    rows: term.rows,
+    ...shown(),
     cursor: cursor(),
-    title,
+    title: shownTitle(),
     ...(term.buffer.active.type === "alternate" ? { full: true } : {}),
     ...(reverse ? { reverse } : {}),
     ...options.colours?.now(),
@@ -228,10 +258,11 @@ export function openScreen(options: ScreenOptions): Screen {
   return {
     feed(bytes) {
       if (waiting === 0 && bytes.length <= AT_ONCE_BYTES) term.input(""); // what follows a key the emulator does not put off
-      for (const slice of slices(bytes, term.cols)) {
-        waiting += slice.length;
-        term.write(decoder.decode(slice, { stream: true }), () => done(slice.length));
-      }
+      for (const part of strings.bound(bytes))
+        for (const slice of slices(part, term.cols)) {
+          waiting += slice.length;
+          term.write(decoder.decode(slice, { stream: true }), () => done(slice.length));
+        }
       sinceCollected += bytes.length;
       if (sinceCollected >= COLLECT_BYTES) {
         sinceCollected = 0;
@@ -242,7 +273,7 @@ export function openScreen(options: ScreenOptions): Screen {
       options.onHold(true);
     },
     resize(cols, newRows) {
-      history.resize(cols, newRows);
+      history.resize(...emulated(cols, newRows));
       options.onChange();
     },
     frame() {
@@ -275,7 +306,7 @@ export function openScreen(options: ScreenOptions): Screen {
     cursor: () => earlier()?.about.cursor ?? cursor(),
     tone: (x, y) => {
       const { active } = term.buffer;
-      const at = active.getLine(active.baseY + y)?.getCell(x, cell);
+      const at = active.getLine(top() + y)?.getCell(x, cell);
       return at === undefined || (at.isFgDefault() && at.isDim() === 0)
         ? ""
         : `${at.getFgColorMode()} ${at.getFgColor()} ${at.isDim()}`;
@@ -283,7 +314,7 @@ export function openScreen(options: ScreenOptions): Screen {
     isDim: (x, y) => {
       const { active } = term.buffer;
       const faint = active
-        .getLine(active.baseY + y)
+        .getLine(top() + y)
         ?.getCell(x, cell)
         ?.isDim();
       return (faint ?? 0) !== 0; // a bit of a mask
@@ -317,6 +348,8 @@ export function openScreen(options: ScreenOptions): Screen {
         await settled();
       }
     },
+    paint: (terminal, modes, done) =>
+      term.write("", () => done(paintTerminal(term, modes, terminal))),
     ended: () => updates.close(),
     dispose() {
       disposed = true;

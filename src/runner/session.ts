@@ -1,10 +1,18 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { homedir, hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { openKeys } from "../attach/keys.ts";
 import { randomNonce } from "../auth.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { keepFolder } from "../system/keep-folder.ts";
-import type { Exit, FromServer, HistoryOp, Prompt, SessionInfo } from "../types.ts";
+import {
+  type Exit,
+  type FromServer,
+  type HistoryOp,
+  LIMITS,
+  type Prompt,
+  type SessionInfo,
+} from "../types.ts";
 import { openAsking } from "./asking.ts";
 import { backgrounded, conversationOf, goesOn } from "./claude/background.ts";
 import { type InputBox, readInputBox } from "./claude/input-box.ts";
@@ -24,12 +32,12 @@ import type { Pty } from "./pty.ts";
 import { fileSize } from "./real-file.ts";
 import { leaveRest, prepareLoss } from "./rest.ts";
 import { maskSecrets } from "./secrets.ts";
-import { mergeSettings, withoutProxy } from "./settings.ts";
+import { denyRules, mergeSettings, withoutProxy } from "./settings.ts";
 import { openShowing } from "./showing.ts";
-import { isTyped, openSizes, type Sizes } from "./sizes.ts";
+import { openSizes, type Sizes } from "./sizes.ts";
 import { followStatus } from "./status.ts";
 import { followTranscript } from "./transcript.ts";
-import type { Program, Watch } from "./wrap.ts";
+import type { Program, Size, Watch } from "./wrap.ts";
 
 /** From 2.1.332 on Claude prints a short form of its login link; the whole one says for whom, and for what, somebody logs in on the phone. */
 const FULL_LOGIN_LINK = { CLAUDE_CODE_FULL_SIGN_IN_LINK: "1" };
@@ -37,6 +45,12 @@ const FULL_LOGIN_LINK = { CLAUDE_CODE_FULL_SIGN_IN_LINK: "1" };
 const FAREWELL_MS = 1000;
 /** Claude answers somebody, so its hook for what was said should have come by now; otherwise hooks are off. In ms. */
 const HOOKS_DUE_MS = 3000;
+
+/** The rest of what the desk's terminal says by itself comes within this time, in ms; an Escape alone was a key. */
+const REPLY_MS = 300;
+
+/** What is said of a terminal that is larger than what is sent of it. */
+const BEYOND = `what stands beyond column or row ${LIMITS.screenSide} of the terminal`;
 
 /** How often the session's folder is looked after, in ms: systems sweep `/tmp` after days. */
 const RENEW_MS = 10 * 60_000;
@@ -73,6 +87,8 @@ export interface SessionOptions {
   address?: (() => string) | undefined;
   /** The folder where waits for the server what it lacks at the end. */
   undelivered?: string | undefined;
+  /** Folders of ours that Claude's own tools are to leave alone. */
+  denied?: readonly string[] | undefined;
 }
 
 /** What a daemon has settled of a session that it starts: its id, its own folder, and what it is to be started with again. */
@@ -97,6 +113,7 @@ export function openSession(
     kept: keptDir,
     address,
     undelivered,
+    denied = [],
   }: SessionOptions,
 ): Session {
   const id = started?.id ?? `s_${randomNonce()}`;
@@ -128,6 +145,7 @@ export function openSession(
   let status: ReturnType<typeof followStatus> | undefined;
   let type: ReturnType<typeof openInput> | undefined;
   let sizes: Sizes | undefined;
+  let keys: ReturnType<typeof openKeys> | undefined;
   let write: Pty["write"] = () => undefined;
   let signal: Pty["kill"] | undefined;
   let exit: { exit: Exit; ended_at: number } | undefined;
@@ -135,6 +153,7 @@ export function openSession(
   let resumed = false; // the server knows this session on the present connection
   let left: () => void = () => undefined;
   let trouble: string | undefined;
+  let isCut = false; // the terminal was larger than what is sent of it
   let talk = ""; // Claude's own id of the conversation
   let heard = ""; // what Claude was told last, as its hook tells
   let typedAt = Number.NEGATIVE_INFINITY; // when a key was pressed at the desk
@@ -189,7 +208,11 @@ export function openSession(
   const box = (): InputBox | undefined => {
     const shown = screen();
     return (
-      shown && readInputBox({ rows: shown.plain(), cursor: shown.cursor(), isDim: shown.isDim })
+      shown &&
+      readInputBox({
+        ...{ rows: shown.plain(), cursor: shown.cursor(), isDim: shown.isDim },
+        strayCursor: info.activity === "unknown",
+      })
     );
   };
   /** Where Claude writes down the conversation that the terminal shows; empty where it has not begun. */
@@ -274,7 +297,9 @@ export function openSession(
   const program = (): Program => {
     if (hooks === undefined) return sandbox?.enclose(given) ?? given;
     const env = { ...FULL_LOGIN_LINK, ...given.env, ...hooks.env };
-    const merged = mergeSettings(given.args, given.cwd, hooks.settings);
+    // a sandbox does not see these folders at all
+    const deny = sandbox === undefined ? denyRules(denied, given.cwd) : [];
+    const merged = mergeSettings(given.args, given.cwd, { ...hooks.settings, deny });
     if (merged === undefined) {
       info.hooks = "off";
       return sandbox?.enclose(given) ?? { ...given, env };
@@ -366,7 +391,7 @@ export function openSession(
     id,
     program: program(),
     ifKilled: prepareLoss(dir, info),
-    watch(pty, size, hold, reply) {
+    watch(pty, size, hold, reply, repaint) {
       const onHistory = (op: HistoryOp) => {
         outbox.add(op);
         drain();
@@ -425,28 +450,49 @@ export function openSession(
         );
       }
       signal = pty.kill;
+      const measure = ({ cols, rows }: Size) => {
+        isCut ||= Math.max(cols, rows) > LIMITS.screenSide;
+      };
+      measure(size);
       sizes = openSizes(
         size,
-        ({ cols, rows }) => {
-          pty.resize(cols, rows);
+        ({ cols, rows, pixels }, byPhone) => {
+          measure({ cols, rows });
+          pty.resize(cols, rows, pixels);
           own.later((opened) => opened.resize(cols, rows));
+          if (byPhone) repaint?.();
         },
         desk,
       );
+      const pressed = () => {
+        sizes?.typed();
+        typedAt = performance.now();
+        asking.typed();
+      };
+      keys = openKeys(
+        (typed) => {
+          // a mouse that passes over the window is nobody who types
+          if (typed.kind !== "key" || !typed.key.startsWith("Wheel")) pressed();
+        },
+        { escapeMs: REPLY_MS, onUnnamed: pressed },
+      );
       const onTyped = (bytes: Uint8Array) => {
-        sizes?.typed(bytes);
+        keys?.feed(bytes);
         watched.stir();
         if (colours.typed(bytes)) showing.changed();
-        if (isTyped(bytes)) {
-          typedAt = performance.now();
-          asking.typed();
-        }
       };
-      return { onOutput: own.feed, onResize: sizes.desk, onTyped };
+      return {
+        onOutput: own.feed,
+        onResize: sizes.desk,
+        onTyped,
+        paint: (terminal, modes, done) =>
+          own.later((opened) => opened.paint(terminal, modes, done)),
+      };
     },
     async end(how) {
       clearInterval(renewing);
       const confirmed = asking.end();
+      keys?.close();
       status?.close();
       const last = await late?.loaded();
       await last?.settled();
@@ -495,7 +541,7 @@ export function openSession(
       rmSync(dir, { recursive: true, force: true });
       rmSync(dirname(socket), { recursive: true, force: true });
       sweepSettings(kept, configDir, id);
-      return trouble;
+      return trouble ?? (isCut ? BEYOND : undefined);
     },
   };
 }

@@ -6,7 +6,7 @@ import { readArguments } from "./claude/arguments.ts";
 
 const Settings = v.looseObject({
   hooks: v.optional(v.record(v.string(), v.array(v.unknown()))),
-  permissions: v.optional(v.looseObject({})),
+  permissions: v.optional(v.looseObject({ deny: v.optional(v.array(v.unknown())) })),
 });
 type Settings = v.InferOutput<typeof Settings>;
 
@@ -37,7 +37,7 @@ export interface MergedSettings {
 export function mergeSettings(
   args: readonly string[],
   cwd: string,
-  ours: { hooks: Record<string, unknown> },
+  ours: { hooks: Record<string, unknown>; deny?: readonly string[] },
 ): MergedSettings | undefined {
   const words = readArguments(args);
   if (words.some((word) => word.kind === "flag" && WITHOUT_HOOKS.includes(word.flag)))
@@ -54,7 +54,17 @@ export function mergeSettings(
   const hooks: Record<string, unknown> = { ...theirs.hooks };
   for (const [event, added] of Object.entries(ours.hooks))
     hooks[event] = [...(theirs.hooks?.[event] ?? []), ...(Array.isArray(added) ? added : [])];
-  const json = JSON.stringify({ ...theirs, hooks });
+  const { deny = [] } = ours;
+  const permissions =
+    deny.length === 0
+      ? {}
+      : {
+          permissions: {
+            ...theirs.permissions,
+            deny: [...(theirs.permissions?.deny ?? []), ...deny],
+          },
+        };
+  const json = JSON.stringify({ ...theirs, ...permissions, hooks });
   if (!fromFile && Buffer.byteLength(json) > ARGUMENT_BYTES) return undefined;
   return {
     json,
@@ -65,6 +75,26 @@ export function mergeSettings(
       return args.with(given.index, word);
     },
   };
+}
+
+/**
+ * Rules that keep Claude's own tools out of folders: this machine's key is in one, and whoever has that answers Claude's questions.
+ * A folder in which Claude itself works is left out. Programs that Claude runs are not held by this.
+ */
+export function denyRules(folders: readonly string[], cwd: string): string[] {
+  const places = new Set(folders.flatMap((folder) => [folder, realPath(folder)]));
+  return [...places]
+    .filter((folder) => !`${realPath(cwd)}/`.startsWith(`${folder}/`))
+    .flatMap((folder) => ["Read", "Edit"].map((tool) => `${tool}(/${folder}/**)`));
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return path; // it is not there yet
+    throw error;
+  }
 }
 
 /** Settings under which HTTP hooks to this machine pass by whatever proxy other settings name: in a sandbox hooks are requests. */

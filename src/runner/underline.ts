@@ -1,7 +1,7 @@
-import type { IBufferCell } from "@xterm/headless";
+import type { Pen } from "./screen/core.ts";
 
 /** How a cell is underlined. The emulator's cells know (AttributeData of xterm.js 6.0.0), but its declared interface has no such methods. */
-export interface UnderlinedCell extends IBufferCell {
+export interface UnderlinedCell extends Pen {
   /** 0 none, 1 single, 2 double, 3 curly, 4 dotted, 5 dashed. */
   getUnderlineStyle(): number;
   /** The text's colour where the line has none of its own. */
@@ -18,7 +18,7 @@ const METHODS = [
 ] as const;
 
 /** Whether the emulator tells how its cells are underlined: one that does not draws single lines. */
-export function hasUnderline(cell: IBufferCell): cell is UnderlinedCell {
+export function hasUnderline<T extends Pen>(cell: T): cell is T & UnderlinedCell {
   known ??= METHODS.every((name) => typeof Reflect.get(cell, name) === "function");
   return known;
 }

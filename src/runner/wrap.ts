@@ -1,6 +1,7 @@
 import { type Desk, openDesk } from "./desk.ts";
-import { becomeProgram } from "./libc.ts";
+import { becomeProgram, type Pixels } from "./libc.ts";
 import { findProgram, StartError } from "./program.ts";
+import { type Paint, TerminalOutput } from "./pty/terminal-output.ts";
 import { type Exit, type Pty, startPty } from "./pty.ts";
 
 /** What is wrapped: a program, its arguments and what it finds around it. */
@@ -17,10 +18,11 @@ export interface Program {
   cwd: string;
 }
 
-/** With so much waiting for the terminal at the desk, the program is held back until all of it is out, in bytes. */
-const PAUSE_BYTES = 256 * 1024;
 /** Answers to the queries of a program that does not read them are dropped above this, in bytes. */
 const UNREAD_BYTES = 64 * 1024;
+/** How long a terminal that takes nothing is waited for, and how long reports may still come of the mouse that was just switched off, in ms. */
+const UNDO_MS = 1000;
+const REPORTS_MS = 100;
 /** How long a stop of our own may take to come into force before the session goes on without it, in ms. */
 const STOP_MS = 300;
 
@@ -65,19 +67,28 @@ export interface Watcher {
   onResize(desk: Size): void;
   /** This came from the desk's terminal. */
   onTyped(bytes: Uint8Array): void;
+  /** Draws all that `onOutput` was given so far on a terminal of this size, before it takes more. */
+  paint?(terminal: Size, ...how: Parameters<Paint>): void;
 }
 
 /**
  * Makes a watcher for a program that has just started. `hold` keeps the program's output back while the watcher is behind;
- * `reply` takes the emulator's answers to the program's queries, where no terminal is there to answer them.
+ * `reply` takes the emulator's answers to the program's queries, and drops them while a terminal is there to answer them; `repaint`
+ * draws the terminal at the desk anew.
  */
 export type Watch = (
   pty: Pty,
   size: Size,
   hold: (held: boolean) => void,
   reply?: (data: string) => void,
+  repaint?: () => void,
 ) => Watcher;
-export type Size = { cols: number; rows: number };
+export interface Size {
+  cols: number;
+  rows: number;
+  /** Of the whole window, where its terminal tells. */
+  pixels?: Pixels | undefined;
+}
 
 /** Runs a program in a PTY on the terminal at the desk. Resolves with its exit once the terminal is as it was; `ifKilled` is run should this process be killed. */
 export async function wrap(
@@ -136,12 +147,9 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
       if (before === 0 && holders.size > 0) pty.pause();
       if (before > 0 && holders.size === 0) pty.resume();
     };
+    const output = new TerminalOutput(desk, (held) => hold("desk", held));
     const onData = (bytes: Uint8Array) => {
-      desk.write(bytes);
-      if (desk.waiting > PAUSE_BYTES && !holders.has("desk")) {
-        hold("desk", true);
-        desk.whenDrained(() => hold("desk", false));
-      }
+      output.write(bytes);
       watcher?.onOutput(bytes);
     };
 
@@ -150,15 +158,19 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
       pty = startPty({
         ...program,
         args: allArgs(program),
-        cols: desk.cols,
-        rows: desk.rows,
+        ...desk.size(),
         lineSettings: desk.lineSettings,
         onData,
         onStop: () => suspend(desk, pty, resize),
         onExit(exit) {
-          for (const [signal, listener] of listeners) process.off(signal, listener);
-          process.stdin.destroy();
-          resolve(exit);
+          // a program that was killed could not set its terminal back itself
+          const undo = exit.signal === undefined ? "" : output.undo();
+          const ended = undo === "" ? Promise.resolve() : undoModes(desk, undo);
+          void ended.then(() => {
+            for (const [signal, listener] of listeners) process.off(signal, listener);
+            process.stdin.destroy();
+            resolve(exit);
+          });
         },
       });
     } catch (error) {
@@ -175,8 +187,8 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
     listeners.push(["SIGWINCH", () => resize()]);
     for (const [signal, listener] of listeners) process.on(signal, listener);
     const resize = () => {
-      const size = { cols: desk.cols, rows: desk.rows };
-      if (watcher === undefined) pty.resize(size.cols, size.rows);
+      const size = desk.size();
+      if (watcher === undefined) pty.resize(size.cols, size.rows, size.pixels);
       else watcher.onResize(size);
     };
     process.stdin.on("data", (bytes: Uint8Array) => {
@@ -186,8 +198,28 @@ function runAtDesk(desk: Desk, program: Program, watch?: Watch): Promise<Exit> {
     process.stdin.resume(); // whoever read it before us may have paused it
     process.stdin.on("end", () => pty.kill("SIGHUP")); // the terminal was closed
     process.stdin.on("error", () => pty.kill("SIGHUP"));
-    watcher = watch?.(pty, { cols: desk.cols, rows: desk.rows }, (held) => hold("watcher", held));
+    watcher = watch?.(
+      pty,
+      desk.size(),
+      (held) => hold("watcher", held),
+      (data) => {
+        if (output.isBehind && pty.unread < UNREAD_BYTES) pty.write(data);
+      },
+      () => output.repaint(),
+    );
+    const { paint } = watcher ?? {};
+    if (paint !== undefined) output.paint = (...how) => paint(desk.size(), ...how);
   });
+}
+
+/** Undoes what a program left on. What its mouse sends meanwhile is read here, or the shell would have it. */
+async function undoModes(desk: Desk, undo: string): Promise<void> {
+  desk.write(new TextEncoder().encode(undo));
+  await Promise.race([
+    new Promise<void>((resolve) => desk.whenDrained(resolve)),
+    Bun.sleep(UNDO_MS),
+  ]);
+  await Bun.sleep(REPORTS_MS);
 }
 
 /** Stops this job as the program stopped itself, the terminal given back meanwhile; `fg` brings both back. */

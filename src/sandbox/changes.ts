@@ -8,7 +8,7 @@ const FILE_BYTES = 1024 * 1024;
 
 /** Files, by their names, that tell a program outside what to run: editors, shells, agents, build tools, test runners, continuous integration. */
 const NAMES = anyOf([
-  /^(?:claude|agents|gemini)(?:\.local)?\.md$/i,
+  /^(?:claude|agents|gemini)(?:\.local)?\.md$|^\.claude$|^\.mcp\.json$/i,
   /^package\.json$|^\.(?:npm|yarn|pnpm)rc|^\.yarnrc\.yml$|^\.pnpmfile\.c?js$|^(?:deno|bunfig)\.(?:jsonc?|toml)$/,
   /^\.envrc$|^\.env(?:\..+)?$|^\.?mise(?:\..+)?\.toml$|^\.tool-versions$|^flake\.nix$|^(?:shell|default)\.nix$/,
   /^(?:GNU)?makefile$|^\.?justfile$|^taskfile\.ya?ml$|^rakefile$|^gemfile$|^vagrantfile$|^jenkinsfile$|^procfile$/i,

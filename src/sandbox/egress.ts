@@ -12,6 +12,8 @@ const REACH_MS = 15_000;
 const IDLE_MS = 10 * 60_000;
 /** Where TLS is spoken, so that the name that is asked for can be checked. */
 const HTTPS = 443;
+/** A server's name, as TLS tells it. */
+const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
 /** Headers that are meant for a proxy alone, or that we set. */
 const OURS = /^(?:host|connection|keep-alive|proxy-[a-z-]*|upgrade|te)\s*:/i;
 
@@ -103,7 +105,7 @@ async function serve(client: Socket, list: readonly Place[], https: number): Pro
     let first = head ?? rest;
     if (head === undefined) {
       client.write("HTTP/1.1 200 Connection established\r\n\r\n");
-      if (port === https) first = await sameServer(client, rest, place.host);
+      if (port === https) first = await sameServer(client, rest, place);
     }
     upstream.write(first);
     if (head !== undefined) upstream.write(rest);
@@ -116,11 +118,12 @@ async function serve(client: Socket, list: readonly Place[], https: number): Pro
 }
 
 /** Resolves with the first bytes of a TLS connection once they ask for this very server; anything else ends it. */
-async function sameServer(client: Socket, rest: Buffer, host: string): Promise<Buffer> {
+async function sameServer(client: Socket, rest: Buffer, { host, port }: Place): Promise<Buffer> {
   const { found: name, bytes } = await read(client, rest, serverAsked);
   if (name.toLowerCase() === host || (name === "" && isIP(host) !== 0)) return bytes;
   client.destroy(); // no words of ours inside TLS
-  throw new Refusal("403 Forbidden", "another server was asked for");
+  const asked = NAME.test(name) ? placeName(name, port) : undefined;
+  throw new Refusal("403 Forbidden", "another server was asked for", asked);
 }
 
 /** What a request asks for: `CONNECT host:port`, or a plain one with the whole address in it. */
@@ -166,18 +169,24 @@ async function reach({ host, port, near }: Place): Promise<Socket> {
   const addresses = found
     .map(({ address }) => address)
     .filter((address) => near || isPublic(address));
-  if (found.length > 0 && addresses.length === 0)
-    throw new Refusal(
-      "403 Forbidden",
-      `${host} leads to this machine or its network, which is reached only where it is listed with its port: --sandbox-host ${host}:${port}`,
-      `${host}:${port}`,
-    );
+  if (found.length > 0 && addresses.length === 0) throw nearby(host, port);
   for (const address of addresses) {
     const socket = await open(address, port);
-    if (socket !== undefined) return socket;
+    if (socket === undefined) continue;
+    // an address that is routed to this machine without being any interface's
+    if (near || socket.localAddress !== socket.remoteAddress) return socket;
+    socket.destroy();
+    throw nearby(host, port);
   }
   throw new Refusal("502 Bad Gateway", `${host}:${port} can't be reached from out here.`);
 }
+
+const nearby = (host: string, port: number) =>
+  new Refusal(
+    "403 Forbidden",
+    `${host} leads to this machine or its network, which is reached only where it is listed with its port: --sandbox-host ${host}:${port}`,
+    `${host}:${port}`,
+  );
 
 function open(host: string, port: number): Promise<Socket | undefined> {
   return new Promise((resolve) => {

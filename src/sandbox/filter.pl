@@ -26,4 +26,10 @@ my @filter = (                       # classic BPF over struct seccomp_data: ope
 my $code = join '', map { pack 'SCCL', @$_ } @filter;
 my $program = pack 'Sx![P]P', scalar @filter, $code;
 syscall($prctl, 22, 2, $program) == 0 or die "claude-remote: no seccomp filter to be had: $!\n";    # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+# Ctrl-Z must not stop what nobody in here could continue: the shell that can gives it back
+my $terminal = POSIX::Termios->new;
+if (-t STDIN && defined $terminal->getattr(0)) {
+    $terminal->setcc(POSIX::VSUSP(), 0);
+    $terminal->setattr(0, POSIX::TCSANOW());
+}
 exec { $ARGV[0] } @ARGV or die "claude-remote: $ARGV[0]: $!\n";

@@ -22,15 +22,15 @@ const SETTINGS = ["config", "--list", "-z"];
  * Where, below a project but outside its `.git`, programs outside take orders from by way of git, or of a link: a repository that lies
  * elsewhere in the project; the folder of hooks, and the one around it; what hook managers read; programs of the project that hooks or
  * git's configuration name; files that the configuration includes, there or not; what git's, the hooks' and Claude's own folders have links
- * to; the `.git` of each other repository in there, as `git status` and shells' prompts look into those, and the same of its own; of a
+ * to; `.claude` and `.mcp.json` in folders of it; the `.git` of each other repository in there, as `git status` and shells' prompts look into those, and the same of its own; of a
  * submodule that is not checked out, its whole folder.
  */
 export function takenFrom(project: string): Guarded[] {
   const git = findGit();
-  const repositories = repositoriesIn(project);
+  const { repositories, claudes } = ordersBelow(project);
   const tops = [project, ...repositories.map((path) => dirname(path))].slice(0, REPOSITORIES);
   const places: Guarded[] = [
-    ...repositories.map((path): Guarded => ({ path, otherwise: "folder" })),
+    ...[...repositories, ...claudes].map((path): Guarded => ({ path, otherwise: "folder" })),
     ...linksIn(join(project, ".claude")).map(
       (path): Guarded => ({ path, otherwise: { text: "" } }),
     ),
@@ -42,7 +42,7 @@ export function takenFrom(project: string): Guarded[] {
   ];
   const within = places
     .map((place) => ({ ...place, path: relative(project, place.path) }))
-    .filter(({ path }) => path !== "" && !/^\.(git|\.)(\/|$)/.test(path));
+    .filter(({ path }) => path !== "" && !/^\.(git|claude|mcp\.json|\.)(\/|$)/.test(path));
   const each = [...new Map(within.map((part) => [part.path, part])).values()];
   return each.filter(
     ({ path }) => !each.some((part) => part.path !== path && isWithin(path, part.path)),
@@ -162,15 +162,18 @@ function linksIn(folder: string): string[] {
   }
 }
 
-/** Every `.git` below a project. */
-function repositoriesIn(project: string): string[] {
-  const found: string[] = [];
+/** Every `.git` below a project, and what names programs to a claude that is started in a folder of it. */
+function ordersBelow(project: string): { repositories: string[]; claudes: string[] } {
+  const repositories: string[] = [];
+  const claudes: string[] = [];
   const folders = [project];
   for (const folder of folders) {
     try {
       for (const entry of readdirSync(folder, { withFileTypes: true })) {
         const path = join(folder, entry.name);
-        if (entry.name === ".git") found.push(path);
+        if (entry.name === ".git") repositories.push(path);
+        else if (/^\.(?:claude|mcp\.json)$/.test(entry.name) && !entry.isSymbolicLink())
+          claudes.push(path);
         else if (entry.isDirectory() && entry.name !== "node_modules" && folders.length < FOLDERS)
           folders.push(path);
       }
@@ -178,7 +181,7 @@ function repositoriesIn(project: string): string[] {
       if (!(error instanceof Error && "code" in error)) throw error; // not for us, or gone
     }
   }
-  return found;
+  return { repositories, claudes };
 }
 
 /** The folders on the way to a path, from the top. */

@@ -9,9 +9,9 @@ const FOLDER = "/run/claude-remote";
 const LAST_WORDS_MS = 3000;
 const SIZE_MS = 1000;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"];
-/** A job that stops itself (Ctrl-Z) is continued at once: nobody in here could do it later. */
+/** A job that stops itself (Ctrl-Z) is continued at once: nobody in here could do it later. Until the shell is ready for that, Ctrl-Z stops nothing. */
 const HOLDER = `set -m
-(exec "$@")
+(stty susp '^Z'; exec "$@")
 s=$?
 while case $(kill -l $s 2>/dev/null) in *STOP|*TSTP|*TTIN|*TTOU) ;; *) false;; esac
 do fg >/dev/null; s=$?; done

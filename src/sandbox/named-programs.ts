@@ -16,11 +16,12 @@ const TEXTS = 300;
 const OWN = "\u0001";
 const TOP = "\u0002";
 const VARIABLE = "\u0003";
+// each has its bound, as who wrote the text may want it to take for ever
 const OWN_FOLDER =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: our own mark
-  /\$\([^()]*(?:\$\{?(?:0|BASH_SOURCE)|\u0001)[^()]*\)|`[^`]*\$0[^`]*`|\$\{0[^}]*\}/g;
-const TOP_FOLDER = /\$\([^()]*\)|`[^`]*`|\$PWD\b|\$\{PWD\}/g;
-const ANY_VARIABLE = /\$\{[^}]*\}|\$\w+/g;
+  /\$\([^()]{0,200}(?:\$\{?(?:0|BASH_SOURCE)|\u0001)[^()]{0,200}\)|`[^`]{0,200}\$0[^`]{0,200}`|\$\{0[^}]{0,200}\}/g;
+const TOP_FOLDER = /\$\([^()]{0,200}\)|`[^`]{0,200}`|\$PWD\b|\$\{PWD\}/g;
+const ANY_VARIABLE = /\$\{[^}]{0,200}\}|\$\w+/g;
 const WORD = /[^\s"'`;|&()<>=,{}[\]]+/g;
 /** What stands before a file that is run, or read as a script, once it is there. */
 const RUNS =

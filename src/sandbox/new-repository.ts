@@ -12,6 +12,7 @@ const DATA = [
   /^objects\/pack\/pack-[0-9a-f]{40}\.(?:pack|idx|rev)$/,
   /^(?:refs|logs)\//,
 ];
+const FOLDERS = /^(?:objects(?:\/(?:[0-9a-f]{2}|pack))?|(?:refs|logs)(?:\/.+)?)$/;
 /** What `HEAD` may hold. */
 const HEAD = /^ref: refs\/heads\/[\w./-]{1,200}\n$/;
 const HEAD_BYTES = 300;
@@ -45,8 +46,9 @@ export function takeRepository(
   for (const folder of folders)
     for (const entry of readdirSync(join(made, folder), { withFileTypes: true })) {
       const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
-      if (entry.isDirectory()) folders.push(path);
-      else if (entry.isFile() && DATA.some((name) => name.test(path))) {
+      if (entry.isDirectory()) {
+        if (FOLDERS.test(path)) folders.push(path);
+      } else if (entry.isFile() && DATA.some((name) => name.test(path))) {
         mkdirSync(dirname(join(target, path)), { recursive: true });
         copyFileSync(join(made, path), join(target, path), constants.COPYFILE_FICLONE);
       }

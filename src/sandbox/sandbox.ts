@@ -1,4 +1,12 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import type { Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -105,7 +113,11 @@ export async function openSandbox(
     holds: [...keepOut.holds, tmpdir()],
     within: [...keepOut.within, data],
   });
-  if (dockerfile !== undefined && isWithin(dockerfile, project))
+  if (
+    dockerfile !== undefined &&
+    existsSync(dockerfile) &&
+    isWithin(realpathSync(dockerfile), project)
+  )
     throw new StartError(
       `${dockerfile} lies in the project, where it could be changed from inside: put the sandbox's Dockerfile elsewhere`,
       126,

@@ -3,6 +3,7 @@ import { Terminal } from "@xterm/headless";
 import { goesOn, rowText } from "../../src/row.ts";
 import { openEmulator } from "../../src/runner/emulator.ts";
 import { followHistory, SCROLLBACK_LINES, slices } from "../../src/runner/history.ts";
+import { resizeEmulator } from "../../src/runner/screen/reflow.ts";
 import { maskedRows } from "../../src/runner/secrets.ts";
 import type { HistoryOp } from "../../src/types.ts";
 import { randomFrom } from "../support/random.ts";
@@ -213,6 +214,166 @@ describe("history", () => {
     expect(log.lines()).toEqual(all.slice(0, log.lines().length));
     expect(log.lines().length).toBeGreaterThan(SCROLLBACK_LINES);
   });
+});
+
+/** A session's history beside a terminal that forgets nothing. */
+function openBeside(cols: number, rows: number) {
+  const session = open(cols, rows);
+  const whole = openEmulator(cols, rows);
+  whole.options.scrollback = 1_000_000;
+  return {
+    ...session,
+    async feed(text: string) {
+      await session.feed(text);
+      await new Promise<void>((resolve) => whole.write(text, resolve));
+    },
+    resize(newCols: number, newRows: number) {
+      session.history.resize(newCols, newRows);
+      resizeEmulator(whole, newCols, newRows);
+    },
+    /** All that was printed: as it is stored and shown, and as that terminal has it. */
+    both() {
+      const { normal } = whole.buffer;
+      const held = maskedRows(normal, 0, normal.length, whole.cols, normal.getNullCell());
+      return {
+        stored: joined([...session.log.lines(), ...session.shown()]),
+        held: joined(held),
+      };
+    },
+  };
+}
+
+describe("resized with far more lines than the emulator keeps", () => {
+  test("a terminal that is made narrow and wide again has every line as it was", async () => {
+    const { log, feed, resize } = openBeside(120, 30);
+    const all = Array.from({ length: 5000 }, (_, i) =>
+      `line ${i} ${"wide ".repeat(i % 23)}`.trim(),
+    );
+    await feed(all.join("\r\n"));
+    resize(45, 30);
+    expect(joined(log.lines()).map(bare)).toEqual(all.slice(0, joined(log.lines()).length));
+    resize(120, 30);
+    expect(log.lines()).toEqual(all.slice(0, -30));
+  });
+
+  test("a line that is not ended keeps its end, and what is printed next stands behind it", async () => {
+    for (const [wide, narrow] of [
+      [120, 45],
+      [80, 79],
+      [100, 20],
+      [90, 30],
+    ] as const) {
+      const { feed, resize, both } = openBeside(wide, 10);
+      const line = "0123456789".repeat(9).slice(0, wide);
+      await feed(`before\r\n${line}`);
+      resize(narrow, 10);
+      await feed("more");
+      resize(wide, 10);
+      await feed(`last\r\n${"\r\n".repeat(12)}`);
+      expect(both().stored.slice(0, 2)).toEqual(["before", `${line}morelast`]);
+    }
+  });
+
+  test("a full last column stays full when only the height changes", async () => {
+    for (const screen of ["", "\x1b[?1049h"]) {
+      const { feed, resize, term } = openBeside(20, 5);
+      await feed(`${screen}${"x".repeat(20)}`);
+      resize(20, 8);
+      await feed("y");
+      const { active } = term.buffer;
+      expect(active.getLine(0)?.translateToString(true)).toBe("x".repeat(20));
+      expect(active.getLine(1)?.translateToString(true)).toBe("y");
+    }
+  });
+
+  test("a full-screen program that is resized leaves the cursor where it found it", async () => {
+    const { feed, resize, both } = openBeside(100, 10);
+    await feed(`${"first ".repeat(15)}\r\n$ vim`);
+    await feed("\x1b[?1049h\x1b[2J\x1b[Hfull screen");
+    resize(30, 8);
+    await feed("\x1b[5Hredrawn");
+    resize(100, 12);
+    await feed("\x1b[?1049l file\r\n$ next");
+    expect(both().stored.slice(0, 3).map(bare)).toEqual([
+      "first ".repeat(15).trim(),
+      "$ vim file",
+      "$ next",
+    ]);
+  });
+
+  test("a screen that takes back almost all that the emulator has takes nothing else", async () => {
+    for (const [cols, rows] of [
+      [500, 30],
+      [500, 1800],
+      [41, 1950],
+      [10, 1990],
+    ] as const) {
+      const { feed, resize, both } = openBeside(10, 30);
+      const all = Array.from({ length: 2500 }, (_, i) => `line ${i} x${"x".repeat(i % 37)}`);
+      await feed(`${all.join("\r\n")}\r\n`);
+      resize(12, 30);
+      resize(cols, rows);
+      expect(both().stored.slice(0, all.length)).toEqual(all);
+      resize(10, 20);
+      await feed("after\r\n".repeat(40));
+      expect(both().stored.slice(0, all.length)).toEqual(all);
+      expect(both().stored.filter((line) => line === "after").length).toBe(40);
+    }
+  });
+
+  test("a private key at the edge of what the emulator still has stays masked", async () => {
+    const { log, feed, resize } = openBeside(80, 10);
+    const key = Array.from(
+      { length: 40 },
+      (_, i) => `${"Abc9".repeat(15)}${String(i).padStart(4, "0")}`,
+    );
+    await feed(
+      `-----BEGIN PRIVATE KEY-----\r\n${key.join("\r\n")}\r\n-----END PRIVATE KEY-----\r\n`,
+    );
+    for (let kept = 1970; kept < 2010; kept += 7) {
+      await feed("x\r\n".repeat(kept === 1970 ? kept : 7));
+      resize(50, 10);
+      resize(80, 10);
+      expect(log.lines().join("\n")).not.toContain("Abc9");
+    }
+  });
+
+  test.each(Array.from({ length: 12 }, (_, seed) => seed))(
+    "after any output and sizes it holds what a terminal without a bound would hold (seed %p)",
+    async (seed) => {
+      const random = randomFrom(seed + 5000);
+      const { feed, resize, both, term } = openBeside(random.int(30, 130), random.int(3, 40));
+      let count = 0;
+      const words = () =>
+        Array.from({ length: random.int(0, 30) }, () =>
+          random.pick(["word", "a", "字", "e\u0301", "long-word-here"]),
+        ).join(" ");
+      const acts = [
+        () =>
+          feed(
+            Array.from({ length: random.int(1, 500) }, () => `${count++} ${words()}\r\n`).join(""),
+          ),
+        () =>
+          feed(
+            Array.from({ length: random.int(1, 30) }, () => `${count++} ${words()}\r\n`).join(""),
+          ),
+        () => feed(`${count++} ${words()}`),
+        () => feed(`\r\x1b[K${count++} again`),
+        () => feed(`\r\n\x1b[1A\x1b[K${count++} ${words()}\r\n`),
+        async () => {
+          await feed(`\x1b[?1049h\x1b[2J\x1b[H${words()}`);
+          resize(random.int(10, 140), random.int(2, 50));
+          await feed("\x1b[?1049l");
+        },
+        () => resize(random.int(10, 140), term.rows),
+        () => resize(term.cols, random.int(2, 50)),
+        () => resize(random.int(10, 140), random.int(2, 50)),
+      ];
+      for (let i = 0; i < 30; i++) await random.pick(acts)();
+      const { stored, held } = both();
+      expect(stored.map(bare)).toEqual(held.map(bare));
+    },
+  );
 });
 
 /** Rows as the lines that were printed: each with all that it goes on in. */

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mergeSettings, withoutProxy } from "../../src/runner/settings.ts";
+import { denyRules, mergeSettings, withoutProxy } from "../../src/runner/settings.ts";
 
 const ours = { hooks: { PermissionRequest: [{ hooks: ["ours"] }] } };
 const merge = (args: string[], cwd = "/") => {
@@ -126,4 +126,34 @@ test("in a sandbox hooks pass by every proxy, and what the user has set besides 
     NO_PROXY: "internal,127.0.0.1",
     no_proxy: "internal,127.0.0.1",
   });
+});
+
+test("our folders are denied to Claude's tools beside what the user denies, allows and has else", () => {
+  const deny = ["Read(//own/**)", "Edit(//own/**)"];
+  const merged = (theirs: object) =>
+    JSON.parse(
+      mergeSettings(["--settings", JSON.stringify(theirs)], "/", { ...ours, deny })?.json ?? "",
+    ).permissions;
+  expect(merged({})).toEqual({ deny });
+  const permissions = {
+    deny: ["Bash(rm:*)"],
+    allow: ["Read(//own/**)"],
+    ask: ["WebFetch"],
+    defaultMode: "plan",
+  };
+  expect(merged({ permissions })).toEqual({ ...permissions, deny: ["Bash(rm:*)", ...deny] });
+});
+
+test("folders are denied by their names and by where these lead, but none that Claude works in", () => {
+  const dir = realpathSync(mkdtempSync(join(tmpdir(), "settings-test-")));
+  mkdirSync(join(dir, "real"));
+  symlinkSync(join(dir, "real"), join(dir, "link"));
+  const both = (path: string) => [`Read(/${path}/**)`, `Edit(/${path}/**)`];
+  expect(denyRules([join(dir, "link"), join(dir, "none")], "/")).toEqual([
+    ...both(join(dir, "link")),
+    ...both(join(dir, "real")),
+    ...both(join(dir, "none")),
+  ]);
+  expect(denyRules([dir, join(dir, "none")], join(dir, "real"))).toEqual(both(join(dir, "none")));
+  rmSync(dir, { recursive: true });
 });

@@ -101,7 +101,7 @@ test.skipIf(NO_NAMESPACE !== "")(
       import { connect } from "node:net"; import { mkdtempSync } from "node:fs";
       import { allowList } from ${from("allow-list.ts")}; import { listenForEgress } from ${from("egress.ts")};
       const serve = (hostname) => Bun.serve({ hostname, port: 8080, fetch: () => new Response("REACHED") });
-      for (const address of ["203.0.113.7", "2001:db8:5::7", "198.51.100.20"]) serve(address);
+      for (const address of ["203.0.113.7", "2001:db8:5::7", "198.51.100.20", "192.88.99.9"]) serve(address);
       const dir = mkdtempSync("/tmp/egress-own-");
       const ask = async (entry, host) => {
         const path = dir + "/" + Math.random();
@@ -117,13 +117,13 @@ test.skipIf(NO_NAMESPACE !== "")(
         return [raw.includes("REACHED"), refused.at(-1) ?? null];
       };
       const said = [];
-      for (const host of ["203.0.113.7", "six.example", "198.51.100.20"])
+      for (const host of ["203.0.113.7", "six.example", "198.51.100.20", "192.88.99.9"])
         said.push(await ask(host, host), await ask(host + ":8080", host));
       console.log(JSON.stringify(said)); process.exit();`;
     const hosts = join(mkdtempSync(join(tmpdir(), "egress-hosts-")), "hosts");
     writeFileSync(hosts, "2001:db8:5::7 six.example\n");
     const setUp = `ip link set lo up; ip addr add 203.0.113.7/32 dev lo; ip addr add 2001:db8:5::7/128 dev lo nodad
-      ip link add net0 type veth peer name net1 && ip link set net0 up && ip link set net1 up && ip addr add 198.51.100.1/24 dev net0; ip addr add 198.51.100.20/32 dev lo
+      ip link add net0 type veth peer name net1 && ip link set net0 up && ip link set net1 up && ip addr add 198.51.100.1/24 dev net0; ip addr add 198.51.100.20/32 dev lo; ip route add local 192.88.99.0/24 dev lo
       mount --bind ${hosts} /etc/hosts; exec "$@"`;
     const { stdout, stderr } = Bun.spawnSync(
       ["unshare", "-n", "-m", "sh", "-c", setUp, "sh", process.execPath, "-e", script],
@@ -136,6 +136,8 @@ test.skipIf(NO_NAMESPACE !== "")(
         [false, "six.example:8080"],
         [true, null],
         [false, "198.51.100.20:8080"],
+        [true, null],
+        [false, "192.88.99.9:8080"],
         [true, null],
       ])}\n`,
       "",

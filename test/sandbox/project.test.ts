@@ -253,6 +253,33 @@ describe("what is guarded in a project", () => {
     for (const folder of [home, template]) rmSync(folder, { recursive: true });
   });
 
+  test("a text that was written to take for ever takes no longer than another", () => {
+    git("init", "-q");
+    for (const part of ["$(", "$0", "${", "`$0", "$($0", "../", ". a/", "x: ${0"]) {
+      put({ ".git/hooks/pre-commit": `#!/bin/sh\n$(${part.repeat((256 * 1024) / part.length)}` });
+      expect(takenFrom(dir).length).toBeLessThan(10);
+    }
+  });
+
+  test("what a claude that is started in a folder of it takes orders from", () => {
+    put({
+      "web/.claude/settings.json": "{}",
+      "web/app/.mcp.json": "{}",
+      "node_modules/x/.claude/settings.json": "{}",
+      ".claude/settings.json": "{}",
+    });
+    expect(paths(takenFrom(dir))).toEqual(["web/.claude", "web/app/.mcp.json"]);
+    expect(paths(guarded(dir, false))).toEqual([
+      ".claude",
+      ".git",
+      ".mcp.json",
+      "web rw",
+      "web/.claude",
+      "web/app rw",
+      "web/app/.mcp.json",
+    ]);
+  });
+
   test("a Python environment that a hook runs in is guarded as a whole; node's modules never are", () => {
     git("init", "-q");
     put({

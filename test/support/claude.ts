@@ -67,11 +67,21 @@ export function claudeEnv(
   };
 }
 
+/** What asking about every step is called, and what tells that Claude is there in it: older versions have other words. */
+const isOld =
+  process.env.CLAUDE_REMOTE_TEST_CLAUDE !== undefined &&
+  !Bun.spawnSync([claudeProgram(), "--help"]).stdout.toString().includes('"manual"');
+const manual = isOld
+  ? { mode: "default", ready: "? for short" }
+  : { mode: "manual", ready: "manual mode on" };
+/** An older version loses an Enter that comes sooner after a paste, in ms. */
+const OLD_PASTE_MS = 1500;
+
 export async function startRealClaude(
   server: HomeServer,
   args: string[] = [],
   env: Record<string, string> = {},
-  ready = "manual mode on",
+  ready = manual.ready,
   {
     cols = 100,
     rows = 30,
@@ -85,7 +95,7 @@ export async function startRealClaude(
     [
       ...through,
       ...SELF,
-      ...(args.includes("--permission-mode") ? [] : ["--permission-mode", "manual"]),
+      ...(args.includes("--permission-mode") ? [] : ["--permission-mode", manual.mode]),
       ...args,
     ],
     {
@@ -101,9 +111,11 @@ export async function startRealClaude(
     tty,
     work,
     async say(script) {
-      await tty.sees(/\n❯\s*\n─/); // what is typed into a dialog that is about to go is lost
+      await tty.sees(isOld ? /\n❯\s*(?:Try .*)?\n─/ : /\n❯\s*\n─/); // what is typed into a dialog that is about to go is lost
       tty.type(`\x1b[200~${script}\x1b[201~`);
       await tty.sees(script.split("\n", 1)[0]?.slice(0, 40) ?? "");
+      if (!isOld) return tty.type("\r");
+      await Bun.sleep(OLD_PASTE_MS);
       tty.type("\r");
     },
     async interrupt() {

@@ -11,6 +11,8 @@ export interface HomeServer {
   origin: string;
   port: number;
   phone: Phone;
+  /** This machine, as it is paired. */
+  machine: Phone;
   log(): string;
   process(): Bun.Subprocess;
   /** Ends the process, by default without a word, and starts it again on the same port and data. */
@@ -76,6 +78,7 @@ export async function startHomeServer(
     origin,
     port,
     phone,
+    machine,
     log: () => log,
     process: () => child,
     async restart(signal = "SIGKILL", whileDown = async () => undefined) {

@@ -14,7 +14,8 @@ const TYPED_CHARS = 10_000;
 const SHOWN_MS = 5000;
 /** Parts whose effect can't be seen, such as line breaks alone, get so long, in ms. */
 const UNSEEN_MS = 150;
-/** The box takes so long to be empty again after Enter, and the transcript to tell of the message, in ms. */
+/** After Enter the box is empty so soon, or another Enter is due; then it takes so long at most, and the transcript to tell of the message, in ms. */
+const ENTER_MS = 1000;
 const SENT_MS = 3000;
 const TOLD_MS = 3000;
 /** Messages without a pause between them become one (measured: 300 ms are enough). In ms. */
@@ -97,7 +98,12 @@ export class MessageWriter {
     write("\r");
     this.#sentAt = performance.now();
     const isSent = () => shown === "" || lettersOf(this.#box()?.draft ?? "") !== shown;
-    if (!(await until(isSent, SENT_MS))) return "unconfirmed";
+    if (!(await until(isSent, ENTER_MS))) {
+      // older versions lose an Enter that comes soon after a paste; in an empty box another does nothing
+      if (asked()) return "unconfirmed";
+      write("\r");
+      if (!(await until(isSent, SENT_MS))) return "unconfirmed";
+    }
     // commands of Claude's own leave no message in the conversation
     return isCommand || (await until(arrived, TOLD_MS)) ? "received" : "unconfirmed";
   }

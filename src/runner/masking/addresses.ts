@@ -61,7 +61,7 @@ function begunPassword(head: string, at: number, length: number): Place | undefi
 
 /** What stands for a value that is somewhere else. */
 export const isVariable = (text: string): boolean =>
-  /^(?:\$[\w{(]|\{\{?|%[\w(]|<|\[|`|[*•.…]+$|x{3,}$)|\$\{|\{\{/.test(text);
+  /^(?:\$[\w{(]|&lt;|\{\{?|%[\w(]|<|\[|`|[*•.…]+$|x{3,}$)|\$\{|\{\{/.test(text);
 
 /** What documents and scripts have in a password's place. */
 const isPlaceholder = (text: string): boolean =>

@@ -51,6 +51,7 @@ function verdictOn(text: string, secret: Secret, field: string): Verdict {
       return onPlace(text, secret, field);
     case "form":
       if (field === "credential" && isAlone(text, secret)) return "credential";
+      if (isValueOfName(text, secret)) return "credential";
       return NAMING_FIELD.test(field) || isNamed(text, secret, field) ? "shown" : "opaque";
     case "key":
       return "opaque";
@@ -121,6 +122,18 @@ function isWholeQuote(text: string, start: number, value: string, quote: string)
     before.slice(opened),
   );
 }
+
+/** What has the form of a credential is one also behind names that say less: `const KEY = "…"`. */
+function isValueOfName(text: string, { start, end }: Secret): boolean {
+  const name = NAME_BEFORE.exec(text.slice(Math.max(0, start - WORD_CHARS), start))?.[1];
+  return (
+    name !== undefined &&
+    /^(?:$|[\s"'`,;)}])/.test(text.slice(end, end + 1)) &&
+    !isUsed(text, name, end)
+  );
+}
+const NAME_BEFORE =
+  /([\w.-]{0,60}(?:key|token|secret|pass|password|cred|credentials?|auth)s?\d?)["'\]]?\s{0,20}(?::=|=>|[:=])\s{0,20}["'`]?$/i;
 
 /** A word of its own. */
 const isAlone = (text: string, { start, end }: Secret) =>

@@ -1,5 +1,14 @@
 import { addressSecret, USER_CHARS } from "./addresses.ts";
-import { charTable, formAt, formBegins, formInMidst, mayBegin, runEnd } from "./known-forms.ts";
+import {
+  azureSecret,
+  charTable,
+  formAt,
+  formBegins,
+  formInMidst,
+  mayBegin,
+  runEnd,
+  STARTS,
+} from "./known-forms.ts";
 import { optionPassword, userPassword } from "./options.ts";
 import { mayTell, tellingName } from "./telling-names.ts";
 import { type Separator, valueAt } from "./values.ts";
@@ -35,6 +44,7 @@ const COLON = 3;
 const DASH = 4;
 const ANGLE = 5;
 const PIPE = 6;
+const TILDE = 7;
 for (let code = 0; code < 128; code++) if (ALPHANUMERIC[code] === 1) KIND[code] = LETTER;
 for (const [chars, kind] of [
   ["=", EQUALS],
@@ -42,6 +52,7 @@ for (const [chars, kind] of [
   ["-", DASH],
   [">", ANGLE],
   ["|", PIPE],
+  ["~", TILDE],
 ] as const)
   for (const char of chars) KIND[char.charCodeAt(0)] = kind;
 
@@ -69,36 +80,43 @@ class Scan {
     const text = this.#text;
     const length = text.length;
     let before = 0; // the character before
+    // nothing is read beyond the end: that would be no whole number, and slow
     for (let i = 0; i < length; ) {
       const code = text.charCodeAt(i);
       const kind = code < 128 ? (KIND[code] ?? 0) : 0;
       if (kind === 0) {
         before = code;
         i++;
-      } else if (kind === LETTER) {
-        let end = i + 1;
-        for (; end < length; end++) {
-          const next = text.charCodeAt(end);
-          if (next > 127 || WORD[next] === 0) break;
-        }
-        const isPlain =
-          end - i < MIDST_PART_CHARS &&
-          !mayBegin(text, i) &&
-          (before > 127 || ESCAPES[before] === 0) &&
-          FIRST[code] === 0 &&
-          end < length;
-        i = isPlain ? end : this.#word(i, end, before);
-        before = 0;
-      } else {
+        continue;
+      }
+      if (kind !== LETTER) {
         i = this.#sign(kind, i);
         before = code;
+        continue;
       }
+      const start = i++;
+      let second = 0;
+      if (i < length) {
+        second = text.charCodeAt(i);
+        for (let next = second; next < 128 && WORD[next] === 1; ) {
+          if (++i === length) break;
+          next = text.charCodeAt(i);
+        }
+      }
+      const isPlain =
+        i - start < MIDST_PART_CHARS &&
+        (second > 127 || STARTS[code * 128 + second] === 0) &&
+        (before > 127 || ESCAPES[before] === 0) &&
+        FIRST[code] === 0;
+      if (!isPlain || (this.#typed && i === length)) i = this.#word(start, i, before);
+      before = 0;
     }
     return this.#found;
   }
 
   /** A sign that may stand before a secret; where to go on. */
   #sign(kind: number, i: number): number {
+    const text = this.#text;
     switch (kind) {
       case EQUALS:
         return this.#equals(i);
@@ -108,9 +126,13 @@ class Scan {
         return this.#dash(i);
       case ANGLE:
         return this.#tag(i);
-      default:
+      case PIPE:
         this.#facebook(i);
         return i + 1;
+      default: {
+        const found = azureSecret(text, i);
+        return found === undefined ? i + 1 : this.#add({ ...found, by: "form" });
+      }
     }
   }
 
@@ -190,7 +212,7 @@ class Scan {
     let end = close;
     while (end > 0 && close - end < ALIGN_CHARS && text.charCodeAt(end - 1) === 0x20) end--;
     const spaced = end < close || arrow || last === 0x3a || next === 0x20;
-    end = beforeQuote(text, end);
+    end = beforeQuote(text, beforeType(text, end));
     const at = arrow ? i + 2 : i + 1;
     if (text.charCodeAt(end - 1) === 0x65) this.#attribute(end, at);
     if (text.charCodeAt(end - 1) === 0x72 && text.startsWith("#pair", end - 5)) {
@@ -231,10 +253,23 @@ class Scan {
     return end;
   }
 
+  /** `<name type="…">value</name>` */
+  #tagWithAttributes(i: number): number {
+    const near = Math.max(0, i - TAG_CHARS);
+    const open = near + this.#text.slice(near, i).lastIndexOf("<");
+    if (open < near) return i + 1;
+    const name = TAG.exec(this.#text.slice(open, i));
+    if (name === null) return i + 1;
+    const from = open + name[0].length - (name[1]?.length ?? 0);
+    return Math.max(i + 1, this.#value(from, open + name[0].length, i + 1, "xml"));
+  }
+
   /** `<name>value</name>`, `<ns:name>value`. */
   #tag(i: number): number {
     const text = this.#text;
-    if (WORD[text.charCodeAt(i - 1)] !== 1) return i + 1;
+    const last = text.charCodeAt(i - 1);
+    if (last === 0x22 || last === 0x27) return this.#tagWithAttributes(i);
+    if (WORD[last] !== 1) return i + 1;
     let from = i;
     while (from > 0 && i - from < NAME_CHARS && NAME[text.charCodeAt(from - 1)] === 1) from--;
     let open = from - 1;
@@ -273,7 +308,7 @@ class Scan {
     if (name === undefined) return;
     const telling = tellingName(name);
     if (telling === undefined) return;
-    const value = valueAt(text, at, end - 5, name, telling, "spaced", this.#typed);
+    const value = valueAt(text, at, 0, name, telling, "spaced", this.#typed);
     if (value !== undefined) this.#add({ ...value, by: "place", name });
   }
 
@@ -317,8 +352,13 @@ const NAMES = 16;
 const RUN_CHARS = 8192;
 const NOT_SPACE = charTable(/\S/);
 /** A word with something of a form in its midst is at least so long, or so long before a dot, in UTF-16 units. */
-const MIDST_RUN_CHARS = 30;
+const MIDST_RUN_CHARS = 22;
 const MIDST_PART_CHARS = 14;
+/** A tag with its attributes is at most so long, in UTF-16 units; its name. */
+const TAG_CHARS = 160;
+const TAG = /^<(?:[\w.-]{1,40}:)?([\w.-]{1,80})(?=\s)/;
+/** A type between a name and its value: `password: string = "…"`. */
+const TYPE = /(?<=[\w"'])\??\s{0,2}:\s{0,2}(?:string|String|str|Optional\[str\]|&str|text)$/;
 const SCHEME = /^(?:bearer|basic)$/i;
 /** The first letters of Bearer, Basic and password. */
 const FIRST = charTable(/[Bbp]/);
@@ -339,6 +379,14 @@ function digitsBefore(text: string, end: number): number {
 const isDigit = (code: number) => code >= 0x30 && code <= 0x39;
 const isLetter = (code: number) => (code | 0x20) >= 0x61 && (code | 0x20) <= 0x7a;
 
+/** A name's end before its type, where it has one. */
+function beforeType(text: string, end: number): number {
+  const last = text.charCodeAt(end - 1);
+  if (last !== 0x67 && last !== 0x72 && last !== 0x5d) return end; // string, str, Optional[str]
+  const type = TYPE.exec(text.slice(Math.max(0, end - NAME_CHARS), end));
+  return type === null ? end : end - type[0].length;
+}
+
 /** Behind `31m` of a colour; where there is none, where it was. */
 function afterColour(text: string, at: number): number {
   let end = at;
@@ -349,7 +397,11 @@ function afterColour(text: string, at: number): number {
 /** A name's end where it is in quotes, in brackets too: `"name":`, `['name'] =`. */
 function beforeQuote(text: string, end: number): number {
   let at = end;
-  if (text.charCodeAt(at - 1) === 0x5d) at--;
+  if (text.charCodeAt(at - 1) === 0x5d) {
+    at--;
+    const inside = text.charCodeAt(at - 1);
+    if (inside !== 0x22 && inside !== 0x27) return 0; // an expression
+  }
   const code = text.charCodeAt(at - 1);
   if (code === 0x22 || code === 0x27 || code === 0x60) at--;
   if (at < end && text.charCodeAt(at - 1) === 0x5c) at--; // \"name\":

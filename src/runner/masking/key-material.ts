@@ -1,3 +1,5 @@
+import { charTable, runEnd } from "./known-forms.ts";
+
 /**
  * Private keys: line after line of base64. What a line is, is told from that line and its neighbours; whether a key is open is a
  * state that goes from each line to the next, however many those are.
@@ -29,13 +31,14 @@ const BEGUN_CHARS = 4;
 const BLOCK_LINES = 200;
 /** Of random base64 about two thirds of the neighbours are of different kinds; in words and names far fewer are. */
 const CHANGES = 0.4;
+/** So much may stand behind a line's only word: a frame, and room before it. In UTF-16 units. */
+const AFTER_CHARS = 60;
 /** Longer lines are judged by their beginning, in UTF-16 units. */
 const LOOK_CHARS = 400;
 
-const BEGIN =
-  /-----BEGIN ([A-Z0-9 ]{0,40})-----|-----BEGIN ([A-Z0-9 ]{0,40}PRIVATE KEY)|PuTTY-User-Key-File-\d|^Private-Lines: \d/;
-const END = /-----END [A-Z0-9 ]{0,40}-----|^Private-MAC: /;
-const PUBLIC = /CERTIFICATE|PUBLIC|SIGNATURE|MESSAGE|REQUEST|CRL|PARAMETERS|^Public-Lines/;
+const BEGIN = /-----BEGIN ([A-Z0-9 ]{0,40})-----|-----BEGIN ([A-Z0-9 ]{0,40}PRIVATE KEY)/;
+const END = /-----END [A-Z0-9 ]{0,40}-----/;
+const PUBLIC = /CERTIFICATE|PUBLIC|SIGNATURE|MESSAGE|REQUEST|CRL|PARAMETERS/;
 const HEADER =
   /^(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|X-[\w-]{1,40}|Key-Derivation|Argon2-[\w-]{1,20}|Encryption): /;
 /** Line numbers, quotes, signs of a diff, boxes, names of files with their lines: what stands beside the text of a file. */
@@ -46,6 +49,13 @@ const AFTER = /^(?:\\[nr]|[\s"'`,;+|│┃▏╎\\)\]])*$/;
 
 /** A line's only word, where it is base64 and nothing but decoration stands beside it. */
 function materialOf(line: string): Stretch | undefined {
+  const long = longRun(line, PAIR_CHARS);
+  if (long >= 0) {
+    // most lines of source
+    const after = runEnd(line, long, IS_BASE64);
+    if (after < line.length && IS_AFTER[line.charCodeAt(after)] === 0) return undefined;
+    if (line.length - after > AFTER_CHARS) return undefined;
+  }
   let start = BEFORE.exec(line.slice(0, 300))?.[0].length ?? 0;
   // a key's own characters, taken for decoration
   while (start > 0 && /[\d+/]/.test(line.charAt(start - 1)) && !/\s/.test(line.charAt(start - 1)))
@@ -54,7 +64,9 @@ function materialOf(line: string): Stretch | undefined {
   const word = BASE64.exec(line);
   if (word === null) return undefined;
   const end = start + word[0].length;
-  return line.length - end < 40 && AFTER.test(line.slice(end)) ? { start, end } : undefined;
+  return line.length - end <= AFTER_CHARS && AFTER.test(line.slice(end))
+    ? { start, end }
+    : undefined;
 }
 
 /** Random, as a key is: no word, no name, no number. */
@@ -91,13 +103,8 @@ interface Judged {
 }
 
 function judge(line: string): Judged {
-  if (
-    line.includes("-----") ||
-    line.includes("Private-") ||
-    line.includes("Public-Lines") ||
-    line.includes("PuTTY")
-  ) {
-    if (BEGIN.test(line) || /^Public-Lines/.test(line)) return { kind: "begin", line };
+  if (line.includes("-----")) {
+    if (BEGIN.test(line)) return { kind: "begin", line };
     if (END.test(line)) return { kind: "end", line };
   }
   const stretch = materialOf(line);
@@ -109,9 +116,30 @@ function judge(line: string): Judged {
   return { kind: /^[\s│┃>|+\-\d]*$/.test(line) ? "blank" : "text", line };
 }
 
-/** Whether a text has anything that this file is about: long words of base64, or a key's first or last line. */
-export const mayHoldKey = (text: string): boolean => MAY_HOLD.test(text);
-const MAY_HOLD = /[A-Za-z0-9+/]{16}|-----(?:BEGIN|END) |Private-/;
+/** Whether a text has anything that this file is about: a word of base64 so long, or a key's first or last line. */
+export const mayHoldKey = (text: string, least = PAIR_CHARS): boolean =>
+  longRun(text, least) >= 0 || text.includes("-----");
+
+/** The least that a line alone has of a key, in UTF-16 units. */
+export const ALONE = ALONE_CHARS;
+
+/** Where a word of base64 of at least so many characters ends, or goes on; -1 where there is none. */
+function longRun(text: string, least: number): number {
+  const { length } = text;
+  // a word that is so long covers one of these places
+  for (let at = least - 1; at < length; at += least) {
+    const code = text.charCodeAt(at);
+    if (code > 127 || IS_BASE64[code] === 0) continue;
+    let start = at;
+    while (start > 0 && IS_BASE64[text.charCodeAt(start - 1)] === 1) start--;
+    const end = runEnd(text, at, IS_BASE64, start + least);
+    if (end - start >= least) return end;
+  }
+  return -1;
+}
+const IS_BASE64 = charTable(/[A-Za-z0-9+/]/);
+/** What stands behind a line's only word, if anything does. */
+const IS_AFTER = charTable(/[\s"'`,;+|\\)\]=]/);
 
 /** What was found of private keys, line by line. */
 export interface Keys {
@@ -150,7 +178,8 @@ class Judges {
  * line above has left; the one that the last line leaves is returned with them.
  */
 export function findKeys(lines: readonly string[], state: KeyState): Keys {
-  if (state.inside === "nothing" && !lines.some(mayHoldKey))
+  const holds = lines.map((line) => mayHoldKey(line));
+  if (state.inside === "nothing" && !holds.includes(true))
     return { stretches: [], inline: [], before: [], state };
   const judged = new Judges(lines);
   const stretches: (Stretch | undefined)[] = lines.map(() => undefined);
@@ -164,7 +193,7 @@ export function findKeys(lines: readonly string[], state: KeyState): Keys {
   };
   let held: KeyState = state;
   for (let i = 0; i < lines.length; i++) {
-    if (inside === "nothing" && i > 0 && !mayHoldKey(lines[i] ?? "")) {
+    if (inside === "nothing" && i > 0 && holds[i] !== true) {
       before.push(OUTSIDE);
       continue; // most lines
     }

@@ -31,6 +31,9 @@ const NEARLY = 3;
 /** A credential that a program has wrapped is put together from so much of each row, in UTF-16 units. */
 const PART_CHARS = 300;
 
+/** Over how many rows such a credential goes at most. */
+const WRAPPED_ROWS = 8;
+
 const TOKEN = charTable(/[\w+/=.~-]/);
 
 /** Where more may be written. */
@@ -94,6 +97,14 @@ interface Part {
   end: number;
 }
 
+/** A line of text: its rows, and what of it stood above the first. */
+interface Line {
+  first: number;
+  end: number;
+  lead: string;
+}
+const NO_LINE: Line = { first: 0, end: 0, lead: "" };
+
 /** Masks rows that go on from `state`. Those from `wanted` on are only looked at, for lines that end there. */
 function maskStream(
   rows: readonly Row[],
@@ -103,9 +114,8 @@ function maskStream(
   cursor?: Cursor,
 ): { payloads: string[]; state: StreamState } {
   const texts = rows.map(({ payload }) => textOf(payload));
-  const parts: Part[][] = rows.map(() => []);
-  /** Where each line begins and ends, in rows, and what of it stood above. */
-  const lines: { first: number; end: number; lead: string }[] = [];
+  const hidden = new HiddenParts();
+  const lines: Line[] = [];
   for (let first = 0; first < rows.length; ) {
     let end = first + 1;
     while (end < rows.length && rows[end]?.continues === true) end++;
@@ -116,6 +126,9 @@ function maskStream(
     ({ first, end, lead }) =>
       lead + (end - first === 1 ? (texts[first] ?? "") : texts.slice(first, end).join("")),
   );
+  const found = lines.map(({ first, end, lead }, i) =>
+    typedSecrets(whole[i] ?? "", cursorIn(cursor, first, end, texts, lead.length)),
+  );
   const keys = findKeys(whole, key);
   // rows that a program has painted over may hang together though they are no one line
   const isPainted = lines.some(
@@ -124,17 +137,17 @@ function maskStream(
   );
   const rowKeys = isPainted ? findKeys(texts, key) : undefined;
   let left: StreamState = START;
-  for (const [i, { first, end, lead }] of lines.entries()) {
-    const text = whole[i] ?? "";
-    const spans: Part[] = [...typedSecrets(text, cursorIn(cursor, first, end, texts, lead.length))];
+  for (let i = 0; i < lines.length; i++) {
+    const { first, end, lead } = lines[i] ?? NO_LINE;
+    const isCut = first < wanted && wanted < end;
     const stretch = keys.stretches[i];
+    const isQuiet = found[i]?.length === 0 && stretch === undefined && keys.inline.length === 0;
+    if (isQuiet && rowKeys === undefined && !isCut && !(first === 0 && open)) continue; // most lines
+    const text = whole[i] ?? "";
+    if (stretch === undefined && rowKeys !== undefined && end - first > 1)
+      for (let y = first; y < end; y++) hidden.add(y, rowKeys.stretches[y]);
+    const spans: Part[] = [...(found[i] ?? []), ...(keys.inline[i] ?? [])];
     if (stretch !== undefined) spans.push(stretch);
-    else if (rowKeys !== undefined && end - first > 1)
-      for (let y = first; y < end; y++) {
-        const stretch = rowKeys.stretches[y];
-        if (stretch !== undefined) parts[y]?.push(stretch);
-      }
-    spans.push(...(keys.inline[i] ?? []));
     // what was hidden above goes on: in the same word, or in what is quoted
     if (first === 0 && open && lead !== "")
       spans.push({ start: 0, end: lead.length + runEnd(texts[0] ?? "", 0, TOKEN) });
@@ -143,12 +156,12 @@ function maskStream(
       const length = texts[y]?.length ?? 0;
       for (const span of spans)
         if (span.start < at + length && span.end > at)
-          parts[y]?.push({
+          hidden.add(y, {
             start: Math.max(0, span.start - at),
             end: Math.min(length, span.end - at),
           });
       at += length;
-      if (y === wanted - 1 && y < end - 1)
+      if (isCut && y === wanted - 1)
         left = {
           key: keys.before[i] ?? OUTSIDE,
           lead: text.slice(Math.max(0, at - LEAD_CHARS), at),
@@ -156,12 +169,12 @@ function maskStream(
         };
     }
   }
-  const goesOn = (y: number) => endsHidden(texts[y], parts[y]) && isFull(texts[y], cols);
-  if (open && lead === "" && rows[0]?.continues !== true) hideFirstWord(texts[0], parts[0]);
+  const goesOn = (y: number) => isFull(texts[y], cols) && hidden.reachesEnd(y, texts[y] ?? "");
+  if (open && lead === "" && rows[0]?.continues !== true) hidden.add(0, firstWord(texts[0] ?? ""));
   for (let y = 0; y + 1 < rows.length; y++) {
     if (rows[y + 1]?.continues === true || !isFull(texts[y], cols)) continue;
-    if (!endsHidden(texts[y], parts[y])) joinWrapped(texts, parts, y, cols);
-    if (goesOn(y)) hideFirstWord(texts[y + 1], parts[y + 1]);
+    if (!goesOn(y)) hidden.add(y, wrappedStart(texts, y, cols));
+    if (goesOn(y)) hidden.add(y + 1, firstWord(texts[y + 1] ?? ""));
   }
   if (left === START)
     left = {
@@ -170,11 +183,7 @@ function maskStream(
       open: wanted > 0 && goesOn(wanted - 1),
     };
   return {
-    payloads: rows.map(({ payload }, y) => {
-      const text = texts[y] ?? "";
-      const hidden = parts[y] ?? [];
-      return hidden.length === 0 ? payload : dotted(text, hidden) + payload.slice(text.length);
-    }),
+    payloads: rows.map(({ payload }, y) => hidden.dotted(y, payload, texts[y] ?? "")),
     state: left,
   };
 }
@@ -211,46 +220,59 @@ function typedSecrets(text: string, cursor: number | undefined): readonly Part[]
 }
 
 const isFull = (text = "", cols: number) => text.length >= cols - NEARLY;
-const endsHidden = (text = "", parts: readonly Part[] = []) =>
-  parts.some(({ end }) => end > 0 && end === text.length);
 
 /** What a program has wrapped goes on at the beginning of the next row. */
-function hideFirstWord(text = "", parts: Part[] = []): void {
+function firstWord(text: string): Part {
   const start = /^[\s│┃]*/.exec(text)?.[0].length ?? 0;
-  const end = runEnd(text, start, TOKEN);
-  if (end > start) parts.push({ start, end });
+  return { start, end: runEnd(text, start, TOKEN) };
 }
 
-/** A credential that a program has wrapped where its first part alone says nothing. */
-function joinWrapped(texts: readonly string[], parts: Part[][], y: number, cols: number): void {
+/** The end of a row, where a credential begins that a program has wrapped, and whose first part alone says nothing. */
+function wrappedStart(texts: readonly string[], y: number, cols: number): Part | undefined {
   const text = texts[y] ?? "";
   let start = text.length;
   while (start > 0 && text.length - start < PART_CHARS && TOKEN[text.charCodeAt(start - 1)] === 1)
     start--;
-  if (start === text.length) return;
+  if (start === text.length) return undefined;
   let joined = text.slice(start);
-  for (let next = y + 1; next < texts.length && next - y < 8; next++) {
+  for (let next = y + 1; next < texts.length && next - y < WRAPPED_ROWS; next++) {
     const row = texts[next] ?? "";
-    const from = /^[\s│┃]*/.exec(row)?.[0].length ?? 0;
-    const end = runEnd(row, from, TOKEN);
-    if (end === from) break;
-    joined += row.slice(from, end);
-    if (formAt(joined, 0) > text.length - start) {
-      parts[y]?.push({ start, end: text.length });
-      return;
-    }
-    if (end < row.length || !isFull(row, cols)) break;
+    const word = firstWord(row);
+    if (word.end === word.start) return undefined;
+    joined += row.slice(word.start, word.end);
+    if (formAt(joined, 0) > text.length - start) return { start, end: text.length };
+    if (word.end < row.length || !isFull(row, cols)) return undefined;
   }
+  return undefined;
 }
 
-function dotted(text: string, parts: readonly Part[]): string {
-  let out = "";
-  let at = 0;
-  for (const { start, end } of [...parts].sort((a, b) => a.start - b.start)) {
-    if (end <= at) continue;
-    const from = Math.max(at, start);
-    out += text.slice(at, from) + "•".repeat(end - from);
-    at = end;
+/** What is hidden of each row. */
+class HiddenParts {
+  readonly #parts = new Map<number, Part[]>();
+
+  add(y: number, part: Part | undefined): void {
+    if (part === undefined || part.end <= part.start) return;
+    const known = this.#parts.get(y);
+    if (known === undefined) this.#parts.set(y, [part]);
+    else known.push(part);
   }
-  return out + text.slice(at);
+
+  reachesEnd(y: number, text: string): boolean {
+    return this.#parts.get(y)?.some(({ end }) => end === text.length) === true;
+  }
+
+  /** A row's payload with dots; its styles stay as they are. */
+  dotted(y: number, payload: string, text: string): string {
+    const parts = this.#parts.get(y);
+    if (parts === undefined) return payload;
+    let out = "";
+    let at = 0;
+    for (const { start, end } of parts.sort((a, b) => a.start - b.start)) {
+      if (end <= at) continue;
+      const from = Math.max(at, start);
+      out += text.slice(at, from) + "•".repeat(end - from);
+      at = end;
+    }
+    return out + payload.slice(at);
+  }
 }

@@ -1,5 +1,5 @@
 import { findSecrets, type Secret } from "./finder.ts";
-import { findKeys, mayHoldKey, OUTSIDE } from "./key-material.ts";
+import { ALONE, findKeys, mayHoldKey, OUTSIDE } from "./key-material.ts";
 
 /**
  * What must not leave this machine, in a text: credentials behind telling names and in their places, those of known forms, and the
@@ -7,9 +7,10 @@ import { findKeys, mayHoldKey, OUTSIDE } from "./key-material.ts";
  */
 export function secretsIn(text: string, unfinished = false): readonly Secret[] {
   const secrets = findSecrets(text, unfinished);
-  if (!mayHoldKey(text)) return secrets;
+  const isLine = !text.includes("\n");
+  if (!mayHoldKey(text, isLine ? ALONE : undefined)) return secrets;
   const found = [...secrets];
-  const lines = text.split("\n");
+  const lines = isLine ? [text] : text.split("\n");
   const keys = findKeys(lines, OUTSIDE);
   let at = 0;
   for (const [i, line] of lines.entries()) {

@@ -1,4 +1,4 @@
-import { charTable, runEnd } from "./known-forms.ts";
+import { charTable } from "./known-forms.ts";
 import { isEnvName, type Telling } from "./telling-names.ts";
 
 /** How a name and its value stand to each other. */
@@ -40,7 +40,7 @@ const PROSE =
 /** Names of algorithms and versions: letters and digits that are no secret. */
 const TERM =
   /^(?:(?:sha|base|utf|md|v|int|uint|float|aes|hs|rs|es|ps|ed|x|ripemd|crc|oauth|http|tls|ipv|p|k8s|s3|ec2|i18n|l10n)-?_?\d+[a-z]*|.*\d{4}-\d\d-\d\d.*)$/i;
-const PATH = /^(?:\.{0,2}\/|~\/|[A-Za-z]:\\|[a-z][a-z+.-]{0,20}:\/\/|@[./~\w-]*\/)/i;
+const PATH = /^(?:%[a-z]\/|\.{0,2}\/|~\/|[A-Za-z]:\\|[a-z][a-z+.-]{0,20}:\/\/|@[./~\w-]*\/)/i;
 const IDENTIFIER = /^[A-Za-z_$][\w$]*(?:(?:\.|\?\.|::|->)[A-Za-z_$][\w$]*)*$/;
 const TELLS = /pass(?:w|phrase)|secret|token|api_?key|credential|cookie/i;
 
@@ -48,6 +48,17 @@ const NOT_SPACE = charTable(/[^\s]/);
 const NOT_QUOTE = charTable(/[^\s"'`]/);
 const SHELL_WORD = charTable(/[^\s"'`;|&<>()]/);
 const QUERY = charTable(/[^\s"'`;|&<>()#,]/);
+
+/** Where a run of such characters ends; whatever is not ASCII belongs to it, but for a frame's lines. */
+function runUntil(text: string, start: number, chars: Uint8Array): number {
+  const last = Math.min(text.length, start + VALUE_CHARS);
+  let end = start;
+  for (; end < last; end++) {
+    const code = text.charCodeAt(end);
+    if (code < 128 ? chars[code] !== 1 : code === 0xa0 || (code >= 0x2500 && code < 0x2580)) break;
+  }
+  return end;
+}
 
 /** Letters and digits together, or a sign beside letters: no word of a language. */
 const looksSecret = (word: string, least = 6): boolean =>
@@ -67,9 +78,12 @@ const isLabel = (text: string, name: string): boolean =>
 
 /** A program shows its beginning and end alone: `sk-ant-...wxyz`. */
 const ABBREVIATED = /^[\w-]{0,16}(?:\.{3}|…|\*{3,}|•{3,})[\w-]{0,8}$/;
+/** The same with so much of the end that it has to be hidden. */
+const SHORTENED = /^[\w-]{0,16}(?:\.{3}|…)(?=[\w-]{9,}$)/;
 const isReference = (text: string): boolean =>
   text === "" ||
   REFERENCE.test(text) ||
+  text.includes("…") ||
   ABBREVIATED.test(text) ||
   /^(?:your|my|the|some|example|dummy|fake|sample|insert|enter|replace)[-_ ]/i.test(text) ||
   /\$\{|\{\{|#\{|^\{[\w.]+\}$|^\$\(/.test(text);
@@ -97,11 +111,13 @@ export function valueAt(
   if (start > at && separator === "=") return undefined; // an empty one
   if (start >= text.length) return undefined;
   if (/[rbfuRBFU]/.test(text.charAt(start)) && /["']/.test(text.charAt(start + 1))) start++;
+  if (telling === "environment" && separator !== "=") return undefined;
   const quote = /^\\?["'`]/.exec(text.slice(start, start + 2))?.[0];
-  if (quote !== undefined) return quotedValue(text, start, quote, name, telling, separator);
-  const opener = openerBefore(text, from);
+  const opener = openerBefore(text, from, name);
+  if (quote !== undefined && separator !== "xml")
+    return quote === opener ? undefined : quotedValue(text, start, quote, name, telling, separator);
   if (telling === "cookie" || telling === "authorization")
-    return separator === ":" || separator === "="
+    return separator !== "spaced" && separator !== "xml"
       ? headerValue(text, start, telling, opener)
       : undefined;
   if (separator === "xml") return xmlValue(text, start, name, typed);
@@ -114,15 +130,16 @@ export function valueAt(
       return optionValue(text, start, name);
     default:
       return opener === undefined
-        ? written(text, start, from, name, telling, separator)
+        ? written(text, start, from, name, telling, separator, typed)
         : headerField(text, start, telling, opener);
   }
 }
 
 /** The quote right before a name, where it goes on beyond the name: `"X-API-Key: value"`. */
-function openerBefore(text: string, from: number): string | undefined {
+function openerBefore(text: string, from: number, name: string): string | undefined {
   const before = text.charAt(from - 1);
-  return before === '"' || before === "'" ? before : undefined;
+  const goesOn = /["'`]/.test(before) && text.charAt(from + name.length) !== before;
+  return goesOn ? before : undefined;
 }
 
 function quotedValue(
@@ -144,11 +161,8 @@ function quotedValue(
   if (telling === "authorization" || telling === "cookie")
     return headerValue(text, start, telling, quote.slice(-1));
   if (isReference(content)) return undefined;
-  if (
-    telling === "weak" &&
-    !looksSecret(content, 8) &&
-    !(content.length >= 12 && !content.includes(" "))
-  )
+  const least = /^(?:pass|pwd)$/i.test(name) ? 6 : 8;
+  if (telling === "weak" && !(looksSecret(content, least) && /\d|=$/.test(content)))
     return undefined;
   if (telling === "weak" && (TERM.test(content) || PATH.test(content))) return undefined;
   const isEnv = isEnvName(name) && (separator === "=" || separator === "spaced");
@@ -179,7 +193,7 @@ function quoteEnd(text: string, start: number, quote: string): number {
 const SCHEME =
   /^(?:bearer|basic|token|digest|apikey|api-key|negotiate|ntlm|hawk|jwt|aws4-hmac-sha256|key|splunk|bot|ssws|discogs|genie-?key|googlelogin)\s{1,4}/i;
 
-/** `Authorization: Bearer value`, `Cookie: a=b; c=d`: to the end of the quote that it stands in, or of the line. */
+/** The value of `Authorization` or `Cookie`: to the end of the quote that it stands in, or of the line. */
 function headerValue(
   text: string,
   given: number,
@@ -189,10 +203,7 @@ function headerValue(
   const line = opener === undefined ? lineEnd(text, given) : quoteEnd(text, given, opener);
   const scheme = SCHEME.exec(text.slice(given, given + 40))?.[0] ?? "";
   const start = given + (telling === "authorization" ? scheme.length : 0);
-  const end =
-    telling === "cookie"
-      ? line
-      : Math.min(line, runEnd(text, start, NOT_QUOTE, start + VALUE_CHARS));
+  const end = telling === "cookie" ? line : Math.min(line, runUntil(text, start, NOT_QUOTE));
   const content = text.slice(start, end).trimEnd();
   if (content === "" || REFERENCE.test(content) || isReference(content)) return undefined;
   if (telling === "cookie")
@@ -258,13 +269,13 @@ function assigned(
     return {
       start,
       end,
-      wordEnd: Math.min(end, runEnd(text, start, SHELL_WORD, start + VALUE_CHARS)),
+      wordEnd: Math.min(end, runUntil(text, start, SHELL_WORD)),
     };
   }
   const inQuery = /[?&]$/.test(lead);
-  let end = runEnd(text, start, inQuery ? QUERY : SHELL_WORD, start + VALUE_CHARS);
+  let end = runUntil(text, start, inQuery ? QUERY : SHELL_WORD);
   if (!inQuery && (isEnvName(name) || /(?:^|\s)--?$/.test(lead)))
-    end = runEnd(text, start, NOT_QUOTE, start + VALUE_CHARS);
+    end = runUntil(text, start, NOT_QUOTE);
   const after = text.charAt(end);
   let word = text.slice(start, Math.min(end, start + VALUE_CHARS));
   const trimmed = word.replace(/[,;)\]}]+$/, "");
@@ -281,26 +292,26 @@ function assigned(
     return {
       start,
       end,
-      wordEnd: Math.min(end, runEnd(text, start, SHELL_WORD, start + VALUE_CHARS)),
+      wordEnd: Math.min(end, runUntil(text, start, SHELL_WORD)),
     };
   }
   if (KEYWORD.test(word) || /^[({[]/.test(word) || after === "(" || TELLS.test(word))
     return undefined;
   if (/^[\w.]*[([]/.test(word)) return undefined;
+  if (CONNECTION.test(before)) return { start, end };
   if (IDENTIFIER.test(word) && (cut || /[,;)\]}]/.test(after) || /[.:>]/.test(word)))
-    return /[.:>]/.test(word) ||
-      !looksSecret(word) ||
-      !/(?:^|;)\s*[\w ]{1,40}=[^;\n]{1,200};/.test(before)
-      ? undefined
-      : { start, end };
+    return undefined;
   if (/^\d+$/.test(word) && (word.length < 4 || telling === "weak")) return undefined;
   if (telling === "weak" && !looksSecret(word, 8)) return undefined;
   return { start, end };
 }
 
+/** A connection string, which goes on: `Server=db;Uid=sa;`. */
+const CONNECTION = /(?:^|[;"'])\s*[A-Z][\w ]{1,40}=[^;\n=]{1,200};\s*$/;
+
 /** `--name value`. */
 function optionValue(text: string, start: number, name: string): Value | undefined {
-  const end = runEnd(text, start, SHELL_WORD, start + VALUE_CHARS);
+  const end = runUntil(text, start, SHELL_WORD);
   const word = text.slice(start, Math.min(end, start + VALUE_CHARS)).replace(/[\])}]+$/, "");
   if (
     word === "" ||
@@ -325,24 +336,30 @@ function written(
   name: string,
   telling: Telling,
   separator: Separator,
+  typed: boolean,
 ): Value | undefined {
-  const end = runEnd(text, start, NOT_SPACE, start + VALUE_CHARS);
+  const end = runUntil(text, start, NOT_SPACE);
   const word = text.slice(start, Math.min(end, start + VALUE_CHARS));
   const rest = text.slice(end, Math.min(lineEnd(text, end), end + 80)).trim();
   const alone = rest === "" || rest.startsWith("#") || rest.startsWith("│");
+  const shortened = SHORTENED.exec(word)?.[0];
+  if (shortened !== undefined) return { start: start + shortened.length, end };
   if (word === "" || isReference(word) || PATH.test(word) || KEYWORD.test(word)) return undefined;
   if (/[,;({[]$|^[({[!&*|>"'`]|^-?\d+[.,]?$/.test(word) || /^[\w$.]+(?:\(|\[|\?\.|<)/.test(word))
     return undefined;
   const secret: Value = { start, end };
   const lead = text.slice(Math.max(0, from - 60), from);
   const isLine = /(?:^|\n)[\s│⎿+\-|>]{0,40}(?:\d+[\s:│+-]{1,6})?$/.test(lead) || lead.length === 0;
+  // a header has no variables; what is being typed is not yet what it will be
+  if (separator === ":" && telling === "strong" && alone)
+    if (/^x-/i.test(name) || (typed && isLine && end === text.length)) return secret;
   if (IDENTIFIER.test(word)) {
     if (/[.:>]/.test(word) || TELLS.test(word) || word.toLowerCase() === name.toLowerCase())
       return undefined;
     if (!alone) return undefined;
     if (/\d/.test(word))
       return looksSecret(word) &&
-        (isLine || looksSecret(word, 10)) &&
+        (isLine || telling === "strong" || looksSecret(word, 10)) &&
         !/^[A-Z][a-z]+\d+[A-Z]\w+$/.test(word)
         ? secret
         : undefined;

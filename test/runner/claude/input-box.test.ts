@@ -4,7 +4,7 @@ import { openScreen } from "../../../src/runner/screen.ts";
 
 const RULE = "─".repeat(40);
 /** What stands in the box of a screen that was painted so; the cursor is left where the mark is. */
-async function read(rows: string[], cols = 40) {
+async function read(rows: string[], cols = 40, strayCursor = false) {
   const screen = openScreen({
     cols,
     rows: 12,
@@ -15,7 +15,10 @@ async function read(rows: string[], cols = 40) {
   const [before = "", after = ""] = rows.join("\r\n").split("@@");
   screen.feed(new TextEncoder().encode(`${before}\x1b7${after}\x1b8`));
   await screen.settled();
-  const box = readInputBox({ rows: screen.plain(), cursor: screen.cursor(), isDim: screen.isDim });
+  const box = readInputBox({
+    ...{ rows: screen.plain(), cursor: screen.cursor(), isDim: screen.isDim },
+    strayCursor,
+  });
   screen.dispose();
   return box;
 }
@@ -59,4 +62,21 @@ test("dialogs, other programs and a box that the cursor is not in are no input b
     [RULE, "Search: @@", RULE],
   ])
     expect(await read(rows)).toBeUndefined();
+});
+
+test("an older version's box is the last on the screen, wherever the cursor is; a dialog is none", async () => {
+  const hint = "\x1b[7mT\x1b[27m\x1b[2mry this\x1b[22m";
+  for (const [rows, draft] of [
+    [["said", RULE, "❯ merge it later", RULE, "  ? for shortcuts", "@@"], "merge it later"],
+    [[RULE, `❯ ${hint}`, RULE, "  ? for shortcuts", "@@"], ""],
+    [[RULE, "❯ ", RULE, "@@"], ""],
+  ] as const)
+    expect(await read([...rows], 40, true)).toMatchObject({ draft });
+  for (const rows of [
+    [RULE, " Do you want to proceed?", " ❯ 1. Yes", "   2. No", "@@"],
+    [RULE, "❯ 1. Yes", "  2. No", RULE, "@@"],
+    [RULE, "❯ old", RULE, "1", "2", "3", "4", "@@"],
+    ["❯ ", RULE, "@@"],
+  ])
+    expect(await read(rows, 40, true)).toBeUndefined();
 });

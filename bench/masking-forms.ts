@@ -1,0 +1,180 @@
+/**
+ * What a credential of each rule of gitleaks with a distinctive form looks like: facts from its public table of rules, kept apart from
+ * ours, so that ours can be held against them. `{h32}` stands for 32 random characters of a kind: h hex, a letters and digits,
+ * s the same in lower case, u in upper case, l letters, d digits, w with _, x with _ and -, p as s with = _ -, b base64.
+ */
+export const FORMS: readonly (readonly [rule: string, ...forms: string[]])[] = [
+  ["1password-secret-key", "A3-{u6}-{u11}-{u5}-{u5}-{u5}", "A3-{u6}-{u6}-{u5}-{u5}-{u5}-{u5}"],
+  ["1password-service-account-token", "ops_eyJ{b250}"],
+  ["adobe-client-secret", "p8e-{s32}"],
+  ["age-secret-key", "AGE-SECRET-KEY-1{u58}"],
+  ["alibaba-access-key-id", "LTAI{s20}"],
+  ["anthropic-admin-api-key", "sk-ant-admin01-{x93}AA"],
+  ["anthropic-api-key", "sk-ant-api03-{x93}AA"],
+  ["artifactory-api-key", "AKCp{a69}"],
+  ["artifactory-reference-token", "cmVmd{a59}"],
+  ["atlassian-api-token", "ATATT3{x186}"],
+  ["authress-service-client-access-key", "sc_{s20}.{s5}.acc_{s20}.{x60}"],
+  ["aws-access-token", "AKIA{u16}", "ASIA{u16}", "ABIA{u16}", "ACCA{u16}"],
+  ["azure-ad-client-secret", "{a3}8Q~{a31}", "{a3}7Q~{x33}"],
+  ["beamer-api-token", "b_{p44}"],
+  ["clickhouse-cloud-api-secret-key", "4b1d{a38}"],
+  ["clojars-api-token", "CLOJARS_{s60}"],
+  ["cloudflare-origin-ca-key", "v1.0-{h24}-{h146}"],
+  ["curl-auth-header", 'curl -H "Authorization: Bearer ‹{a40}›" https://a.example'],
+  ["curl-auth-user", "curl -u me:‹{a20}› https://a.example"],
+  ["databricks-api-token", "dapi{h32}", "dapi{h32}-2"],
+  ["defined-networking-api-token", "dnkey-{p26}-{p52}"],
+  ["digitalocean-access-token", "doo_v1_{h64}"],
+  ["digitalocean-pat", "dop_v1_{h64}"],
+  ["digitalocean-refresh-token", "dor_v1_{h64}"],
+  ["doppler-api-token", "dp.pt.{a43}"],
+  ["dropbox-long-lived-api-token", "{s11}AAAAAAAAAA{p43}"],
+  ["dropbox-short-lived-api-token", "sl.{p135}"],
+  ["duffel-api-token", "duffel_test_{p43}", "duffel_live_{p43}"],
+  ["dynatrace-api-token", "dt0c01.{a24}.{a64}"],
+  ["easypost-api-token", "EZAK{a54}"],
+  ["easypost-test-api-token", "EZTK{a54}"],
+  ["facebook-access-token", "{d16}|{a27}"],
+  ["facebook-page-access-token", "EAAM{a120}", "EAAC{a120}"],
+  ["flutterwave-encryption-key", "FLWSECK_TEST-{h12}"],
+  ["flutterwave-public-key", "FLWPUBK_TEST-{h32}-X"],
+  ["flutterwave-secret-key", "FLWSECK_TEST-{h32}-X"],
+  ["flyio-access-token", "fo1_{x43}", "fm2_{b120}", "fm1a_{b120}"],
+  ["frameio-api-token", "fio-u-{p64}"],
+  ["freemius-secret-key", "'secret_key' => '‹sk_{x29}›'"],
+  ["gcp-api-key", "AIza{x35}"],
+  ["github-app-token", "ghu_{a36}", "ghs_{a36}", "ghs_{d6}_eyJ{x30}.eyJ{x60}.{x60}"],
+  ["github-fine-grained-pat", "github_pat_{w82}"],
+  ["github-oauth", "gho_{a36}"],
+  ["github-pat", "ghp_{a36}", "https://‹ghp_{a36}:x-oauth-basic›@github.com/a/b"],
+  ["github-refresh-token", "ghr_{a36}"],
+  ["gitlab-cicd-job-token", "glcbt-{a2}_{x20}"],
+  ["gitlab-deploy-token", "gldt-{x20}"],
+  ["gitlab-feature-flag-client-token", "glffct-{x20}"],
+  ["gitlab-feed-token", "glft-{x20}"],
+  ["gitlab-incoming-mail-token", "glimt-{x25}"],
+  ["gitlab-kubernetes-agent-token", "glagent-{x50}"],
+  ["gitlab-oauth-app-secret", "gloas-{x64}"],
+  ["gitlab-pat", "glpat-{x20}"],
+  ["gitlab-pat-routable", "glpat-{x27}.{s9}"],
+  ["gitlab-ptt", "glptt-{h40}"],
+  ["gitlab-rrt", "GR1348941{x20}"],
+  ["gitlab-runner-authentication-token", "glrt-{x20}"],
+  ["gitlab-runner-authentication-token-routable", "glrt-t1_{x27}.{s9}"],
+  ["gitlab-scim-token", "glsoat-{x20}"],
+  ["gitlab-session-cookie", "_gitlab_session={s32}"],
+  ["gocardless-api-token", "live_{p40}"],
+  ["grafana-api-key", "eyJrIjoi{a100}"],
+  ["grafana-cloud-api-token", "glc_{b60}"],
+  ["grafana-service-account-token", "glsa_{a32}_{h8}"],
+  ["harness-api-key", "pat.{x22}.{a24}.{a20}", "sat.{x22}.{a24}.{a20}"],
+  ["hashicorp-tf-api-token", "{a14}.atlasv1.{x65}"],
+  ["heroku-api-key-v2", "HRKU-AA{x58}"],
+  ["huggingface-access-token", "hf_{l34}"],
+  ["huggingface-organization-api-token", "api_org_{l34}"],
+  ["infracost-api-token", "ico-{a32}"],
+  ["intra42-client-secret", "s-s4t2ud-{h64}", "s-s4t2af-{h64}"],
+  ["jwt", "eyJ{a20}.eyJ{x40}.{x43}"],
+  ["jwt-base64", "ZXlKaGJHY2lPaU{a80}"],
+  ["linear-api-key", "lin_api_{a40}"],
+  ["lob-api-key", "live_{h35}", "test_{h35}"],
+  ["lob-pub-api-key", "live_pub_{h31}", "test_pub_{h31}"],
+  ["mailchimp-api-key", "{h32}-us12"],
+  ["mailgun-private-api-token", "key-{h32}"],
+  ["mailgun-pub-key", "pubkey-{h32}"],
+  ["mailgun-signing-key", "{h32}-{h8}-{h8}"],
+  ["mapbox-api-token", "pk.{s60}.{s22}"],
+  ["maxmind-license-key", "{a6}_{a29}_mmk"],
+  [
+    "microsoft-teams-webhook",
+    "https://a.webhook.office.com/webhookb2/‹{h8}-{h4}-{h4}-{h4}-{h12}@{h8}-{h4}-{h4}-{h4}-{h12}/IncomingWebhook/{h32}/{h8}-{h4}-{h4}-{h4}-{h12}›",
+  ],
+  ["new-relic-browser-api-token", "NRJS-{h19}"],
+  ["new-relic-insert-key", "NRII-{x32}"],
+  ["new-relic-user-api-key", "NRAK-{u27}"],
+  ["notion-api-token", "ntn_{d11}{a35}"],
+  ["npm-access-token", "npm_{a36}"],
+  ["nuget-config-password", '<add key="ClearTextPassword" value="‹{a12}!› " />'.replace("› ", "›")],
+  ["octopus-deploy-api-key", "API-{u26}"],
+  ["okta-access-token", "00{x40}"],
+  ["openai-api-key", "sk-proj-{x74}T3BlbkFJ{x74}", "sk-{a20}T3BlbkFJ{a20}"],
+  ["openshift-user-token", "sha256~{x43}"],
+  ["perplexity-api-key", "pplx-{a48}"],
+  ["plaid-api-token", "access-sandbox-{h8}-{h4}-{h4}-{h4}-{h12}"],
+  ["planetscale-api-token", "pscale_tkn_{x40}"],
+  ["planetscale-oauth-token", "pscale_oauth_{x40}"],
+  ["planetscale-password", "pscale_pw_{x40}"],
+  ["postman-api-token", "PMAK-{h24}-{h34}"],
+  ["prefect-api-token", "pnu_{a36}"],
+  [
+    "private-key",
+    '"-----BEGIN PRIVATE KEY-----\\nMII‹{b61}\\n{b64}\\n{b64}›\\n-----END PRIVATE KEY-----"',
+  ],
+  ["pulumi-api-token", "pul-{h40}"],
+  ["pypi-upload-token", "pypi-AgEIcHlwaS5vcmc{x80}"],
+  ["readme-api-token", "rdme_{s70}"],
+  ["rubygems-api-token", "rubygems_{h48}"],
+  ["scalingo-api-token", "tk-us-{x48}"],
+  ["sendgrid-api-token", "SG.{x22}.{x43}"],
+  ["sendinblue-api-token", "xkeysib-{h64}-{a16}"],
+  ["sentry-org-token", "sntrys_eyJpYXQiO{b100}LCJyZWdpb25fdXJs{b60}_{b43}"],
+  ["sentry-user-token", "sntryu_{h64}"],
+  ["settlemint-application-access-token", "sm_aat_{a16}"],
+  ["settlemint-personal-access-token", "sm_pat_{a16}"],
+  ["settlemint-service-access-token", "sm_sat_{a16}"],
+  ["shippo-api-token", "shippo_live_{h40}", "shippo_test_{h40}"],
+  ["shopify-access-token", "shpat_{h32}"],
+  ["shopify-custom-access-token", "shpca_{h32}"],
+  ["shopify-private-app-access-token", "shppa_{h32}"],
+  ["shopify-shared-secret", "shpss_{h32}"],
+  ["sidekiq-sensitive-url", "https://‹{h8}:{h8}›@gems.contribsys.com/"],
+  ["slack-app-token", "xapp-1-{u11}-{d13}-{s64}"],
+  ["slack-bot-token", "xoxb-{d12}-{d12}-{a24}"],
+  ["slack-config-access-token", "xoxe.xoxp-1-{u163}"],
+  ["slack-config-refresh-token", "xoxe-1-{u146}"],
+  ["slack-legacy-bot-token", "xoxb-{d10}-{a24}"],
+  ["slack-legacy-token", "xoxs-{d11}-{d11}-{d11}-{h12}"],
+  ["slack-legacy-workspace-token", "xoxa-{a30}", "xoxr-2-{a30}"],
+  ["slack-user-token", "xoxp-{d12}-{d12}-{d12}-{a32}"],
+  ["slack-webhook-url", "https://hooks.slack.com/services/‹{u9}/{u11}/{a24}›"],
+  ["sourcegraph-access-token", "sgp_{h40}", "sgp_{h16}_{h40}", "sgp_local_{h40}"],
+  ["square-access-token", "EAAA{x56}", "sq0atp-{x22}"],
+  ["stripe-access-token", "sk_live_{a24}", "rk_prod_{a24}", "sk_test_{a99}"],
+  ["telegram-bot-api-token", "{d10}:A{x34}"],
+  ["twilio-api-key", "SK{h32}"],
+  ["twitter-bearer-token", "AAAAAAAAAAAAAAAAAAAAAA{a85}"],
+  ["typeform-api-token", "tfp_{p59}"],
+  ["vault-batch-token", "hvb.{x140}"],
+  ["vault-service-token", "hvs.{x95}", "s.{a24}"],
+  ["yandex-access-token", "t1.{x20}.{x86}"],
+  ["yandex-api-key", "AQVN{x36}"],
+  ["yandex-aws-access-token", "YC{x38}"],
+];
+
+/** A plausible `.env`: what of it may be read, and what may not. */
+export const ENVIRONMENT = `NODE_ENV=production
+DB_PASSWORD=S3cr3t!Pass#2026
+DATABASE_URL=postgres://app:‹pa55w0rd›@db:5432/app
+REDIS_URL=redis://:‹hunter2›@cache:6379/0
+JWT_SECRET=correct horse battery staple
+SESSION_SECRET="kX9$vL2@mQ7&wZ4!"
+COOKIE_SECRET='abc'
+APP_KEY=base64:J63qRTDLub5NuZvP+kb8YIorGS6qFYHKVo6u7179stY=
+API_KEY=letmein
+STRIPE_KEY=rk_live_51H8a9b8c7d6e5f4
+STRIPE_WEBHOOK_SECRET=whsec_x
+AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE
+AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY
+MAIL_PASS=winter
+SMTP_PWD=a
+GITHUB_TOKEN=0123456789abcdef
+SLACK_BOT_TOKEN=word
+ENCRYPTION_KEY=00112233445566778899aabbccddeeff
+RAILS_MASTER_KEY=deadbeefdeadbeefdeadbeefdeadbeef
+SENDGRID_KEY=x
+ADMIN_PASSPHRASE=two words
+TWILIO_AUTH=abc123
+AZURE_STORAGE=DefaultEndpointsProtocol=https;AccountName=me;AccountKey=‹abc+def/ghi==›;EndpointSuffix=core.windows.net
+BASIC_AUTH=me:word
+`;
