@@ -30,10 +30,9 @@ build: install
 docker *options:
     docker build -t claude-remote {{ options }} .
 
-# binaries of all platforms with their checksums in dist/, from a clean tree that holds
-release: _clean check
-    {{ bun }} run build
-    cd dist && sha256sum --check SHA256SUMS
+# what a release consists of, in dist/, from a clean tree that holds
+release *options: _clean check
+    .ci/release build {{ options }}
 
 install:
     {{ bun }} install --frozen-lockfile

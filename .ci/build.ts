@@ -1,10 +1,11 @@
 /**
- * `bun run build [TARGET …]`: one executable a platform in `dist/`, with the dashboard and the PTY library inside, and
- * SHA256SUMS beside them. Targets: linux-x64 linux-arm64 darwin-x64 darwin-arm64; all of them unless named; `here` is this machine's.
+ * `bun run build [TARGET …]`: one executable a platform in `dist/`, with the dashboard and the PTY library inside, the
+ * manual page, and SHA256SUMS beside them. Targets: linux-x64 linux-arm64 darwin-x64 darwin-arm64; all of them unless named; `here` is this machine's.
  */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { version } from "../package.json";
+import { manual } from "../src/commands/man.ts";
 import { pageFiles } from "../src/hub/page.ts";
 
 const TARGETS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
@@ -56,11 +57,12 @@ for (const target of wanted.length > 0 ? wanted : TARGETS) {
   if (!result.success) throw new AggregateError(result.logs, `${target} could not be built`);
 }
 
+writeFileSync(join(dist, "claude-remote.1"), manual());
 const sums = readdirSync(dist)
   .sort()
   .map(async (name) => {
     const bytes = await Bun.file(join(dist, name)).bytes();
-    process.stdout.write(`dist/${name}  ${(bytes.length / 1e6).toFixed(0)} MB\n`);
+    process.stdout.write(`dist/${name}  ${(bytes.length / 1e6).toFixed(1)} MB\n`);
     return `${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}  ${name}\n`;
   });
 writeFileSync(join(dist, "SHA256SUMS"), (await Promise.all(sums)).join(""));

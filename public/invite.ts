@@ -14,7 +14,7 @@ const LOOK_MS = 2000;
 /** What a browser may let in: a machine is let in by a machine. */
 const KINDS: Partial<Record<DeviceInfo["kind"], string>> = {
   viewer: "A phone or browser",
-  runner: "A machine that only runs sessions",
+  runner: "A laptop or server that runs Claude",
 };
 const MACHINES =
   "A machine that also sees and answers is let in by another machine, not from here: run `claude-remote pair --kind machine` there, or `claude-remote pair --data DIR` on the server's own host.";
@@ -66,29 +66,30 @@ export function inviteView(
     shown.replaceChildren(word);
   };
   const show = (link: string, expires: number) => {
+    const isPhone = kinds.value === "viewer";
+    const pasted = isPhone ? link : `claude-remote pair --kind ${kinds.value} '${link}'`;
     const copy = el("button", {
       class: "plain",
-      text: "Copy the link",
+      text: isPhone ? "Copy the link" : "Copy the command",
       attrs: { type: "button" },
       on: {
         click: () =>
-          void navigator.clipboard.writeText(link).then(() => copy.replaceChildren("Copied")),
+          void navigator.clipboard.writeText(pasted).then(() => copy.replaceChildren("Copied")),
       },
     });
     const until = new Date(expires).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     const local = /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(webAddress(link)?.hostname ?? "");
-    const how =
-      kinds.value === "viewer"
-        ? "Point its camera at this, or open the link there."
-        : "On that machine, run `claude-remote pair` with the link.";
+    const how = isPhone
+      ? "Point its camera at this, or open the link there."
+      : "Paste this into a terminal on that machine. From then on `claude-remote` shows its sessions here.";
     const note = local ? " It leads to this very machine: no other finds it under that name." : "";
     shown.replaceChildren(
-      ...(kinds.value === "viewer" ? [qrCode(link, "Pairing link as a QR code")] : []),
+      ...(isPhone ? [qrCode(link, "Pairing link as a QR code")] : []),
       el("p", {
         class: "about",
         text: `${how} It works once, until ${until}. Whoever has it gets in: show it to nobody else.${note}`,
       }),
-      el("code", { class: "whole", text: link }),
+      el("code", { class: "whole", text: pasted }),
       // without HTTPS there is no clipboard
       ...("clipboard" in navigator ? [copy] : []),
     );

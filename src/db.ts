@@ -1,6 +1,15 @@
 import { Database } from "bun:sqlite";
-import { chmodSync, mkdirSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { denial } from "./system/system-error.ts";
 
 /**
  * The server's memory: one SQLite file in WAL mode. Each entry of MIGRATIONS brings the schema one `user_version` further;
@@ -172,9 +181,10 @@ export const databaseFile = (dir: string) => join(dir, "claude-remote.db");
 /** Files of ours in a data folder. */
 const OURS = /^(?:claude-remote\.db|server\.|start\.lock|before-restore-|restore\.part|sandbox$)/;
 
-/** Sees to it that a data folder is there and this user's alone: it holds the keys of all devices. Throws a `DatabaseError`. */
+/** Sees to it that a data folder is there and this user's alone: it holds the keys of all devices. Throws a `DatabaseError`, or what the system says no to. */
 export function claimFolder(dir: string): void {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
+  accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK); // SQLite would not say why
   const { mode, uid } = statSync(dir);
   if ((mode & 0o077) === 0) return;
   const names = uid === process.getuid?.() ? readdirSync(dir) : ["somebody else's"];
@@ -249,6 +259,16 @@ function migrate(db: Database, file: string): void {
   }).immediate();
 }
 
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return false;
+  }
+}
+
 function explain(error: Error, file: string): string {
   const code = "code" in error ? String(error.code) : "";
   if (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB")) {
@@ -259,6 +279,6 @@ function explain(error: Error, file: string): string {
   if (code.startsWith("SQLITE_FULL") || code === "ENOSPC")
     return `the disk is full: ${file} can't be written`;
   if (code === "EACCES" || code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN"))
-    return `${file} can't be opened for writing (${error.message})`;
+    return `${file} can't be opened for writing: ${existsSync(file) && isWritable(file) && isWritable(dirname(file)) ? error.message : denial(isWritable(file) ? dirname(file) : file)}`;
   return `${file} can't be used: ${error.message}`;
 }

@@ -1,10 +1,12 @@
 import { SQLiteError } from "bun:sqlite";
 import type { Server } from "bun";
 import { version } from "../package.json";
+import type { DeviceKind } from "./auth.ts";
 import { openDatabase } from "./db.ts";
 import { openAlerts } from "./hub/alerts.ts";
 import { bodyLimit, type Hub, ROUTES } from "./hub/api.ts";
 import { loadAssets } from "./hub/assets.ts";
+import { type CertificateFiles, fingerprint, readCertificate } from "./hub/certificate.ts";
 import { openClients } from "./hub/clients.ts";
 import { openDevices } from "./hub/devices.ts";
 import { openGate } from "./hub/gate.ts";
@@ -26,12 +28,13 @@ import { openStores } from "./hub/stores.ts";
 import { openTranscripts } from "./hub/transcripts.ts";
 import { TypingLog } from "./hub/typing-log.ts";
 import { openViewers } from "./hub/viewers.ts";
+import { ownBuild } from "./system/build.ts";
 import { LIMITS, PairRequest, PROTOCOL, parseJson } from "./types.ts";
 
-export interface ServerOptions extends Omit<ListenOptions, "tls"> {
+export interface ServerOptions extends Omit<ListenOptions, "tls" | "names"> {
   /** Where the database lies. */
   data: string;
-  tls?: { cert: string; key: string } | undefined;
+  tls?: CertificateFiles | undefined;
   /** How much of what is over is kept; everything unless told. */
   keep?: Retention | undefined;
   /** A device that nobody used for so many days is locked out; 0: never. */
@@ -56,6 +59,8 @@ export interface RunningServer {
   listensOn: string;
   /** Where the dashboard is, for links. */
   origin: string;
+  /** When its certificate ends, in unix ms. */
+  certificateUntil: number | undefined;
   /** Makes a pairing link. */
   pairingLink(): string;
   log: Log;
@@ -72,6 +77,8 @@ const IDLE_S = 60;
 const KEEP_UNLOGGED: Retention = { days: 0.5 / 24, megabytes: 100 };
 /** Old sessions and unused devices are looked for this often, in ms. */
 const FORGET_EVERY_MS = 3600_000;
+/** A certificate that was renewed is looked for this often, in ms. */
+const RENEW_EVERY_MS = 5000;
 /** A clock that is so far from what is believed is told of, in ms. */
 const DOUBTED_MS = 86_400_000;
 
@@ -79,6 +86,7 @@ const DOUBTED_MS = 86_400_000;
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const listen: ListenOptions = { ...options, tls: options.tls !== undefined };
   checkExposure(listen);
+  if (options.tls !== undefined) readCertificate(options.tls); // before anything is touched
   const seat = takeSeat(options.data);
   try {
     return await open(options, listen, seat);
@@ -157,6 +165,7 @@ async function open(
     publicOrigin: () => origins[0] ?? "",
   };
 
+  const startedAt = Date.now();
   const answer = async (
     request: Request,
     server: Server<Connection>,
@@ -211,34 +220,41 @@ async function open(
     return room.small(() => route[2](hub, { request, url, id, body, device }));
   };
 
-  const server = Bun.serve<Connection>({
-    hostname: options.host,
-    port: options.port,
-    idleTimeout: IDLE_S,
-    maxRequestBodySize: 2 * LIMITS.textBodyBytes, // Bun refuses without a word, so what is a little too long is refused here
-    ...(options.tls === undefined
-      ? {}
-      : { tls: { cert: Bun.file(options.tls.cert), key: Bun.file(options.tls.key) } }),
-    fetch: answer,
-    error(error) {
-      log("error", "request_failed", { error: describeError(error) });
-      room.failed(error);
-      return isNoRoom(error) ||
-        ("code" in error && String(error.code).startsWith("SQLITE_READONLY"))
-        ? fail(507, "disk_full", "The server can't write to its disk; it may be full.")
-        : fail(500, "internal", "The server could not do that; its log says why.");
-    },
-    websocket: {
-      maxPayloadLength: LIMITS.messageBytes,
+  let certificate = options.tls && readCertificate(options.tls);
+  let certificateFiles = options.tls && fingerprint(options.tls);
+  const serve = (port: number) =>
+    Bun.serve<Connection>({
+      hostname: options.host,
+      port,
       idleTimeout: IDLE_S,
-      open: runners.sockets.opened,
-      message: runners.sockets.received,
-      close: runners.sockets.closed,
-    },
-  });
+      maxRequestBodySize: 2 * LIMITS.textBodyBytes, // Bun refuses without a word, so what is a little too long is refused here
+      ...(certificate === undefined
+        ? {}
+        : { tls: { cert: certificate.cert, key: certificate.key } }),
+      fetch: answer,
+      error(error) {
+        log("error", "request_failed", { error: describeError(error) });
+        room.failed(error);
+        return isNoRoom(error) ||
+          ("code" in error && String(error.code).startsWith("SQLITE_READONLY"))
+          ? fail(507, "disk_full", "The server can't write to its disk; it may be full.")
+          : fail(500, "internal", "The server could not do that; its log says why.");
+      },
+      websocket: {
+        maxPayloadLength: LIMITS.messageBytes,
+        idleTimeout: IDLE_S,
+        open: runners.sockets.opened,
+        message: runners.sockets.received,
+        close: runners.sockets.closed,
+      },
+    });
+  let server = serve(options.port);
   const port = server.port ?? options.port;
-  origins = ownOrigins(listen, port);
-  known = new Set(origins);
+  const nameOrigins = () => {
+    origins = ownOrigins({ ...listen, names: certificate?.names }, port);
+    known = new Set(origins);
+  };
+  nameOrigins();
   const forget = () => {
     try {
       const wall = options.wall?.() ?? Date.now();
@@ -259,34 +275,57 @@ async function open(
   };
   forget();
   const forgetting = setInterval(forget, FORGET_EVERY_MS);
-  const announced = {
+  const announced = () => ({
     pid: process.pid,
     url: nearOrigin(listen, port),
     port,
     origin: hub.publicOrigin(),
     version,
     protocol: PROTOCOL,
+    ...ownBuild(),
     embedded: options.embedded,
-    started_at: Date.now(),
+    started_at: startedAt,
+  });
+  const announce = () => room.small(() => seat.announce(announced()));
+  announce();
+  /** Takes up a certificate that was renewed. What is connected stays so, by the old one. */
+  const renew = () => {
+    if (options.tls === undefined || fingerprint(options.tls) === certificateFiles) return;
+    certificateFiles = fingerprint(options.tls);
+    try {
+      certificate = readCertificate(options.tls);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error; // half replaced: the other half is seen next time
+      return log("warn", "certificate_refused", { reason: error.message });
+    }
+    replaced.push(server);
+    void server.stop();
+    server = serve(port);
+    nameOrigins();
+    announce();
+    log("info", "certificate_renewed", { until: new Date(certificate.until).toISOString() });
   };
-  room.small(() => seat.announce(announced));
+  const replaced: (typeof server)[] = [];
+  const renewing = options.tls && setInterval(renew, RENEW_EVERY_MS);
 
   return {
     port,
     listensOn: server.url.origin,
     origin: hub.publicOrigin(),
+    certificateUntil: certificate?.until,
     pairingLink: () => `${hub.publicOrigin()}/#pair=${devices.mint("machine", undefined).code}`,
     log,
     hasDevices: () => !devices.isEmpty(),
     async stop() {
       clearInterval(forgetting);
+      clearInterval(renewing);
       alerts.close();
       push.close();
       search.close();
       room.close();
       viewers.closeAll();
       runners.sockets.closeAll();
-      await server.stop(true);
+      for (const one of [...replaced, server]) await one.stop(true);
       db.close();
       seat.leave();
     },
@@ -306,7 +345,10 @@ function pair(
   const parsed = parseJson(PairRequest, decodeUtf8(bytes) ?? "");
   if (parsed === undefined)
     return fail(400, "bad_request", "The request is not of the form that this server understands.");
+  const made = hub.devices.codeKind(parsed);
   const paired = hub.room.small(() => hub.devices.pair(parsed));
+  if (paired === undefined && made !== undefined)
+    return fail(403, "wrong_kind", wrongKind(made, parsed.kind));
   if (paired === undefined)
     return gate.pairingFailed(
       address,
@@ -322,6 +364,15 @@ function pair(
   });
   hub.alerts.paired({ ...parsed, id: paired.device });
   return reply(paired);
+}
+
+/** What to do with a code that is for another kind of device. */
+function wrongKind(made: DeviceKind, asked: DeviceKind): string {
+  if (made === "viewer")
+    return "This code is for a phone or browser: open its link there. For a machine, `claude-remote pair --kind machine` on a paired machine makes one.";
+  return asked === "machine"
+    ? "This code is for a machine that only runs sessions: `claude-remote pair --kind runner LINK`."
+    : "This code is for a machine that only runs sessions: give its link to `claude-remote pair --kind runner` there. For a phone or browser, `claude-remote pair` makes one.";
 }
 
 const runLater: Later = (ms, act) => {

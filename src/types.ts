@@ -681,6 +681,7 @@ export const PairRequest = v.object({
   nonce: base64url(22),
   mac: base64url(43),
 });
+export type PairRequest = v.InferOutput<typeof PairRequest>;
 export const PairResponse = v.object({ device: id, nonce: base64url(22), mac: base64url(43) });
 export const ApproveRequest = v.object({
   shown: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),

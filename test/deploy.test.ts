@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBase64url } from "../src/auth.ts";
 import { pairWith } from "../src/runner/pairing.ts";
@@ -159,6 +161,23 @@ describe.skipIf(lacking !== undefined)(`docker compose up${skipped}`, () => {
     await kept();
     expect(await project.logs("server")).not.toContain("#pair=");
   }, 90_000);
+
+  test("never tells a phone to open loopback, and says what it takes instead", async () => {
+    const log = await project.logs("server");
+    expect(log).not.toContain("your phone");
+    expect(log).toContain("No phone can reach it yet: that takes PUBLIC_URL");
+  }, 30_000);
+
+  test("names a folder of root's that is mounted as its data, its owner and the way out", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "root-owned-"));
+    chmodSync(folder, 0o700);
+    const published = ["-e", "CLAUDE_REMOTE_PUBLISHED=127.0.0.1:7200"];
+    const run = ["run", "--rm", "-v", `${folder}:/data`, ...published, image];
+    const refused = await docker(...run).catch((error: Error) => error.message);
+    rmSync(folder, { recursive: true });
+    expect(refused).toContain("/data belongs to uid 0, and this runs as uid 7200");
+    expect(refused).toContain("chown -R 7200:7200 /data");
+  }, 60_000);
 
   test("a code for one more device is minted inside, and a backup travels through a pipe and back", async () => {
     const link = (

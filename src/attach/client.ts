@@ -1,6 +1,7 @@
 import type * as v from "valibot";
 import { deviceKeys, fromBase64url, randomNonce, signRequest } from "../auth.ts";
-import { fetchServer, type Pairing, provenTime } from "../runner/link.ts";
+import { fetchServer, ownTls, type Pairing, provenTime } from "../runner/link.ts";
+import { networkCause } from "../runner/uplink/network-error.ts";
 import { ApiError, parseJson } from "../types.ts";
 import { RequestError } from "../viewer/request-error.ts";
 
@@ -31,12 +32,13 @@ export interface Client {
 }
 
 /** Speaks to the server as a phone does, with this machine's own key. */
-export function openClient({ server, device, secret }: Pairing): Client {
+export function openClient({ server, device, secret, embedded }: Pairing): Client {
   const keys = deviceKeys(fromBase64url(secret) ?? new Uint8Array());
   const { host } = new URL(server);
   let clockOffset = 0; // seconds that the server is ahead
-  const lost = (): never => {
-    throw new RequestError(0, "offline", `${server} can't be reached. Is the server running?`);
+  const lost = (error: unknown): never => {
+    const why = networkCause(error, server);
+    throw new RequestError(0, "offline", `${server} can't be reached: ${why}`);
   };
 
   const client: Client = {
@@ -60,6 +62,7 @@ export function openClient({ server, device, secret }: Pairing): Client {
           headers: { ...headers, authorization },
           signal: limit,
           ...(text === "" ? {} : { body: text }),
+          ...ownTls({ embedded }),
         };
         const response = await fetchServer(server + target, request).catch(lost);
         if (response.ok) return response;
@@ -71,7 +74,7 @@ export function openClient({ server, device, secret }: Pairing): Client {
         }
         const error = parseJson(ApiError, answer)?.error;
         // `fetch` itself sent it once more, as a connection broke: the answer to the first is lost
-        if (error?.code === "replayed") return lost();
+        if (error?.code === "replayed") return lost(new Error("the answer was lost"));
         throw new RequestError(
           response.status,
           error?.code ?? "unknown",

@@ -8,17 +8,19 @@ import { runningSessions } from "../viewer/pages.ts";
 import { visibleName } from "../visible-text.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
-import { print, say } from "./say.ts";
+import { print, printJson, say } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
-/** `claude-remote attach [--list] [SESSION]`: a session of any machine, full screen on this terminal. */
+/** `claude-remote attach [--list [--json]] [SESSION]`: a session of any machine, full screen on this terminal. */
 export async function attach(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,
-    options: { list: { type: "boolean" } },
+    options: { list: { type: "boolean" }, json: { type: "boolean" } },
   });
   if (positionals.length > 1) throw new UsageError("attach: one session at a time");
+  if (values.json === true && values.list !== true)
+    throw new UsageError("attach: --json goes with --list");
   const [wanted] = positionals;
   if (values.list !== true && !(process.stdin.isTTY && process.stdout.isTTY))
     throw new UsageError(
@@ -29,6 +31,10 @@ export async function attach(argv: readonly string[]): Promise<number> {
     throw new PairingError("This machine is not paired yet: see `claude-remote pair`.");
   const client = openClient(pairing);
   const sessions = await listRunning(client);
+  if (values.json === true) {
+    printJson({ sessions });
+    return 0;
+  }
   if (values.list === true) {
     const columns = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
     for (const session of sessions)
@@ -83,9 +89,9 @@ function chosen(sessions: SessionSummary[]): SessionSummary | undefined {
   if (sessions.length === 1) return only;
   for (const [i, session] of sessions.entries())
     print(`${String(i + 1).padStart(3)}  ${about(session)}`, process.stderr);
-  const answer = prompt("Which one? Its number, or Enter for the first:");
+  const answer = prompt("Which one? Its number:", "1"); // without a default, Bun tells Enter as nobody answering
   if (answer === null) return undefined;
-  const session = sessions[answer.trim() === "" ? 0 : Number(answer) - 1];
+  const session = sessions[Number(answer) - 1];
   if (session === undefined)
     throw new UsageError(`attach: ${JSON.stringify(answer)} is none of these numbers`);
   return session;

@@ -3,9 +3,11 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lchownSync,
   openSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
@@ -57,43 +59,30 @@ export async function backup(data: string, target: string): Promise<number> {
 }
 
 /**
- * `claude-remote server restore FILE`: puts a backup in place of the database, which is kept aside; `-` is standard input. Refuses
- * while a server runs. With `only` every device but that one is locked out.
+ * `claude-remote server restore FILE`: puts a backup in place of the database, which is kept aside; `-` is standard input.
+ * Refuses while a server runs. `named`: somebody said which data it is to replace. With `only` every device but that one is
+ * locked out.
  */
 export async function restore(
   data: string,
   source: string,
-  only?: { device: string | undefined },
+  { named, only }: { named: boolean; only?: Kept | undefined },
 ): Promise<number> {
-  const from = source === "-" ? Bun.stdin : Bun.file(resolve(source));
+  const path = source === "-" ? "what came on standard input" : resolve(source);
+  if (!named)
+    print(`This replaces the data in ${data} (--data names another folder).`, process.stderr);
+  const from = source === "-" ? Bun.stdin : Bun.file(path);
   if (source !== "-" && !(await from.exists()))
-    throw new PairingError(`${resolve(source)} does not exist`);
+    throw new PairingError(`${path} does not exist: nothing was changed`);
   const seat = sit(data);
   const file = databaseFile(data);
   const next = join(data, "restore.part");
-  let letIn: Known[] = [];
   try {
-    const descriptor = openSync(next, "w", 0o600);
+    rmSync(next, { force: true });
+    const descriptor = openSync(next, "wx", 0o600); // through no link
     for await (const chunk of from.stream()) writeFileSync(descriptor, chunk);
     closeSync(descriptor);
-    inspectDatabase(next, (db, version) => {
-      const sound =
-        db.query<{ quick_check: string }, []>("PRAGMA quick_check").get()?.quick_check === "ok";
-      if (version === 0 || !sound)
-        throw new PairingError(
-          `${source === "-" ? "this" : source} is no backup of claude-remote, or is damaged: nothing was changed`,
-        );
-      db.run("DELETE FROM pairing_codes"); // one that was used since would work again
-      lockOut(db, revokedIn(file));
-      if (only !== undefined)
-        lockOut(
-          db,
-          paired(db)
-            .map(({ id }) => id)
-            .filter((id) => id !== only.device),
-        );
-      letIn = paired(db);
-    });
+    const letIn = prepare(next, file, path, only);
     flush(next);
     const aside = join(data, `before-restore-${new Date().toISOString().replace(/[:.]/g, "-")}.db`);
     const kept = existsSync(file);
@@ -102,15 +91,56 @@ export async function restore(
     renameSync(next, file);
     flush(data);
     print(
-      `Restored. Start the server: it brings the database up to date where the backup is older.${kept ? ` What was there is ${basename(aside)}, beside it.` : ""}`,
+      `Restored into ${data}. Start the server: it brings the database up to date where the backup is older.${kept ? ` What was there is ${basename(aside)}, beside it.` : ""}`,
       process.stderr,
     );
     tellWhoIsLetIn(letIn, kept, only !== undefined);
   } finally {
     for (const suffix of ["", "-journal", "-wal", "-shm"]) rmSync(next + suffix, { force: true });
     seat.leave();
+    giveToOwner(data);
   }
   return 0;
+}
+
+/** The one device that stays; undefined where this machine is none. */
+interface Kept {
+  device: string | undefined;
+}
+
+/** Checks what is to become the database, and takes out what must not come back: the devices that it lets in. Throws a `PairingError`. */
+function prepare(next: string, file: string, path: string, only: Kept | undefined): Known[] {
+  const bad = (why: string) => new PairingError(`${path} ${why}: nothing was changed`);
+  try {
+    return inspectDatabase(next, (db, version) => {
+      const sound =
+        db.query<{ quick_check: string }, []>("PRAGMA quick_check").get()?.quick_check === "ok";
+      if (version === 0 || !sound) throw bad("is no backup of claude-remote, or is damaged");
+      db.run("DELETE FROM pairing_codes"); // one that was used since would work again
+      lockOut(db, revokedIn(file));
+      const others = only && paired(db).filter(({ id }) => id !== only.device);
+      lockOut(db, others?.map(({ id }) => id) ?? []);
+      return paired(db);
+    });
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    if (error.cause instanceof PairingError) throw error.cause;
+    const { cause, message } = error;
+    if (cause === undefined)
+      throw new PairingError(`nothing was changed: ${message.replace(next, path)}`);
+    throw bad(
+      `is no backup of claude-remote, or is damaged (${cause instanceof Error ? cause.message : cause})`,
+    );
+  }
+}
+
+/** What root has written belongs to whoever has the folder: the server runs as that user. */
+function giveToOwner(data: string): void {
+  const { uid, gid } = statSync(data);
+  if (process.getuid?.() !== 0 || uid === 0) return;
+  const names = ["server.lock", ...["", "-wal", "-shm"].map((end) => `claude-remote.db${end}`)];
+  for (const name of names)
+    if (existsSync(join(data, name))) lchownSync(join(data, name), uid, gid);
 }
 
 /** The folder for ourselves; a running server would go on writing into what is moved aside. Throws a `PairingError`. */

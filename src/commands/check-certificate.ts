@@ -1,5 +1,6 @@
 import { connect } from "node:tls";
 import { isLoopback } from "../hub/origins.ts";
+import { authorityToSet } from "../runner/uplink/network-error.ts";
 import { type Finding, fails, ok, warning } from "./finding.ts";
 
 /** A certificate that ends within so many days, or has but a quarter of its life left (some live for hours), was not renewed as it should have been. */
@@ -51,12 +52,7 @@ export function judge(host: string, { from, until, trouble: why }: Shown): Findi
       `it is not for the name ${host}`,
       "have it made for that name, or pair by the name that it has",
     );
-  if (why !== undefined)
-    return fails(
-      name,
-      `it is not trusted here (${why})`,
-      "for an own CA set NODE_EXTRA_CA_CERTS to its root certificate, and install that on phones",
-    );
+  if (why !== undefined) return fails(name, `it is not trusted here (${why})`, authorityToSet());
   const text = `for ${host}, ${left < 2 * DAY_MS ? `${Math.floor(left / 3_600_000)} hours` : `${Math.floor(left / DAY_MS)} days`} left (${date})`;
   return left < Math.min(SOON_DAYS * DAY_MS, (until - from) / 4)
     ? warning(name, text, "see that it is renewed")

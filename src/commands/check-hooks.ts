@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { randomNonce } from "../auth.ts";
 import { listenForHooks } from "../runner/hooks.ts";
@@ -38,16 +38,27 @@ export async function* checkHooks(claude: string | undefined): AsyncGenerator<Fi
       `claude did not call its hook${said === "" ? "" : `; it said: ${said}`}`,
       "look for policies that forbid hooks (managed settings), and update claude",
     );
-  const settings = join(
-    process.env.CLAUDE_CONFIG_DIR ?? join(homeDir(), ".claude"),
-    "settings.json",
+  for (const file of settingsFiles(process.cwd()))
+    if (parseJson(Settings, read(file))?.disableAllHooks === true)
+      yield warning(
+        name,
+        `${file} switches all hooks off`,
+        'take "disableAllHooks" out: questions reach the phone only as far as they can be read off the screen',
+      );
+}
+
+/** The settings that hold for a session in this folder: the user's, and the project's with those of this machine alone. */
+function settingsFiles(cwd: string): string[] {
+  const user = process.env.CLAUDE_CONFIG_DIR ?? join(homeDir(), ".claude");
+  const folders = [cwd];
+  for (let folder = cwd; !existsSync(join(folder, ".git")) && dirname(folder) !== folder; ) {
+    folder = dirname(folder);
+    if (existsSync(join(folder, ".git"))) folders.push(folder);
+  }
+  const project = folders.flatMap((folder) =>
+    ["settings.json", "settings.local.json"].map((file) => join(folder, ".claude", file)),
   );
-  if (parseJson(Settings, read(settings))?.disableAllHooks === true)
-    yield warning(
-      name,
-      `${settings} switches all hooks off`,
-      'take "disableAllHooks" out: questions reach the phone only as far as they can be read off the screen',
-    );
+  return [...new Set([join(user, "settings.json"), ...project])];
 }
 
 async function askOnce(

@@ -1,10 +1,11 @@
-import { existsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname } from "node:path";
 import { databaseFile } from "../db.ts";
 import { claudeVersion, judge, OLDEST, TRIED } from "../runner/claude/versions.ts";
 import { findProgram, StartError } from "../runner/program.ts";
 import { type Exit, NoPty, startPty } from "../runner/pty.ts";
+import { denial } from "../system/system-error.ts";
 import { type Finding, fails, ok, warning } from "./finding.ts";
 
 /** How long claude may take to tell its version, and a shell to end, in ms. */
@@ -102,6 +103,31 @@ export async function checkPty(): Promise<Finding> {
       return fails(name, error.message, todo);
     throw error;
   }
+}
+
+/** Whether what is kept in HOME can be written: the pairing, the state of sessions, the server's data. */
+export function checkHome(folders: readonly string[]): Finding {
+  const name = "HOME";
+  for (const folder of folders) {
+    const there = nearest(folder);
+    try {
+      accessSync(there, constants.W_OK | constants.X_OK);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      const readOnly = "code" in error && error.code === "EROFS";
+      return fails(
+        name,
+        `${folder} can't be written: ${readOnly ? "it is on a read-only file system" : denial(there)}`,
+        "make it writable, or set HOME (or XDG_CONFIG_HOME, XDG_STATE_HOME and XDG_DATA_HOME) to folders that are",
+      );
+    }
+  }
+  return ok(name, "what is kept here can be written");
+}
+
+/** The folder itself, or the nearest above it that is there. */
+function nearest(folder: string): string {
+  return existsSync(folder) || dirname(folder) === folder ? folder : nearest(dirname(folder));
 }
 
 /** Whether what the server keeps here is for its user alone. */

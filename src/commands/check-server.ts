@@ -9,16 +9,18 @@ import {
   signRequest,
 } from "../auth.ts";
 import { readSeat } from "../hub/seat.ts";
-import { fetchServer, type Pairing } from "../runner/link.ts";
+import { fetchServer, ownTls, type Pairing } from "../runner/link.ts";
 import { PairingError } from "../runner/pairing.ts";
+import { networkCause } from "../runner/uplink/network-error.ts";
 import { ApiError, DeviceInfo, PushState, parseJson } from "../types.ts";
 import { checkCertificate } from "./check-certificate.ts";
 import type { Config } from "./config.ts";
+import { strangerAt } from "./embedded.ts";
 import { type Finding, fails, ok, warning } from "./finding.ts";
 
 /** How long an answer, or the first event of a stream, may take, in ms. */
 const ANSWER_MS = 5000;
-/** The server refuses requests from clocks that are off by more than this; below is what a person may want to know of. In seconds. */
+/** The server refuses the first request from a clock that is off by more than this, and tells the time; below is what a person may want to know of. In seconds. */
 const MOST_SKEW_S = 60;
 const SKEW_S = 5;
 
@@ -50,12 +52,25 @@ export async function* checkServer(
     );
   }
   const { server } = pairing;
-  const certificate = await checkCertificate(server);
+  const stranger = await strangerAt(config.data, pairing);
+  if (stranger !== undefined)
+    return yield fails(
+      "server",
+      `this machine's own does not run, and ${stranger}`,
+      "or end whatever has that port; then `claude-remote pair` starts the server again",
+    );
+  // phones know this machine's own server by another name
+  const own = pairing.embedded === true;
+  const shown = own ? (readSeat(config.data)?.origin ?? server) : server;
+  const certificate = await checkCertificate(shown);
   if (certificate !== undefined) yield certificate;
-  if (certificate?.state === "fails") return; // nothing is told to whoever that is
+  if (certificate?.state === "fails" && !own) return; // nothing is told to whoever that is
   let health: Response;
   try {
-    health = await fetchServer(`${server}/healthz`, { signal: AbortSignal.timeout(ANSWER_MS) });
+    health = await fetchServer(`${server}/healthz`, {
+      signal: AbortSignal.timeout(ANSWER_MS),
+      ...ownTls(pairing),
+    });
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     if (pairing.embedded === true && readSeat(config.data) === undefined)
@@ -66,8 +81,8 @@ export async function* checkServer(
       );
     return yield fails(
       "server",
-      `${server} can't be reached (${error.message})`,
-      "is it running, and the network up? `claude-remote server status` on its host",
+      `${server} can't be reached: ${networkCause(error, server)}`,
+      "`claude-remote server status` on its host tells more; where it has moved, `claude-remote pair LINK` keeps sessions and history",
     );
   }
   if (health.status === 421)
@@ -98,17 +113,13 @@ async function* checkPaired(pairing: Pairing): AsyncGenerator<Finding> {
   const ask = signer(pairing);
   let socket = await ask("/ws");
   const skew = socket.skew;
-  if (Math.abs(skew) > MOST_SKEW_S) {
-    yield fails(
-      "clock",
-      `this machine's clock is ${Math.abs(skew)} s ${skew > 0 ? "behind" : "ahead of"} the server's`,
-      "set it by the network (timedatectl set-ntp true): requests are refused",
-    );
-  } else if (Math.abs(skew) > SKEW_S)
+  if (Math.abs(skew) > SKEW_S)
     yield warning(
       "clock",
-      `this machine's clock and the server's are ${Math.abs(skew)} s apart`,
-      "set both by the network: from 60 s on requests are refused",
+      Math.abs(skew) > MOST_SKEW_S
+        ? `this machine's clock is ${Math.abs(skew)} s ${skew > 0 ? "behind" : "ahead of"} the server's`
+        : `this machine's clock and the server's are ${Math.abs(skew)} s apart`,
+      "set it by the network (timedatectl set-ntp true): requests correct themselves, times that are shown do not",
     );
   else yield ok("clock", "agrees with the server's");
   if (socket.status === 401 && skew !== 0) socket = await ask("/ws"); // now by the server's clock
@@ -218,6 +229,7 @@ function signer(pairing: Pairing): Ask {
       const response = await fetchServer(pairing.server + target, {
         headers: { authorization: signed, ...headers },
         signal: aborter.signal,
+        ...ownTls(pairing),
       });
       const text = read === "all" ? await response.text() : await firstPart(response);
       const refused = response.status === 401 ? parseJson(Refused, text) : undefined;

@@ -1,14 +1,15 @@
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
-import { version } from "../../package.json";
+import { engines, version } from "../../package.json";
 import { loadPairing, PairingError } from "../runner/pairing.ts";
 import { sandboxTrouble } from "../sandbox/engine.ts";
 import { PROTOCOL } from "../types.ts";
 import { checkHooks } from "./check-hooks.ts";
-import { checkClaude, checkData, checkPairingFile, checkPty } from "./check-machine.ts";
+import { checkClaude, checkData, checkHome, checkPairingFile, checkPty } from "./check-machine.ts";
 import { checkServer } from "./check-server.ts";
 import { type Config, loadConfig, withDefaults } from "./config.ts";
 import { type Finding, fails, ok, warning } from "./finding.ts";
-import { pairingPath } from "./places.ts";
+import { pairingPath, undeliveredDir } from "./places.ts";
 import { fold, print, printJson, widthOf } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
@@ -18,7 +19,7 @@ const NAME_COLUMNS = 14;
 const TEXT_AT = SIGN_COLUMNS + NAME_COLUMNS;
 
 /** The pinned Bun, which the single binary has inside. */
-const LEAST_BUN = "1.4.4";
+const LEAST_BUN = engines.bun.replace(/^>=/, "");
 const SIGNS = {
   ok: ["ok", "\x1b[32m"],
   warning: ["warning", "\x1b[33m"],
@@ -97,6 +98,7 @@ async function* lookAt(config: Config): AsyncGenerator<Finding> {
           'mend that: with sandbox = "always" claude does not run without one',
         )
       : warning("sandbox", lacking, "nothing, unless you want `run --sandbox`");
+  yield checkHome([dirname(pairingPath()), dirname(undeliveredDir()), config.data]);
   yield* checkData(config.data);
   yield* checkPairingFile(pairingPath());
   yield* checkServer(config, pairing());

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import * as v from "valibot";
-import { configPath, dataDir, homeDir } from "./places.ts";
+import { explainSystemError } from "../system/system-error.ts";
+import { configPath, dataDir, expandHome, homeDir } from "./places.ts";
 import { UsageError } from "./usage.ts";
 
 const words = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
@@ -57,7 +58,8 @@ const OPTIONS = {
   sandbox: v.optional(v.picklist(["always", "never"])),
 };
 const Options = v.strictObject(OPTIONS);
-type Given = { [Name in keyof typeof OPTIONS]?: v.InferOutput<(typeof OPTIONS)[Name]> };
+export const OPTION_NAMES = v.keyof(Options).options;
+export type Given = { [Name in keyof typeof OPTIONS]?: v.InferOutput<(typeof OPTIONS)[Name]> };
 
 /** The options that hold, with what holds where nobody said anything. */
 export type Config = Given & {
@@ -66,6 +68,8 @@ export type Config = Given & {
   insecure_lan: boolean;
   embedded: boolean;
   claude: string;
+  /** The options that somebody has set. */
+  given?: Given;
 };
 
 /** Reads file, environment and flags (named as in the file). Throws a `UsageError` that names the place of a mistake. */
@@ -81,7 +85,7 @@ export function loadConfig(
   const file = configPath();
   const given: Given = {
     ...whole(
-      check(readFile(file), (name) => `${file}: ${name}`),
+      check(readFile(file), (name) => `${file}${lineOf(file, name)}: ${name}`),
       dirname(file),
     ),
     ...whole(
@@ -95,7 +99,30 @@ export function loadConfig(
   };
   if ((given.tls_cert === undefined) !== (given.tls_key === undefined))
     throw new UsageError("tls_cert and tls_key (--tls-cert and --tls-key) go together");
-  return withDefaults(given);
+  return { ...withDefaults(given), given };
+}
+
+/** The options; where they can't be read, those that start nothing. */
+export function lenientConfig(told: (mistake: string) => void = () => undefined): Config {
+  try {
+    return loadConfig();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    told(error.message);
+    const isHomeless = homeless();
+    return withDefaults({ embedded: false, ...(isHomeless ? { data: "/" } : {}) });
+  }
+}
+
+/** Whether nobody knows where this user's files are. */
+function homeless(): boolean {
+  try {
+    homeDir();
+    return false;
+  } catch (error) {
+    if (error instanceof UsageError) return true;
+    throw error;
+  }
 }
 
 /** What holds where nobody said anything else. */
@@ -113,13 +140,14 @@ export function withDefaults(given: Given): Config {
 
 /** Paths from the root: the server in the background runs in a folder of its own. */
 function whole(given: Given, from: string): Given {
-  const place = (path: string) => resolve(from, path.replace(/^~(?=\/|$)/, homeDir()));
+  const place = (path: string) => resolve(from, expandHome(path));
   const found = (["data", "tls_cert", "tls_key", "sandbox_dockerfile"] as const)
     .map((name) => [name, given[name]] as const)
     .filter(([, path]) => path !== undefined);
   const roots = given.roots === undefined ? {} : { roots: given.roots.map(place) };
   return {
     ...given,
+    ...(given.claude === undefined ? {} : { claude: expandHome(given.claude) }), // a bare name is looked for on the PATH
     ...Object.fromEntries(found.map(([name, path = ""]) => [name, place(path)])),
     ...roots,
   };
@@ -137,12 +165,46 @@ export function wantsSandboxAlways(): boolean {
 
 function readFile(file: string): unknown {
   if (!existsSync(file)) return {};
+  const text = readText(file);
   try {
-    return Bun.TOML.parse(readFileSync(file, "utf8"));
+    return Bun.TOML.parse(text);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new UsageError(`${file} can't be read: ${error.message}`);
+    const why = error.message.replace(/^TOML Parse error: /, "");
+    throw new UsageError(`${file}, line ${wrongLine(text)}, can't be read: ${why}`);
   }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new UsageError(explainSystemError(error));
+  }
+}
+
+/** The line after the longest beginning that is whole: Bun's parser tells none. */
+function wrongLine(text: string): number {
+  const lines = text.split("\n");
+  for (let whole = lines.length - 1; whole > 0; whole--) {
+    try {
+      Bun.TOML.parse(lines.slice(0, whole).join("\n"));
+      return whole + 1;
+    } catch (error) {
+      if (!(error instanceof Error)) throw error; // not yet whole
+    }
+  }
+  return 1;
+}
+
+/** Where an option stands in the file. */
+function lineOf(file: string, name: string): string {
+  if (!existsSync(file)) return "";
+  const at = readText(file)
+    .split("\n")
+    .findIndex((line) => line.replace(/^[\s["']+/, "").startsWith(name) && name !== "");
+  return at < 0 ? "" : `, line ${at + 1}`;
 }
 
 /** What was given, without what was left open. */

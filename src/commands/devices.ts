@@ -1,3 +1,4 @@
+import { parseArgs } from "node:util";
 import * as v from "valibot";
 import type { Pairing } from "../runner/link.ts";
 import { PairingError, signedRequest } from "../runner/pairing.ts";
@@ -5,29 +6,50 @@ import { DeviceInfo, parseJson } from "../types.ts";
 import { visibleName } from "../visible-text.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
-import { print } from "./say.ts";
+import { print, printJson } from "./say.ts";
 import { UsageError } from "./usage.ts";
+import { closest, wordNamed } from "./words.ts";
 
 const List = v.object({ devices: v.array(DeviceInfo) });
 const Revoked = v.object({ minted: v.array(v.object({ id: v.string(), name: v.string() })) });
 
-/** `claude-remote devices`, `devices revoke ID…` and `devices admit ID`. */
-export async function devices(argv: readonly string[]): Promise<number> {
+/** `claude-remote devices [--json]`, `devices rename ID NAME`, `devices revoke ID…` and `devices admit ID`. */
+export async function devices(given: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...given],
+    allowPositionals: true,
+    options: { json: { type: "boolean" } },
+  });
+  const [action = "list", ...ids] = positionals;
+  const [id, ...rest] = ids;
+  const fits =
+    (action === "list" && id === undefined) ||
+    (action === "rename" && rest.length > 0) ||
+    (action === "revoke" && id !== undefined) ||
+    (action === "admit" && id !== undefined && rest.length === 0);
+  if (!fits) throw new UsageError(unknownAction(action)); // before a server is started for it
   const pairing = (await findHome(loadConfig()))?.pairing;
   if (pairing === undefined) throw new PairingError("This machine is not paired yet.");
-  const [action, ...ids] = argv;
-  const [id] = ids;
-  if (action === "revoke" && id !== undefined) return revoke(pairing, ids);
-  if (action === "admit" && id !== undefined && ids.length === 1) {
-    await signedRequest(pairing, "POST", `/api/devices/${encodeURIComponent(id)}/admit`);
+  if (action === "revoke") return revoke(pairing, ids);
+  const target = `/api/devices/${encodeURIComponent(id ?? "")}`;
+  if (action === "admit") {
+    await signedRequest(pairing, "POST", `${target}/admit`);
     print(`${id} is let in again.`);
     return 0;
   }
-  if ((action !== undefined && action !== "list") || ids.length > 0)
-    throw new UsageError("devices: list, revoke ID…, or admit ID");
+  if (action === "rename") {
+    const name = rest.join(" ");
+    await signedRequest(pairing, "PATCH", target, { name });
+    print(`${id} is called ${visibleName(name)} now.`);
+    return 0;
+  }
   const list = parseJson(List, await signedRequest(pairing, "GET", "/api/devices"));
   if (list === undefined)
     throw new PairingError("The server's answer can't be read; is it of the same version?");
+  if (values.json === true) {
+    printJson(list);
+    return 0;
+  }
   for (const device of list.devices) {
     const state =
       device.revoked_at !== null
@@ -65,4 +87,9 @@ async function revoke(pairing: Pairing, ids: readonly string[]): Promise<number>
       `To lock these out too: claude-remote devices revoke ${[...letIn.keys()].map(visibleName).join(" ")}`,
     );
   return 0;
+}
+
+function unknownAction(action: string): string {
+  const meant = closest(action, wordNamed("devices")?.actions?.map(({ name }) => name) ?? []);
+  return `devices: list, rename ID NAME, revoke ID…, or admit ID${meant === undefined ? "" : `. Did you mean ${meant}?`}`;
 }

@@ -1,17 +1,30 @@
-import { accessSync, constants, mkdirSync, openSync, readFileSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
+import * as v from "valibot";
 import { version } from "../../package.json";
 import { claimFolder, openDatabase } from "../db.ts";
 import { openDevices } from "../hub/devices.ts";
 import { checkExposure, OptionError } from "../hub/origins.ts";
+import { isFree, isListening, portTaken } from "../hub/port-holder.ts";
 import { unusedSince } from "../hub/retention.ts";
-import { hasCrashed, readSeat, type Seat, takeLock } from "../hub/seat.ts";
+import { hasCrashed, isTaken, readSeat, type Seat, takeLock } from "../hub/seat.ts";
 import type { Pairing } from "../runner/link.ts";
 import { loadPairing, PairingError, pairWith, savePairing } from "../runner/pairing.ts";
 import { ownCommand } from "../runner/program.ts";
-import { PROTOCOL } from "../types.ts";
-import type { Config } from "./config.ts";
+import { ownBuild } from "../system/build.ts";
+import { PROTOCOL, parseJson } from "../types.ts";
+import { type Config, OPTION_NAMES, withDefaults } from "./config.ts";
 import { logPath, pairingPath } from "./places.ts";
 
 /** How long a server may take to come up, also where it brings a database of 2 GB to a new schema, or to end, and how often we look, in ms. */
@@ -21,6 +34,8 @@ const LOOK_EVERY_MS = 20;
 /** The port where nothing else was asked for, and how many after it are tried. */
 const FIRST_PORT = 7200;
 const PORTS = 10;
+/** A log that is longer than this is put aside when the server starts, in bytes; the one before it goes. */
+const LOG_BYTES = 1024 * 1024;
 
 export interface Home {
   pairing: Pairing;
@@ -31,34 +46,30 @@ export interface Home {
   paired: boolean;
 }
 
-/** How an embedded server was told to listen, by whoever started it. */
-export function listening({
-  host,
-  public_url,
-  tls_cert,
-  insecure_lan,
-  port,
-  push_contact,
-  push_services,
-}: Config): string {
-  return JSON.stringify({
-    host,
-    public_url,
-    tls_cert,
-    insecure_lan,
-    port,
-    push_contact,
-    push_services,
-  });
+/** What a server in the background is told, besides its data folder; a change of any starts it anew. */
+const SERVER_OPTIONS = OPTION_NAMES.filter(
+  (name) => !/^(?:data|embedded|claude|roots|sandbox.*)$/.test(name),
+);
+const Told = v.record(v.string(), v.unknown());
+
+/** The options that a server in the background was started with, for its seat. */
+export function serverOptions({ given = {} }: Config): string {
+  return JSON.stringify(Object.fromEntries(SERVER_OPTIONS.map((name) => [name, given[name]])));
 }
 
-/** Whether somebody asks now for what the server was not told. What is merely not asked for again stays: a phone may be connected that way. */
-function asksForMore(config: Config, embedded: string): boolean {
-  const { insecure_lan, public_url, tls_cert, push_contact, push_services } = config;
-  const plain =
-    !insecure_lan &&
-    [public_url, tls_cert, push_contact, push_services].every((given) => given === undefined);
-  return !plain && embedded !== listening(config);
+/** Whether somebody asks now for something else than the server was told. What is merely not asked for again stays: a phone may be connected that way. */
+function asksForMore({ given = {} }: Config, { embedded = "", port }: Seat): boolean {
+  const told: Record<string, unknown> = { ...parseJson(Told, embedded), port };
+  const before = {
+    ...told,
+    ...withDefaults({ insecure_lan: told.insecure_lan === true }),
+    ...told,
+  };
+  return SERVER_OPTIONS.some((name) => {
+    const asked = given[name];
+    if (name === "port" && asked === 0) return false; // any will do
+    return asked !== undefined && asked !== before[name];
+  });
 }
 
 /**
@@ -81,10 +92,25 @@ export async function findHome(
       before !== undefined &&
       (started || options.afresh === true) &&
       !isKnown(config, before.device, options.afresh === true);
-    const kept = unknown ? undefined : before;
+    const kept = unknown || before === undefined ? undefined : follow(before, seat);
     const pairing = kept ?? (await pairOurselves(config.data, seat));
     return { pairing, seat, started, paired: kept === undefined };
   });
+}
+
+/** A pairing that leads to where its server listens by now; the file is changed where that is elsewhere. */
+function follow(pairing: Pairing, { url, port }: Seat): Pairing {
+  if (pairing.server === url && pairing.port === port) return pairing;
+  const moved = { ...pairing, server: url, port };
+  savePairing(pairingPath(), moved);
+  return moved;
+}
+
+/** Why this machine's own server is not at its port, where somebody else's answers there; undefined where nobody does. */
+export async function strangerAt(data: string, pairing: Pairing): Promise<string | undefined> {
+  if (pairing.embedded !== true || isTaken(data)) return undefined;
+  const port = Number(new URL(pairing.server).port);
+  return (await isListening(port)) ? portTaken(port) : undefined;
 }
 
 /** Starts the server again where it has died; one that was stopped stays so. */
@@ -107,25 +133,27 @@ async function ensureServer(
   afresh: boolean,
 ): Promise<{ seat: Seat; started: boolean }> {
   const running = readSeat(config.data);
+  const port = config.port ?? pairing?.port ?? (running === undefined ? freePort() : running.port);
   if (running !== undefined) {
-    const older = Bun.semver.order(running.version, version) < 0 || running.protocol < PROTOCOL;
-    const others =
-      afresh && running.embedded !== undefined && asksForMore(config, running.embedded);
-    if (running.embedded === undefined || !(older || others))
+    const others = afresh && asksForMore(config, running);
+    if (running.embedded === undefined || !(isOlder(running) || others))
       return { seat: running, started: false };
     checkListening(config);
+    if (port !== running.port && port !== 0 && !isFree(port, config.host))
+      throw new PairingError(await portTaken(port)); // before anything is stopped for it
     await stopServer(config.data);
   }
   checkListening(config);
-  const port = config.port ?? pairing?.port ?? freePort();
-  mkdirSync(dirname(logPath()), { recursive: true, mode: 0o700 });
-  const log = openSync(logPath(), "w", 0o600);
+  const log = openLogFile();
   // it lives long, so it keeps nothing of this shell but what it needs: no keys, no tokens; push services may be behind a proxy
   const kept = Object.entries(process.env).filter(([name]) =>
     /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|XDG_.*|NODE_EXTRA_CA_CERTS|(?:HTTPS|NO)_PROXY|(?:https|no)_proxy|CLAUDE_REMOTE_(?!HOOK_TOKEN).*)$/.test(
       name,
     ),
   );
+  const { tls_cert: cert, tls_key: key } = config;
+  const files =
+    cert === undefined || key === undefined ? [] : ["--tls-cert", cert, "--tls-key", key];
   const env = Object.fromEntries(kept);
   const argv = [
     ...ownCommand(),
@@ -135,24 +163,49 @@ async function ensureServer(
     config.data,
     "--port",
     String(port),
+    ...files, // whole paths: it runs in another folder
   ];
   const child = Bun.spawn(argv, {
     detached: true,
     cwd: config.data,
     env,
     stdin: "ignore",
-    stdout: log,
-    stderr: log,
+    stdout: log.descriptor,
+    stderr: log.descriptor,
   });
+  closeSync(log.descriptor);
   child.unref();
   await comes(() => readSeat(config.data) !== undefined || child.exitCode !== null, START_MS);
   const seat = readSeat(config.data);
   if (seat === undefined) child.kill();
   if (seat === undefined)
     throw new PairingError(
-      `the server could not be started: ${readFileSync(logPath(), "utf8").trim().split("\n")[0] || `see ${logPath()}`}`,
+      `the server could not be started: ${firstError(log.size) || `see ${logPath()}`}`,
     );
   return { seat, started: true };
+}
+
+/** Whether a server is of an older version than we are, or of another build of the program that we are. */
+export function isOlder({ version: its, protocol, program, build }: Seat): boolean {
+  if (Bun.semver.order(its, version) < 0 || protocol < PROTOCOL) return true;
+  const own = ownBuild();
+  return program === own.program && build !== own.build;
+}
+
+/** The log of the server in the background, to go on with; a long one is put aside first. */
+function openLogFile(): { descriptor: number; size: number } {
+  const file = logPath();
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > LOG_BYTES) renameSync(file, `${file}.1`);
+  const descriptor = openSync(file, "a", 0o600);
+  return { descriptor, size: fstatSync(descriptor).size };
+}
+
+/** What a server that did not start has said, after `size` bytes of its log. */
+function firstError(size: number): string {
+  const said = readFileSync(logPath()).subarray(size).toString().trim().split("\n")[0] ?? "";
+  return parseJson(v.object({ reason: v.string() }), said)?.reason ?? said;
 }
 
 /** Finds what is wrong with the options while nothing has been stopped for them. Throws a `PairingError`. */
@@ -173,14 +226,7 @@ function checkListening({
 
 /** The first port that nobody listens on. */
 function freePort(): number {
-  for (let port = FIRST_PORT; port < FIRST_PORT + PORTS; port++) {
-    try {
-      Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => undefined } }).stop(true);
-      return port;
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) throw error;
-    }
-  }
+  for (let port = FIRST_PORT; port < FIRST_PORT + PORTS; port++) if (isFree(port)) return port;
   throw new PairingError(
     `ports ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1} are all taken: choose another with CLAUDE_REMOTE_PORT`,
   );
@@ -210,7 +256,7 @@ async function pairOurselves(data: string, seat: Seat): Promise<Pairing> {
   const { code } = openDevices(db).mint("machine", undefined);
   db.close();
   const pairing = {
-    ...(await pairWith(`${seat.url}/#pair=${code}`, "machine", hostname() || "this machine")),
+    ...(await pairWith(`${seat.url}/#pair=${code}`, "machine", hostname() || "this machine", true)),
     embedded: true,
     port: seat.port,
   };

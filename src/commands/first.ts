@@ -18,6 +18,8 @@ const WAIT_MS = 20;
 const LOOK_EVERY = 25;
 /** How often we look whether npx is still there, in ms. */
 const ORPHAN_MS = 2000;
+/** The exit code of whoever leaves by Ctrl-C, or Ctrl-D. */
+const LEFT = 130;
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 /** The size of a terminal that nobody sits at. */
 const UNSEEN = { cols: 80, rows: 24 };
@@ -46,8 +48,11 @@ export function demo(): Promise<number> {
 async function begin(program: Program, why: string | undefined): Promise<number> {
   if (why !== undefined) say(why);
   if (atTerminal()) {
+    const answer = openAnswer();
     const home = await findHome(loadConfig(), { afresh: true });
-    if (home !== undefined && !(await invite(home, program.name))) return 130;
+    const stays = home === undefined || (await invite(home, program.name, answer));
+    answer.close();
+    if (!stays) return leave(home);
     return runWith(home?.pairing, program);
   }
   let ended: NodeJS.Signals | undefined;
@@ -58,7 +63,7 @@ async function begin(program: Program, why: string | undefined): Promise<number>
   if (process.env.npm_config_user_agent?.startsWith("npm/") === true) endWithNpm();
   const home = await findHome(loadConfig(), { afresh: true });
   try {
-    if (home !== undefined && ended === undefined) await invite(home, program.name);
+    if (home !== undefined && ended === undefined) await invite(home, program.name, undefined);
     return ended === undefined
       ? await runWith(home?.pairing, program, { unseen: UNSEEN })
       : 128 + constants.signals[ended];
@@ -67,6 +72,16 @@ async function begin(program: Program, why: string | undefined): Promise<number>
     if (home?.started === true && !(await isUsed(home.pairing)))
       await stopServer(loadConfig().data);
   }
+}
+
+/** Nobody went on from the invitation: a server that was started for it goes, another one stays, and is told of. */
+async function leave(home: Home): Promise<number> {
+  if (home.started && !(await isUsed(home.pairing))) {
+    await stopServer(loadConfig().data);
+    say("the server that was started for this has ended again.");
+  } else if (home.seat !== undefined)
+    say(`the server at ${home.seat.origin} goes on running; \`${OWN_NAME} server stop\` ends it.`);
+  return LEFT;
 }
 
 /** Told to end, npx ends the shell between itself and `bun run`, and tells nobody below: then we are told here. */
@@ -93,34 +108,67 @@ async function isUsed(pairing: Home["pairing"]): Promise<boolean> {
 }
 
 /** Shows the way to the dashboard, and at a terminal waits until somebody has seen it; false where they leave. */
-async function invite({ pairing, seat, started }: Home, name: string): Promise<boolean> {
+async function invite(
+  { pairing, seat, started }: Home,
+  name: string,
+  answer: Answer | undefined,
+): Promise<boolean> {
   say(`the dashboard is at ${seat?.origin ?? pairing.server}`);
   const before = await viewers(pairing);
-  if (atTerminal() && before > 0 && !started) {
+  if (answer?.goesOn === false) return false;
+  if (answer !== undefined && before > 0 && !started) {
     say(`\`${OWN_NAME} pair\` lets one more phone or browser in`);
     return true;
   }
   const link = await mintLink(pairing, "viewer");
   process.stderr.write("\n");
   showLink(link, await reachability(link, seat !== undefined), process.stderr);
-  if (!atTerminal()) return true;
+  if (answer === undefined) return true;
+  answer.listen();
   process.stderr.write(`${fold(`Enter starts ${name}; so does pairing a phone or browser.`)}\n`);
-  let answer: boolean | undefined;
-  process.stdin.once("data", () => {
-    answer ??= true;
-  });
-  process.stdin.once("end", () => {
-    answer ??= false; // Ctrl-D: nothing more will come from this terminal
-  });
-  for (let look = 0; answer === undefined; look++) {
+  for (let look = 0; answer.goesOn === undefined; look++) {
     await Bun.sleep(WAIT_MS);
     if (look % LOOK_EVERY === 0 && (await viewers(pairing).catch(() => before)) > before) {
       say("paired");
-      answer = true;
+      return answer.goesOn ?? true;
     }
   }
-  process.stdin.pause();
-  return answer;
+  return answer.goesOn;
+}
+
+interface Answer {
+  /** Undefined until somebody has answered. */
+  readonly goesOn: boolean | undefined;
+  /** From now on Enter is an answer, too. */
+  listen(): void;
+  close(): void;
+}
+
+/** What somebody at the terminal answers to the invitation: Enter, or Ctrl-C (at any time) and Ctrl-D. */
+function openAnswer(): Answer {
+  let goesOn: boolean | undefined;
+  let listens = false;
+  const enter = () => {
+    goesOn ??= true;
+  };
+  const leave = () => {
+    goesOn ??= false;
+  };
+  for (const signal of SIGNALS) process.on(signal, leave);
+  return {
+    get goesOn() {
+      return goesOn;
+    },
+    listen() {
+      listens = true;
+      process.stdin.once("data", enter);
+      process.stdin.once("end", leave); // nothing more will come from this terminal
+    },
+    close() {
+      for (const signal of SIGNALS) process.off(signal, leave);
+      if (listens) process.stdin.off("data", enter).off("end", leave).pause();
+    },
+  };
 }
 
 async function viewers(pairing: Home["pairing"]): Promise<number> {

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { renderUnicodeCompact } from "uqr";
 import * as v from "valibot";
@@ -8,16 +9,19 @@ import { isLoopback } from "../hub/origins.ts";
 import { readSeat } from "../hub/seat.ts";
 import type { Pairing } from "../runner/link.ts";
 import {
+  isServerOf,
+  loadPairing,
   PairingError,
   pairWith,
   parseLink,
   savePairing,
   signedRequest,
 } from "../runner/pairing.ts";
+import { networkCause } from "../runner/uplink/network-error.ts";
 import { parseJson } from "../types.ts";
 import { loadConfig } from "./config.ts";
 import { findHome } from "./embedded.ts";
-import { configPath, pairingPath } from "./places.ts";
+import { configPath, expandHome, pairingPath } from "./places.ts";
 import { fold, OWN_NAME, print } from "./say.ts";
 import { UsageError } from "./usage.ts";
 
@@ -44,18 +48,28 @@ export async function pair(argv: readonly string[]): Promise<number> {
   if (!kind.success) throw new UsageError("--kind: viewer, runner or machine");
   if (values.data !== undefined)
     return mintHere(
-      values.data,
+      resolve(expandHome(values.data)),
       values["public-url"] ?? loadConfig().public_url,
       kind.output ?? "machine",
     );
   const [given] = positionals;
-  if (given === undefined) return invite(kind.output ?? "viewer");
+  if (given === undefined) return invite(kind.output);
   const link = given === "-" ? (prompt("Pairing link:") ?? "") : given;
   const as = kind.output ?? "machine";
   if (as === "viewer")
     throw new UsageError(
       "pair LINK: this machine pairs as machine or runner; a viewer is a phone or a browser",
     );
+  if (values.kind === undefined && values.name === undefined) {
+    const moved = await movedTo(parseLink(link).server);
+    if (moved !== undefined) {
+      print(
+        `${moved} is the server that this machine is paired with, at a new address: sessions and history stay as they are.`,
+        process.stderr,
+      );
+      return 0;
+    }
+  }
   const pairing = await pairWith(link, as, values.name ?? (hostname() || "this machine"));
   savePairing(pairingPath(), pairing);
   print(
@@ -63,6 +77,25 @@ export async function pair(argv: readonly string[]): Promise<number> {
     process.stderr,
   );
   return 0;
+}
+
+/** Where the server that this machine is paired with has moved to an address, the pairing follows it; the address, or undefined where that is another server. */
+async function movedTo(server: string): Promise<string | undefined> {
+  const known = lenientPairing();
+  if (known === undefined || known.embedded === true || known.server === server) return undefined;
+  if (!(await isServerOf(known, server))) return undefined;
+  savePairing(pairingPath(), { ...known, server });
+  return server;
+}
+
+/** This machine's pairing; a damaged one is about to be replaced. */
+function lenientPairing(): Pairing | undefined {
+  try {
+    return loadPairing(pairingPath());
+  } catch (error) {
+    if (error instanceof PairingError) return undefined;
+    throw error;
+  }
 }
 
 /** Makes a code in the database itself, for whoever owns the server's files. */
@@ -74,19 +107,51 @@ function mintHere(data: string, publicUrl: string | undefined, kind: Kind): numb
     publicUrl === undefined
       ? (readSeat(data)?.origin ?? "http://127.0.0.1:7200")
       : new URL(publicUrl).origin;
-  printLink(`${origin}/#pair=${code}`, process.stdout);
+  showInvitation(`${origin}/#pair=${code}`, kind);
+  if (isLoopback(new URL(origin).hostname))
+    print(
+      "It leads to this very machine: no phone and no other machine can follow it. Those need an HTTPS address of the server (docs/deploy.md).",
+      process.stderr,
+    );
   return 0;
 }
 
-/** Shows a link for a phone, and says honestly whether a phone can follow it. */
-async function invite(kind: Kind): Promise<number> {
+/** A link alone where a program reads it; in a terminal with the whole command for a machine. */
+function showInvitation(link: string, kind: Kind): void {
+  if (kind !== "runner" || !process.stdout.isTTY) printLink(link, process.stdout);
+  if (kind === "viewer" || !process.stdout.isTTY) return;
+  const flag = kind === "runner" ? "--kind runner " : "";
+  print(
+    fold(
+      `On the other laptop or server that ${kind === "runner" ? "only runs sessions" : "runs Claude"}:`,
+    ),
+    process.stderr,
+  );
+  print(`\n  claude-remote pair ${flag}'${link}'\n`);
+}
+
+/** Shows a link, for a phone unless somebody says otherwise, and says honestly whether it can be followed. */
+async function invite(kind: Kind | undefined): Promise<number> {
   const home = await findHome(loadConfig(), { afresh: true });
   if (home === undefined)
     throw new PairingError(
       "This machine is not paired yet. Start `claude-remote server`, then run `claude-remote pair` with the link it prints.",
     );
-  const link = await mintLink(home.pairing, kind);
-  showLink(link, await reachability(link, home.seat !== undefined), process.stdout);
+  const link = await mintLink(home.pairing, kind ?? "viewer");
+  const reach = await reachability(link, home.seat !== undefined);
+  if (kind === "machine" || kind === "runner") {
+    showInvitation(link, kind);
+    print(fold(`It works once, for five minutes.${reach.after}`), process.stderr);
+    return 0;
+  }
+  showLink(link, reach, process.stdout);
+  if (kind === undefined)
+    print(
+      fold(
+        "This one is for a phone or browser. For another laptop or server that runs Claude: `claude-remote pair --kind machine`.",
+      ),
+      process.stderr,
+    );
   return 0;
 }
 
@@ -126,7 +191,7 @@ export async function reachability(link: string, ours: boolean): Promise<Reach> 
     signal: AbortSignal.timeout(REACH_MS),
   }).then(
     (response) => (response.ok ? undefined : `it answers ${response.status}`),
-    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    (error: unknown) => networkCause(error, origin),
   );
   const before = "Point the phone's camera at this, or open the link there:";
   if (answers !== undefined)

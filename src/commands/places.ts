@@ -1,10 +1,24 @@
 import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
+import { UsageError } from "./usage.ts";
 
 /** The user's home; an empty or relative HOME would make the present folder's files ours. */
 export function homeDir(): string {
   const { HOME = "" } = process.env;
-  return HOME.startsWith("/") ? HOME : userInfo().homedir;
+  if (HOME.startsWith("/")) return HOME;
+  try {
+    return userInfo().homedir;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error; // a user without an entry in passwd, as in a container
+    throw new UsageError(
+      `HOME is ${HOME === "" ? "not set" : `no whole path (${HOME})`}, and the system knows no home of uid ${process.getuid?.()}: set HOME to a folder of this user's`,
+    );
+  }
+}
+
+/** A path whose `~` is the user's home, as a shell would have it where it sees one. */
+export function expandHome(path: string): string {
+  return path.replace(/^~(?=\/|$)/, () => homeDir());
 }
 
 function xdg(variable: string, fallback: string): string {
@@ -60,6 +74,11 @@ export const ownFolders = (data: string): string[] => [
 /** Where a server in the background writes what it has to say. */
 export function logPath(): string {
   return join(xdg("XDG_STATE_HOME", ".local/state"), "claude-remote", "server.log");
+}
+
+/** Where waits for the server what ended while it was away. */
+export function undeliveredDir(): string {
+  return join(xdg("XDG_STATE_HOME", ".local/state"), "claude-remote", "undelivered");
 }
 
 /** Where the daemon keeps what has to outlive it. */

@@ -16,16 +16,20 @@ import {
   wrapUnseen,
 } from "../runner/wrap.ts";
 import type { Sandbox, SandboxChoice } from "../sandbox/sandbox.ts";
-import { type Config, loadConfig, wantsSandboxAlways } from "./config.ts";
+import { explainSystemError } from "../system/system-error.ts";
+import { type Config, lenientConfig, loadConfig, wantsSandboxAlways } from "./config.ts";
 import {
   configPath,
+  expandHome,
   keptOut,
   keptSettingsDir,
   ownFolders,
   pairingPath,
   sandboxDir,
+  undeliveredDir,
 } from "./places.ts";
 import { say, sayMeanwhile } from "./say.ts";
+import { ServerWatch } from "./server-watch.ts";
 import { UsageError } from "./usage.ts";
 
 const NO_CLAUDE = `Claude Code is not installed here, or not on the PATH. Get it with
@@ -37,8 +41,6 @@ or see https://claude.com/claude-code. Without it, \`claude-remote demo\` shows 
 
 /** How many times over one claude-remote may have started another: more is a script named claude that leads back to us. */
 const DEEPEST = 5;
-/** A server that has gone is looked for only after the program has started, in ms. */
-const LOOK_AFTER_MS = 300;
 
 const OPTIONS = {
   command: { type: "string" },
@@ -98,7 +100,7 @@ export function run(argv: readonly string[]): Promise<number> {
   const how: How = { unlogged: values["no-log"] === true, sandbox: chosen };
   return values.command === undefined
     ? runClaude(args, how)
-    : runProgram(programOf(values.command, args), how);
+    : runProgram(programOf(expandHome(values.command), args), how);
 }
 
 /** What the options say of sandboxes. */
@@ -137,7 +139,7 @@ export async function runClaude(args: readonly string[], how: How = {}): Promise
       );
     return runProgram(programOf("claude", args), { ...how, alone, sandbox }); // the image's own
   }
-  const { claude } = lenientConfig();
+  const { claude } = saidConfig();
   const depth = Number(process.env.CLAUDE_REMOTE_DEPTH) || 0;
   if (depth >= DEEPEST)
     throw new StartError(
@@ -271,15 +273,19 @@ async function show(
   const { openSession } = await import("../runner/session.ts");
   // a full disk must not keep claude from starting, nor take its exit code away
   const complain = (error: unknown): undefined =>
-    say(`not shown on the phone: ${error instanceof Error ? error.message : error}`) as undefined;
-  const server = pairing.embedded === true ? keepServer() : undefined;
+    say(
+      `not shown on the phone: ${error instanceof Error ? explainSystemError(error) : error}`,
+    ) as undefined;
+  const server = new ServerWatch(pairing);
   const session = await Promise.resolve()
     .then(() =>
       openSession(program, pairing, version, {
         desk: unseen === undefined,
         unlogged,
-        onLost: server?.lost,
-        onHeard: server?.heard,
+        onLost: server.lost,
+        onHeard: server.heard,
+        address: server.address,
+        undelivered: undeliveredDir(),
         started,
         sandbox,
         kept: keptSettingsDir(),
@@ -290,16 +296,26 @@ async function show(
       if (started !== undefined) throw error;
       return complain(error);
     });
+  const unseenYet = session && started === undefined ? await server.atStart() : undefined;
+  if (unseenYet !== undefined) say(`not shown on the phone: ${unseenYet}`);
   const exit = await start(
     session?.program ?? sandbox?.enclose(program) ?? program,
     session?.watch,
     session?.ifKilled,
   );
-  const trouble =
-    (await session?.end({ ...exit, ...sandbox?.report.end() }).catch(complain)) ?? server?.end();
-  if (trouble !== undefined) say(`not shown on the phone: ${trouble}`);
+  const refused = await session?.end({ ...exit, ...sandbox?.report.end() }).catch(complain);
+  const away = await server.atEnd();
+  const trouble = away ?? refused;
+  const waits = away !== undefined && session !== undefined && !unlogged;
+  if (trouble !== undefined)
+    say(
+      `${server.wasHeard ? "no longer" : "not"} shown on the phone: ${sentence(trouble)}${waits ? " What the server lacks of this session waits here for 30 days." : ""}`,
+    );
   return exit.code;
 }
+
+/** A reason with its full stop. */
+const sentence = (text: string) => text.replace(/[^.?!]$/, "$&.");
 
 async function unlessMissing(program: Program, act: () => Promise<number>): Promise<number> {
   try {
@@ -314,10 +330,10 @@ async function unlessMissing(program: Program, act: () => Promise<number>): Prom
 
 /** This machine's pairing; the first time, the embedded server is started and paired with. Nothing of that keeps a program from starting. */
 async function knownPairing(): Promise<Pairing | undefined> {
-  const known = loadPairing(pairingPath());
-  if (known !== undefined) return known;
-  if (!lenientConfig().embedded) return undefined;
   try {
+    const known = loadPairing(pairingPath());
+    if (known !== undefined) return known;
+    if (!saidConfig().embedded) return undefined;
     const { findHome } = await import("./embedded.ts");
     const home = await findHome(loadConfig());
     if (home?.seat !== undefined)
@@ -327,51 +343,12 @@ async function knownPairing(): Promise<Pairing | undefined> {
     return home?.pairing;
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    say(`not shown on the phone: ${error.message}`);
+    say(`not shown on the phone: ${explainSystemError(error)}`);
     return undefined;
   }
 }
 
-/** Sees to it that the embedded server runs: at the start, and when it has died. The answer at the end tells what has gone wrong, in words. */
-export function keepServer() {
-  let trouble: string | undefined;
-  let busy = false;
-  const look = (find: (embedded: typeof import("./embedded.ts")) => Promise<unknown>) => {
-    if (busy) return;
-    busy = true;
-    import("./embedded.ts")
-      .then(find)
-      .then(() => {
-        trouble = undefined;
-      })
-      .catch((error: unknown) => {
-        trouble = error instanceof Error ? error.message : String(error);
-      })
-      .finally(() => {
-        busy = false;
-      });
-  };
-  const timer = setTimeout(() => look(({ findHome }) => findHome(loadConfig())), LOOK_AFTER_MS);
-  return {
-    /** It is there after all, whoever started it. */
-    heard() {
-      trouble = undefined;
-    },
-    lost: () => look(({ reviveServer }) => reviveServer(loadConfig())),
-    end() {
-      clearTimeout(timer);
-      return trouble;
-    },
-  };
-}
-
 /** The options; where they can't be read that is said, and claude starts all the same. */
-function lenientConfig(): Pick<Config, "claude" | "embedded"> {
-  try {
-    return loadConfig();
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    say(error.message);
-    return { claude: "claude", embedded: false };
-  }
+function saidConfig(): Config {
+  return lenientConfig((mistake) => say(mistake));
 }

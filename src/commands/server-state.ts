@@ -1,6 +1,6 @@
 import { readSeat } from "../hub/seat.ts";
 import { fetchServer } from "../runner/link.ts";
-import { stopServer } from "./embedded.ts";
+import { isOlder, stopServer } from "./embedded.ts";
 import { print, printJson } from "./say.ts";
 
 /** How long a server may take to answer for its health, in ms. */
@@ -14,6 +14,7 @@ export async function status(data: string, json: boolean): Promise<number> {
     printJson({
       running: seat !== undefined,
       answers: seat !== undefined && trouble === undefined,
+      older: seat !== undefined && isOlder(seat),
       data,
       ...seat,
     });
@@ -25,6 +26,7 @@ export async function status(data: string, json: boolean): Promise<number> {
     print(
       `running ${kind} since ${since} (process ${seat.pid}, version ${seat.version})\n  dashboard  ${seat.origin}\n  data       ${data}`,
     );
+    if (isOlder(seat)) print("It is of an older build than this program: restart it.");
     if (trouble !== undefined) print(`It does not answer at ${seat.url}: ${trouble}`);
   }
   return seat === undefined || trouble !== undefined ? 1 : 0;

@@ -1,6 +1,7 @@
 import { version } from "../../package.json";
 import { findProgram, StartError } from "../runner/program.ts";
 import { PROTOCOL } from "../types.ts";
+import { type Flag, WORDS, type Word, wordNamed } from "./words.ts";
 
 /** The command line is not right; the message says what would be. Exit code 2. */
 export class UsageError extends Error {}
@@ -8,48 +9,66 @@ export class UsageError extends Error {}
 /** How long claude may take to tell its version, in ms. */
 const VERSION_MS = 10_000;
 
-const USAGE = `claude-remote: your Claude Code session on your phone
-
-  claude-remote [claude's arguments]      claude as ever, and on the phone too
-  claude-remote demo                      a scripted stand-in for claude, to try it out
-  claude-remote pair                      a link and QR code that let a phone or browser in
-  claude-remote pair LINK                 show this machine's sessions on a server elsewhere (- asks for the link)
-  claude-remote runner --root DIR …       start sessions in these folders when the phone asks, until it is told to end
-  claude-remote attach [SESSION]          a session of any machine, full screen in this terminal (Ctrl-] ? helps,
-                                          Ctrl-] d leaves); by its id or folder; --list tells what runs
-  claude-remote devices                   list what is paired
-  claude-remote devices revoke ID …       lock something out
-  claude-remote devices admit ID          let one in again that nobody used for long
-  claude-remote server                    a server of its own, for several machines
-      --port 7200  --host 127.0.0.1  --data DIR  --public-url URL
-      --tls-cert FILE  --tls-key FILE  --insecure-lan  --keep-days 30  --keep-mb 2000
-      --device-days 90  --push-contact mailto:YOU  --push-services HOSTS  --trusted-proxies ADDRESSES
-      --log json  --published 127.0.0.1:7200
-  claude-remote server status [--json]    what runs here
-  claude-remote server stop               end it; the next claude-remote starts it again
-  claude-remote server backup FILE        a copy of its database, also while it runs
-  claude-remote server restore FILE       put one back; --only-this-host locks out all devices but this machine
-  claude-remote check [--json]            look whether everything works together, and what to do where not
-  claude-remote run --command PROG -- …   wrap any other program
-  claude-remote run --no-log -- …         claude as ever, with nothing of it written down by the server
-  claude-remote run --sandbox -- …        claude in a throw-away container: this folder alone, Anthropic's hosts alone
-      --sandbox-host HOST[:PORT]  --sandbox-pass VARIABLE  --sandbox-git
-      --sandbox-dockerfile FILE  --sandbox-image IMAGE  (sandbox = "always" in config.toml; --no-sandbox)
-
-Examples
-  claude-remote                                   as you would type claude
-  claude-remote --resume                          every flag of claude's goes to claude
-  claude-remote -p "what changed?" | jq -R        not on a terminal: claude alone, to the byte
-  claude-remote run -- --help                     claude's own help
-  alias claude=claude-remote                      harmless
-
-Every server option can stand in ~/.config/claude-remote/config.toml as well, or in the environment
+const CONFIGURED = `Every server option can stand in ~/.config/claude-remote/config.toml as well, or in the environment
 (CLAUDE_REMOTE_PORT=7300); the environment wins over the file, a flag over both. docs/configuration.md
 `;
 
+/** Columns before what is said of something. */
+const INDENT = 40;
+const FLAG_INDENT = 30;
+
+const row = (left: string, about: string, indent: number) =>
+  left.length < indent - 2
+    ? `  ${left.padEnd(indent - 2)}${about}\n`
+    : `  ${left}\n${" ".repeat(indent)}${about}\n`;
+
 /** `claude-remote --help`. */
-export async function help(): Promise<number> {
-  process.stdout.write(USAGE);
+function usage(): string {
+  const words = WORDS.map(({ name, synopsis, about }) =>
+    row(`claude-remote ${name} ${synopsis.length < 18 ? synopsis : "…"}`.trim(), about, INDENT),
+  );
+  return `claude-remote: your Claude Code session on your phone
+
+${row("claude-remote [claude's arguments]", "claude as ever, and on the phone too", INDENT)}${words.join("")}
+\`claude-remote WORD --help\` has the rest of each.
+
+Examples
+${row("claude-remote", "as you would type claude", INDENT)}${row("claude-remote --resume", "every flag of claude's goes to claude", INDENT)}${row('claude-remote -p "what changed?" | jq -R', "not on a terminal: claude alone, to the byte", INDENT)}${row("claude-remote pair --kind machine", "let another laptop or server in", INDENT)}${row("claude-remote run -- --help", "claude's own help", INDENT)}${row("alias claude=claude-remote", "harmless", INDENT)}
+${CONFIGURED}`;
+}
+
+/** What a flag is written as, with its value. */
+export const flagText = ({ name, value }: Flag) =>
+  `--${name}${value === undefined ? "" : ` ${value}`}`;
+
+/** `claude-remote WORD --help`. */
+function usageOf({ name, synopsis, about, actions = [], flags = [], examples }: Word): string {
+  const parts = [`claude-remote ${name} ${synopsis}`.trim(), `  ${about}`, ""];
+  const section = (title: string, rows: string[]) => {
+    if (rows.length > 0) parts.push(title, rows.join(""));
+  };
+  section(
+    "Words",
+    actions.map((action) =>
+      row(`${action.name} ${action.takes ?? ""}`.trim(), action.about, FLAG_INDENT),
+    ),
+  );
+  section(
+    "Options",
+    flags.map((flag) => row(flagText(flag), flag.about, FLAG_INDENT)),
+  );
+  const widest = Math.max(...examples.map(([command]) => command.length)) + 4;
+  section(
+    "Examples",
+    examples.map(([command, what]) => row(command, what, Math.min(widest, 80))),
+  );
+  return `${parts.join("\n")}\n${name === "server" ? `${CONFIGURED}\n` : ""}All words: claude-remote --help\n`;
+}
+
+/** `claude-remote --help`, and of a word of ours. */
+export async function help(name?: string): Promise<number> {
+  const word = name === undefined ? undefined : wordNamed(name);
+  process.stdout.write(word === undefined ? usage() : usageOf(word));
   return 0;
 }
 

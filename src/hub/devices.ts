@@ -12,7 +12,7 @@ import {
   sameMac,
   toBase64url,
 } from "../auth.ts";
-import type { AuditEntry, DeviceInfo } from "../types.ts";
+import type { AuditEntry, DeviceInfo, PairRequest } from "../types.ts";
 import type { Room } from "./room.ts";
 
 /** How long a pairing code can be used, in ms. */
@@ -57,6 +57,13 @@ const LET_IN = `WITH RECURSIVE let_in (id) AS (
   UNION SELECT d.id FROM devices d JOIN let_in ON d.minted_by = let_in.id
 ) SELECT id, name FROM devices WHERE id IN let_in AND id <> ?1 AND revoked_at IS NULL ORDER BY created_at`;
 
+interface CodeRow {
+  code: Uint8Array;
+  kind: DeviceKind;
+  minted_by: string | null;
+  expires_at: number;
+}
+
 export type Devices = ReturnType<typeof openDevices>;
 
 /** Pairing, the list of devices, and the audit of what they did. `now` is in unix ms; `small` sees to it that the audit is written (see `openRoom`). */
@@ -78,6 +85,19 @@ export function openDevices(
   /** Devices that were not used since are locked out, in unix ms. */
   let unusedSince = 0;
   const isLocked = (row: DeviceRow) => row.revoked_at === null && usedAt(row) < unusedSince;
+
+  /** The code that a request proves to know, unless it is too old. */
+  const provenCode = (request: PairRequest): CodeRow | undefined => {
+    const row = db
+      .query<CodeRow, [string]>("SELECT * FROM pairing_codes WHERE code_id = ?")
+      .get(request.code_id);
+    const { kind, name, nonce } = request;
+    const code = row?.code ?? new Uint8Array(NONCE_BYTES);
+    if (!sameMac(request.mac, pairRequestMac(code, kind, name, nonce)) || row === null)
+      return undefined;
+    const left = row.expires_at - now();
+    return left < 0 || left > CODE_LIFETIME_MS + TRIM_MS ? undefined : row;
+  };
 
   return {
     audit,
@@ -159,25 +179,15 @@ export function openDevices(
       return { code: toBase64url(code), expires };
     },
 
+    /** For whom a code was made, where a request proves to know it and it still works. */
+    codeKind: (request: PairRequest): DeviceKind | undefined => provenCode(request)?.kind,
+
     /** Turns a code into a device; undefined where the code is unknown, used, too old, for another kind, or the MAC is wrong. */
-    pair(request: { code_id: string; kind: DeviceKind; name: string; nonce: string; mac: string }) {
+    pair(request: PairRequest) {
       return db.transaction(() => {
-        const row = db
-          .query<
-            { code: Uint8Array; kind: DeviceKind; minted_by: string | null; expires_at: number },
-            [string]
-          >("SELECT * FROM pairing_codes WHERE code_id = ?")
-          .get(request.code_id);
-        const expected = pairRequestMac(
-          row?.code ?? new Uint8Array(NONCE_BYTES),
-          request.kind,
-          request.name,
-          request.nonce,
-        );
-        if (!sameMac(request.mac, expected) || row === null) return undefined;
-        const left = row.expires_at - now();
-        if (left < 0 || left > CODE_LIFETIME_MS + TRIM_MS) return undefined;
-        if (row.kind !== "machine" && row.kind !== request.kind) return undefined;
+        const row = provenCode(request);
+        if (row === undefined || (row.kind !== "machine" && row.kind !== request.kind))
+          return undefined;
         db.query("DELETE FROM pairing_codes WHERE code_id = ?").run(request.code_id);
         const device = `dev_${randomNonce()}`;
         const nonce = randomNonce();

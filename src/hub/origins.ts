@@ -7,6 +7,8 @@ export interface ListenOptions {
   /** Where phones find it, such as https://home.example. */
   publicUrl?: string | undefined;
   tls: boolean;
+  /** The names that the certificate is for. */
+  names?: readonly string[] | undefined;
   /** In a container: the loopback address at which its host publishes the port, such as 127.0.0.1:7200. */
   published?: string | undefined;
   /** Serve plain HTTP beyond loopback. */
@@ -68,10 +70,8 @@ const originOf = (options: ListenOptions, host: string, port: number) =>
     .origin;
 const everywhere = (host: string) => host === "0.0.0.0" || host === "::";
 
-/** Where this machine itself reaches the server; a certificate has a name to keep to. */
+/** Where this machine itself reaches the server, whatever phones call it. */
 export function nearOrigin(options: ListenOptions, port: number): string {
-  if (options.tls && options.publicUrl !== undefined)
-    return parsePublicUrl(options.publicUrl).origin;
   return originOf(options, everywhere(options.host) ? "127.0.0.1" : options.host, port);
 }
 
@@ -80,6 +80,7 @@ export function ownOrigins(options: ListenOptions, port: number): string[] {
   const origin = (host: string) => originOf(options, host, port);
   const origins: string[] = [];
   if (options.publicUrl !== undefined) origins.push(parsePublicUrl(options.publicUrl).origin);
+  for (const name of options.names ?? []) origins.push(origin(name));
   const loopback = ["127.0.0.1", "localhost", "::1"];
   if (options.published !== undefined) {
     const published = parsePublished(options.published);

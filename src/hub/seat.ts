@@ -25,6 +25,9 @@ const Seat = v.object({
   origin: v.string(),
   version: v.string(),
   protocol: v.number(),
+  /** Which program it is, and of which build: see `ownBuild`. */
+  program: v.optional(v.string()),
+  build: v.optional(v.string()),
   /** The options of one that `claude-remote` itself started in the background, and may restart. */
   embedded: v.optional(v.string()),
   started_at: v.number(),
@@ -85,6 +88,11 @@ export function readSeat(data: string): Seat | undefined {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined; // it has just taken leave
     throw error;
   }
+}
+
+/** Whether a server works with a data folder, though it may not have announced itself yet. */
+export function isTaken(data: string): boolean {
+  return isHeld(join(data, "server.lock"));
 }
 
 /** Whether the last server on a data folder died without taking leave. */

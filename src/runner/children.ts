@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type Exit, parseJson } from "../types.ts";
+import type { DaemonLog } from "./daemon-log.ts";
 import type { Pairing } from "./link.ts";
 import { birthOf, parentOf, processesOf, signalProcess } from "./processes.ts";
 import { ownCommand } from "./program.ts";
@@ -62,7 +63,7 @@ export function openChildren({
 }: {
   place: string;
   pairing: Pairing;
-  log(line: string): void;
+  log: DaemonLog;
   onEnd(): void;
 }) {
   const children = new Map<string, Child>();
@@ -76,7 +77,7 @@ export function openChildren({
       await act();
     } catch (error) {
       if (!(error instanceof Error && "code" in error)) throw error;
-      log(`${session}: ${error.message}`);
+      log(`${session}: ${error.message}`, "session_error", { session, reason: error.message });
     }
   };
 
@@ -99,7 +100,9 @@ export function openChildren({
       if (quiet < QUIET_LOOKS) await Bun.sleep(LEFT_MS);
     }
     if (quiet < QUIET_LOOKS)
-      log(`${session}: something that it started can't be ended, and runs on`);
+      log(`${session}: something that it started can't be ended, and runs on`, "processes_left", {
+        session,
+      });
   };
 
   /** What is to be done once a session's process is gone: one that took leave has removed its folder. `code`: as it ended, where we know. */
@@ -110,8 +113,15 @@ export function openChildren({
       if (!tookLeave && !reportLoss(dir, pairing, asked === "kill" ? KILLED : undefined))
         rmSync(dir, { recursive: true, force: true });
     });
+    const outcome = tookLeave
+      ? `has ended${code === undefined ? "" : ` (code ${code})`}`
+      : asked === "kill"
+        ? "was killed"
+        : `is lost: its process ${how}`;
     log(
-      `${session} in ${cwd} ${tookLeave ? `has ended${code === undefined ? "" : ` (code ${code})`}` : asked === "kill" ? "was killed" : `is lost: its process ${how}`}`,
+      `${session} in ${cwd} ${outcome}`,
+      tookLeave || asked === "kill" ? "session_end" : "session_lost",
+      { session, cwd, code },
     );
     // what claude leaves running when it ends by itself somebody wanted to stay
     if (asked !== undefined || !tookLeave || (code ?? 0) >= SIGNALLED)
@@ -129,7 +139,9 @@ export function openChildren({
   };
 
   const kill = async (child: Child): Promise<void> => {
-    if (child.asked !== "kill") log(`${child.session} in ${child.cwd} is killed`);
+    const { session, cwd } = child;
+    if (child.asked !== "kill")
+      log(`${session} in ${cwd} is killed`, "session_killed", { session, cwd });
     child.asked = "kill";
     // all but the terminal's holder, by which the session sees how claude ended, and can say so itself
     for (const pid of processesOf(child.session))
@@ -164,7 +176,11 @@ export function openChildren({
           if (record === undefined) return rmSync(dir, { recursive: true, force: true });
           const child: Child = { ...record, dir, over: Promise.resolve() };
           if (isAlive(child))
-            log(`${record.session} in ${record.cwd} still runs, and is taken over`);
+            log(
+              `${record.session} in ${record.cwd} still runs, and is taken over`,
+              "session_taken_over",
+              { session: record.session, cwd: record.cwd },
+            );
           adopt(child);
         });
     },
@@ -193,7 +209,7 @@ export function openChildren({
         look();
         outcome ??= "failed";
         said = readWords(words).replace(/^claude-remote: /, "");
-        if (said !== "") log(`${session}: ${said}`);
+        if (said !== "") log(`${session}: ${said}`, "session_said", { session, words: said });
         return clear(
           child,
           run.exitCode ?? undefined,

@@ -6,6 +6,7 @@ import { randomNonce, sha256hex } from "../auth.ts";
 import { type FromRunner, type FromServer, LIMITS, parseJson, type RunnerInfo } from "../types.ts";
 import { openChildren } from "./children.ts";
 import { conversationsOf, foldersUsed } from "./conversations.ts";
+import type { DaemonLog } from "./daemon-log.ts";
 import { type Link, openLink, type Pairing } from "./link.ts";
 import { findProgram, StartError } from "./program.ts";
 import { replaceFile } from "./rest.ts";
@@ -52,9 +53,13 @@ export interface DaemonOptions {
   sandboxAlways?: boolean;
   /** Where claude keeps its things in a folder's sandboxes, and what it calls the folder there. */
   sandboxed(cwd: string): { configDir: string; cwd: string };
-  log(line: string): void;
+  log: DaemonLog;
   /** Comes with each attempt to connect that fails. */
   onLost?: (() => void) | undefined;
+  /** The server is there. */
+  onConnected?: (() => void) | undefined;
+  /** Its origin by now. */
+  address?: (() => string) | undefined;
 }
 
 /** Registers this machine with the server and starts sessions when it asks; the answer is how to end it, and them. */
@@ -70,6 +75,8 @@ export async function startDaemon({
   sandboxed,
   log,
   onLost,
+  onConnected,
+  address,
 }: DaemonOptions) {
   const host = hostname();
   const configDir = process.env.CLAUDE_CONFIG_DIR ?? join(homedir(), ".claude");
@@ -158,7 +165,7 @@ export async function startDaemon({
     const trouble = noSandbox ?? tooMany();
     if (trouble !== undefined) return { refused: trouble };
     recently.push(performance.now());
-    log(`${session} is started in ${cwd}`);
+    log(`${session} is started in ${cwd}`, "session_start", { session, cwd });
     try {
       remember([{ session, cwd }, ...starts]); // first: what could not be remembered might be started twice
       const refused = await children.start({
@@ -236,7 +243,8 @@ export async function startDaemon({
       case "stop":
         return children.stop(message.session, message.signal);
       case "refused":
-        if (message.message !== refused) log(message.message);
+        if (message.message !== refused)
+          log(message.message, "refused", { reason: message.message });
         refused = message.message;
         return;
       default:
@@ -246,12 +254,14 @@ export async function startDaemon({
 
   children.takeOver();
   const link: Link = openLink({
-    ...{ pairing, host, version, onMessage },
+    ...{ pairing, host, version, address, onMessage },
     onUp() {
       trouble = undefined;
       const connected = () => {
         refused = undefined;
-        log(`connected to ${pairing.server}`);
+        const server = address?.() ?? pairing.server;
+        log(`connected to ${server}`, "connected", { server });
+        onConnected?.();
       };
       if (refused === undefined) connected();
       else
@@ -259,7 +269,8 @@ export async function startDaemon({
       void tell();
     },
     onDown(reason) {
-      if (reason !== trouble && refused === undefined) log(`not connected: ${reason}`);
+      if (reason !== trouble && refused === undefined)
+        log(`not connected: ${reason}`, "disconnected", { reason });
       trouble = reason;
       onLost?.();
     },

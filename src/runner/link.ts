@@ -22,6 +22,7 @@ import {
   PROTOCOL,
   parseJson,
 } from "../types.ts";
+import { isNear, networkCause } from "./uplink/network-error.ts";
 
 /** Where this machine is paired, and as what. */
 export interface Pairing {
@@ -69,6 +70,8 @@ export interface LinkOptions {
   onMessage(message: FromServer): void;
   /** `lasting`: it won't come back until somebody does what the reason says. */
   onDown(reason: string, lasting: boolean): void;
+  /** The server's origin by now, where it may have moved since the pairing was read. */
+  address?: (() => string) | undefined;
   /** For tests: how long to wait before an attempt, given the longest it may be. */
   pause?(longestMs: number): number;
 }
@@ -99,12 +102,19 @@ export function provenTime(
 /** A request to a server; one on this machine is not sent through a proxy, as `fetch` would where one is set (WebSockets never are). */
 export function fetchServer(url: string, init: BunFetchRequestInit): Promise<Response> {
   const { NO_PROXY } = process.env;
-  if (/^https?:\/\/(127\.|localhost[:/]|\[::1\])/.test(url)) process.env.NO_PROXY = "*"; // read as the request begins
+  if (isNear(new URL(url).hostname)) process.env.NO_PROXY = "*"; // read as the request begins
   const response = fetch(url, { ...init, redirect: "error" });
   if (NO_PROXY === undefined) delete process.env.NO_PROXY;
   else process.env.NO_PROXY = NO_PROXY;
   return response;
 }
+
+/**
+ * TLS to this machine's own server is not checked: its certificate is for the name that phones use. Such a
+ * connection is trusted no more than plain HTTP on loopback, where the server proves itself as well.
+ */
+export const ownTls = ({ embedded }: Pick<Pairing, "embedded">) =>
+  embedded === true ? { tls: { rejectUnauthorized: false } } : {};
 
 /** Keeps a signed WebSocket to the server open, from this side: nothing listens here. */
 export function openLink(options: LinkOptions): Link {
@@ -112,7 +122,7 @@ export function openLink(options: LinkOptions): Link {
   const secret = fromBase64url(pairing.secret) ?? new Uint8Array();
   const keys: DeviceKeys = deviceKeys(secret);
   const pause = options.pause ?? ((longest) => longest * (0.5 + Math.random() / 2));
-  const host = new URL(pairing.server).host;
+  let server = pairing.server;
   let clockOffset = 0; // seconds that the server is ahead
   let attempt = 0;
   let socket: WebSocket | undefined;
@@ -126,7 +136,7 @@ export function openLink(options: LinkOptions): Link {
   const sign = (nonce: string) =>
     signRequest(keys, {
       method: "GET",
-      host,
+      host: new URL(server).host,
       target: "/ws",
       device: pairing.device,
       ts: Math.floor(Date.now() / 1000) + clockOffset,
@@ -156,8 +166,10 @@ export function openLink(options: LinkOptions): Link {
 
   const connect = () => {
     const nonce = randomNonce();
-    const ws = new WebSocket(`${pairing.server.replace(/^http/, "ws")}/ws`, {
+    server = options.address?.() ?? pairing.server;
+    const ws = new WebSocket(`${server.replace(/^http/, "ws")}/ws`, {
       headers: { authorization: sign(nonce) },
+      ...ownTls(pairing),
     });
     ws.binaryType = "arraybuffer";
     socket = ws;
@@ -221,11 +233,12 @@ export function openLink(options: LinkOptions): Link {
     const request = {
       headers: { authorization: sign(nonce) },
       signal: AbortSignal.timeout(CONNECT_MS),
+      ...ownTls(pairing),
     };
-    const answer = await fetchServer(`${pairing.server}/ws`, request)
+    const answer = await fetchServer(`${server}/ws`, request)
       .then(async (response) => ({ status: response.status, text: await response.text() }))
-      .catch(() => undefined);
-    if (answer === undefined) return { why: "the server can't be reached" };
+      .catch((error: unknown) => `${server} can't be reached: ${networkCause(error, server)}`);
+    if (typeof answer === "string") return { why: answer };
     const text = answer.text.slice(0, 4096);
     const time = provenTime(keys, pairing.device, nonce, text);
     if (time !== undefined) {

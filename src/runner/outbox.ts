@@ -59,7 +59,7 @@ export function openOutbox(spoolPath: string | undefined, limits = LIMITS, first
   const closeSpool = () => {
     if (spool === undefined || spoolPath === undefined) return;
     closeSync(spool.fd);
-    rmSync(spoolPath, { force: true }); // somebody may have cleaned up
+    if (first === undefined) rmSync(spoolPath, { force: true }); // somebody may have cleaned up
     spool = undefined;
   };
 

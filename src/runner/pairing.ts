@@ -12,7 +12,8 @@ import {
   toBase64url,
 } from "../auth.ts";
 import { ApiError, PairResponse, parseJson } from "../types.ts";
-import { fetchServer, type Pairing, provenTime } from "./link.ts";
+import { fetchServer, ownTls, type Pairing, provenTime } from "./link.ts";
+import { networkCause } from "./uplink/network-error.ts";
 
 /** A pairing as it is kept. */
 export const PairingFile = v.object({
@@ -45,6 +46,43 @@ export function loadPairing(path: string): Pairing | undefined {
   return pairing;
 }
 
+/** Where a device's server is by now: the file is told of a server that has moved, sessions that run are not. */
+export function addressOf(path: string, { device, server }: Pairing): string {
+  try {
+    const known = loadPairing(path);
+    return known?.device === device ? known.server : server;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error; // damaged, or not readable: others say so
+    return server;
+  }
+}
+
+/** Whether the server of a pairing answers at an origin: only that one can tell the time under the device's key. */
+export async function isServerOf({ device, secret, embedded }: Pairing, origin: string) {
+  const keys = deviceKeys(fromBase64url(secret) ?? new Uint8Array());
+  const nonce = randomNonce();
+  const target = "/api/devices";
+  const authorization = signRequest(keys, {
+    method: "GET",
+    host: new URL(origin).host,
+    target,
+    device,
+    ts: 0, // it refuses that, and proves the time
+    nonce,
+  });
+  try {
+    const response = await fetchServer(origin + target, {
+      headers: { authorization },
+      signal: AbortSignal.timeout(REQUEST_MS),
+      ...ownTls({ embedded }),
+    });
+    return provenTime(keys, device, nonce, await response.text()) !== undefined;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return false;
+  }
+}
+
 /** Keeps the pairing where only this user can read it. */
 export function savePairing(path: string, pairing: Pairing): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -65,13 +103,19 @@ export function parseLink(link: string): { server: string; code: Uint8Array } {
   return { server: url.origin, code };
 }
 
-/** Pairs with a server by a link: both sides derive the secret, which never travels. Throws a `PairingError`. */
-export async function pairWith(link: string, kind: DeviceKind, name: string): Promise<Pairing> {
+/** Pairs with a server by a link: both sides derive the secret, which never travels. Throws a `PairingError`. `embedded`: the server is this machine's own. */
+export async function pairWith(
+  link: string,
+  kind: DeviceKind,
+  name: string,
+  embedded = false,
+): Promise<Pairing> {
   const { server, code } = parseLink(link);
   const pairing = beginPairing(code, kind, name);
   const text = await request(server, "/api/pair", {
     method: "POST",
     body: JSON.stringify(pairing.request),
+    ...ownTls({ embedded }),
   });
   const paired = parseJson(PairResponse, text);
   const secret = paired === undefined ? undefined : pairing.finish(paired);
@@ -84,7 +128,7 @@ export async function pairWith(link: string, kind: DeviceKind, name: string): Pr
 
 /** One signed request to the server; resolves with the body. Throws a `PairingError` with the server's own words. */
 export function signedRequest(
-  { server, device, secret }: Pairing,
+  { server, device, secret, embedded }: Pairing,
   method: string,
   target: string,
   body?: unknown,
@@ -110,7 +154,12 @@ export function signedRequest(
     return request(
       server,
       target,
-      { method, headers: { authorization }, ...(text === "" ? {} : { body: text }) },
+      {
+        method,
+        headers: { authorization },
+        ...(text === "" ? {} : { body: text }),
+        ...ownTls({ embedded }),
+      },
       refused,
     );
   };
@@ -121,7 +170,7 @@ export function signedRequest(
 async function request(
   server: string,
   target: string,
-  init: RequestInit,
+  init: BunFetchRequestInit,
   refused: (answer: string) => Promise<string | undefined> = async () => undefined,
 ): Promise<string> {
   let response: Response;
@@ -131,16 +180,15 @@ async function request(
       signal: AbortSignal.timeout(REQUEST_MS),
     });
   } catch (error) {
-    throw new PairingError(
-      `${server} can't be reached (${error instanceof Error ? error.message : error}). Is the server running?`,
-    );
+    throw new PairingError(`${server} can't be reached: ${networkCause(error, server)}`);
   }
   const text = await response.text();
   const instead = response.ok ? undefined : await refused(text);
   if (instead !== undefined) return instead;
   if (!response.ok)
     throw new PairingError(
-      parseJson(ApiError, text)?.error.message ?? `${server} answered ${response.status}.`,
+      parseJson(ApiError, text)?.error.message ??
+        `${server} answered ${response.status}: is that a claude-remote server, or a proxy before one that is down?`,
     );
   return text;
 }

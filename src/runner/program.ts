@@ -40,8 +40,15 @@ function isOurselves(place: string): boolean {
   return existsSync(place) && realpathSync(place) === (compiled ? process.execPath : Bun.main);
 }
 
-/** A folder of the same name is passed over, as shells do. */
-const isFile = (place: string) => statSync(place, { throwIfNoEntry: false })?.isFile() === true;
+/** A folder of the same name is passed over, as shells do, and so is what lies in a folder closed to this user. */
+function isFile(place: string): boolean {
+  try {
+    return statSync(place, { throwIfNoEntry: false })?.isFile() === true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return false;
+    throw error;
+  }
+}
 
 /** Finds a program the way a shell does. Throws a `StartError` that says what is wrong with it. */
 export function findProgram(command: string, cwd: string, path: string): string {

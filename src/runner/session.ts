@@ -74,7 +74,7 @@ export interface SessionOptions {
   /** Nothing of it is to be written down, neither here nor by the server. */
   unlogged: boolean;
   /** Comes with each attempt to connect that fails. */
-  onLost?: (() => void) | undefined;
+  onLost?: ((reason: string, lasting: boolean) => void) | undefined;
   /** The server knows the session: whatever kept it from that is over. */
   onHeard?: (() => void) | undefined;
   /** Where a daemon started it. */
@@ -85,6 +85,10 @@ export interface SessionOptions {
   kept?: string | undefined;
   /** Folders of ours that Claude's own tools are to leave alone. */
   denied?: readonly string[] | undefined;
+  /** The server's origin by now. */
+  address?: (() => string) | undefined;
+  /** The folder where waits for the server what it lacks at the end. */
+  undelivered?: string | undefined;
 }
 
 /** What a daemon has settled of a session that it starts: its id, its own folder, and what it is to be started with again. */
@@ -99,7 +103,18 @@ export function openSession(
   given: Program,
   pairing: Pairing,
   version: string,
-  { desk, unlogged, onLost, onHeard, started, sandbox, kept: keptDir, denied = [] }: SessionOptions,
+  {
+    desk,
+    unlogged,
+    onLost,
+    onHeard,
+    started,
+    sandbox,
+    kept: keptDir,
+    denied = [],
+    address,
+    undelivered,
+  }: SessionOptions,
 ): Session {
   const id = started?.id ?? `s_${randomNonce()}`;
   const host = hostname();
@@ -367,8 +382,9 @@ export function openSession(
       resumed = toldExit = false;
       transcript.pause();
       if (lasting) trouble = reason;
-      onLost?.();
+      onLost?.(reason, lasting);
     },
+    address,
   });
 
   return {
@@ -517,6 +533,7 @@ export function openSession(
           },
           outbox,
           pairing,
+          undelivered,
         );
       }
       outbox.close();

@@ -83,7 +83,7 @@ test("the devices page offers no machine's code, says who makes one, and lets an
   const kinds = phone.page.getByLabel("What is to be let in");
   expect(await kinds.locator("option").allTextContents()).toEqual([
     "A phone or browser",
-    "A machine that only runs sessions",
+    "A laptop or server that runs Claude",
   ]);
   await phone.page.getByText("claude-remote pair --kind machine").waitFor();
 

@@ -8,7 +8,7 @@ import { runTrial } from "./trial.ts";
 
 // a session that ends while it has no connection leaves the rest to a process of its own, which is this program's other name
 if (process.argv[2] === "__deliver")
-  process.exit(await deliver(process.argv.slice(3), () => undefined));
+  process.exit(await deliver(process.argv.slice(3), { known: () => undefined }));
 
 /** `lane.ts SEED COUNT EVERY TIMES`: every so manieth seed from one on, one after the other, each so many times. A process of its own, as its clock is another. */
 const [seed = 1, count = 1, every = 1, times = 1] = process.argv.slice(2).map(Number);
