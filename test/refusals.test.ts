@@ -56,6 +56,14 @@ describe.skipIf(!isRoot)(
     test.each([
       ["the data folder", () => [others(join(home.dir, "theirs")), "--data"]],
       [
+        "the data folder that everybody may read, as a bind mount is",
+        () => {
+          const path = others(join(home.dir, "mount"));
+          chmodSync(path, 0o755);
+          return [path, "--data"];
+        },
+      ],
+      [
         "the folder around it",
         () => [join(others(join(home.dir, "around")), "data"), "--data", join(home.dir, "around")],
       ],

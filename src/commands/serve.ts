@@ -94,10 +94,10 @@ async function keepServing(
   read: () => Config,
 ): Promise<number> {
   let config = first;
+  const asked = openSignals(); // once it is announced it may be told to stop at once
   let running = await begin(config, inBackground);
   if (typeof running === "number") return running;
-  const asked = openSignals();
-  greet(running, config, !inBackground && !running.hasDevices()); // after which it may be told to stop at once
+  greet(running, config, !inBackground && !running.hasDevices());
   for (;;) {
     if ((await asked.next()) === "end") break;
     let next: Config;

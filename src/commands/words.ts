@@ -172,7 +172,7 @@ export const WORDS: readonly Word[] = [
       {
         name: "device-days",
         value: "90",
-        about: "how long a device may stay unused before it is locked out; 0: for good",
+        about: "how long a device may stay unused before it is locked out; 0: never",
       },
       { name: "push-contact", value: "mailto:YOU", about: "whom push services can turn to" },
       { name: "push-services", value: "HOSTS", about: "instead of the browsers' own" },
