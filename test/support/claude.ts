@@ -74,6 +74,9 @@ const isOld =
 const manual = isOld
   ? { mode: "default", ready: "? for short" }
   : { mode: "manual", ready: "manual mode on" };
+const EMPTY_BOX = isOld ? /\n❯\s*(?:Try .*)?\n─/ : /\n❯\s*\n─/;
+/** What was pasted is shown so soon, or it was lost, in ms. */
+const PASTE_MS = 5000;
 /** An older version loses an Enter that comes sooner after a paste, in ms. */
 const OLD_PASTE_MS = 1500;
 
@@ -111,9 +114,23 @@ export async function startRealClaude(
     tty,
     work,
     async say(script) {
-      await tty.sees(isOld ? /\n❯\s*(?:Try .*)?\n─/ : /\n❯\s*\n─/); // what is typed into a dialog that is about to go is lost
-      tty.type(`\x1b[200~${script}\x1b[201~`);
-      await tty.sees(script.split("\n", 1)[0]?.slice(0, 40) ?? "");
+      await tty.sees(EMPTY_BOX); // what is typed into a dialog that is about to go is lost
+      const begins = script.split("\n", 1)[0]?.slice(0, 40) ?? "";
+      let pasted = Number.NEGATIVE_INFINITY;
+      await until(
+        "Claude shows what was pasted",
+        () => {
+          const isEmpty = EMPTY_BOX.test(tty.text());
+          if (!isEmpty && tty.text().includes(begins)) return true;
+          // just after a turn was interrupted it takes none
+          if (isEmpty && performance.now() - pasted > PASTE_MS) {
+            pasted = performance.now();
+            tty.type(`\x1b[200~${script}\x1b[201~`);
+          }
+          return false;
+        },
+        30_000,
+      );
       if (!isOld) return tty.type("\r");
       await Bun.sleep(OLD_PASTE_MS);
       tty.type("\r");
