@@ -115,7 +115,7 @@ export async function startRealClaude(
     work,
     async say(script) {
       await tty.sees(EMPTY_BOX); // what is typed into a dialog that is about to go is lost
-      const begins = script.split("\n", 1)[0]?.slice(0, 40) ?? "";
+      const begins = script.split("\n", 1)[0]?.slice(0, 20) ?? "";
       let pasted = Number.NEGATIVE_INFINITY;
       await until(
         "Claude shows what was pasted",
