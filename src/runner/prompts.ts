@@ -207,6 +207,8 @@ export function openPrompts({
         if (event.agent_id === undefined) {
           // a hook may come later than its dialog; what a subagent asks may have none, and see another's
           asked.waited = dialogOpen(event.session_id) === true;
+          asked.doubtful = !asked.waited; // the status may have been read once more since
+          ledger.doubt(entry, asked.doubtful);
           return;
         }
         const letGo = () => {
