@@ -24,11 +24,12 @@ const URL_GOES_ON = /^[^\s"'<>`│┃┆|\\^{}]+$/;
 
 /** An address that a person is to open in a browser to log in; undefined where it is something else, or holds a secret. */
 export function loginAddress(text: string): string | undefined {
+  // a longer one may have been cut, so it may lead elsewhere
+  if (text.length > LIMITS.urlChars) return undefined;
   let end = text.length;
-  while (end > 0 && ".,;:!?)]".includes(text.charAt(end - 1))) end--; // a pattern would begin anew at each of a million brackets
+  while (end > 0 && ".,;:!?)]".includes(text.charAt(end - 1))) end--; // a pattern would begin anew at each of many brackets
   const trimmed = text.slice(0, end);
-  if (trimmed.length > LIMITS.urlChars || !/^https:\/\/[\x21-\x7e]+$/.test(trimmed))
-    return undefined;
+  if (!/^https:\/\/[\x21-\x7e]+$/.test(trimmed)) return undefined;
   const url = URL.parse(trimmed);
   if (
     url === null ||
