@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { rowText } from "../src/row.ts";
 import { SessionDetail } from "../src/types.ts";
 import { emptyHome, SELF } from "./support/home.ts";
@@ -195,6 +197,25 @@ printf '\\033[?1049h\\033[?1002h\\033[?1006h\\033[?2004h\\033[?25l\\033[2J\\033[
     const shown = Buffer.from(tty.bytes()).toString();
     const rows = shown.slice(shown.indexOf("0 much"), shown.lastIndexOf("END")).split("\r\n");
     expect(rows.slice(0, -1)).toEqual(Array.from({ length: 12_000 }, (_, i) => row(i)));
+  }, 60_000);
+
+  test("and one that stands still as the program ends has the rest of it too", async () => {
+    const ended = join(server.home.dir, "ended");
+    const tty = openTty(
+      wrapped(
+        `printf 'ready|'; read -r go; i=0; while [ $i -lt 2000 ]; do echo "$i ${"much ".repeat(12)}"; i=$((i+1)); done; printf 'END'; : >'${ended}'`,
+      ),
+      { env: server.home.env, cwd: server.home.dir, silent: true },
+    );
+    ttys.push(tty);
+    await tty.sees("ready|");
+    tty.pty.pause();
+    tty.type("go\r");
+    await until("the program has written all", () => existsSync(ended));
+    await Bun.sleep(1200);
+    tty.pty.resume();
+    expect((await tty.exited).code).toBe(0);
+    expect(Buffer.from(tty.bytes()).toString()).toContain("END");
   }, 60_000);
 });
 

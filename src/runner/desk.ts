@@ -29,12 +29,13 @@ export interface Desk {
   raw(): void;
   /** Gives the terminal back as it was found. Never throws, as it runs on the way out. */
   restore(): void;
-  /** Writes out what still waits, for at most a second, and lets go of the terminal for good. */
+  /** Writes out what still waits, for as long as the terminal takes any of it, and lets go of the terminal for good. */
   close(): Promise<void>;
 }
 
-/** How long `close` waits for a terminal that takes nothing, in ms. */
-const CLOSE_MS = 1000;
+/** How long `close` waits for a terminal that takes nothing, and how often that is looked for, in ms. */
+const STALLED_MS = 2000;
+const LOOK_MS = 100;
 
 /** Ends what a full-screen program may have left on, as far as this is not known: alternate screen (on the normal one the cursor stays where it is), mouse, paste, focus, keys, lines that don't wrap, hidden cursor, colours. */
 const RESET_MODES =
@@ -96,10 +97,14 @@ export function openDesk(ifKilled: readonly string[] = []): Desk | undefined {
       setTerminalAttributes(0, found);
     },
     async close() {
-      await Promise.race([
-        new Promise<void>((resolve) => out.whenDrained(resolve)),
-        Bun.sleep(CLOSE_MS),
-      ]);
+      const drained = new Promise<void>((resolve) => out.whenDrained(resolve));
+      let { taken } = out;
+      let since = performance.now();
+      while (out.waiting > 0 && performance.now() - since < STALLED_MS) {
+        await Promise.race([drained, Bun.sleep(LOOK_MS)]);
+        if (out.taken !== taken) since = performance.now();
+        taken = out.taken;
+      }
       this.restore();
       guard.stdin.write("done\n");
       guard.stdin.end();
