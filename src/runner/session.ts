@@ -234,6 +234,7 @@ export function openSession(
         asking.touch();
         pty.write(data);
       },
+      takesPastes: () => screen()?.modes().bracketedPaste ?? false,
       box,
       asked: asking.asked,
       typedAt: () => typedAt,

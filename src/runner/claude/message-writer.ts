@@ -35,6 +35,8 @@ const STASH = "\x13";
 export interface MessageWriterOptions {
   /** Keys for Claude. */
   write(data: string): void;
+  /** Whether the program asked for pastes in brackets: one that did not would take them for typed. */
+  takesPastes(): boolean;
   /** What is on the screen: Claude's input box, or something else. */
   box(): InputBox | undefined;
   /** Whether a question waits that keys could answer. */
@@ -111,7 +113,7 @@ export class MessageWriter {
   /** Types into something else than the input box, such as the field for a login's code: what becomes of it can't be seen. */
   async #sendBlindly(text: string): Promise<MessageResult> {
     const { write, asked } = this.#options;
-    write(pasted(text));
+    write(this.#pasted(text));
     await Bun.sleep(PAUSE_MS); // older versions lose an Enter that comes with a paste
     if (asked()) return "asked";
     write("\r");
@@ -137,7 +139,7 @@ export class MessageWriter {
     const { write } = this.#options;
     const isShort = text.split("\n").length < PASTE_LINES && text.length < PASTE_CHARS;
     if (isShort || isCommand || text.length > TYPED_CHARS) {
-      write(pasted(text));
+      write(this.#pasted(text));
       return this.#sees(text);
     }
     // a tab by itself would be a key
@@ -172,13 +174,16 @@ export class MessageWriter {
     return until(isThere, SHOWN_MS);
   }
 
+  /** As a terminal hands a paste over. */
+  #pasted(text: string): string {
+    const plain = text.replaceAll("\n", "\r");
+    return this.#options.takesPastes() ? `\x1b[200~${plain}\x1b[201~` : plain;
+  }
+
   #box(): InputBox | undefined {
     return this.#options.box();
   }
 }
-
-/** As a terminal hands a paste over. */
-const pasted = (text: string) => `\x1b[200~${text.replaceAll("\n", "\r")}\x1b[201~`;
 
 /** Text that Enter sends: after a backslash it would break the line, and at a name that Claude completes it would choose one. */
 function ending(text: string): string {
