@@ -111,7 +111,7 @@ test("`/background` leaves the conversation to Claude, the phone is told, and it
     (await server.phone.sessions()).find(({ status }) => status === "ended"),
   );
   expect(ended.exit).toEqual({ code: 0, background: id });
-  expect(isInBackground(id)).toBe(true);
+  await until("claude runs it", () => isInBackground(id));
   await goesOn(id);
 }, 120_000);
 
