@@ -175,7 +175,8 @@ async function ensureServer(
   });
   closeSync(log.descriptor);
   child.unref();
-  await comes(() => readSeat(config.data) !== undefined || child.exitCode !== null, START_MS);
+  const isOver = () => child.exitCode !== null || child.signalCode !== null; // one that is killed has no exit code
+  await comes(() => readSeat(config.data) !== undefined || isOver(), START_MS);
   const seat = readSeat(config.data);
   if (seat === undefined) child.kill();
   if (seat === undefined)
