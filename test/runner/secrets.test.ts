@@ -319,6 +319,8 @@ describe("a tool's input", () => {
     "export PASSWORD=<password>",
     "const secret = sign(nonce);",
     "apiKey: process.env.X,",
+    "LoadCredential=cert.pem:/path/to/cert.pem",
+    "echo ImportCredential=tls.key >> a.service",
   ])("takes a reference for no secret: %s", (command) => {
     expect(maskInput({ command })).toEqual({ input: { command }, opaque: false });
   });

@@ -31,9 +31,9 @@ const WEAK =
   /(?:^|_)(?:token|auth|pass|pwd|secrets|credentials?|creds|cookie|jwt|bearer|pincode|dsn)$/;
 const WEAK_WORD = /[a-z](?:token|auth)$/;
 
-/** The working folder, and other names that end like a secret's. */
+/** The working folder, and other names that end like a secret's; systemd's `LoadCredential` names a file. */
 const NO_SECRET =
-  /^(?:init_cwd|no_auth|requires?_auth|use_auth|is_auth|with_auth|has_auth|needs_auth|skip_auth|enable_auth|.*(?:_|^)(?:max|min|num|count|total|per|stop|eos|bos|pad|unk|cls|sep|mask|n|next|prev|page|cancel(?:lation)?|continuation|abort|syntax|parse|lex)_?tokens?|show_?password|has_?password|forgot_?password|reset_?password|change_?password|no_?password|ask_?password|require_?password|(?:next|page|sync|cursor|cancellation|continuation)_?token|.*_secret_name)$/;
+  /^(?:init_cwd|no_auth|requires?_auth|use_auth|is_auth|with_auth|has_auth|needs_auth|skip_auth|enable_auth|.*(?:_|^)(?:max|min|num|count|total|per|stop|eos|bos|pad|unk|cls|sep|mask|n|next|prev|page|cancel(?:lation)?|continuation|abort|syntax|parse|lex)_?tokens?|show_?password|has_?password|forgot_?password|reset_?password|change_?password|no_?password|ask_?password|require_?password|(?:next|page|sync|cursor|cancellation|continuation)_?token|.*_secret_name|(?:load|import)_credential)$/;
 
 /** Names repeat, so what they say is remembered for so many. */
 const REMEMBERED = 5000;
