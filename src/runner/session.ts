@@ -235,6 +235,7 @@ export function openSession(
         pty.write(data);
       },
       takesPastes: () => screen()?.modes().bracketedPaste ?? false,
+      losesEnter: () => info.activity === "unknown", // older versions write no status
       box,
       asked: asking.asked,
       typedAt: () => typedAt,

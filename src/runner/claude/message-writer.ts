@@ -37,6 +37,8 @@ export interface MessageWriterOptions {
   write(data: string): void;
   /** Whether the program asked for pastes in brackets: one that did not would take them for typed. */
   takesPastes(): boolean;
+  /** Whether this may be an older version (2.1.78), which loses an Enter that comes soon after a paste. */
+  losesEnter(): boolean;
   /** What is on the screen: Claude's input box, or something else. */
   box(): InputBox | undefined;
   /** Whether a question waits that keys could answer. */
@@ -100,9 +102,9 @@ export class MessageWriter {
     write("\r");
     this.#sentAt = performance.now();
     const isSent = () => shown === "" || lettersOf(this.#box()?.draft ?? "") !== shown;
-    if (!(await until(isSent, ENTER_MS))) {
-      // older versions lose an Enter that comes soon after a paste; in an empty box another does nothing
-      if (asked()) return "unconfirmed";
+    if (!(await until(isSent, this.#options.losesEnter() ? ENTER_MS : SENT_MS))) {
+      // in an empty box another Enter does nothing; a dialog that has come up since it could answer
+      if (!this.#options.losesEnter() || asked()) return "unconfirmed";
       write("\r");
       if (!(await until(isSent, SENT_MS))) return "unconfirmed";
     }
